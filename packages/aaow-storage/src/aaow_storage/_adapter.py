@@ -1,0 +1,429 @@
+"""The contract every backend implements, as abstract classes whose docstrings state the rules."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import TracebackType
+from typing import Self, Unpack
+
+from aaow_storage._changes import (
+    ApprovalChanges,
+    BudgetPoolChanges,
+    SessionChanges,
+    WorkflowChanges,
+)
+from aaow_storage._enums import Capability
+from aaow_storage._queries import QueryFilter
+from aaow_storage._records import (
+    ApprovalRequest,
+    BudgetPool,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeExecutionState,
+    Session,
+    StoredWorkflow,
+    StreamEvent,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+
+
+class StorageOperations(ABC):
+    """Every operation on data; an adapter and a transaction both have all of them.
+
+    Each one is atomic, under faults and cancellation too, and on an adapter its effect is committed when it returns.
+    `get_<one>` returns None, and lists are empty, where nothing is stored. Lists are ordered by time, then id, unless
+    the filter orders otherwise. A record handed in or out is a value: changing it later changes nothing stored.
+
+    Any operation may raise `ValidationError` for an argument that is wrong, and `StorageUnavailableError` where the
+    store cannot be reached; the docstrings name what they raise besides.
+    """
+
+    # workflows
+
+    @abstractmethod
+    async def save_workflow(self, workflow: StoredWorkflow) -> None:
+        """Insert the workflow, or replace the whole record under its id."""
+
+    @abstractmethod
+    async def get_workflow(self, id: str) -> StoredWorkflow | None:
+        """Return the workflow."""
+
+    @abstractmethod
+    async def list_workflows(self, filter: QueryFilter | None = None) -> list[StoredWorkflow]:
+        """Return the workflows."""
+
+    @abstractmethod
+    async def count_workflows(self, filter: QueryFilter | None = None) -> int:
+        """Return how many workflows `list_workflows` would return."""
+
+    @abstractmethod
+    async def update_workflow(self, id: str, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+        """Change the fields that are named, and only those; return the changed record.
+
+        `updated_at` becomes now where it is not named. Sessions keep the snapshot that they were created with.
+
+        Raises:
+            NotFoundError: there is no such workflow.
+        """
+
+    @abstractmethod
+    async def delete_workflow(self, id: str) -> None:
+        """Delete the workflow; its sessions stay, whole, with `workflow_id` None.
+
+        Raises:
+            NotFoundError: there is no such workflow.
+        """
+
+    # sessions
+
+    @abstractmethod
+    async def create_session(self, session: Session) -> None:
+        """Insert the session with its snapshot.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: the workflow or the parent session that it names is not there.
+        """
+
+    @abstractmethod
+    async def get_session(self, id: str) -> Session | None:
+        """Return the session."""
+
+    @abstractmethod
+    async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
+        """Return the sessions."""
+
+    @abstractmethod
+    async def count_sessions(self, filter: QueryFilter | None = None) -> int:
+        """Return how many sessions `list_sessions` would return."""
+
+    @abstractmethod
+    async def update_session(self, id: str, **changes: Unpack[SessionChanges]) -> Session:
+        """Change `status`, `metadata` or `updated_at`, which becomes now where it is not named; return the record.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def delete_session(self, id: str) -> None:
+        """Delete the session with its execution state, node states, LLM executions, their tool calls and its approvals.
+
+        Child sessions stay, with `parent_session_id` None.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    # execution state
+
+    @abstractmethod
+    async def save_execution_state(self, state: WorkflowExecutionState) -> None:
+        """Replace the session-level fields and insert or replace the node states it carries; other node states stay.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
+        """Return the state with all node states, as they were at one instant."""
+
+    @abstractmethod
+    async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
+        """Insert the node's state, or replace it whole.
+
+        Raises:
+            NotFoundError: there is no such session, or no execution state of it was saved yet.
+            ValidationError: `state.node_id` is not `node_id`.
+        """
+
+    # LLM executions
+
+    @abstractmethod
+    async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
+        """Insert the execution, or replace the whole record under its id; logged tool calls stay.
+
+        It may be saved while it runs (`success=None`) and again when it has ended.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
+        """Return the executions of a session."""
+
+    @abstractmethod
+    async def get_node_llm_executions(
+        self, session_id: str, node_id: str, filter: QueryFilter | None = None
+    ) -> list[LLMExecution]:
+        """Return the executions of one node of a session."""
+
+    # budgets
+
+    @abstractmethod
+    async def create_budget_pool(self, pool: BudgetPool) -> None:
+        """Insert the pool.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: the parent pool is not there.
+        """
+
+    @abstractmethod
+    async def get_budget_pool(self, id: str) -> BudgetPool | None:
+        """Return the pool."""
+
+    @abstractmethod
+    async def list_budget_pools(self, filter: QueryFilter | None = None) -> list[BudgetPool]:
+        """Return the pools."""
+
+    @abstractmethod
+    async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
+        """Return the pools whose parent that is; not their own children."""
+
+    @abstractmethod
+    async def update_budget_pool(self, id: str, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+        """Set `total_budget`, `used_budget`, `status` or `metadata`, as named; return the changed record.
+
+        Raises:
+            NotFoundError: there is no such pool.
+        """
+
+    @abstractmethod
+    async def delete_budget_pool(self, id: str) -> None:
+        """Delete the pool.
+
+        Raises:
+            NotFoundError: there is no such pool.
+            ConflictError: it has child pools.
+        """
+
+    @abstractmethod
+    async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
+        """Add the amount to `used_budget` of the pool and of every ancestor, all or none; return the pool.
+
+        A pool whose remaining amount reaches 0 becomes exhausted.
+
+        Raises:
+            NotFoundError: there is no such pool.
+            BudgetExceededError: the pool or an ancestor has too little left; `pool` is that one.
+            ConflictError: the pool or an ancestor is suspended.
+        """
+
+    @abstractmethod
+    async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
+        """Add the amount to `total_budget` of that pool alone; return it. An exhausted pool becomes active again.
+
+        Raises:
+            NotFoundError: there is no such pool.
+        """
+
+    # tool calls
+
+    @abstractmethod
+    async def log_tool_call(self, log: ToolCallLog) -> None:
+        """Insert the tool call.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: there is no such execution.
+        """
+
+    @abstractmethod
+    async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        """Return the tool calls of an LLM execution."""
+
+    @abstractmethod
+    async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        """Return the tool calls of all LLM executions of a session."""
+
+    # approvals
+
+    @abstractmethod
+    async def create_approval_request(self, request: ApprovalRequest) -> None:
+        """Insert the request.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def get_approval_request(self, id: str) -> ApprovalRequest | None:
+        """Return the request."""
+
+    @abstractmethod
+    async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+        """Return the requests of a session, decided or not."""
+
+    @abstractmethod
+    async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+        """Return the requests of all sessions that can still be decided: pending, and not run out."""
+
+    @abstractmethod
+    async def update_approval_request(self, id: str, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+        """Set `context` or `expires_at` of a pending request, or its `status` to expired; return the changed record.
+
+        Raises:
+            NotFoundError: there is no such request.
+            ConflictError: it is not pending; `current` is the stored record.
+        """
+
+    @abstractmethod
+    async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
+        """Approve a pending request, and return it; of several decisions at once exactly one wins.
+
+        Raises:
+            NotFoundError: there is no such request.
+            ConflictError: it is not pending or has run out; `current` is the stored record, so the loser learns who won.
+        """
+
+    @abstractmethod
+    async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
+        """Reject a pending request, and return it, with the reason as `resolution_notes`.
+
+        Raises:
+            NotFoundError: there is no such request.
+            ConflictError: it is not pending or has run out; `current` is the stored record, so the loser learns who won.
+        """
+
+    @abstractmethod
+    async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
+        """Turn every pending request whose `expires_at` has come into expired, and return those, by time, then id."""
+
+    # streams
+
+    @abstractmethod
+    async def save_stream_event(self, event: StreamEvent) -> None:
+        """Insert the event, or replace the whole record under its id.
+
+        Raises:
+            UnsupportedOperationError: the backend has no capability `stream_events`.
+        """
+
+    @abstractmethod
+    async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
+        """Return the events of a stream.
+
+        Raises:
+            UnsupportedOperationError: the backend has no capability `stream_events`.
+        """
+
+
+class TransactionOutcome(StrEnum):
+    """How a transaction ended."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled_back"
+    TIMED_OUT = "timed_out"
+
+
+class Transaction(StorageOperations):
+    """Several operations that are stored together, or not at all.
+
+    Operations see the transaction's own writes, and nobody else sees them before the commit. One that fails leaves the
+    transaction as it was before that operation, and usable. After the end every call raises `TransactionError`.
+    """
+
+    @property
+    @abstractmethod
+    def outcome(self) -> TransactionOutcome | None:
+        """How the transaction ended, None while it is open."""
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Store everything, and end.
+
+        Raises:
+            TransactionError: it has ended already, or ran out of time.
+        """
+
+    @abstractmethod
+    async def rollback(self) -> None:
+        """Undo everything, and end.
+
+        Raises:
+            TransactionError: it has ended already, or ran out of time.
+        """
+
+    @abstractmethod
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Open a part that is undone alone when its block raises or is cancelled; savepoints nest."""
+
+    async def __aenter__(self) -> Self:
+        """Return the transaction, which is open already."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Commit, or roll back when the block raised; a transaction that the block ended itself is left alone.
+
+        Raises:
+            TransactionError: the block went through, but the transaction ran out of time.
+        """
+        if kind is None and self.outcome in {None, TransactionOutcome.TIMED_OUT}:
+            await self.commit()
+        elif self.outcome is None:
+            await self.rollback()
+
+
+class StorageAdapter(StorageOperations):
+    """A store, opened by `initialize` and closed by `close`, or by `async with adapter:`.
+
+    One adapter serves any number of concurrent tasks. Calls before `initialize` and after `close` raise
+    `AdapterClosedError`. While a task holds an open transaction of an adapter, its calls on the adapter itself raise
+    `TransactionError` rather than write outside of the transaction or wait for it for ever.
+    """
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> frozenset[Capability]:
+        """What this adapter can do beyond what every backend must."""
+
+    @abstractmethod
+    async def initialize(self, *, migrate: bool = True) -> None:
+        """Open the store, and create or upgrade its schema; a second call does nothing.
+
+        Any number of processes may do so at once. After `close` it opens the store again.
+
+        Raises:
+            SchemaVersionError: the store is newer than this code, or `migrate` is False and it is not up to date.
+            StorageUnavailableError: the store cannot be reached.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what was accepted, roll back open transactions, and release everything; a second call does nothing."""
+
+    @abstractmethod
+    async def begin_transaction(self, timeout: float = 30.0) -> Transaction:  # noqa: ASYNC109 - how long it may stay open
+        """Begin a transaction, to be ended by `commit` or `rollback`.
+
+        Open for longer than `timeout` seconds it is rolled back, so that others can go on, and its next call raises
+        `TransactionError`. Two transactions that read and then write the same record never lose a write: one waits, or
+        raises `ConflictError`.
+        """
+
+    @asynccontextmanager
+    async def transaction(self, timeout: float = 30.0) -> AsyncIterator[Transaction]:  # noqa: ASYNC109 - as above
+        """Hold a transaction that commits at the end of the block and rolls back when the block raises or is cancelled."""
+        async with await self.begin_transaction(timeout) as transaction:
+            yield transaction
+
+    async def __aenter__(self) -> Self:
+        """Initialize the adapter."""
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the adapter."""
+        await self.close()

@@ -1,0 +1,131 @@
+"""Choosing a backend by name or URL."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from aaow_storage._adapter import StorageAdapter
+from aaow_storage._enums import Capability
+from aaow_storage._plugins import PluginHost
+from aaow_storage._urls import url_scheme
+from aaow_storage.errors import BackendNotFoundError, ValidationError
+
+DEFAULT_BACKEND = "sqlite"
+DEFAULT_URL = "file:./aaow.db"
+_SCHEMES = {"file": DEFAULT_BACKEND}
+
+
+@frozen(kw_only=True)
+class Backend:
+    """What a plugin says of its backend.
+
+    Attributes:
+        name: the entry point's name, which is the URL scheme too.
+        summary: one line for people.
+        create: makes an adapter from a URL (or None for the backend's default) and the options.
+        options: the names of the options that `create` takes, each with one line of description.
+        capabilities: what the backend can do beyond what every backend must.
+        temporary_store: makes an empty store, perhaps in the folder it is given, and yields its URL; the store is gone
+            when the context ends. The conformance suite runs on it.
+        problem: why the backend cannot be used, None for one that can.
+    """
+
+    name: str
+    summary: str
+    create: Callable[..., StorageAdapter] = field(repr=False)
+    options: Mapping[str, str] = field(factory=dict)
+    capabilities: frozenset[Capability] = field(default=frozenset(), converter=frozenset)
+    temporary_store: Callable[[Path], AbstractContextManager[str]] | None = field(default=None, repr=False)
+    problem: str | None = None
+
+
+_host = PluginHost()
+
+
+def register_plugin(plugin: object) -> None:
+    """Register an object with hook implementations, in this process, as if it were installed.
+
+    Raises:
+        ValueError: it is registered already, or provides a backend whose name is taken.
+    """
+    _host.register(plugin)
+
+
+def unregister_plugin(plugin: object) -> None:
+    """Forget a plugin that `register_plugin` took."""
+    _host.unregister(plugin)
+
+
+def available_backends() -> dict[str, Backend]:
+    """Return every backend that is there, by name, loading each.
+
+    One that cannot be loaded, or whose name two distributions claim, is listed with its `problem`.
+    """
+    return {name: _backend_or_problem(name) for name in _host.names()}
+
+
+def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> StorageAdapter:
+    """Make an adapter of a backend, chosen by its name or by the scheme of a URL; it is not initialized yet.
+
+        create_adapter("sqlite", "file:./my-workflow.db", synchronous="NORMAL")
+        create_adapter("memory")
+        create_adapter("postgresql://app@db/agents")
+
+    Args:
+        name_or_url: a backend's name, or a URL whose scheme is one; `file:` URLs are SQLite's.
+        url: where a name comes first, what the backend takes as its URL; None for its default.
+        options: what the backend's `Backend.options` name.
+
+    Raises:
+        BackendNotFoundError: no usable backend has that name.
+        ValidationError: the URL or an option is wrong.
+    """
+    for argument, value in (("name_or_url", name_or_url), ("url", url if url is not None else "")):
+        if not isinstance(value, str):
+            raise ValidationError("create_adapter", argument, f"must be str, not {type(value).__name__}")
+    scheme = url_scheme(name_or_url)
+    if scheme is None:
+        name = name_or_url
+    elif url is not None:
+        raise ValidationError("create_adapter", "url", "is given twice; pass a name and a URL, or one URL")
+    else:
+        name, url = _SCHEMES.get(scheme, scheme), name_or_url
+    backend = _host.backend(name)
+    for option in options:
+        if option not in backend.options:
+            known = ", ".join(sorted(backend.options)) or "none"
+            raise ValidationError("create_adapter", option, f"the backend {name!r} has the options: {known}")
+    return _host.wrapped(backend.create(url, **options))
+
+
+def open_adapter(name_or_url: str | None = None, url: str | None = None, **options: Any) -> StorageAdapter:
+    """Make an adapter to be used as `async with open_adapter(...) as adapter:`, which initializes and closes it.
+
+    Without arguments the environment variable `DATABASE_URL` says which, and without that SQLite on `file:./aaow.db`.
+
+    Raises:
+        BackendNotFoundError: no usable backend has that name.
+        ValidationError: the URL or an option is wrong.
+    """
+    if name_or_url is None and url is None:
+        name_or_url = os.environ.get("DATABASE_URL") or DEFAULT_URL
+    return create_adapter(name_or_url or DEFAULT_BACKEND, url, **options)
+
+
+def _backend_or_problem(name: str) -> Backend:
+    try:
+        return _host.backend(name)
+    except BackendNotFoundError as error:
+        return Backend(name=name, summary="cannot be used", create=_refuse(error), problem=error.remedy)
+
+
+def _refuse(error: BackendNotFoundError) -> Callable[..., StorageAdapter]:
+    def create(url: str | None = None, **options: Any) -> StorageAdapter:
+        del url, options
+        raise error
+
+    return create

@@ -1,0 +1,93 @@
+"""What `update_*` may change: one TypedDict a kind, and the function that applies it."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypedDict, TypeVar
+
+import attrs
+
+from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
+from aaow_storage._ids import now
+from aaow_storage._json import JSONObject
+from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
+from aaow_storage.errors import ValidationError
+
+
+class WorkflowChanges(TypedDict, total=False):
+    """The fields of a `StoredWorkflow` that `update_workflow` may set."""
+
+    name: str
+    version: str
+    definition: JSONObject
+    metadata: JSONObject | None
+    updated_at: datetime
+
+
+class SessionChanges(TypedDict, total=False):
+    """The fields of a `Session` that `update_session` may set."""
+
+    status: SessionStatus | str
+    metadata: JSONObject | None
+    updated_at: datetime
+
+
+class BudgetPoolChanges(TypedDict, total=False):
+    """The fields of a `BudgetPool` that `update_budget_pool` may set."""
+
+    total_budget: Decimal | float | str
+    used_budget: Decimal | float | str
+    status: BudgetPoolStatus | str
+    metadata: JSONObject | None
+
+
+class ApprovalChanges(TypedDict, total=False):
+    """The fields of a pending `ApprovalRequest` that `update_approval_request` may set; `status` only to expired."""
+
+    context: JSONObject
+    expires_at: datetime | None
+    status: Literal[ApprovalStatus.EXPIRED, "expired"]
+
+
+MUTABLE_FIELDS: dict[type, tuple[str, ...]] = {
+    StoredWorkflow: tuple(WorkflowChanges.__annotations__),
+    Session: tuple(SessionChanges.__annotations__),
+    BudgetPool: tuple(BudgetPoolChanges.__annotations__),
+    ApprovalRequest: tuple(ApprovalChanges.__annotations__),
+}
+
+RecordT = TypeVar("RecordT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
+
+
+def apply_changes(record: RecordT, changes: Any) -> RecordT:
+    """Return the record with the changes of an `update_*` applied; `updated_at`, where there is one, becomes now.
+
+    Raises:
+        ValidationError: a field is unknown or immutable, or its new value is wrong.
+    """
+    kind = type(record)
+    check_changes(kind, changes)
+    if "updated_at" in MUTABLE_FIELDS[kind]:
+        changes = {"updated_at": now(), **changes}
+    return attrs.evolve(record, **changes)
+
+
+def check_changes(kind: type, changes: Any) -> None:
+    """Check that every named field may be changed, without looking at the values.
+
+    Raises:
+        ValidationError: a field is unknown, derived or immutable.
+    """
+    mutable = MUTABLE_FIELDS[kind]
+    for name in changes:
+        if name in mutable:
+            continue
+        if name in attrs.fields_dict(kind):
+            problem = "cannot be changed"
+        elif hasattr(kind, name):
+            problem = "is derived and cannot be set"
+        else:
+            problem = "is not a field"
+        raise ValidationError(kind.__name__, name, f"{problem}; an update may name {', '.join(mutable)}")
+    if kind is ApprovalRequest and "status" in changes and changes["status"] != ApprovalStatus.EXPIRED:
+        problem = f"may only be updated to 'expired', not {changes['status']!r}; use approve_request or reject_request"
+        raise ValidationError(kind.__name__, "status", problem)

@@ -1,0 +1,197 @@
+"""From a `QueryFilter` to a `QueryPlan`: names resolved, values checked and normalized, the order made total."""
+
+import functools
+import math
+from enum import StrEnum
+from typing import Any
+
+from aaow_storage import _json, _records
+from aaow_storage._enums import (
+    ApprovalStatus,
+    ApprovalType,
+    BudgetPoolStatus,
+    Direction,
+    SessionStatus,
+)
+from aaow_storage._fields import amount, amount_problem, instant_problem, shown, utc
+from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
+from aaow_storage._queries import (
+    Contains,
+    FieldName,
+    Ge,
+    Gt,
+    In,
+    Le,
+    Lt,
+    Ne,
+    NotIn,
+    OrderBy,
+    QueryFilter,
+    StartsWith,
+)
+from aaow_storage.errors import ValidationError
+
+_K = FieldKind
+QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
+    _records.StoredWorkflow: {
+        "id": _K.TEXT, "name": _K.TEXT, "version": _K.TEXT, "definition": _K.JSON,
+        "created_at": _K.INSTANT, "updated_at": _K.INSTANT, "metadata": _K.JSON,
+    },
+    _records.Session: {
+        "id": _K.TEXT, "workflow_id": _K.TEXT, "workflow_snapshot": _K.JSON, "status": SessionStatus,
+        "parent_session_id": _K.TEXT, "created_at": _K.INSTANT, "updated_at": _K.INSTANT, "metadata": _K.JSON,
+    },
+    _records.LLMExecution: {
+        "id": _K.TEXT, "session_id": _K.TEXT, "node_id": _K.TEXT, "timestamp": _K.INSTANT, "success": _K.BOOL,
+        "text": _K.TEXT, "error": _K.TEXT, "metadata": _K.JSON,
+    },
+    _records.ToolCallLog: {
+        "id": _K.TEXT, "execution_id": _K.TEXT, "tool_call_id": _K.TEXT, "tool_name": _K.TEXT, "args": _K.JSON,
+        "result": _K.JSON, "error": _K.TEXT, "timestamp": _K.INSTANT, "duration_ms": _K.NUMBER,
+    },
+    _records.BudgetPool: {
+        "id": _K.TEXT, "parent_pool_id": _K.TEXT, "total_budget": _K.AMOUNT, "used_budget": _K.AMOUNT,
+        "status": BudgetPoolStatus, "created_at": _K.INSTANT, "metadata": _K.JSON,
+    },
+    _records.ApprovalRequest: {
+        "id": _K.TEXT, "session_id": _K.TEXT, "node_id": _K.TEXT, "type": ApprovalType, "status": ApprovalStatus,
+        "context": _K.JSON, "created_at": _K.INSTANT, "expires_at": _K.INSTANT, "resolved_at": _K.INSTANT,
+        "resolved_by": _K.TEXT, "resolution_notes": _K.TEXT,
+    },
+    _records.StreamEvent: {
+        "id": _K.TEXT, "stream_id": _K.TEXT, "node_id": _K.TEXT, "data": _K.JSON, "timestamp": _K.INSTANT,
+    },
+}  # fmt: skip
+"""The fields of each record that a `QueryFilter` may name; a JSON field only with a path into it."""
+
+_COMPARISONS = {Lt: Operator.LT, Le: Operator.LE, Gt: Operator.GT, Ge: Operator.GE}
+_TEXT_SEARCHES = {Contains: Operator.CONTAINS, StartsWith: Operator.STARTS_WITH}
+
+_NO_FILTER = QueryFilter()
+
+
+def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> QueryPlan:
+    """Check a filter against the record it is for and make the plan; `default_order` is the field for time.
+
+    Raises:
+        ValidationError: a field is unknown, or a value is of the wrong type for its field or operator.
+    """
+    if filter is None:
+        return _unfiltered_plan(record, default_order)
+    if not isinstance(filter, QueryFilter):
+        raise ValidationError(record.__name__, "filter", f"must be QueryFilter or None, not {type(filter).__name__}")
+    order = tuple(
+        (resolve_field(record, key.field), key.direction) for key in filter.order_by or (OrderBy(default_order),)
+    )
+    if not any(field.name == "id" for field, _ in order):
+        order += ((resolve_field(record, "id"), Direction.ASCENDING),)
+    after = None
+    if filter.after_record is not None:
+        if not isinstance(filter.after_record, record):
+            problem = f"must be {record.__name__}, not {type(filter.after_record).__name__}"
+            raise ValidationError("QueryFilter", "after", problem)
+        after = tuple(field.value_of(filter.after_record) for field, _ in order)
+    conditions = tuple(_condition(resolve_field(record, name), value) for name, value in filter.where.items())
+    return QueryPlan(conditions, order, filter.limit, filter.offset, after)
+
+
+@functools.cache
+def _unfiltered_plan(record: type, default_order: str) -> QueryPlan:
+    return plan_query(record, _NO_FILTER, default_order)
+
+
+@functools.lru_cache(maxsize=1024)
+def resolve_field(record: type, name: FieldName) -> QueryField:
+    """Find the field of a record, or the path into its JSON field, that a name stands for.
+
+    Raises:
+        ValidationError: there is no such field, or it is JSON and needs a path.
+    """
+    entries = QUERY_FIELDS[record]
+    first, *path = name.split(".") if isinstance(name, str) else name
+    entry = entries.get(first)
+    if entry is None or (entry is FieldKind.JSON) is not bool(path):
+        scalars = ", ".join(field for field, entry in entries.items() if entry is not FieldKind.JSON)
+        documents = ", ".join(field for field, entry in entries.items() if entry is FieldKind.JSON)
+        problem = f"is not a field to query by; there are {scalars}"
+        if documents:
+            problem += f", and paths into {documents}"
+        raise ValidationError(record.__name__, name if isinstance(name, str) else ".".join(name), problem)
+    if isinstance(entry, FieldKind):
+        return QueryField(first, entry, tuple(path))
+    return QueryField(first, FieldKind.ENUM, enum=entry)
+
+
+def _condition(field: QueryField, value: Any) -> Condition:
+    match value:
+        case Ne():
+            return Condition(field, Operator.EQ, _operand(field, value.value), negated=True)
+        case In() | NotIn():
+            operands = tuple(_operand(field, item) for item in value.values)
+            return Condition(field, Operator.IN, operands, negated=isinstance(value, NotIn))
+        case Contains() | StartsWith():
+            return Condition(field, _TEXT_SEARCHES[type(value)], _search_text(field, value.text))
+        case Lt() | Le() | Gt() | Ge():
+            return Condition(field, _COMPARISONS[type(value)], _ordered_operand(field, value.value))
+    return Condition(field, Operator.EQ, _operand(field, value))
+
+
+def _ordered_operand(field: QueryField, value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        raise _wrong_value(field, f"{value} has no order; compare with equality")
+    return _operand(field, value)
+
+
+def _search_text(field: QueryField, text: Any) -> str:
+    if field.kind not in {FieldKind.TEXT, FieldKind.ENUM, FieldKind.JSON}:
+        raise _wrong_value(field, f"holds {field.kind}, which cannot be searched for text")
+    if not isinstance(text, str):
+        raise _wrong_value(field, f"can be searched for str only, not {type(text).__name__}")
+    _json.check_json(text, record="QueryFilter.where", field=_shown_name(field))
+    return text
+
+
+def _operand(field: QueryField, value: Any) -> Any:
+    """Return the value as the field's own type."""
+    if value is None:
+        return None
+    problem: str | None = None
+    match field.kind:
+        case FieldKind.TEXT:
+            problem = None if isinstance(value, str) else f"takes str, not {type(value).__name__}"
+            problem = problem or _json.text_problem(value)
+        case FieldKind.ENUM:
+            problem = (
+                None
+                if value in tuple(field.enum or ())
+                else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
+            )
+        case FieldKind.INSTANT:
+            value = utc(value)
+            problem = instant_problem(value)
+        case FieldKind.NUMBER:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                problem = f"takes a number, not {type(value).__name__}"
+            elif not math.isfinite(value):
+                problem = f"{value} is not a finite number"
+        case FieldKind.AMOUNT:
+            value = amount(value)
+            problem = amount_problem(value)
+        case FieldKind.BOOL:
+            problem = None if isinstance(value, bool) else f"takes bool, not {type(value).__name__}"
+        case FieldKind.JSON:
+            if isinstance(value, list | dict):
+                problem = "is compared with a str, number, bool or None, not with a list or dict"
+            else:
+                _json.check_json(value, record="QueryFilter.where", field=_shown_name(field))
+    if problem is not None:
+        raise _wrong_value(field, problem)
+    return value
+
+
+def _wrong_value(field: QueryField, problem: str) -> ValidationError:
+    return ValidationError("QueryFilter.where", _shown_name(field), problem)
+
+
+def _shown_name(field: QueryField) -> str:
+    return ".".join((field.name, *field.path))

@@ -1,0 +1,170 @@
+"""The plan of a query: what every backend runs, whatever a caller's `QueryFilter` looked like.
+
+A backend without a query engine calls `QueryPlan.select`; one with a query engine translates the conditions, and may call
+`Condition.matches` for what its engine cannot say.
+"""
+
+import operator
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import attrs
+
+from aaow_storage import _json
+from aaow_storage._enums import Direction
+
+RecordT = TypeVar("RecordT")
+
+
+class FieldKind(StrEnum):
+    """What a field that can be queried holds."""
+
+    TEXT = "text"
+    ENUM = "enum"
+    INSTANT = "instant"
+    NUMBER = "number"
+    AMOUNT = "amount"
+    BOOL = "bool"
+    JSON = "json"
+
+
+class Operator(StrEnum):
+    """What a condition asks, once its value is normalized. `Ne` and `NotIn` are `EQ` and `IN`, negated."""
+
+    EQ = "eq"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+    IN = "in"
+    CONTAINS = "contains"
+    STARTS_WITH = "starts_with"
+
+
+@attrs.frozen
+class QueryField:
+    """A scalar field of a record, or with a `path` what lies there in a JSON field."""
+
+    name: str
+    kind: FieldKind
+    path: tuple[str, ...] = ()
+    enum: type[StrEnum] | None = None
+
+    def value_of(self, record: object) -> Any:
+        """Return the value in that record, None where the path leads nowhere."""
+        value = getattr(record, self.name)
+        return value_at(value, self.path) if self.path else value
+
+
+@attrs.frozen
+class Condition:
+    """One entry of `where`. `operand` is of the field's own type; for `IN` it is a tuple of such values."""
+
+    field: QueryField
+    operator: Operator
+    operand: Any
+    negated: bool = False
+
+    def matches(self, value: Any) -> bool:
+        """Say whether a value of the field meets the condition."""
+        return self._holds(value) is not self.negated
+
+    def _holds(self, value: Any) -> bool:
+        match self.operator:
+            case Operator.EQ:
+                return same(value, self.operand)
+            case Operator.IN:
+                return any(same(value, operand) for operand in self.operand)
+            case Operator.CONTAINS:
+                return isinstance(value, str) and self.operand in value
+            case Operator.STARTS_WITH:
+                return isinstance(value, str) and value.startswith(self.operand)
+        return comparable(value, self.operand) and _COMPARE[self.operator](value, self.operand)
+
+
+_COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.LT: operator.lt,
+    Operator.LE: operator.le,
+    Operator.GT: operator.gt,
+    Operator.GE: operator.ge,
+}
+
+
+@attrs.frozen
+class QueryPlan:
+    """A checked filter: all conditions must hold, `order` is total, and `after` holds one value for each of its keys."""
+
+    conditions: tuple[Condition, ...]
+    order: tuple[tuple[QueryField, Direction], ...]
+    limit: int | None
+    offset: int
+    after: tuple[Any, ...] | None
+
+    def select(self, records: Iterable[RecordT]) -> list[RecordT]:
+        """Run the plan over records in memory."""
+        chosen = [record for record in records if self._takes(record)]
+        for field, direction in reversed(self.order):
+            keys = {id(record): sort_key(field.value_of(record)) for record in chosen}
+            chosen.sort(key=lambda record: keys[id(record)], reverse=direction is Direction.DESCENDING)
+        end = None if self.limit is None else self.offset + self.limit
+        return chosen[self.offset : end]
+
+    def _takes(self, record: object) -> bool:
+        return all(c.matches(c.field.value_of(record)) for c in self.conditions) and self._is_behind(record)
+
+    def _is_behind(self, record: object) -> bool:
+        if self.after is None:
+            return True
+        for (field, direction), mark in zip(self.order, self.after, strict=True):
+            key, mark_key = sort_key(field.value_of(record)), sort_key(mark)
+            if key != mark_key:
+                return (key > mark_key) is (direction is Direction.ASCENDING)
+        return False
+
+
+def value_at(document: Any, path: tuple[str, ...]) -> Any:
+    """Return what lies at a path of keys in a document, None where it leads nowhere."""
+    for key in path:
+        if not isinstance(document, dict) or key not in document:
+            return None
+        document = document[key]
+    return document
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two values are equal as JSON compares: True is not 1, and 1 equals 1.0."""
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def comparable(one: Any, other: Any) -> bool:
+    """Say whether an order between two values means anything."""
+    return type_rank(one) == type_rank(other) > _BOOL_RANK
+
+
+_BOOL_RANK = 1
+
+
+def type_rank(value: Any) -> int:
+    """Return where values of that type sort: null, bool, number, text, list, object; records hold one type a field."""
+    if value is None:
+        return 0
+    if isinstance(value, bool):
+        return _BOOL_RANK
+    if isinstance(value, int | float | Decimal):
+        return 2
+    if isinstance(value, str):
+        return 3
+    if isinstance(value, datetime):
+        return 4
+    return 5 if isinstance(value, list) else 6
+
+
+def sort_key(value: Any) -> tuple[int, Any]:
+    """Return a key under which any two values of a field sort; None is the least. Lists and objects sort as their text."""
+    rank = type_rank(value)
+    if value is None:
+        return rank, 0
+    return rank, _json.dumps(value) if isinstance(value, list | dict) else value

@@ -1,0 +1,61 @@
+"""What the author of a backend needs, and a caller does not: checks, query plans, and the rules shared by all backends."""
+
+from aaow_storage._changes import apply_changes, check_changes
+from aaow_storage._fields import instant_problem
+from aaow_storage._json import MAX_DEPTH, check_json, dumps, loads
+from aaow_storage._open_transactions import OpenTransactions
+from aaow_storage._planning import QUERY_FIELDS, plan_query
+from aaow_storage._plans import (
+    Condition,
+    FieldKind,
+    Operator,
+    QueryField,
+    QueryPlan,
+    sort_key,
+    value_at,
+)
+from aaow_storage._rules import (
+    check_id,
+    check_pending,
+    check_record,
+    check_resolver,
+    consumed,
+    has_run_out,
+    increased,
+    is_decidable,
+    positive_amount,
+    resolved,
+)
+from aaow_storage._urls import redacted_url, url_scheme
+
+__all__ = [
+    "MAX_DEPTH",
+    "QUERY_FIELDS",
+    "Condition",
+    "FieldKind",
+    "OpenTransactions",
+    "Operator",
+    "QueryField",
+    "QueryPlan",
+    "apply_changes",
+    "check_changes",
+    "check_id",
+    "check_json",
+    "check_pending",
+    "check_record",
+    "check_resolver",
+    "consumed",
+    "dumps",
+    "has_run_out",
+    "increased",
+    "instant_problem",
+    "is_decidable",
+    "loads",
+    "plan_query",
+    "positive_amount",
+    "redacted_url",
+    "resolved",
+    "sort_key",
+    "url_scheme",
+    "value_at",
+]
