@@ -2,7 +2,6 @@
 
 from aaow_storage._adapter import (
     StorageAdapter,
-    StorageOperations,
     Transaction,
     TransactionOutcome,
 )
@@ -37,6 +36,7 @@ from aaow_storage._json import (
     JSON,
     JSONObject,
 )
+from aaow_storage._operations import StorageOperations
 from aaow_storage._queries import (
     Contains,
     FieldName,

@@ -1,0 +1,311 @@
+"""Every operation on data, as abstract methods whose docstrings state the rules."""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from decimal import Decimal
+from typing import Unpack
+
+from aaow_storage._changes import (
+    ApprovalChanges,
+    BudgetPoolChanges,
+    SessionChanges,
+    WorkflowChanges,
+)
+from aaow_storage._queries import QueryFilter
+from aaow_storage._records import (
+    ApprovalRequest,
+    BudgetPool,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeExecutionState,
+    Session,
+    StoredWorkflow,
+    StreamEvent,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+
+
+class StorageOperations(ABC):
+    """Every operation on data; an adapter and a transaction both have all of them.
+
+    Each one is atomic, under faults and cancellation too, and on an adapter its effect is committed when it returns.
+    `get_<one>` returns None, and lists are empty, where nothing is stored. Lists are ordered by time, then id, unless
+    the filter orders otherwise. A record handed in or out is a value: changing it later changes nothing stored.
+
+    Any operation may raise `ValidationError` for an argument that is wrong, and `StorageUnavailableError` where the
+    store cannot be reached; the docstrings name what they raise besides.
+    """
+
+    # workflows
+
+    @abstractmethod
+    async def save_workflow(self, workflow: StoredWorkflow) -> None:
+        """Insert the workflow, or replace the whole record under its id."""
+
+    @abstractmethod
+    async def get_workflow(self, id: str) -> StoredWorkflow | None:
+        """Return the workflow."""
+
+    @abstractmethod
+    async def list_workflows(self, filter: QueryFilter | None = None) -> list[StoredWorkflow]:
+        """Return the workflows."""
+
+    @abstractmethod
+    async def count_workflows(self, filter: QueryFilter | None = None) -> int:
+        """Return how many workflows `list_workflows` would return."""
+
+    @abstractmethod
+    async def update_workflow(self, id: str, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+        """Change the fields that are named, and only those; return the changed record.
+
+        `updated_at` becomes now where it is not named. Sessions keep the snapshot that they were created with.
+
+        Raises:
+            NotFoundError: there is no such workflow.
+        """
+
+    @abstractmethod
+    async def delete_workflow(self, id: str) -> None:
+        """Delete the workflow; its sessions stay, whole, with `workflow_id` None.
+
+        Raises:
+            NotFoundError: there is no such workflow.
+        """
+
+    # sessions
+
+    @abstractmethod
+    async def create_session(self, session: Session) -> None:
+        """Insert the session with its snapshot.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: the workflow or the parent session that it names is not there.
+        """
+
+    @abstractmethod
+    async def get_session(self, id: str) -> Session | None:
+        """Return the session."""
+
+    @abstractmethod
+    async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
+        """Return the sessions."""
+
+    @abstractmethod
+    async def count_sessions(self, filter: QueryFilter | None = None) -> int:
+        """Return how many sessions `list_sessions` would return."""
+
+    @abstractmethod
+    async def update_session(self, id: str, **changes: Unpack[SessionChanges]) -> Session:
+        """Change `status`, `metadata` or `updated_at`, which becomes now where it is not named; return the record.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def delete_session(self, id: str) -> None:
+        """Delete the session with its execution state, node states, LLM executions, their tool calls and its approvals.
+
+        Child sessions stay, with `parent_session_id` None.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    # execution state
+
+    @abstractmethod
+    async def save_execution_state(self, state: WorkflowExecutionState) -> None:
+        """Replace the session-level fields and insert or replace the node states it carries; other node states stay.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
+        """Return the state with all node states, as they were at one instant."""
+
+    @abstractmethod
+    async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
+        """Insert the node's state, or replace it whole.
+
+        Raises:
+            NotFoundError: there is no such session, or no execution state of it was saved yet.
+            ValidationError: `state.node_id` is not `node_id`.
+        """
+
+    # LLM executions
+
+    @abstractmethod
+    async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
+        """Insert the execution, or replace the whole record under its id; logged tool calls stay.
+
+        It may be saved while it runs (`success=None`) and again when it has ended.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
+        """Return the executions of a session."""
+
+    @abstractmethod
+    async def get_node_llm_executions(
+        self, session_id: str, node_id: str, filter: QueryFilter | None = None
+    ) -> list[LLMExecution]:
+        """Return the executions of one node of a session."""
+
+    # budgets
+
+    @abstractmethod
+    async def create_budget_pool(self, pool: BudgetPool) -> None:
+        """Insert the pool.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: the parent pool is not there.
+        """
+
+    @abstractmethod
+    async def get_budget_pool(self, id: str) -> BudgetPool | None:
+        """Return the pool."""
+
+    @abstractmethod
+    async def list_budget_pools(self, filter: QueryFilter | None = None) -> list[BudgetPool]:
+        """Return the pools."""
+
+    @abstractmethod
+    async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
+        """Return the pools whose parent that is; not their own children."""
+
+    @abstractmethod
+    async def update_budget_pool(self, id: str, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+        """Set `total_budget`, `used_budget`, `status` or `metadata`, as named; return the changed record.
+
+        Raises:
+            NotFoundError: there is no such pool.
+        """
+
+    @abstractmethod
+    async def delete_budget_pool(self, id: str) -> None:
+        """Delete the pool.
+
+        Raises:
+            NotFoundError: there is no such pool.
+            ConflictError: it has child pools.
+        """
+
+    @abstractmethod
+    async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
+        """Add the amount to `used_budget` of the pool and of every ancestor, all or none; return the pool.
+
+        A pool whose remaining amount reaches 0 becomes exhausted.
+
+        Raises:
+            NotFoundError: there is no such pool.
+            BudgetExceededError: the pool or an ancestor has too little left; `pool` is that one.
+            ConflictError: the pool or an ancestor is suspended.
+        """
+
+    @abstractmethod
+    async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
+        """Add the amount to `total_budget` of that pool alone; return it. An exhausted pool becomes active again.
+
+        Raises:
+            NotFoundError: there is no such pool.
+        """
+
+    # tool calls
+
+    @abstractmethod
+    async def log_tool_call(self, log: ToolCallLog) -> None:
+        """Insert the tool call.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: there is no such execution.
+        """
+
+    @abstractmethod
+    async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        """Return the tool calls of an LLM execution."""
+
+    @abstractmethod
+    async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        """Return the tool calls of all LLM executions of a session."""
+
+    # approvals
+
+    @abstractmethod
+    async def create_approval_request(self, request: ApprovalRequest) -> None:
+        """Insert the request.
+
+        Raises:
+            AlreadyExistsError: the id is taken.
+            NotFoundError: there is no such session.
+        """
+
+    @abstractmethod
+    async def get_approval_request(self, id: str) -> ApprovalRequest | None:
+        """Return the request."""
+
+    @abstractmethod
+    async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+        """Return the requests of a session, decided or not."""
+
+    @abstractmethod
+    async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+        """Return the requests of all sessions that can still be decided: pending, and not run out."""
+
+    @abstractmethod
+    async def update_approval_request(self, id: str, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+        """Set `context` or `expires_at` of a pending request, or its `status` to expired; return the changed record.
+
+        Raises:
+            NotFoundError: there is no such request.
+            ConflictError: it is not pending; `current` is the stored record.
+        """
+
+    @abstractmethod
+    async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
+        """Approve a pending request, and return it; of several decisions at once exactly one wins.
+
+        Raises:
+            NotFoundError: there is no such request.
+            ConflictError: it is not pending or has run out; `current` is the stored record, so the loser learns who won.
+        """
+
+    @abstractmethod
+    async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
+        """Reject a pending request, and return it, with the reason as `resolution_notes`.
+
+        Raises:
+            NotFoundError: there is no such request.
+            ConflictError: it is not pending or has run out; `current` is the stored record, so the loser learns who won.
+        """
+
+    @abstractmethod
+    async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
+        """Turn every pending request whose `expires_at` has come into expired, and return those, by time, then id."""
+
+    # streams
+
+    @abstractmethod
+    async def save_stream_event(self, event: StreamEvent) -> None:
+        """Insert the event, or replace the whole record under its id.
+
+        Raises:
+            UnsupportedOperationError: the backend has no capability `stream_events`.
+        """
+
+    @abstractmethod
+    async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
+        """Return the events of a stream.
+
+        Raises:
+            UnsupportedOperationError: the backend has no capability `stream_events`.
+        """
