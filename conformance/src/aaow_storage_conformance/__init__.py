@@ -1,0 +1,1 @@
+"""The pytest suite that an aaow-storage backend has to pass."""
