@@ -1,0 +1,73 @@
+"""What the documents say is so: their Python runs, and the commands that they name exist.
+
+The Python blocks of a document run in order, in one namespace and in an empty folder, as one who
+reads along would type them. A block that cannot run says why, in a comment before it:
+`<!-- skip: next "needs a server" -->`.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from sybil import Document, Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in (
+        "README.md",
+        "packages/*/README.md",
+        "packages/*/docs/**/*.md",
+        "conformance/README.md",
+    )
+    for path in ROOT.glob(pattern)
+)
+LANGUAGES = {"console", "ini", "json", "python", "sh", "sql", "text", "toml"}
+
+each_document = pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+@each_document
+def test_the_python_in_a_document_runs(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+):
+    monkeypatch.chdir(tmp_path)
+    document = parse(path)
+    for example in document.examples():
+        with subtests.test(f"line {example.line}"):
+            example.evaluate()
+
+
+@each_document
+def test_a_block_names_a_language_that_is_known_here(path: Path):
+    fences = re.findall(r"^ *```(.*)\n(?:.*\n)*?^ *```$", path.read_text(), re.MULTILINE)
+    assert set(fences) <= LANGUAGES
+
+
+@each_document
+def test_a_block_that_does_not_run_says_why(path: Path):
+    skips = re.findall(r"<!--+ *skip: *(?:next|start)(.*?)-->", path.read_text())
+    assert all(re.search(r'"\w.*"', reason) for reason in skips)
+
+
+@each_document
+def test_the_nox_sessions_that_a_document_names_exist(path: Path):
+    named = re.findall(r'\bnox (?:-s|--session) "?(\w+)', path.read_text())
+    assert set(named) <= sessions()
+
+
+def parse(path: Path) -> Document:
+    """Find the examples; `__name__` is what it is in a program."""
+    document = Sybil([PythonCodeBlockParser(), SkipParser()]).parse(path)
+    document.namespace["__name__"] = "__main__"
+    return document
+
+
+def sessions() -> set[str]:
+    """Read the names from the noxfile, which only nox can import."""
+    body = ast.parse((ROOT / "noxfile.py").read_text()).body
+    return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.decorator_list}
