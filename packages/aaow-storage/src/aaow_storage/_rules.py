@@ -39,6 +39,40 @@ def check_record(operation: str, argument: str, value: object, record: type) -> 
         raise ValidationError(operation, argument, f"must be {record.__name__}, not {type(value).__name__}")
 
 
+def check_text(operation: str, argument: str, value: object) -> str:
+    """Return the text, checked.
+
+    Raises:
+        ValidationError: it is not a str, or holds NUL or a lone surrogate.
+    """
+    if (problem := plain_text_problem(value)) is not None:
+        raise ValidationError(operation, argument, problem)
+    return str(value)
+
+
+def check_instant(operation: str, argument: str, value: datetime) -> datetime:
+    """Return the instant in UTC, checked.
+
+    Raises:
+        ValidationError: it is not an aware datetime.
+    """
+    instant = utc(value)
+    if (problem := instant_problem(instant)) is not None:
+        raise ValidationError(operation, argument, problem)
+    return instant
+
+
+def check_timeout(operation: str, value: object) -> float:
+    """Return a timeout in seconds, checked.
+
+    Raises:
+        ValidationError: it is not a number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValidationError(operation, "timeout", f"must be a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
 def positive_amount(operation: str, value: Decimal | float | str) -> Decimal:
     """Return an amount to consume or to add.
 
@@ -99,16 +133,6 @@ def _with_amounts(pool: BudgetPool, *, used: Decimal | None = None, total: Decim
         return changed
     left = changed.remaining_budget > 0
     return attrs.evolve(changed, status=BudgetPoolStatus.ACTIVE if left else BudgetPoolStatus.EXHAUSTED)
-
-
-def check_resolver(operation: str, argument: str, value: object) -> None:
-    """Check who decided, or the notes of a decision.
-
-    Raises:
-        ValidationError: it is not text.
-    """
-    if (problem := plain_text_problem(value)) is not None:
-        raise ValidationError(operation, argument, problem)
 
 
 def is_decidable(request: ApprovalRequest, at: datetime) -> bool:

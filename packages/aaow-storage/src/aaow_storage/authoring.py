@@ -1,7 +1,6 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and the rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, check_changes
-from aaow_storage._fields import instant_problem
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, loads
 from aaow_storage._open_transactions import OpenTransactions
 from aaow_storage._planning import QUERY_FIELDS, plan_query
@@ -16,9 +15,11 @@ from aaow_storage._plans import (
 )
 from aaow_storage._rules import (
     check_id,
+    check_instant,
     check_pending,
     check_record,
-    check_resolver,
+    check_text,
+    check_timeout,
     consumed,
     has_run_out,
     increased,
@@ -40,15 +41,16 @@ __all__ = [
     "apply_changes",
     "check_changes",
     "check_id",
+    "check_instant",
     "check_json",
     "check_pending",
     "check_record",
-    "check_resolver",
+    "check_text",
+    "check_timeout",
     "consumed",
     "dumps",
     "has_run_out",
     "increased",
-    "instant_problem",
     "is_decidable",
     "loads",
     "plan_query",
