@@ -26,9 +26,7 @@ DOCUMENTS = sorted(
 )
 LANGUAGES = {"console", "ini", "json", "python", "sh", "sql", "text", "toml"}
 
-each_document = pytest.mark.parametrize(
-    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
-)
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 @each_document

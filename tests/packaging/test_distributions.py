@@ -38,9 +38,7 @@ class Distribution:
     def source_files(self) -> set[str]:
         source = self.folder / "src"
         files = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
-        return {
-            file.as_posix() for file in files if not re.search(r"(^|/)(\.|__pycache__)", str(file))
-        }
+        return {file.as_posix() for file in files if not re.search(r"(^|/)(\.|__pycache__)", str(file))}
 
     def read_from_wheel(self, name: str) -> bytes:
         with ZipFile(self.wheel) as wheel:
