@@ -12,7 +12,9 @@ from aaow_storage._fields import (
     amount_problem,
     exact_sum,
     id_problem,
+    instant_problem,
     plain_text_problem,
+    utc,
 )
 from aaow_storage._records import ApprovalRequest, BudgetPool
 from aaow_storage.errors import BudgetExceededError, ConflictError, ValidationError
