@@ -1,1 +1,27 @@
-"""What the SQL backends of aaow-storage share."""
+"""What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
+
+from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
+from aaow_storage_sql._connection import CompiledStatement, SQLConnection, compiler
+from aaow_storage_sql._dialect import Dialect
+from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
+from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
+from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata
+
+__all__ = [
+    "LATEST",
+    "REVISIONS",
+    "VERSION_TABLE",
+    "CompiledStatement",
+    "Dialect",
+    "Executor",
+    "ExecutorTransaction",
+    "SQLConnection",
+    "SQLStorageAdapter",
+    "SQLTransaction",
+    "Work",
+    "compiler",
+    "metadata",
+    "migrate_to",
+    "migration_is_due",
+    "stored_version",
+]

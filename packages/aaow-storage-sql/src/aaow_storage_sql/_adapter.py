@@ -1,0 +1,89 @@
+"""The adapter of every SQL backend: operations run by an executor, each in a transaction of its own or in the caller's."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Concatenate, ParamSpec, TypeVar
+
+from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
+from aaow_storage.authoring import OpenTransactions, check_timeout
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._executor import Executor, ExecutorTransaction
+from aaow_storage_sql._operations import SQLOperations
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SQLTransaction(SQLOperations, Transaction):
+    """Several operations on one connection that is lent to this transaction."""
+
+    def __init__(self, lent: ExecutorTransaction) -> None:
+        self._lent = lent
+
+    @property
+    def outcome(self) -> TransactionOutcome | None:
+        return self._lent.outcome
+
+    async def commit(self) -> None:
+        await self._lent.commit()
+
+    async def rollback(self) -> None:
+        await self._lent.rollback()
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        await self._lent.open_savepoint()
+        try:
+            yield
+        except BaseException:
+            if self.outcome is None:
+                await self._lent.close_savepoint(undo=True)
+            raise
+        await self._lent.close_savepoint(undo=False)
+
+    async def _read(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._write(operation, *args, **kwargs)
+
+    async def _write(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._lent.run(lambda connection: operation(connection, *args, **kwargs))
+
+
+class SQLStorageAdapter(SQLOperations, StorageAdapter):
+    """A store in a SQL database; the executor says which and how."""
+
+    def __init__(self, executor: Executor, capabilities: frozenset[Capability]) -> None:
+        self._executor = executor
+        self._capabilities = capabilities
+        self._transactions = OpenTransactions()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    async def initialize(self, *, migrate: bool = True) -> None:
+        await self._executor.start(migrate=migrate)
+
+    async def close(self) -> None:
+        await self._executor.stop()
+
+    async def begin_transaction(self, timeout: float = 30.0) -> SQLTransaction:  # noqa: ASYNC109 - how long it may stay open
+        self._transactions.check()
+        transaction = SQLTransaction(await self._executor.begin(check_timeout("begin_transaction", timeout)))
+        self._transactions.add(transaction)
+        return transaction
+
+    async def _read(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self._transactions.check()
+        return await self._executor.read(lambda connection: operation(connection, *args, **kwargs))
+
+    async def _write(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self._transactions.check()
+        return await self._executor.write(lambda connection: operation(connection, *args, **kwargs))

@@ -1,0 +1,109 @@
+"""Approval requests."""
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
+from aaow_storage.authoring import apply_changes, check_changes, check_pending, plan_query, resolved
+from aaow_storage.errors import AlreadyExistsError, NotFoundError
+from aaow_storage_sql import _sessions
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._queries import Source, plan_rows
+from aaow_storage_sql._rows import built, existence, new_values, require, set_columns
+from aaow_storage_sql._schema import approval_requests
+from aaow_storage_sql._types import Instant
+
+EXISTS = existence(approval_requests.c.id)
+
+_FIELDS = (
+    "id",
+    "session_id",
+    "node_id",
+    "type",
+    "status",
+    "context",
+    "created_at",
+    "expires_at",
+    "resolved_at",
+    "resolved_by",
+    "resolution_notes",
+)
+_ROWS = sa.select(*(approval_requests.c[name] for name in _FIELDS))
+_BY_ID = _ROWS.where(approval_requests.c.id == sa.bindparam("id"))
+_CHANGING = ("status", "context", "expires_at", "resolved_at", "resolved_by", "resolution_notes")
+_UPDATE = set_columns(approval_requests, _CHANGING)
+_OF_SESSION = Source(
+    _ROWS.where(approval_requests.c.session_id == sa.bindparam("in_session")), dict(approval_requests.c)
+)
+_IS_PENDING = approval_requests.c.status == ApprovalStatus.PENDING.value
+_HAS_RUN_OUT = approval_requests.c.expires_at <= sa.bindparam("at", type_=Instant())
+_PENDING = Source(
+    _ROWS.where(_IS_PENDING, sa.or_(approval_requests.c.expires_at.is_(None), sa.not_(_HAS_RUN_OUT))),
+    dict(approval_requests.c),
+)
+_RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.created_at, approval_requests.c.id)
+
+
+def create(connection: SQLConnection, request: ApprovalRequest) -> None:
+    """Insert the request."""
+    require(connection, _sessions.EXISTS, "session", request.session_id)
+    values = {name: getattr(request, name) for name in _FIELDS}
+    if not connection.run(connection.dialect.insert_if_absent(approval_requests), values):
+        raise AlreadyExistsError("approval_request", request.id)
+
+
+def get(connection: SQLConnection, id: str) -> ApprovalRequest | None:
+    """Return the request."""
+    row = connection.row(_BY_ID, {"id": id})
+    return None if row is None else built(ApprovalRequest, _FIELDS, row)
+
+
+def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ApprovalRequest]:
+    """Return the requests of a session that the filter takes."""
+    return _requests(connection, _OF_SESSION, filter, {"in_session": session_id})
+
+
+def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime) -> list[ApprovalRequest]:
+    """Return the requests that can be decided at that instant and that the filter takes."""
+    return _requests(connection, _PENDING, filter, {"at": at})
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
+    """Apply the changes to a pending request."""
+    check_changes(ApprovalRequest, changes)
+    stored = _stored(connection, id)
+    check_pending(stored)
+    return _put_back(connection, apply_changes(stored, changes))
+
+
+def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
+    """Decide a pending request."""
+    return _put_back(connection, resolved(_stored(connection, id), status, by=by, notes=notes, at=now()))
+
+
+def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
+    """Expire the pending requests that have run out at that instant."""
+    run_out = [built(ApprovalRequest, _FIELDS, row) for row in connection.rows(_RUN_OUT, {"at": at})]
+    return [_put_back(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
+
+
+def _requests(
+    connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: dict[str, Any]
+) -> list[ApprovalRequest]:
+    plan = plan_query(ApprovalRequest, filter, "created_at")
+    return [built(ApprovalRequest, _FIELDS, row) for row in plan_rows(connection, source, plan, scope)]
+
+
+def _stored(connection: SQLConnection, id: str) -> ApprovalRequest:
+    request = get(connection, id)
+    if request is None:
+        raise NotFoundError("approval_request", id)
+    return request
+
+
+def _put_back(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:
+    connection.run(_UPDATE, new_values(_CHANGING, request))
+    return request

@@ -1,0 +1,99 @@
+"""Budget pools."""
+
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import BudgetPool, QueryFilter
+from aaow_storage.authoring import apply_changes, consumed, increased, plan_query
+from aaow_storage.errors import AlreadyExistsError, ConflictError, NotFoundError
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._queries import Source, plan_rows
+from aaow_storage_sql._rows import built, existence, new_values, require, set_columns
+from aaow_storage_sql._schema import budget_pools
+
+EXISTS = existence(budget_pools.c.id)
+
+_FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
+_ROWS = sa.select(*(budget_pools.c[name] for name in _FIELDS))
+_BY_ID = _ROWS.where(budget_pools.c.id == sa.bindparam("id"))
+_A_CHILD = sa.select(budget_pools.c.id).where(budget_pools.c.parent_pool_id == sa.bindparam("id")).limit(1)
+_DELETE = sa.delete(budget_pools).where(budget_pools.c.id == sa.bindparam("id"))
+_CHANGING = ("total_budget", "used_budget", "status", "metadata")
+_UPDATE = set_columns(budget_pools, _CHANGING)
+_SOURCE = Source(_ROWS, dict(budget_pools.c))
+_CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in_pool")), dict(budget_pools.c))
+
+
+def create(connection: SQLConnection, pool: BudgetPool) -> None:
+    """Insert the pool."""
+    if connection.row(EXISTS, {"id": pool.id}) is not None:
+        raise AlreadyExistsError("budget_pool", pool.id)
+    require(connection, EXISTS, "budget_pool", pool.parent_pool_id)
+    values = {name: getattr(pool, name) for name in _FIELDS}
+    if not connection.run(connection.dialect.insert_if_absent(budget_pools), values):
+        raise AlreadyExistsError("budget_pool", pool.id)
+
+
+def get(connection: SQLConnection, id: str) -> BudgetPool | None:
+    """Return the pool."""
+    row = connection.row(_BY_ID, {"id": id})
+    return None if row is None else built(BudgetPool, _FIELDS, row)
+
+
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
+    """Return the pools that the filter takes."""
+    plan = plan_query(BudgetPool, filter, "created_at")
+    return [built(BudgetPool, _FIELDS, row) for row in plan_rows(connection, _SOURCE, plan)]
+
+
+def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
+    """Return the children of a pool that the filter takes."""
+    plan = plan_query(BudgetPool, filter, "created_at")
+    return [built(BudgetPool, _FIELDS, row) for row in plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id})]
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
+    """Apply the changes to the stored pool."""
+    changed = apply_changes(_stored(connection, id), changes)
+    _put_back(connection, changed)
+    return changed
+
+
+def delete(connection: SQLConnection, id: str) -> None:
+    """Delete a pool without children."""
+    stored = _stored(connection, id)
+    child = connection.row(_A_CHILD, {"id": id})
+    if child is not None:
+        raise ConflictError(f"the budget pool {id!r} has children, such as {child[0]!r}: delete them first", stored)
+    connection.run(_DELETE, {"id": id})
+
+
+def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
+    """Use the amount in the pool and in every ancestor."""
+    chain = [_stored(connection, id)]
+    while chain[-1].parent_pool_id is not None:
+        chain.append(_stored(connection, chain[-1].parent_pool_id))
+    changed = consumed(chain, amount)
+    for pool in changed:
+        _put_back(connection, pool)
+    return changed[0]
+
+
+def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
+    """Raise the total of the pool."""
+    changed = increased(_stored(connection, id), amount)
+    _put_back(connection, changed)
+    return changed
+
+
+def _stored(connection: SQLConnection, id: str) -> BudgetPool:
+    pool = get(connection, id)
+    if pool is None:
+        raise NotFoundError("budget_pool", id)
+    return pool
+
+
+def _put_back(connection: SQLConnection, pool: BudgetPool) -> None:
+    connection.run(_UPDATE, new_values(_CHANGING, pool))

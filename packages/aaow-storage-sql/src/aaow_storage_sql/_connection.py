@@ -1,0 +1,110 @@
+"""Running Core statements on a DBAPI connection, each compiled once.
+
+Core owns the schema, the types and the text of every statement; its own Connection stays out of the way, since compiling
+and executing through it costs several times what the database needs for a small statement.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._dialect import Dialect
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+_Processor = Callable[[Any], Any]
+
+
+class CompiledStatement:
+    """The text of a statement, and how its parameters go in and its columns come out."""
+
+    def __init__(self, statement: Any, dialect: sa.Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self.parameters: list[tuple[str, _Processor | None, Any]] = []
+        for name in compiled.positiontup:
+            bind = compiled.binds[name]
+            processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            self.parameters.append((bind.key, processor, bind.value))
+        columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+        processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._processors = [(index, processor) for index, processor in enumerate(processors) if processor is not None]
+
+    def bound(self, given: Parameters) -> list[Any]:
+        """Return the values for one execution, in the order of the placeholders."""
+        values = []
+        for name, processor, default in self.parameters:
+            value = given.get(name, default)
+            values.append(value if processor is None else processor(value))
+        return values
+
+    def fetched(self, row: Row) -> Row:
+        """Return the values of a row as the columns' types make them."""
+        if not self._processors:
+            return row
+        values = list(row)
+        for index, processor in self._processors:
+            values[index] = processor(values[index])
+        return tuple(values)
+
+
+class SQLConnection:
+    """One DBAPI connection, used by one thread at a time. Its errors are the errors of storage."""
+
+    def __init__(self, driver_connection: Any, dialect: "Dialect") -> None:
+        self.driver_connection = driver_connection
+        self.dialect = dialect
+
+    def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
+        """Return all rows of a select."""
+        compiled = self.dialect.compiled(statement)
+        cursor = self._execute(compiled.text, compiled.bound(parameters))
+        try:
+            return [compiled.fetched(row) for row in cursor]
+        except self.dialect.driver_error as error:
+            raise self.dialect.translated(error) from error
+
+    def row(self, statement: Any, parameters: Parameters = {}) -> Row | None:  # noqa: B006 - never changed
+        """Return the first row of a select, or None."""
+        rows = self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+    def run(self, statement: Any, parameters: Parameters = {}) -> int:  # noqa: B006 - never changed
+        """Run an insert, update or delete; return the number of rows it touched."""
+        compiled = self.dialect.compiled(statement)
+        return int(self._execute(compiled.text, compiled.bound(parameters)).rowcount)
+
+    def run_many(self, statement: Any, parameters: Iterable[Parameters]) -> None:
+        """Run an insert, update or delete once for each of the parameters."""
+        compiled = self.dialect.compiled(statement)
+        bound = [compiled.bound(each) for each in parameters]
+        try:
+            self.driver_connection.executemany(compiled.text, bound)
+        except self.dialect.driver_error as error:
+            raise self.dialect.translated(error) from error
+
+    def command(self, text: str) -> None:
+        """Run a command of transaction control."""
+        self._execute(text, ())
+
+    def _execute(self, text: str, values: Sequence[Any]) -> Any:
+        try:
+            return self.driver_connection.execute(text, values)
+        except self.dialect.driver_error as error:
+            raise self.dialect.translated(error) from error
+
+
+COMPILED_STATEMENTS = 2_000
+
+
+def compiler(dialect: sa.Dialect) -> Callable[[Any], CompiledStatement]:
+    """Return a function that compiles a statement for the dialect, and remembers it by its identity."""
+
+    @functools.lru_cache(maxsize=COMPILED_STATEMENTS)
+    def compiled(statement: Any) -> CompiledStatement:
+        return CompiledStatement(statement, dialect)
+
+    return compiled

@@ -1,0 +1,64 @@
+"""The few things that a database does in its own way, each on the one page of its dialect."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from aaow_storage import Direction
+from aaow_storage.authoring import Condition
+from aaow_storage.errors import StorageError
+from aaow_storage_sql._connection import CompiledStatement
+
+
+class Dialect(ABC):
+    """What statements and connections need to know of a database."""
+
+    sqlalchemy_dialect: ClassVar[sa.Dialect]
+    """Compiles the statements; positional parameters."""
+    driver_error: ClassVar[type[Exception]]
+    """The root of the driver's exceptions."""
+    compiled: Callable[[Any], CompiledStatement]
+    """Compiles a statement once; see `compiler`."""
+
+    @abstractmethod
+    def translated(self, error: Exception) -> StorageError:
+        """Return the error of storage that a driver's exception means: the one place where that is decided."""
+
+    @abstractmethod
+    def upsert(self, table: sa.Table) -> Any:
+        """Return the statement that inserts a row, or replaces the whole row that has its primary key."""
+
+    @abstractmethod
+    def insert_if_absent(self, table: sa.Table) -> Any:
+        """Return the statement that inserts a row, or touches nothing where its primary key is taken."""
+
+    @abstractmethod
+    def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Return a column of amounts as an expression that compares and sorts by value."""
+
+    @abstractmethod
+    def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+        """Return the expression for ORDER BY, with NULL before every value ascending."""
+
+    @abstractmethod
+    def json_condition(
+        self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
+    ) -> sa.ColumnElement[bool]:
+        """Return the condition on what lies at its path in a JSON column, without its negation; it is never NULL.
+
+        The operand is bound as `parameter`, through `json_operand`.
+        """
+
+    @abstractmethod
+    def json_operand(self, condition: Condition) -> Any:
+        """Return the value to bind for a condition on JSON."""
+
+    @abstractmethod
+    def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
+        """Return an expression that sorts and compares what lies at a path in a JSON column; null and nothing are NULL."""
+
+    @abstractmethod
+    def json_mark(self, value: Any) -> Any:
+        """Return the value to bind for a comparison with `json_sort_value`; not called for None."""

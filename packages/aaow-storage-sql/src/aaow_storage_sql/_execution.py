@@ -1,0 +1,70 @@
+"""Execution states, and the states of their nodes."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import NodeExecutionState, WorkflowExecutionState
+from aaow_storage.errors import NotFoundError
+from aaow_storage_sql import _sessions
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._rows import built, built_with, existence, require
+from aaow_storage_sql._schema import execution_states, node_execution_states
+
+EXISTS = existence(execution_states.c.session_id)
+
+_FIELDS = ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata")
+_NODE_FIELDS = (
+    "node_id",
+    "status",
+    "input",
+    "output",
+    "error",
+    "started_at",
+    "completed_at",
+    "retry_count",
+    "pending_approval_id",
+    "metadata",
+)
+_STATE = sa.select(*(execution_states.c[name] for name in _FIELDS)).where(
+    execution_states.c.session_id == sa.bindparam("session_id")
+)
+_NODES = (
+    sa.select(*(node_execution_states.c[name] for name in _NODE_FIELDS))
+    .where(node_execution_states.c.session_id == sa.bindparam("session_id"))
+    .order_by(node_execution_states.c.node_id)
+)
+
+
+def save(connection: SQLConnection, state: WorkflowExecutionState) -> None:
+    """Replace the session-level fields, and insert or replace the node states that the state carries."""
+    require(connection, _sessions.EXISTS, "session", state.session_id)
+    values = {name: getattr(state, name) for name in _FIELDS}
+    connection.run(connection.dialect.upsert(execution_states), values)
+    nodes = [_node_values(state.session_id, node) for node in state.node_states.values()]
+    if nodes:
+        connection.run_many(connection.dialect.upsert(node_execution_states), nodes)
+
+
+def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | None:
+    """Return the state with all its node states."""
+    row = connection.row(_STATE, {"session_id": session_id})
+    if row is None:
+        return None
+    nodes = [
+        built(NodeExecutionState, _NODE_FIELDS, node) for node in connection.rows(_NODES, {"session_id": session_id})
+    ]
+    fields = dict(zip(_FIELDS, row, strict=True))
+    return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
+
+
+def update_node(connection: SQLConnection, session_id: str, state: NodeExecutionState) -> None:
+    """Insert or replace one node's state."""
+    if connection.row(EXISTS, {"id": session_id}) is None:
+        require(connection, _sessions.EXISTS, "session", session_id)
+        raise NotFoundError("execution_state", session_id)
+    connection.run(connection.dialect.upsert(node_execution_states), _node_values(session_id, state))
+
+
+def _node_values(session_id: str, state: NodeExecutionState) -> dict[str, Any]:
+    return {"session_id": session_id, **{name: getattr(state, name) for name in _NODE_FIELDS}}

@@ -1,0 +1,70 @@
+"""Where and how an operation runs: what an adapter asks of its database's threads."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
+
+from aaow_storage import TransactionOutcome
+from aaow_storage_sql._connection import SQLConnection
+
+T = TypeVar("T")
+
+Work = Callable[[SQLConnection], T]
+"""An operation, to be run on a connection. It may be run again after a rollback, so it has no other effect."""
+
+
+class ExecutorTransaction(ABC):
+    """A connection lent to one caller, in an open transaction."""
+
+    @property
+    @abstractmethod
+    def outcome(self) -> TransactionOutcome | None:
+        """How the transaction ended, None while it is open."""
+
+    @abstractmethod
+    async def run(self, work: Work[T]) -> T:
+        """Run the work; where it raises, only what it did is undone.
+
+        Raises:
+            TransactionError: the transaction has ended, or ran out of time.
+        """
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Commit, and give the connection back."""
+
+    @abstractmethod
+    async def rollback(self) -> None:
+        """Roll back, and give the connection back."""
+
+    @abstractmethod
+    async def open_savepoint(self) -> None:
+        """Open a savepoint inside those that are open."""
+
+    @abstractmethod
+    async def close_savepoint(self, *, undo: bool) -> None:
+        """Close the innermost savepoint, keeping or undoing what was done in it."""
+
+
+class Executor(ABC):
+    """Runs work on connections of its own, off the event loop."""
+
+    @abstractmethod
+    async def start(self, *, migrate: bool) -> None:
+        """Open the store and bring its schema up to date."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Finish accepted work, roll back open transactions, and close every connection."""
+
+    @abstractmethod
+    async def read(self, work: Work[T]) -> T:
+        """Run work that only reads, on one consistent state of the store."""
+
+    @abstractmethod
+    async def write(self, work: Work[T]) -> T:
+        """Run the work in a transaction of its own, and return when that is committed."""
+
+    @abstractmethod
+    async def begin(self, timeout: float) -> ExecutorTransaction:  # noqa: ASYNC109 - how long it may stay open
+        """Begin a transaction that is rolled back when it is open for longer."""

@@ -1,0 +1,125 @@
+"""LLM executions and the tool calls logged for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
+from aaow_storage.authoring import plan_query
+from aaow_storage.errors import AlreadyExistsError
+from aaow_storage_sql import _sessions
+from aaow_storage_sql._connection import Row, SQLConnection
+from aaow_storage_sql._queries import Source, plan_rows
+from aaow_storage_sql._rows import built, built_with, existence, require
+from aaow_storage_sql._schema import llm_executions, tool_call_logs
+
+EXISTS = existence(llm_executions.c.id)
+
+_FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
+_USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_EXECUTIONS = sa.select(
+    *(llm_executions.c[name] for name in ("session_id", "node_id", *_FIELDS, "tool_calls", *_USAGE_FIELDS))
+)
+_OF_SESSION = Source(
+    _EXECUTIONS.where(llm_executions.c.session_id == sa.bindparam("in_session")), dict(llm_executions.c)
+)
+_OF_NODE = Source(_OF_SESSION.select.where(llm_executions.c.node_id == sa.bindparam("in_node")), dict(llm_executions.c))
+
+_CALL_FIELDS = (
+    "id",
+    "execution_id",
+    "tool_call_id",
+    "tool_name",
+    "args",
+    "result",
+    "error",
+    "timestamp",
+    "duration_ms",
+)
+_CALLS = sa.select(*(tool_call_logs.c[name] for name in _CALL_FIELDS))
+_CALLS_OF_EXECUTION = Source(
+    _CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), dict(tool_call_logs.c)
+)
+_CALLS_OF_SESSION = Source(
+    _CALLS.join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id).where(
+        llm_executions.c.session_id == sa.bindparam("in_session")
+    ),
+    dict(tool_call_logs.c),
+)
+
+
+def save(connection: SQLConnection, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
+    """Insert the execution, or replace the whole row; its logged tool calls stay."""
+    require(connection, _sessions.EXISTS, "session", session_id)
+    values = {name: getattr(result, name) for name in _FIELDS}
+    usage = dict.fromkeys(_USAGE_FIELDS) if result.usage is None else attrs.asdict(result.usage)
+    calls = None if result.tool_calls is None else [_call_document(call) for call in result.tool_calls]
+    row = {"session_id": session_id, "node_id": node_id, **values, **usage, "tool_calls": calls}
+    connection.run(connection.dialect.upsert(llm_executions), row)
+
+
+def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
+    """Return the executions of a session that the filter takes."""
+    plan = plan_query(LLMExecution, filter, "timestamp")
+    return [_execution(row) for row in plan_rows(connection, _OF_SESSION, plan, {"in_session": session_id})]
+
+
+def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
+    """Return the executions of a node that the filter takes."""
+    plan = plan_query(LLMExecution, filter, "timestamp")
+    scope = {"in_session": session_id, "in_node": node_id}
+    return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
+
+
+def log_call(connection: SQLConnection, log: ToolCallLog) -> None:
+    """Insert the tool call."""
+    require(connection, EXISTS, "llm_execution", log.execution_id)
+    values = {name: getattr(log, name) for name in _CALL_FIELDS}
+    if not connection.run(connection.dialect.insert_if_absent(tool_call_logs), values):
+        raise AlreadyExistsError("tool_call", log.id)
+
+
+def calls_of_execution(connection: SQLConnection, execution_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
+    """Return the tool calls of an execution that the filter takes."""
+    return _calls(connection, _CALLS_OF_EXECUTION, filter, {"in_execution": execution_id})
+
+
+def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
+    """Return the tool calls of all executions of a session that the filter takes."""
+    return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})
+
+
+def _calls(
+    connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: Mapping[str, Any]
+) -> list[ToolCallLog]:
+    plan = plan_query(ToolCallLog, filter, "timestamp")
+    return [built(ToolCallLog, _CALL_FIELDS, row) for row in plan_rows(connection, source, plan, scope)]
+
+
+def _execution(row: Row) -> LLMExecution:
+    session_id, node_id, *rest = row
+    values, calls, usage = rest[: len(_FIELDS)], rest[len(_FIELDS)], rest[len(_FIELDS) + 1 :]
+    fields = dict(zip(_FIELDS, values, strict=True))
+    return built_with(
+        LLMExecution,
+        {
+            "session_id": session_id,
+            "node_id": node_id,
+            **fields,
+            "usage": None if usage[0] is None else built(TokenUsage, _USAGE_FIELDS, usage),
+            "tool_calls": None if calls is None else tuple(built_with(ToolCall, call) for call in calls),
+        },
+    )
+
+
+def _call_document(call: ToolCall) -> dict[str, Any]:
+    """Return the tool call as JSON, without anything of a subclass."""
+    return {
+        "tool_call_id": call.tool_call_id,
+        "tool_name": call.tool_name,
+        "args": call.args,
+        "result": call.result,
+        "error": call.error,
+    }

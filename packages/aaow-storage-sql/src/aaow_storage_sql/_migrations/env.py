@@ -1,0 +1,12 @@
+"""Alembic's entry: runs the revisions on the connection that it is handed, inside the transaction that is open there."""
+
+from aaow_storage_sql._schema import VERSION_TABLE, metadata
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=False,
+)
+context.run_migrations()

@@ -1,0 +1,169 @@
+"""Workflows, sessions and their executions."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Add the tables."""
+    op.create_table(
+        "documents",
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_documents")),
+    )
+    op.create_table(
+        "workflows",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("definition_digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["definition_digest"], ["documents.digest"], name=op.f("fk_workflows_definition_digest_documents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workflows")),
+    )
+    op.create_index(op.f("ix_workflows_created_at_id"), "workflows", ["created_at", "id"])
+    op.create_index(op.f("ix_workflows_definition_digest"), "workflows", ["definition_digest"])
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("workflow_id", sa.String(length=255), nullable=True),
+        sa.Column("snapshot_digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("parent_session_id", sa.String(length=255), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('running', 'paused', 'completed', 'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
+            name=op.f("ck_sessions_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["parent_session_id"],
+            ["sessions.id"],
+            name=op.f("fk_sessions_parent_session_id_sessions"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["snapshot_digest"], ["documents.digest"], name=op.f("fk_sessions_snapshot_digest_documents")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workflow_id"], ["workflows.id"], name=op.f("fk_sessions_workflow_id_workflows"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+    )
+    op.create_index(op.f("ix_sessions_created_at_id"), "sessions", ["created_at", "id"])
+    op.create_index(op.f("ix_sessions_parent_session_id"), "sessions", ["parent_session_id"])
+    op.create_index(op.f("ix_sessions_snapshot_digest"), "sessions", ["snapshot_digest"])
+    op.create_index(op.f("ix_sessions_status_created_at_id"), "sessions", ["status", "created_at", "id"])
+    op.create_index(op.f("ix_sessions_workflow_id_created_at_id"), "sessions", ["workflow_id", "created_at", "id"])
+    op.create_table(
+        "execution_states",
+        sa.Column("session_id", sa.String(length=255), nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("budget_pool_id", sa.String(length=255), nullable=True),
+        sa.Column("current_node_id", sa.String(length=255), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("completed_at", sa.BigInteger(), nullable=True),
+        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('running', 'paused', 'completed', 'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
+            name=op.f("ck_execution_states_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["sessions.id"], name=op.f("fk_execution_states_session_id_sessions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("session_id", name=op.f("pk_execution_states")),
+    )
+    op.create_table(
+        "node_execution_states",
+        sa.Column("session_id", sa.String(length=255), nullable=False),
+        sa.Column("node_id", sa.String(length=255), nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("completed_at", sa.BigInteger(), nullable=True),
+        sa.Column("retry_count", sa.BigInteger(), nullable=False),
+        sa.Column("pending_approval_id", sa.String(length=255), nullable=True),
+        sa.Column("input", sa.Text(), nullable=True),
+        sa.Column("output", sa.Text(), nullable=True),
+        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('pending', 'running', 'completed', 'failed', 'skipped', 'waiting_for_approval', 'waiting_for_review')",
+            name=op.f("ck_node_execution_states_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["execution_states.session_id"],
+            name=op.f("fk_node_execution_states_session_id_execution_states"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_id", "node_id", name=op.f("pk_node_execution_states")),
+    )
+    op.create_table(
+        "llm_executions",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("session_id", sa.String(length=255), nullable=False),
+        sa.Column("node_id", sa.String(length=255), nullable=False),
+        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("success", sa.Boolean(), nullable=True),
+        sa.Column("prompt_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("completion_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("total_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("tool_calls", sa.Text(), nullable=True),
+        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["sessions.id"], name=op.f("fk_llm_executions_session_id_sessions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_llm_executions")),
+    )
+    op.create_index(
+        op.f("ix_llm_executions_session_id_node_id_timestamp_id"),
+        "llm_executions",
+        ["session_id", "node_id", "timestamp", "id"],
+    )
+    op.create_index(
+        op.f("ix_llm_executions_session_id_timestamp_id"), "llm_executions", ["session_id", "timestamp", "id"]
+    )
+    op.create_table(
+        "tool_call_logs",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("execution_id", sa.String(length=255), nullable=False),
+        sa.Column("tool_call_id", sa.String(length=255), nullable=False),
+        sa.Column("tool_name", sa.Text(), nullable=False),
+        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("duration_ms", sa.Double(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("args", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"],
+            ["llm_executions.id"],
+            name=op.f("fk_tool_call_logs_execution_id_llm_executions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tool_call_logs")),
+    )
+    op.create_index(
+        op.f("ix_tool_call_logs_execution_id_timestamp_id"), "tool_call_logs", ["execution_id", "timestamp", "id"]
+    )
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    op.drop_table("tool_call_logs")
+    op.drop_table("llm_executions")
+    op.drop_table("node_execution_states")
+    op.drop_table("execution_states")
+    op.drop_table("sessions")
+    op.drop_table("workflows")
+    op.drop_table("documents")

@@ -1,0 +1,26 @@
+"""Stream events."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add the tables."""
+    op.create_table(
+        "stream_events",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("stream_id", sa.String(length=255), nullable=False),
+        sa.Column("node_id", sa.String(length=255), nullable=False),
+        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stream_events")),
+    )
+    op.create_index(op.f("ix_stream_events_stream_id_timestamp_id"), "stream_events", ["stream_id", "timestamp", "id"])
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    op.drop_table("stream_events")

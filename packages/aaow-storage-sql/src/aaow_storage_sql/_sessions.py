@@ -1,0 +1,82 @@
+"""Sessions, each with the snapshot of its workflow."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import QueryFilter, Session
+from aaow_storage.authoring import apply_changes, plan_query
+from aaow_storage.errors import AlreadyExistsError, NotFoundError
+from aaow_storage_sql import _documents, _workflows
+from aaow_storage_sql._connection import Row, SQLConnection
+from aaow_storage_sql._documents import DocumentReader
+from aaow_storage_sql._queries import Source, plan_count, plan_rows
+from aaow_storage_sql._rows import built_with, existence, new_values, require, set_columns
+from aaow_storage_sql._schema import documents, sessions
+
+EXISTS = existence(sessions.c.id)
+
+_FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
+_ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in _FIELDS))
+_BY_ID = _ROWS.where(sessions.c.id == sa.bindparam("id"))
+_DIGEST = sa.select(sessions.c.snapshot_digest).where(sessions.c.id == sa.bindparam("id"))
+_DELETE = sa.delete(sessions).where(sessions.c.id == sa.bindparam("id"))
+_CHANGING = ("status", "updated_at", "metadata")
+_UPDATE = set_columns(sessions, _CHANGING)
+_BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snapshot_digest)
+_SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY.scalar_subquery()})
+
+
+def create(connection: SQLConnection, session: Session) -> None:
+    """Insert the session and, unless it is stored already, its snapshot."""
+    if connection.row(EXISTS, {"id": session.id}) is not None:
+        raise AlreadyExistsError("session", session.id)
+    require(connection, _workflows.EXISTS, "workflow", session.workflow_id)
+    require(connection, EXISTS, "session", session.parent_session_id)
+    digest = _documents.put(connection, session.workflow_snapshot, record="Session", field="workflow_snapshot")
+    values = {name: getattr(session, name) for name in _FIELDS}
+    if not connection.run(connection.dialect.insert_if_absent(sessions), {**values, "snapshot_digest": digest}):
+        raise AlreadyExistsError("session", session.id)
+
+
+def get(connection: SQLConnection, id: str) -> Session | None:
+    """Return the session."""
+    row = connection.row(_BY_ID, {"id": id})
+    return None if row is None else _session(row, DocumentReader(connection))
+
+
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
+    """Return the sessions that the filter takes."""
+    plan = plan_query(Session, filter, "created_at")
+    snapshots = DocumentReader(connection)
+    return [_session(row, snapshots) for row in plan_rows(connection, _SOURCE, plan)]
+
+
+def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
+    """Count the sessions that the filter takes."""
+    return plan_count(connection, _SOURCE, plan_query(Session, filter, "created_at"))
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> Session:
+    """Apply the changes to the stored session."""
+    stored = get(connection, id)
+    if stored is None:
+        raise NotFoundError("session", id)
+    changed = apply_changes(stored, changes)
+    connection.run(_UPDATE, new_values(_CHANGING, changed))
+    return changed
+
+
+def delete(connection: SQLConnection, id: str) -> None:
+    """Delete the session; foreign keys take with it what belongs to it."""
+    row = connection.row(_DIGEST, {"id": id})
+    if row is None:
+        raise NotFoundError("session", id)
+    connection.run(_DELETE, {"id": id})
+    _documents.release(connection, row[0])
+
+
+def _session(row: Row, snapshots: DocumentReader) -> Session:
+    digest, *values = row
+    fields = dict(zip(_FIELDS, values, strict=True))
+    return built_with(Session, {**fields, "workflow_snapshot": snapshots.document(digest)})

@@ -1,0 +1,30 @@
+"""Stream events."""
+
+import sqlalchemy as sa
+
+from aaow_storage import QueryFilter, StreamEvent
+from aaow_storage.authoring import plan_query
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._queries import Source, plan_rows
+from aaow_storage_sql._rows import built
+from aaow_storage_sql._schema import stream_events
+
+_FIELDS = ("id", "stream_id", "node_id", "data", "timestamp")
+_OF_STREAM = Source(
+    sa.select(*(stream_events.c[name] for name in _FIELDS)).where(
+        stream_events.c.stream_id == sa.bindparam("in_stream")
+    ),
+    dict(stream_events.c),
+)
+
+
+def save(connection: SQLConnection, event: StreamEvent) -> None:
+    """Insert the event, or replace the whole row."""
+    connection.run(connection.dialect.upsert(stream_events), {name: getattr(event, name) for name in _FIELDS})
+
+
+def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:
+    """Return the events of a stream that the filter takes."""
+    plan = plan_query(StreamEvent, filter, "timestamp")
+    rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
+    return [built(StreamEvent, _FIELDS, row) for row in rows]

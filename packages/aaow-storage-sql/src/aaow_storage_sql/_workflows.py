@@ -1,0 +1,78 @@
+"""Workflow definitions."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import QueryFilter, StoredWorkflow
+from aaow_storage.authoring import apply_changes, plan_query
+from aaow_storage.errors import NotFoundError
+from aaow_storage_sql import _documents
+from aaow_storage_sql._connection import Row, SQLConnection
+from aaow_storage_sql._documents import DocumentReader
+from aaow_storage_sql._queries import Source, plan_count, plan_rows
+from aaow_storage_sql._rows import built_with, existence
+from aaow_storage_sql._schema import documents, workflows
+
+EXISTS = existence(workflows.c.id)
+
+_FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
+_ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in _FIELDS))
+_BY_ID = _ROWS.where(workflows.c.id == sa.bindparam("id"))
+_DIGEST = sa.select(workflows.c.definition_digest).where(workflows.c.id == sa.bindparam("id"))
+_DELETE = sa.delete(workflows).where(workflows.c.id == sa.bindparam("id"))
+_BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest)
+_SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
+
+
+def save(connection: SQLConnection, workflow: StoredWorkflow) -> None:
+    """Insert the workflow, or replace the whole row."""
+    previous = connection.row(_DIGEST, {"id": workflow.id})
+    digest = _documents.put(connection, workflow.definition, record="StoredWorkflow", field="definition")
+    values = {name: getattr(workflow, name) for name in _FIELDS}
+    connection.run(connection.dialect.upsert(workflows), {**values, "definition_digest": digest})
+    if previous is not None and previous[0] != digest:
+        _documents.release(connection, previous[0])
+
+
+def get(connection: SQLConnection, id: str) -> StoredWorkflow | None:
+    """Return the workflow."""
+    row = connection.row(_BY_ID, {"id": id})
+    return None if row is None else _workflow(row, DocumentReader(connection))
+
+
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
+    """Return the workflows that the filter takes."""
+    plan = plan_query(StoredWorkflow, filter, "created_at")
+    definitions = DocumentReader(connection)
+    return [_workflow(row, definitions) for row in plan_rows(connection, _SOURCE, plan)]
+
+
+def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
+    """Count the workflows that the filter takes."""
+    return plan_count(connection, _SOURCE, plan_query(StoredWorkflow, filter, "created_at"))
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
+    """Apply the changes to the stored workflow."""
+    stored = get(connection, id)
+    if stored is None:
+        raise NotFoundError("workflow", id)
+    changed = apply_changes(stored, changes)
+    save(connection, changed)
+    return changed
+
+
+def delete(connection: SQLConnection, id: str) -> None:
+    """Delete the workflow, and its definition where nothing else points to it."""
+    row = connection.row(_DIGEST, {"id": id})
+    if row is None:
+        raise NotFoundError("workflow", id)
+    connection.run(_DELETE, {"id": id})
+    _documents.release(connection, row[0])
+
+
+def _workflow(row: Row, definitions: DocumentReader) -> StoredWorkflow:
+    digest, *values = row
+    fields = dict(zip(_FIELDS, values, strict=True))
+    return built_with(StoredWorkflow, {**fields, "definition": definitions.document(digest)})
