@@ -32,14 +32,14 @@ class SQLTransaction(SQLOperations, Transaction):
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        await self._lent.open_savepoint()
+        number = await self._lent.open_savepoint()
         try:
             yield
         except BaseException:
             if self.outcome is None:
-                await self._lent.close_savepoint(undo=True)
+                await self._lent.close_savepoint(number, undo=True)
             raise
-        await self._lent.close_savepoint(undo=False)
+        await self._lent.close_savepoint(number, undo=False)
 
     async def _read(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -86,9 +86,10 @@ class SQLConnection:
         except self.dialect.driver_error as error:
             raise self.dialect.translated(error) from error
 
-    def command(self, text: str) -> None:
-        """Run a command of transaction control."""
-        self._execute(text, ())
+    def command(self, text: str) -> Row | None:
+        """Run a command that is no statement on data, such as one of transaction control; return its first row."""
+        row: Row | None = self._execute(text, ()).fetchone()
+        return row
 
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
         try:

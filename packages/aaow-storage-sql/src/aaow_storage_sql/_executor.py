@@ -38,12 +38,12 @@ class ExecutorTransaction(ABC):
         """Roll back, and give the connection back."""
 
     @abstractmethod
-    async def open_savepoint(self) -> None:
-        """Open a savepoint inside those that are open."""
+    async def open_savepoint(self) -> int:
+        """Open a savepoint inside those that are open; return its number."""
 
     @abstractmethod
-    async def close_savepoint(self, *, undo: bool) -> None:
-        """Close the innermost savepoint, keeping or undoing what was done in it."""
+    async def close_savepoint(self, number: int, *, undo: bool) -> None:
+        """Close the savepoint and those inside it, keeping or undoing what was done since it was opened."""
 
 
 class Executor(ABC):

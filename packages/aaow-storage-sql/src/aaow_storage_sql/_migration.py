@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import sqlalchemy as sa
-from aaow_storage.errors import SchemaVersionError
 
+from aaow_storage.errors import SchemaVersionError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata
 

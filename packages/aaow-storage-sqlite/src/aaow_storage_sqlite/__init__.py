@@ -1,1 +1,1 @@
-"""The SQLite backend of aaow-storage."""
+"""The SQLite backend, chosen by the name `sqlite`; see `aaow_storage.create_adapter`."""

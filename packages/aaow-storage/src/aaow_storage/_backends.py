@@ -1,7 +1,7 @@
 """Choosing a backend by name or URL."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from aaow_storage.errors import BackendNotFoundError, ValidationError
 DEFAULT_BACKEND = "sqlite"
 DEFAULT_URL = "file:./aaow.db"
 _SCHEMES = {"file": DEFAULT_BACKEND}
+
+
+def _capabilities(value: Iterable[Capability]) -> frozenset[Capability]:
+    return frozenset(value)
 
 
 @frozen(kw_only=True)
@@ -38,7 +42,7 @@ class Backend:
     summary: str
     create: Callable[..., StorageAdapter] = field(repr=False)
     options: Mapping[str, str] = field(factory=dict)
-    capabilities: frozenset[Capability] = field(default=frozenset(), converter=frozenset)
+    capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
     temporary_store: Callable[[Path], AbstractContextManager[str]] | None = field(default=None, repr=False)
     problem: str | None = None
 

@@ -1,7 +1,8 @@
 """Alembic's entry: runs the revisions on the connection that it is handed, inside the transaction that is open there."""
 
-from aaow_storage_sql._schema import VERSION_TABLE, metadata
 from alembic import context
+
+from aaow_storage_sql._schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

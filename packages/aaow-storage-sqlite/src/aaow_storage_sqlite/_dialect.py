@@ -1,0 +1,107 @@
+"""What SQLite does in its own way."""
+
+import functools
+import sqlite3
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.dialects.sqlite import insert
+
+from aaow_storage import Direction
+from aaow_storage.authoring import Condition, Operator, dumps
+from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
+from aaow_storage_sql import Dialect, compiler
+from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
+
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_TRANSIENT = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def primary_code(error: BaseException | None) -> int | None:
+    """Return SQLite's primary result code of a driver's exception, None where it has none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def is_locked(error: BaseException) -> bool:
+    """Say whether an error, or the driver's behind it, means that another connection holds a lock."""
+    return primary_code(error) in _LOCKED or primary_code(error.__cause__) in _LOCKED
+
+
+class SQLiteDialect(Dialect):
+    """The page of SQLite. `location` names the store in errors."""
+
+    sqlalchemy_dialect: ClassVar[sa.Dialect] = sqlite_dialect(paramstyle="qmark")
+    driver_error: ClassVar[type[Exception]] = sqlite3.Error
+    compiled = staticmethod(compiler(sqlalchemy_dialect))
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+    def translated(self, error: Exception) -> StorageError:
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        what = f"{self.location}: {error} ({name})"
+        code = primary_code(error)
+        if code in _CORRUPT:
+            return CorruptDataError(what)
+        if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
+            return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
+        return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
+
+    def upsert(self, table: sa.Table) -> Any:
+        return _upsert(table)
+
+    def insert_if_absent(self, table: sa.Table) -> Any:
+        return _insert_if_absent(table)
+
+    def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.collate(column, AMOUNT_COLLATION)
+
+    def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+        return expression.asc() if direction is Direction.ASCENDING else expression.desc()
+
+    def json_condition(
+        self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
+    ) -> sa.ColumnElement[bool]:
+        operand = sa.bindparam(parameter, type_=sa.Text)
+        body = sa.type_coerce(column, sa.Text)
+        path = dumps(list(condition.field.path))
+        matches = sa.func.aaow_json_matches(body, path, condition.operator.value, operand, type_=sa.Integer)
+        return matches == sa.literal_column("1")
+
+    def json_operand(self, condition: Condition) -> Any:
+        operand = condition.operand
+        return dumps(list(operand) if condition.operator is Operator.IN else operand)
+
+    def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
+        value = sa.func.aaow_json_sort_value(sa.type_coerce(column, sa.Text), dumps(list(path)), type_=sa.Text)
+        return sa.collate(value, JSON_COLLATION)
+
+    def json_mark(self, value: Any) -> Any:
+        return dumps(value)
+
+
+@functools.cache
+def _upsert(table: sa.Table) -> Any:
+    statement = insert(table)
+    keys = {column.name for column in table.primary_key.columns}
+    replaced = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=sorted(keys), set_=replaced)
+
+
+@functools.cache
+def _insert_if_absent(table: sa.Table) -> Any:
+    return insert(table).on_conflict_do_nothing(index_elements=[column.name for column in table.primary_key.columns])

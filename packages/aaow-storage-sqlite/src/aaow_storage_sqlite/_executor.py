@@ -1,0 +1,102 @@
+"""SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
+
+import asyncio
+import threading
+from typing import TypeVar
+
+import attrs
+
+from aaow_storage.errors import AdapterClosedError
+from aaow_storage_sql import Executor, Work
+from aaow_storage_sqlite import _memory
+from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
+from aaow_storage_sqlite._jobs import Job
+from aaow_storage_sqlite._lending import LentTransaction
+from aaow_storage_sqlite._migration import bring_up_to_date
+from aaow_storage_sqlite._readers import Readers
+from aaow_storage_sqlite._writer import Writer
+
+T = TypeVar("T")
+
+
+class SQLiteExecutor(Executor):
+    """Runs work on the threads of one store."""
+
+    def __init__(self, settings: Settings, reader_threads: int) -> None:
+        self._settings = settings
+        self._reader_threads = reader_threads
+        self._lifecycle = threading.Lock()
+        self._writer: Writer | None = None
+        self._readers: Readers | None = None
+
+    async def start(self, *, migrate: bool) -> None:
+        try:
+            await asyncio.to_thread(self._start, migrate)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(self._stop)
+            raise
+
+    async def stop(self) -> None:
+        await asyncio.shield(asyncio.to_thread(self._stop))
+
+    async def read(self, work: Work[T]) -> T:
+        if self._readers is None:
+            raise _not_open()
+        job = Job(work)
+        self._readers.put(job)
+        return await job.future
+
+    async def write(self, work: Work[T]) -> T:
+        if self._writer is None:
+            raise _not_open()
+        job = Job(work)
+        self._writer.put(job)
+        return await job.future
+
+    async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
+        if self._writer is None:
+            raise _not_open()
+        transaction = LentTransaction(timeout)
+        self._writer.put(transaction)
+        try:
+            await transaction.opened.future
+        except asyncio.CancelledError:
+            transaction.abandon()
+            raise
+        return transaction
+
+    def _start(self, migrate: bool) -> None:
+        with self._lifecycle:
+            if self._writer is not None:
+                return
+            check_sqlite_version()
+            settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
+            try:
+                self._open(settings, migrate=migrate)
+            except BaseException:
+                _memory.release(self._settings.location)
+                raise
+
+    def _open(self, settings: Settings, *, migrate: bool) -> None:
+        prepare_place(settings.location)
+        connection = open_writer(settings)
+        try:
+            bring_up_to_date(connection, settings.busy_timeout, migrate=migrate)
+            self._readers = Readers(settings, self._reader_threads)
+            self._writer = Writer(settings, connection)
+        except BaseException:
+            connection.driver_connection.close()
+            raise
+
+    def _stop(self) -> None:
+        with self._lifecycle:
+            if self._readers is None or self._writer is None:
+                return
+            self._readers.stop()
+            self._writer.stop()
+            self._readers = self._writer = None
+            _memory.release(self._settings.location)
+
+
+def _not_open() -> AdapterClosedError:
+    return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")

@@ -1,0 +1,63 @@
+"""What SQLite lacks, as functions and collations in Python that every connection gets."""
+
+import functools
+import sqlite3
+from decimal import Decimal
+from typing import Any
+
+from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, dumps, loads, sort_key, value_at
+
+AMOUNT_COLLATION = "aaow_amount"
+JSON_COLLATION = "aaow_json"
+JSON_MATCHES = "aaow_json_matches"
+JSON_SORT_VALUE = "aaow_json_sort_value"
+
+
+def install(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions and collations."""
+    connection.create_collation(AMOUNT_COLLATION, compare_amounts)
+    connection.create_collation(JSON_COLLATION, compare_json)
+    connection.create_function(JSON_MATCHES, 4, json_matches, deterministic=True)
+    connection.create_function(JSON_SORT_VALUE, 2, json_sort_value, deterministic=True)
+
+
+def compare_amounts(one: str, other: str) -> int:
+    """Compare two numerals by value."""
+    return _order(Decimal(one), Decimal(other))
+
+
+def compare_json(one: str, other: str) -> int:
+    """Compare two JSON values as lists sort them."""
+    return _order(sort_key(loads(one)), sort_key(loads(other)))
+
+
+def json_matches(body: str | None, path: str, operator: str, operand: str) -> bool:
+    """Say whether what lies at a path in a document meets a condition."""
+    condition = _condition(operator, operand)
+    return condition.matches(None if body is None else value_at(loads(body), _path(path)))
+
+
+def json_sort_value(body: str | None, path: str) -> str | None:
+    """Return what lies at a path in a document, as JSON; null and nothing are NULL."""
+    value = None if body is None else value_at(loads(body), _path(path))
+    return None if value is None else dumps(value)
+
+
+def _order(one: Any, other: Any) -> int:
+    return int(one > other) - int(one < other)
+
+
+@functools.lru_cache(maxsize=256)
+def _path(path: str) -> tuple[str, ...]:
+    keys: Any = loads(path)
+    return tuple(keys)
+
+
+@functools.lru_cache(maxsize=256)
+def _condition(operator: str, operand: str) -> Condition:
+    value: Any = loads(operand)
+    return Condition(
+        field=QueryField("document", FieldKind.JSON),
+        operator=Operator(operator),
+        operand=tuple(value) if operator == Operator.IN else value,
+    )

@@ -1,0 +1,189 @@
+"""An explicit transaction: the writer's connection, lent to one caller until the transaction ends."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterable
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from aaow_storage import TransactionOutcome
+from aaow_storage.errors import StorageError, TransactionError
+from aaow_storage_sql import ExecutorTransaction, SQLConnection, Work
+from aaow_storage_sqlite._jobs import Job, Outcome, deliver
+
+T = TypeVar("T")
+
+_ADAPTER_CLOSED = "the adapter was closed while it was open"
+
+
+def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
+    """Run a job inside the transaction that is open; where it fails, only what it did is undone.
+
+    SQLite may have rolled the whole transaction back, when the disk is full for one: `in_transaction` tells.
+    """
+    connection.command("SAVEPOINT operation")
+    outcome = job.outcome_on(connection)
+    if connection.driver_connection.in_transaction:
+        undoing = () if outcome.error is None else ("ROLLBACK TO operation",)
+        _run_all(connection, (*undoing, "RELEASE operation"))
+    return outcome
+
+
+class Ending(Job[None]):
+    """The last job of a transaction. It is carried out even where nobody waits for it any more."""
+
+    __slots__ = ("outcome", "reason")
+
+    def __init__(self, outcome: TransactionOutcome, reason: str) -> None:
+        super().__init__(lambda _: None)
+        self.outcome = outcome
+        self.reason = reason
+
+
+class Step(Job[None]):
+    """A savepoint opened or closed: carried out even where nobody waits for it, and not undone by itself."""
+
+    __slots__ = ()
+
+
+class LentTransaction(ExecutorTransaction):
+    """Both sides of the loan: the coroutines of the caller, and `serve` for the writer's thread."""
+
+    def __init__(self, timeout: float) -> None:
+        self.opened: Job[None] = Job(lambda _: None)
+        self._timeout = timeout
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._outcome: TransactionOutcome | None = None
+        self._reason = ""
+        self._savepoints = itertools.count(1)
+
+    # the caller's side
+
+    @property
+    def outcome(self) -> TransactionOutcome | None:
+        return self._outcome
+
+    async def run(self, work: Work[T]) -> T:
+        job = Job(work)
+        self._send(job)
+        return await job.future
+
+    async def commit(self) -> None:
+        await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed"))
+
+    async def rollback(self) -> None:
+        await self._end(Ending(TransactionOutcome.ROLLED_BACK, "it was rolled back"))
+
+    async def open_savepoint(self) -> int:
+        number = next(self._savepoints)
+        await self._step(f"SAVEPOINT caller_{number}")
+        return number
+
+    async def close_savepoint(self, number: int, *, undo: bool) -> None:
+        undoing = (f"ROLLBACK TO caller_{number}",) if undo else ()
+        await self._step(*undoing, f"RELEASE caller_{number}")
+
+    def abandon(self) -> None:
+        """Roll back, since whoever began the transaction was cancelled before it was opened."""
+        self._jobs.put(Ending(TransactionOutcome.ROLLED_BACK, "its beginning was cancelled"))
+
+    def end_with_adapter(self) -> None:
+        """Roll back, since the adapter closes. Called from any thread."""
+        self._jobs.put(None)
+
+    async def _step(self, *commands: str) -> None:
+        step = Step(lambda connection: _run_all(connection, commands))
+        self._send(step)
+        await step.future
+
+    async def _end(self, ending: Ending) -> None:
+        self._send(ending)
+        await ending.future
+
+    def _send(self, job: Job[Any]) -> None:
+        with self._lock:
+            self._check()
+            self._jobs.put(job)
+
+    def _check(self) -> None:
+        if self._outcome is not None:
+            raise TransactionError(f"the transaction is over: {self._reason}")
+
+    # the writer's side
+
+    def serve(self, connection: SQLConnection) -> None:
+        """Do what the caller asks, in the transaction that is open on the connection, until it ends."""
+        deadline = time.monotonic() + self._timeout
+        while self._outcome is None:
+            try:
+                job = self._jobs.get(timeout=max(deadline - time.monotonic(), 0))
+            except Empty:
+                job = None
+            is_late = time.monotonic() >= deadline
+            if job is None or is_late:
+                self._break_off(connection, job, is_late=is_late)
+            elif isinstance(job, Ending):
+                self._carry_out(connection, job)
+            elif isinstance(job, Step) or not job.is_abandoned:
+                self._run(connection, job)
+
+    def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
+        outcome = job.outcome_on(connection) if isinstance(job, Step) else undone_alone(connection, job)
+        if not connection.driver_connection.in_transaction:
+            self._close(TransactionOutcome.ROLLED_BACK, f"SQLite rolled it back: {outcome.error}")
+        deliver([outcome])
+
+    def _carry_out(self, connection: SQLConnection, ending: Ending) -> None:
+        error: StorageError | None = None
+        try:
+            connection.command("COMMIT" if ending.outcome is TransactionOutcome.COMMITTED else "ROLLBACK")
+        except StorageError as failure:
+            error = failure
+            roll_back(connection)
+            self._close(TransactionOutcome.ROLLED_BACK, f"its commit failed: {failure}")
+        else:
+            self._close(ending.outcome, ending.reason)
+        deliver([Outcome(ending, error=error)])
+
+    def _break_off(self, connection: SQLConnection, job: Job[Any] | None, *, is_late: bool) -> None:
+        roll_back(connection)
+        if is_late:
+            self._close(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self._timeout:g} s")
+        else:
+            self._close(TransactionOutcome.ROLLED_BACK, _ADAPTER_CLOSED)
+        if job is not None:
+            deliver([self._refusal(job)])
+
+    def break_down(self, connection: SQLConnection, error: StorageError) -> None:
+        """End the transaction, since the connection failed under it."""
+        roll_back(connection)
+        self._close(TransactionOutcome.ROLLED_BACK, str(error))
+
+    def refuse(self, error: Exception) -> None:
+        """Tell the caller that the transaction could not be begun."""
+        self._close(TransactionOutcome.ROLLED_BACK, str(error))
+        deliver([Outcome(self.opened, error=error)])
+
+    def _close(self, outcome: TransactionOutcome, reason: str) -> None:
+        with self._lock:
+            self._outcome, self._reason = outcome, reason
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None:
+                deliver([self._refusal(job)])
+
+    def _refusal(self, job: Job[Any]) -> Outcome:
+        return Outcome(job, error=TransactionError(f"the transaction is over: {self._reason}"))
+
+
+def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:
+    for command in commands:
+        connection.command(command)
+
+
+def roll_back(connection: SQLConnection) -> None:
+    """Leave the transaction, if one is open."""
+    if connection.driver_connection.in_transaction:
+        connection.command("ROLLBACK")

@@ -1,0 +1,74 @@
+"""The threads that read, each on a connection of its own. The writer never makes them wait."""
+
+import threading
+from typing import Any
+
+from aaow_storage.errors import StorageError
+from aaow_storage_sql import SQLConnection
+from aaow_storage_sqlite._connections import Settings, open_reader
+from aaow_storage_sqlite._jobs import Inbox, Job, Outcome, deliver
+
+MAX_BATCH = 16
+
+
+class Readers:
+    """A few threads that share one inbox."""
+
+    def __init__(self, settings: Settings, count: int) -> None:
+        self._inbox: Inbox[Job[Any]] = Inbox()
+        connections: list[SQLConnection] = []
+        try:
+            for _ in range(count):
+                connections.append(open_reader(settings))  # noqa: PERF401 - what was opened has to be closed
+        except BaseException:
+            for connection in connections:
+                connection.driver_connection.close()
+            raise
+        self._threads = [
+            threading.Thread(
+                target=self._run, args=(connection,), name=f"aaow-reader-{number} {settings.location}", daemon=True
+            )
+            for number, connection in enumerate(connections)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, job: Job[Any]) -> None:
+        """Accept a job.
+
+        Raises:
+            AdapterClosedError: the readers are stopping.
+        """
+        self._inbox.put(job)
+
+    def stop(self) -> None:
+        """Finish what was accepted, and close the connections. Blocks until done."""
+        self._inbox.close(readers=len(self._threads))
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, connection: SQLConnection) -> None:
+        job = self._inbox.take()
+        while job is not None:
+            outcomes = []
+            while job is not None:
+                if not job.is_abandoned:
+                    outcomes.append(read(connection, job))
+                if len(outcomes) >= MAX_BATCH or self._inbox.is_empty:
+                    break
+                job = self._inbox.take()
+            deliver(outcomes)
+            if job is not None:
+                job = self._inbox.take()
+        connection.driver_connection.close()
+
+
+def read(connection: SQLConnection, job: Job[Any]) -> Outcome:
+    """Run a job on one state of the store."""
+    try:
+        connection.command("BEGIN")
+        outcome = job.outcome_on(connection)
+        connection.command("ROLLBACK")
+    except StorageError as error:
+        return Outcome(job, error=error)
+    return outcome

@@ -1,0 +1,144 @@
+"""The one thread that writes. It commits together what waits together, and lends itself to explicit transactions."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage_sql import SQLConnection
+from aaow_storage_sqlite._connections import Settings, retry_while_locked
+from aaow_storage_sqlite._jobs import Inbox, Job, Outcome, deliver
+from aaow_storage_sqlite._lending import LentTransaction, roll_back, undone_alone
+
+MAX_BATCH = 256
+
+Request = Job[Any] | LentTransaction
+
+
+class Writer:
+    """Owns the writing connection. An outcome is delivered only after the commit that it is part of."""
+
+    def __init__(self, settings: Settings, connection: SQLConnection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._inbox: Inbox[Request] = Inbox()
+        self._lock = threading.Lock()
+        self._is_stopping = False
+        self._lent: LentTransaction | None = None
+        self._thread = threading.Thread(target=self._run, name=f"aaow-writer {settings.location}", daemon=True)
+        self._thread.start()
+
+    def put(self, request: Request) -> None:
+        """Accept an operation or a transaction.
+
+        Raises:
+            AdapterClosedError: the writer is stopping.
+        """
+        self._inbox.put(request)
+
+    def stop(self) -> None:
+        """Finish what was accepted, roll back open transactions, and close the connection. Blocks until done."""
+        self._inbox.close()
+        with self._lock:
+            self._is_stopping = True
+            if self._lent is not None:
+                self._lent.end_with_adapter()
+        self._thread.join()
+
+    def _run(self) -> None:
+        request = self._inbox.take()
+        while request is not None:
+            if isinstance(request, LentTransaction):
+                self._lend(request)
+                request = self._inbox.take()
+            else:
+                request = self._commit_batch(request)
+        self._connection.driver_connection.close()
+
+    def _commit_batch(self, first: Job[Any]) -> Request | None:
+        """Commit the operations that wait, up to the first that is something else; return what to do next."""
+        batch: list[Job[Any]] = [first]
+        following: Request | None
+        while len(batch) < MAX_BATCH and not self._inbox.is_empty:
+            following = self._inbox.take()
+            if following is None or isinstance(following, LentTransaction):
+                self._commit(batch)
+                return following
+            batch.append(following)
+        self._commit(batch)
+        return self._inbox.take()
+
+    def _commit(self, batch: list[Job[Any]]) -> None:
+        jobs = [job for job in batch if not job.is_abandoned]
+        if not jobs:
+            return
+        outcomes = self._committed_together(jobs) if len(jobs) > 1 else None
+        if outcomes is None:
+            outcomes = [self._committed_alone(job) for job in jobs]
+        deliver(outcomes)
+
+    def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
+        """Run the jobs in one transaction, each undone alone where it fails; None where SQLite lost the transaction."""
+        connection = self._connection
+        try:
+            self._begin()
+        except StorageError as error:
+            return [Outcome(job, error=error) for job in jobs]
+        try:
+            outcomes = []
+            for job in jobs:
+                outcomes.append(undone_alone(connection, job))
+                if not connection.driver_connection.in_transaction:
+                    return None
+            self._commit_transaction()
+        except StorageError:
+            roll_back(connection)
+            return None
+        return outcomes
+
+    def _committed_alone(self, job: Job[Any]) -> Outcome:
+        try:
+            self._begin()
+        except StorageError as error:
+            return Outcome(job, error=error)
+        outcome = job.outcome_on(self._connection)
+        if outcome.error is None:
+            try:
+                self._commit_transaction()
+            except StorageError as error:
+                outcome = Outcome(job, error=error)
+        if outcome.error is not None:
+            roll_back(self._connection)
+        return outcome
+
+    def _lend(self, transaction: LentTransaction) -> None:
+        if transaction.opened.is_abandoned:
+            return
+        try:
+            self._begin()
+        except StorageError as error:
+            transaction.refuse(error)
+            return
+        with self._lock:
+            if not self._is_stopping:
+                self._lent = transaction
+        if self._lent is None:
+            roll_back(self._connection)
+            transaction.refuse(AdapterClosedError("the adapter is closed"))
+            return
+        deliver([Outcome(transaction.opened)])
+        try:
+            transaction.serve(self._connection)
+        except StorageError as error:
+            transaction.break_down(self._connection, error)
+        with self._lock:
+            self._lent = None
+
+    def _begin(self) -> None:
+        self._retry(lambda: self._connection.command("BEGIN IMMEDIATE"))
+
+    def _commit_transaction(self) -> None:
+        self._retry(lambda: self._connection.command("COMMIT"))
+
+    def _retry(self, action: Callable[[], object]) -> None:
+        retry_while_locked(action, self._settings.busy_timeout)

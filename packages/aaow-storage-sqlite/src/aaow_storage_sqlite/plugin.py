@@ -1,0 +1,69 @@
+"""The plugin that the entry point `sqlite` names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aaow_storage import Backend, Capability
+from aaow_storage.errors import ValidationError
+from aaow_storage.hookspecs import hookimpl
+from aaow_storage_sql import SQLStorageAdapter
+from aaow_storage_sqlite._connections import Settings, Synchronous
+from aaow_storage_sqlite._executor import SQLiteExecutor
+from aaow_storage_sqlite._location import parse_location
+
+_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
+_OPTIONS = {
+    "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': it survives the death of the process",
+    "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
+    "reader_threads": "how many threads read (2)",
+}
+
+
+@hookimpl
+def aaow_storage_backend() -> Backend:
+    """Describe the SQLite backend."""
+    return Backend(
+        name="sqlite",
+        summary="one file, for any number of tasks, threads and processes of one machine; or memory",
+        create=create,
+        options=_OPTIONS,
+        capabilities=_CAPABILITIES,
+        temporary_store=temporary_store,
+    )
+
+
+def create(
+    url: str | None = None, *, synchronous: str = "FULL", busy_timeout: float = 30.0, reader_threads: int = 2
+) -> SQLStorageAdapter:
+    """Make an adapter of the store at a path, a `file:` URI or a `sqlite://` URL.
+
+    Raises:
+        ValidationError: the URL or an option is wrong.
+    """
+    location = parse_location(url)
+    settings = Settings(location, _synchronous(synchronous), _busy_timeout(busy_timeout))
+    if type(reader_threads) is not int or not 1 <= reader_threads <= 64:  # noqa: PLR2004 - said in the message
+        raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {reader_threads!r}")
+    capabilities = _CAPABILITIES if location.path is not None else _CAPABILITIES - {Capability.DURABLE}
+    return SQLStorageAdapter(SQLiteExecutor(settings, reader_threads), capabilities)
+
+
+@contextmanager
+def temporary_store(folder: Path) -> Iterator[str]:
+    """Yield the URL of a store in the folder, which belongs to the caller."""
+    yield f"sqlite:///{folder / 'store.db'}"
+
+
+def _synchronous(value: Any) -> Synchronous:
+    try:
+        return Synchronous(str(value).upper())
+    except ValueError:
+        raise ValidationError("sqlite", "synchronous", f"must be 'FULL' or 'NORMAL', not {value!r}") from None
+
+
+def _busy_timeout(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValidationError("sqlite", "busy_timeout", f"must be a number of seconds of 0 or more, not {value!r}")
+    return float(value)
