@@ -13,7 +13,7 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import amount, amount_problem, instant_problem, shown, utc
+from aaow_storage._fields import amount, amount_problem, instant_problem, milliseconds, shown, utc
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
 from aaow_storage._queries import (
     Contains,
@@ -63,6 +63,9 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
     },
 }  # fmt: skip
 """The fields of each record that a `QueryFilter` may name; a JSON field only with a path into it."""
+
+MAX_VALUES = 10_000
+"""How many values `In` and `NotIn` may hold."""
 
 _COMPARISONS = {Lt: Operator.LT, Le: Operator.LE, Gt: Operator.GT, Ge: Operator.GE}
 _TEXT_SEARCHES = {Contains: Operator.CONTAINS, StartsWith: Operator.STARTS_WITH}
@@ -127,6 +130,10 @@ def _condition(field: QueryField, value: Any) -> Condition:
         case Ne():
             return Condition(field, Operator.EQ, _operand(field, value.value), negated=True)
         case In() | NotIn():
+            if len(value.values) > MAX_VALUES:
+                raise _wrong_value(
+                    field, f"is compared with {len(value.values)} values, at most {MAX_VALUES} are allowed"
+                )
             operands = tuple(_operand(field, item) for item in value.values)
             return Condition(field, Operator.IN, operands, negated=isinstance(value, NotIn))
         case Contains() | StartsWith():
@@ -170,10 +177,7 @@ def _operand(field: QueryField, value: Any) -> Any:
             value = utc(value)
             problem = instant_problem(value)
         case FieldKind.NUMBER:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                problem = f"takes a number, not {type(value).__name__}"
-            elif not math.isfinite(value):
-                problem = f"{value} is not a finite number"
+            value, problem = _number(value)
         case FieldKind.AMOUNT:
             value = amount(value)
             problem = amount_problem(value)
@@ -187,6 +191,13 @@ def _operand(field: QueryField, value: Any) -> Any:
     if problem is not None:
         raise _wrong_value(field, problem)
     return value
+
+
+def _number(value: Any) -> tuple[Any, str | None]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value, f"takes a number, not {type(value).__name__}"
+    number = milliseconds(value)
+    return number, None if isinstance(number, float) and math.isfinite(number) else f"{shown(value)} is out of range"
 
 
 def _wrong_value(field: QueryField, problem: str) -> ValidationError:
