@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("input", sa.Text(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
         sa.Column("metadata", sa.Text(), nullable=True),
+        sa.CheckConstraint("retry_count >= 0", name=op.f("ck_node_execution_states_retry_count")),
         sa.CheckConstraint(
             "status IN ('pending', 'running', 'completed', 'failed', 'skipped', 'waiting_for_approval', 'waiting_for_review')",
             name=op.f("ck_node_execution_states_status"),

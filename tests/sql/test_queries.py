@@ -1,0 +1,60 @@
+"""Lists and cascades go through indexes, whatever the filter's values."""
+
+import pytest
+from aaow_storage import Gt, OrderBy, QueryFilter, Session, now
+from aaow_storage.authoring import plan_query
+from aaow_storage_sql import LATEST, SQLConnection
+from aaow_storage_sql._approvals import _PENDING
+from aaow_storage_sql._llm import _CALLS_OF_SESSION, _OF_NODE, _OF_SESSION
+from aaow_storage_sql._queries import Source, _parameters, _select, _shape
+from aaow_storage_sql._sessions import _SOURCE as SESSIONS
+from aaow_storage_sqlite._migration import migrate_store
+
+A_SESSION = Session(workflow_id=None, workflow_snapshot={})
+
+
+@pytest.fixture
+def migrated(connection: SQLConnection) -> SQLConnection:
+    migrate_store(connection, LATEST, 5)
+    return connection
+
+
+def query_plan(connection: SQLConnection, source: Source, plan, **scope) -> str:
+    statement = _select(connection.dialect, source, _shape(plan))
+    compiled = connection.dialect.compiled(statement)
+    values = compiled.bound({**scope, **_parameters(connection.dialect, plan)})
+    rows = connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", values)
+    return "; ".join(row[3] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("filter", "index"),
+    [
+        (None, "ix_sessions_created_at_id"),
+        (QueryFilter({"status": "running"}), "ix_sessions_status_created_at_id"),
+        (QueryFilter({"workflow_id": "w"}), "ix_sessions_workflow_id_created_at_id"),
+        (QueryFilter({"parent_session_id": "s"}), "ix_sessions_parent_session_id"),
+        (QueryFilter().after(A_SESSION), "ix_sessions_created_at_id (created_at>?)"),
+        (QueryFilter({"status": "running"}).after(A_SESSION), "(status=? AND created_at>?)"),
+        (QueryFilter({"created_at": Gt(now())}), "ix_sessions_created_at_id (created_at>?)"),
+        (QueryFilter(order_by=OrderBy("created_at", "desc")), "ix_sessions_created_at_id"),
+    ],
+)
+def test_a_list_of_sessions_is_read_through_an_index(migrated: SQLConnection, filter, index):
+    plan = query_plan(migrated, SESSIONS, plan_query(Session, filter, "created_at"))
+    assert index in plan
+    assert "SCAN sessions" not in plan or "USING INDEX" in plan
+
+
+@pytest.mark.parametrize("source", [_OF_SESSION, _OF_NODE, _CALLS_OF_SESSION, _PENDING])
+def test_what_belongs_to_something_is_found_without_a_scan(migrated: SQLConnection, source: Source):
+    scope = {"in_session": "s", "in_node": "n", "at": now()}
+    assert "SCAN" not in query_plan(migrated, source, plan_query(Session, None, "id"), **scope)
+
+
+def test_the_text_of_a_statement_depends_on_the_shape_of_the_filter_only(migrated: SQLConnection):
+    one = plan_query(Session, QueryFilter({"status": "running", "metadata.user": "a"}, limit=5), "created_at")
+    other = plan_query(Session, QueryFilter({"status": "failed", "metadata.user": 7}, limit=50), "created_at")
+    statement = _select(migrated.dialect, SESSIONS, _shape(one))
+    assert _select(migrated.dialect, SESSIONS, _shape(other)) is statement
+    assert migrated.dialect.compiled(statement) is migrated.dialect.compiled(statement)

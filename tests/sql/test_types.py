@@ -1,0 +1,45 @@
+"""What columns hold is exact, in order, and readable."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from aaow_storage.errors import CorruptDataError, ValidationError
+from aaow_storage_sql._types import Amount, Instant, JSONText
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+
+DIALECT = sqlite_dialect()
+INSTANTS = [
+    datetime.min.replace(tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2026, 2, 28, 12, 0, 0, 1, tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+]
+
+
+def test_instants_are_counted_in_microseconds_since_1970():
+    one_second_later = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=1)
+    assert Instant().process_bind_param(one_second_later, DIALECT) == 1_000_000
+
+
+def test_instants_come_back_exactly_and_sort_as_numbers():
+    stored = [Instant().process_bind_param(instant, DIALECT) for instant in INSTANTS]
+    assert stored == sorted(stored)
+    assert [Instant().process_result_value(number, DIALECT) for number in stored] == INSTANTS
+
+
+@pytest.mark.parametrize("numeral", ["0", "0.1", "1E+20", "1E-20", "999999999999999", "1.10"])
+def test_amounts_come_back_exactly(numeral: str):
+    stored = Amount().process_bind_param(Decimal(numeral), DIALECT)
+    assert Amount().process_result_value(stored, DIALECT) == Decimal(numeral)
+
+
+def test_a_document_that_changed_into_something_else_is_refused_by_its_name():
+    with pytest.raises(ValidationError, match=r"Session\.metadata\.tags\[0\]"):
+        JSONText("Session", "metadata").process_bind_param({"tags": [{1}]}, DIALECT)
+
+
+def test_text_that_is_not_json_is_corrupt():
+    with pytest.raises(CorruptDataError, match="not JSON"):
+        JSONText("Session", "metadata").process_result_value("{", DIALECT)

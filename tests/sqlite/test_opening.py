@@ -1,0 +1,174 @@
+"""Opening a store: what is made, what is set, and what is refused, with the path in the message."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aaow_storage import Capability, Session, StorageAdapter, create_adapter
+from aaow_storage.errors import (
+    CorruptDataError,
+    SchemaVersionError,
+    StorageError,
+    StorageUnavailableError,
+    ValidationError,
+)
+from aaow_storage_sql import LATEST, VERSION_TABLE
+from aaow_storage_sqlite import _connections, _memory
+
+pytestmark = pytest.mark.asyncio
+
+
+async def opened(url: Path | str, **options) -> None:
+    async with create_adapter("sqlite", str(url), **options):
+        pass
+
+
+async def test_missing_folders_are_made(tmp_path: Path):
+    await opened(tmp_path / "a" / "b" / "store.db")
+    assert (tmp_path / "a" / "b" / "store.db").is_file()
+
+
+async def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path):
+    with pytest.raises(ValidationError, match=str(tmp_path)):
+        await opened(tmp_path)
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageUnavailableError, match=str(tmp_path / "file")):
+        await opened(tmp_path / "file" / "store.db")
+
+
+async def test_a_place_that_cannot_be_written_is_named():
+    # Not even root can make a file there.
+    with pytest.raises(StorageUnavailableError, match="/proc/store.db"):
+        await opened("/proc/store.db")
+
+
+async def test_mode_rw_does_not_create_a_file(path: Path):
+    with pytest.raises(ValidationError, match="does not exist"):
+        await opened(f"file:{path}?mode=rw")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"hello, this is no database" * 100, bytes(range(256)) * 64])
+async def test_a_file_that_is_no_database_or_is_encrypted_is_refused_and_left_alone(path: Path, content: bytes):
+    path.write_bytes(content)
+    with pytest.raises(CorruptDataError, match=f"{path} is not a SQLite database, or is encrypted"):
+        await opened(path)
+    assert path.read_bytes() == content
+
+
+async def test_a_store_of_a_newer_release_is_refused_and_left_alone(path: Path, raw):
+    await opened(path)
+    raw(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    before = path.read_bytes()
+    for migrate in (True, False):
+        with pytest.raises(SchemaVersionError, match="9999") as caught:
+            await create_adapter("sqlite", str(path)).initialize(migrate=migrate)
+        assert (caught.value.found, caught.value.expected) == ("9999", LATEST)
+    assert path.read_bytes() == before
+
+
+async def test_the_tables_of_another_application_are_not_taken_over(path: Path, raw):
+    raw("CREATE TABLE sessions (mine)")
+    with pytest.raises(SchemaVersionError, match="sessions are another application's"):
+        await opened(path)
+    assert raw("SELECT name FROM sqlite_master") == [("sessions",)]
+
+
+async def test_the_tables_of_another_application_are_left_alone(path: Path, raw):
+    raw("CREATE TABLE customers (mine)")
+    await opened(path)
+    assert raw("SELECT sql FROM sqlite_master WHERE name = 'customers'") == [("CREATE TABLE customers (mine)",)]
+
+
+async def test_an_older_sqlite_library_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_connections.sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(StorageError, match=r"3\.37\.0 or later is needed"):
+        await opened(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("option", "level"), [("FULL", 2), ("normal", 1)])
+async def test_commits_are_as_durable_as_asked_for(path: Path, option: str, level: int):
+    async with create_adapter("sqlite", str(path), synchronous=option) as storage:
+        connection = storage._executor._writer._connection
+        assert connection.command("PRAGMA synchronous") == (level,)
+        assert connection.command("PRAGMA journal_mode") == ("wal",)
+        assert connection.command("PRAGMA foreign_keys") == (1,)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("synchronous", "OFF"),
+        ("synchronous", 1),
+        ("busy_timeout", -1),
+        ("busy_timeout", float("nan")),
+        ("busy_timeout", "30"),
+        ("reader_threads", 0),
+        ("reader_threads", 1.5),
+        ("reader_threads", True),
+    ],
+)
+async def test_a_wrong_option_is_named(option: str, value: object):
+    with pytest.raises(ValidationError) as caught:
+        create_adapter("sqlite", "store.db", **{option: value})
+    assert caught.value.field == option
+
+
+async def test_a_store_in_memory_claims_no_durability_and_is_gone_when_closed():
+    async with create_adapter("sqlite", "sqlite://") as storage:
+        assert storage.capabilities == {Capability.STREAM_EVENTS}
+        await storage.create_session(Session(workflow_id=None, workflow_snapshot={}))
+        ((folder, _),) = _memory._folders.values()
+    assert not folder.exists()
+    async with storage:
+        assert await storage.count_sessions() == 0
+
+
+async def test_shared_memory_lasts_until_its_last_adapter_closes():
+    url = "file:team?mode=memory&cache=shared"
+    async with create_adapter(url) as one:
+        await one.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+        async with create_adapter(url) as other:
+            assert await other.get_session("s") is not None
+        assert await one.get_session("s") is not None
+    async with create_adapter(url) as later:
+        assert await later.get_session("s") is None
+
+
+async def test_closing_leaves_one_file(storage: StorageAdapter, path: Path):
+    await storage.create_session(Session(workflow_id=None, workflow_snapshot={}))
+    await storage.close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+async def test_opening_a_store_that_is_up_to_date_does_without_alembic(path: Path):
+    await opened(path)
+    program = (
+        "import asyncio, sys; from aaow_storage import open_adapter\n"
+        "async def main():\n"
+        "    async with open_adapter(sys.argv[1]) as storage: await storage.count_sessions()\n"
+        "asyncio.run(main()); print('alembic' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, f"file:{path}"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
+
+
+async def test_what_people_find_in_the_file_is_readable(storage: StorageAdapter, raw):
+    await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={"nodes": []}, metadata={"n": 1}))
+    query = (
+        "SELECT date(s.created_at / 1000000, 'unixepoch') = date('now'), s.metadata ->> 'n', d.body"
+        " FROM sessions s JOIN documents d ON d.digest = s.snapshot_digest"
+    )
+    assert raw(query) == [(1, 1, '{"nodes":[]}')]
+
+
+async def test_sqlite_of_the_standard_library_is_all_that_is_needed():
+    assert sqlite3.sqlite_version_info >= _connections.OLDEST_SQLITE

@@ -1,0 +1,244 @@
+"""The writing thread: what waits together is committed together, and each operation still stands or falls alone."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+from aaow_storage import BudgetPool, Session, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
+from aaow_storage.errors import (
+    AdapterClosedError,
+    AlreadyExistsError,
+    NotFoundError,
+    StorageUnavailableError,
+    TransactionError,
+)
+
+pytestmark = pytest.mark.asyncio
+
+PATIENCE_S = 10.0
+
+
+def a_session(id: str, **changes) -> Session:
+    return Session(id=id, **{"workflow_id": None, "workflow_snapshot": {"nodes": []}, **changes})
+
+
+@asynccontextmanager
+async def held_writer(storage: StorageAdapter) -> AsyncIterator[None]:
+    """Keep the writing thread busy, so that what is asked for meanwhile waits together."""
+    arrived, release = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(connection) -> None:
+        loop.call_soon_threadsafe(arrived.set)
+        assert release.wait(PATIENCE_S)
+
+    holding = asyncio.create_task(storage._executor.write(hold))
+    await arrived.wait()
+    try:
+        yield
+    finally:
+        release.set()
+        await holding
+
+
+async def start_all(*coroutines) -> list[asyncio.Task]:
+    """Start the operations, and go on when each has handed its work over."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_operations_that_wait_together_share_one_commit(storage: StorageAdapter):
+    commits = []
+    connection = storage._executor._writer._connection.driver_connection
+    connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    async with held_writer(storage):
+        tasks = await start_all(*(storage.create_session(a_session(f"s{number}")) for number in range(50)))
+    await asyncio.gather(*tasks)
+    assert await storage.count_sessions() == 50
+    assert len(commits) == 2  # one for the job that held the writer
+
+
+async def test_an_operation_that_fails_in_a_batch_undoes_itself_alone(storage: StorageAdapter):
+    await storage.create_session(a_session("taken"))
+    async with held_writer(storage):
+        tasks = await start_all(
+            storage.create_session(a_session("before")),
+            storage.create_session(a_session("taken")),
+            storage.create_session(a_session("orphan", workflow_id="nowhere")),
+            storage.create_session(a_session("after")),
+        )
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), AlreadyExistsError, NotFoundError, type(None)]
+    assert {session.id for session in await storage.list_sessions()} == {"taken", "before", "after"}
+
+
+async def test_an_operation_that_breaks_halfway_leaves_nothing_in_the_batch(storage: StorageAdapter):
+    def half(connection) -> None:
+        connection.driver_connection.execute("INSERT INTO documents (digest, body) VALUES (x'01', 'half')")
+        raise ZeroDivisionError
+
+    async with held_writer(storage):
+        tasks = await start_all(storage._executor.write(half), storage.create_session(a_session("whole")))
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[0], ZeroDivisionError)
+    read = await storage._executor.read(
+        lambda connection: connection.driver_connection.execute("SELECT count(*) FROM documents").fetchone()
+    )
+    assert read == (1,)
+
+
+async def test_where_sqlite_rolls_back_a_whole_batch_the_others_are_committed_one_by_one(
+    storage: StorageAdapter, path: Path
+):
+    connection = storage._executor._writer._connection
+    pages = connection.command("PRAGMA page_count")[0]
+    connection.command(f"PRAGMA max_page_count = {pages + 20}")
+    huge = StoredWorkflow(id="huge", name="n", version="1", definition={"text": "x" * 1_000_000})
+    async with held_writer(storage):
+        tasks = await start_all(
+            storage.create_session(a_session("before")),
+            storage.save_workflow(huge),
+            storage.create_session(a_session("after")),
+        )
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] is results[2] is None
+    assert isinstance(results[1], StorageUnavailableError)
+    assert "full" in str(results[1])
+    assert str(path) in str(results[1])
+    assert isinstance(results[1].__cause__, sqlite3.OperationalError)
+    assert {session.id for session in await storage.list_sessions()} == {"before", "after"}
+    assert await storage.get_workflow("huge") is None
+
+
+async def test_a_full_disk_inside_a_transaction_ends_it_or_leaves_it_usable(storage: StorageAdapter):
+    connection = storage._executor._writer._connection
+    pages = connection.command("PRAGMA page_count")[0]
+    connection.command(f"PRAGMA max_page_count = {pages + 20}")
+    tx = await storage.begin_transaction()
+    await tx.create_session(a_session("first"))
+    huge = StoredWorkflow(id="huge", name="n", version="1", definition={"text": "x" * 1_000_000})
+    with pytest.raises(StorageUnavailableError, match="full"):
+        await tx.save_workflow(huge)
+    if tx.outcome is None:
+        await tx.commit()
+        expected = {"first"}
+    else:
+        assert tx.outcome is TransactionOutcome.ROLLED_BACK
+        with pytest.raises(TransactionError, match="full"):
+            await tx.get_session("first")
+        expected = set()
+    assert {session.id for session in await storage.list_sessions()} == expected
+
+
+async def test_an_operation_cancelled_while_it_waits_is_not_run(storage: StorageAdapter):
+    async with held_writer(storage):
+        (task,) = await start_all(storage.create_session(a_session("s")))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await storage.get_session("s") is None
+
+
+async def test_closing_finishes_what_was_accepted(storage: StorageAdapter, path: Path):
+    async with held_writer(storage):
+        tasks = await start_all(*(storage.create_session(a_session(f"s{number}")) for number in range(20)))
+        (closing,) = await start_all(storage.close())
+    await asyncio.gather(*tasks, closing)
+    with pytest.raises(AdapterClosedError):
+        await storage.get_session("s0")
+    async with create_adapter("sqlite", str(path)) as again:
+        assert await again.count_sessions() == 20
+
+
+async def test_closing_refuses_a_transaction_that_waits(storage: StorageAdapter):
+    async with held_writer(storage):
+        (waiting,) = await start_all(storage.begin_transaction())
+        (closing,) = await start_all(storage.close())
+        while not storage._executor._writer._is_stopping:
+            await asyncio.sleep(0)
+    await closing
+    with pytest.raises(AdapterClosedError):
+        await waiting
+
+
+async def test_a_transaction_cancelled_while_it_waits_is_never_begun(storage: StorageAdapter):
+    async with held_writer(storage):
+        (waiting,) = await start_all(storage.begin_transaction())
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    await asyncio.wait_for(storage.create_session(a_session("s")), PATIENCE_S)
+
+
+async def test_a_lock_of_another_process_is_waited_for(storage: StorageAdapter, raw):
+    raw("BEGIN IMMEDIATE")
+    (waiting,) = await start_all(storage.create_session(a_session("s")))
+    assert await storage.count_sessions() == 0
+    raw("COMMIT")
+    await asyncio.wait_for(waiting, PATIENCE_S)
+
+
+async def test_a_lock_held_longer_than_the_busy_timeout_is_reported_as_transient(path: Path, raw):
+    async with create_adapter("sqlite", str(path), busy_timeout=0.05) as storage:
+        raw("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailableError, match=r"waited 0\.05 s"):
+            await storage.create_session(a_session("s"))
+        raw("ROLLBACK")
+        await storage.create_session(a_session("s"))
+
+
+async def test_an_adapter_serves_the_loops_of_several_threads(storage: StorageAdapter):
+    await storage.create_budget_pool(BudgetPool(id="pool", total_budget=1000))
+
+    async def consume() -> None:
+        for _ in range(20):
+            await storage.consume_budget("pool", 1)
+
+    threads = [threading.Thread(target=asyncio.run, args=(consume(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    await asyncio.gather(*(asyncio.to_thread(thread.join) for thread in threads))
+    assert (await storage.get_budget_pool("pool")).used_budget == 80
+
+
+async def test_work_for_a_loop_that_has_ended_is_done_and_harms_nobody(storage: StorageAdapter):
+    def leave() -> None:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(storage.create_session(a_session("left behind")))
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        task.get_coro().close()
+        task._log_destroy_pending = False
+
+    async with held_writer(storage):
+        thread = threading.Thread(target=leave)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+    await storage.create_session(a_session("after"))
+    assert {session.id for session in await storage.list_sessions()} == {"left behind", "after"}
+
+
+async def test_no_thread_outlives_its_adapter(path: Path):
+    before = threading.active_count()
+    async with create_adapter("sqlite", str(path), reader_threads=3):
+        assert threading.active_count() >= before + 4
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if str(path) in name]
+
+
+async def test_a_transaction_holds_up_other_writers_only(storage: StorageAdapter):
+    await storage.create_session(a_session("s"))
+    async with storage.transaction() as tx:
+        changed = await tx.update_session("s", status="paused")
+        (writing,) = await start_all(storage.create_session(a_session("other")))
+        reading = asyncio.create_task(storage.get_session("s"))
+        assert (await asyncio.wait_for(reading, PATIENCE_S)).status == "running"
+        assert not writing.done()
+    await asyncio.wait_for(writing, PATIENCE_S)
+    assert attrs.evolve(await storage.get_session("s"), updated_at=changed.updated_at) == changed
