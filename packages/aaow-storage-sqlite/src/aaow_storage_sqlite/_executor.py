@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import TypeVar
 
 import attrs
 
-from aaow_storage.errors import AdapterClosedError
+from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import Executor, Work
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
@@ -30,10 +31,13 @@ class SQLiteExecutor(Executor):
         self._readers: Readers | None = None
 
     async def start(self, *, migrate: bool) -> None:
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
         try:
-            await asyncio.to_thread(self._start, migrate)
+            await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.to_thread(self._stop)
+            with suppress(StorageError):
+                if await starting:
+                    await asyncio.to_thread(self._stop)
             raise
 
     async def stop(self) -> None:
@@ -65,10 +69,11 @@ class SQLiteExecutor(Executor):
             raise
         return transaction
 
-    def _start(self, migrate: bool) -> None:
+    def _start(self, migrate: bool) -> bool:
+        """Open the store, and say whether it was not open already."""
         with self._lifecycle:
             if self._writer is not None:
-                return
+                return False
             check_sqlite_version()
             settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
             try:
@@ -76,6 +81,7 @@ class SQLiteExecutor(Executor):
             except BaseException:
                 _memory.release(self._settings.location)
                 raise
+            return True
 
     def _open(self, settings: Settings, *, migrate: bool) -> None:
         prepare_place(settings.location)

@@ -106,7 +106,10 @@ class Inbox(Generic[T]):
         """Wait for the next item, None at the end."""
         return self._queue.get()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing waits at this moment."""
-        return self._queue.empty()
+    def take_waiting(self) -> T | None:
+        """Return the next item without waiting, None at the end.
+
+        Raises:
+            queue.Empty: nothing waits at this moment.
+        """
+        return self._queue.get_nowait()

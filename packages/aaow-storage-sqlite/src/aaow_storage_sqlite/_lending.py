@@ -14,6 +14,7 @@ from aaow_storage_sqlite._jobs import Job, Outcome, deliver
 
 T = TypeVar("T")
 
+LONGEST_WAIT_S = 3600.0
 _ADAPTER_CLOSED = "the adapter was closed while it was open"
 
 
@@ -118,9 +119,11 @@ class LentTransaction(ExecutorTransaction):
         deadline = time.monotonic() + self._timeout
         while self._outcome is None:
             try:
-                job = self._jobs.get(timeout=max(deadline - time.monotonic(), 0))
+                job = self._jobs.get(timeout=min(max(deadline - time.monotonic(), 0), LONGEST_WAIT_S))
             except Empty:
-                job = None
+                if time.monotonic() >= deadline:
+                    self._break_off(connection, None, is_late=True)
+                continue
             is_late = time.monotonic() >= deadline
             if job is None or is_late:
                 self._break_off(connection, job, is_late=is_late)

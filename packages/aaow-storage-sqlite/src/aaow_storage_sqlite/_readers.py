@@ -1,6 +1,7 @@
 """The threads that read, each on a connection of its own. The writer never makes them wait."""
 
 import threading
+from queue import Empty
 from typing import Any
 
 from aaow_storage.errors import StorageError
@@ -50,16 +51,15 @@ class Readers:
     def _run(self, connection: SQLConnection) -> None:
         job = self._inbox.take()
         while job is not None:
-            outcomes = []
-            while job is not None:
-                if not job.is_abandoned:
-                    outcomes.append(read(connection, job))
-                if len(outcomes) >= MAX_BATCH or self._inbox.is_empty:
-                    break
-                job = self._inbox.take()
-            deliver(outcomes)
-            if job is not None:
-                job = self._inbox.take()
+            batch = [job]
+            try:
+                while len(batch) < MAX_BATCH and (following := self._inbox.take_waiting()) is not None:
+                    batch.append(following)
+                is_last = len(batch) < MAX_BATCH
+            except Empty:
+                is_last = False
+            deliver(read(connection, job) for job in batch if not job.is_abandoned)
+            job = None if is_last else self._inbox.take()
         connection.driver_connection.close()
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from queue import Empty
 from typing import Any
 
 from aaow_storage.errors import AdapterClosedError, StorageError
@@ -58,9 +59,11 @@ class Writer:
     def _commit_batch(self, first: Job[Any]) -> Request | None:
         """Commit the operations that wait, up to the first that is something else; return what to do next."""
         batch: list[Job[Any]] = [first]
-        following: Request | None
-        while len(batch) < MAX_BATCH and not self._inbox.is_empty:
-            following = self._inbox.take()
+        while len(batch) < MAX_BATCH:
+            try:
+                following = self._inbox.take_waiting()
+            except Empty:
+                break
             if following is None or isinstance(following, LentTransaction):
                 self._commit(batch)
                 return following

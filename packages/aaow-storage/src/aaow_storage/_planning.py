@@ -120,6 +120,9 @@ def resolve_field(record: type, name: FieldName) -> QueryField:
         if documents:
             problem += f", and paths into {documents}"
         raise ValidationError(record.__name__, name if isinstance(name, str) else ".".join(name), problem)
+    for key in path:
+        if (what := _json.text_problem(key)) is not None:
+            raise ValidationError(record.__name__, first, f"in the path, {what}")
     if isinstance(entry, FieldKind):
         return QueryField(first, entry, tuple(path))
     return QueryField(first, FieldKind.ENUM, enum=entry)
