@@ -1,0 +1,123 @@
+"""The clauses of the storage contract, as data, and the marks that tie a test to them."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+import pytest
+
+from aaow_storage import Capability
+
+TestT = TypeVar("TestT", bound=Callable[..., Any])
+
+
+@attrs.frozen
+class Clause:
+    """One promise of the contract; `capability` is what a backend must claim for it to hold, None for every backend."""
+
+    id: str
+    sentence: str
+    capability: Capability | None = None
+
+
+_ALL = (
+    Clause("REC-1", "A record with a wrong value cannot be built; the error names the record and the field."),
+    Clause(
+        "REC-2", "Ids are 1 to 255 characters of any Unicode but NUL, compared by code point; new ids sort by time."
+    ),
+    Clause("REC-3", "Instants are aware, and come back equal, in UTC, to the microsecond."),
+    Clause(
+        "REC-4", "JSON comes back equal, with the same types and key order; what is not JSON is refused with its place."
+    ),
+    Clause("REC-5", "Plain text takes any Unicode but NUL and lone surrogates."),
+    Clause("REC-6", "What a caller does to a value it passed in or got back changes nothing stored."),
+    Clause("REC-7", "Documents of 8 MiB, and of 200 levels, are stored and come back."),
+    Clause("REC-8", "Amounts are exact decimals of at most 15 significant digits, and their sums do not drift."),
+    Clause("OPS-1", "What is not there is None from a getter of one, and an empty list from a list."),
+    Clause("OPS-2", "Inserting an id that is taken raises AlreadyExistsError, and the stored record stays."),
+    Clause("OPS-3", "Saving inserts, or replaces the whole record under its id."),
+    Clause("OPS-4", "An update changes the fields it names and no other; None clears; what is wrong changes nothing."),
+    Clause("OPS-5", "Deleting what is not there raises NotFoundError."),
+    Clause("OPS-6", "Each operation happens whole or not at all, under faults and cancellation too."),
+    Clause("OPS-7", "When an operation returns, every other connection sees its effect."),
+    Clause("OPS-8", "A reference to a parent that is not there raises NotFoundError naming it, and stores nothing."),
+    Clause("WFL-1", "Deleting a workflow leaves its sessions whole, with no workflow id."),
+    Clause("SES-1", "Only status, metadata and updated_at of a session can be updated."),
+    Clause("SES-2", "A session keeps its snapshot, whatever becomes of the workflow."),
+    Clause("SES-3", "Deleting a session removes all that belongs to it; child sessions stay, without a parent."),
+    Clause("STA-1", "Saving a state replaces the session's fields and the nodes it carries; other nodes stay."),
+    Clause("STA-2", "An execution state is read as it was at one instant."),
+    Clause("STA-3", "Updating a node state replaces that node whole, and only under its own id."),
+    Clause("LLM-1", "Usage comes back as saved; absent usage comes back as None."),
+    Clause("LLM-2", "An execution may be saved while it runs, get tool calls, and be saved again when it ended."),
+    Clause("LLM-3", "Executions, tool calls, approvals and stream events are ordered by time, then id."),
+    Clause("TOO-1", "The tool calls of a session with 100,000 executions can be read."),
+    Clause("BUD-1", "Consuming adds to the pool and all its ancestors, or to none."),
+    Clause("BUD-2", "A pool with nothing left is exhausted; increasing it makes it active again, unless suspended."),
+    Clause("BUD-3", "However many consume at once, nothing is overspent and nothing is lost."),
+    Clause("BUD-4", "A pool with children cannot be deleted."),
+    Clause("BUD-5", "Only total, used, status and metadata of a pool can be updated."),
+    Clause("APR-1", "Only a pending request can be resolved; who comes late learns what was decided."),
+    Clause("APR-2", "Of any number of decisions at once exactly one wins."),
+    Clause("APR-3", "A request that has run out cannot be decided, and can be turned into expired."),
+    Clause("APR-4", "Only context, expiry and the status expired of a pending request can be updated."),
+    Clause("APR-5", "The pending approvals are those of all sessions that can still be decided."),
+    Clause("STR-1", "The events of one stream never appear in another.", Capability.STREAM_EVENTS),
+    Clause("QRY-1", "A filter compares fields with values or operators, and all of its entries hold."),
+    Clause("QRY-2", "A filter reaches into JSON by literal keys, and compares there as JSON does."),
+    Clause("QRY-3", "A filter with an unknown field or a wrong value is refused; nothing is ignored."),
+    Clause("QRY-4", "A filter narrows the scope of its method, and never widens it."),
+    Clause("QRY-5", "Orders are total: ties are broken by id, None comes first, text goes by code point."),
+    Clause("QRY-6", "Limit and offset page through exactly the filtered, ordered list."),
+    Clause("QRY-7", "Walking a list behind its last record visits every record exactly once."),
+    Clause(
+        "TXN-1", "A transaction commits at the end of its block, and rolls back when the block fails or is cancelled."
+    ),
+    Clause("TXN-2", "A transaction sees its own writes; others see none of them before the commit, and all after."),
+    Clause("TXN-3", "After its end every call on a transaction raises TransactionError."),
+    Clause("TXN-4", "A savepoint undoes its own part alone; savepoints nest."),
+    Clause("TXN-5", "An operation that fails leaves its transaction usable, as it was before."),
+    Clause("TXN-6", "A task that holds a transaction cannot write past it."),
+    Clause("TXN-7", "A transaction that is open for too long is rolled back, and says so."),
+    Clause("TXN-8", "Of two transactions that read and then write one record, no write is lost."),
+    Clause("LIF-1", "Initializing makes or upgrades the schema, any number of times, from any number of processes."),
+    Clause("LIF-2", "Closing finishes what was accepted, rolls back what is open, and may be repeated."),
+    Clause("LIF-3", "An adapter reopened on a store finds everything."),
+    Clause("LIF-4", "An adapter is a context manager that initializes and closes."),
+    Clause("ERR-1", "Every error derives from StorageError, keeps its facts, and survives pickling and copying."),
+    Clause("CON-1", "One adapter serves any number of tasks, and several adapters may use one store at once."),
+    Clause("CON-2", "A cancelled task leaves nothing behind, and its operation happened whole or not at all."),
+    Clause("DUR-1", "After a kill every acknowledged operation is there, and no other in part.", Capability.DURABLE),
+)
+
+CLAUSES: dict[str, Clause] = {clause.id: clause for clause in _ALL}
+"""Every clause, by its id, in the order of the contract."""
+
+
+def clause(*ids: str) -> Callable[[TestT], TestT]:
+    """Mark a test with the clauses it checks, and an `async def` as a test that runs in a loop of its own.
+
+    Raises:
+        KeyError: there is no such clause.
+    """
+    for id in ids:
+        CLAUSES[id]
+
+    def mark(test: TestT) -> TestT:
+        body = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+        if inspect.iscoroutinefunction(body):
+            test = pytest.mark.asyncio(loop_scope="function")(test)
+        return pytest.mark.clause(*ids)(test)  # type: ignore[no-any-return]  # pytest says Any
+
+    return mark
+
+
+def requires(capability: Capability) -> pytest.MarkDecorator:
+    """Mark a test, a class or a parameter that a store without the capability skips."""
+    return pytest.mark.requires_capability(capability)
+
+
+def lacks(capability: Capability) -> pytest.MarkDecorator:
+    """Mark a test, a class or a parameter that a store with the capability skips."""
+    return pytest.mark.lacks_capability(capability)

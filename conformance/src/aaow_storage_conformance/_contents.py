@@ -1,0 +1,88 @@
+"""What a store holds, as one value to compare, and comparison that no two types pass."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from aaow_storage import StorageOperations, UnsupportedOperationError
+
+
+async def everything_in(
+    storage: StorageOperations,
+    *,
+    sessions: Iterable[str] = (),
+    executions: Iterable[str] = (),
+    streams: Iterable[str] = (),
+) -> dict[str, list[Any]]:
+    """List every record that the lists lead to, or the ids that are named."""
+    contents: dict[str, list[Any]] = {
+        "workflows": list(await storage.list_workflows()),
+        "sessions": list(await storage.list_sessions()),
+        "budget_pools": list(await storage.list_budget_pools()),
+        "execution_states": [],
+        "llm_executions": [],
+        "tool_calls": [],
+        "approval_requests": [],
+        "stream_events": [],
+    }
+    execution_ids = set(executions)
+    for session_id in sorted({session.id for session in contents["sessions"]} | set(sessions)):
+        state = await storage.get_execution_state(session_id)
+        contents["execution_states"] += [] if state is None else [state]
+        made = await storage.get_llm_executions(session_id)
+        contents["llm_executions"] += made
+        execution_ids |= {execution.id for execution in made}
+        contents["approval_requests"] += await storage.list_approval_requests(session_id)
+    for execution_id in sorted(execution_ids):
+        contents["tool_calls"] += await storage.get_tool_calls(execution_id)
+    for stream_id in sorted(set(streams)):
+        try:
+            contents["stream_events"] += await storage.get_stream_events(stream_id)
+        except UnsupportedOperationError:
+            break
+    return contents
+
+
+def assert_identical(found: Any, expected: Any) -> None:
+    """Check that two values are equal all the way down, with the same types, signs of zero and order of keys.
+
+    Node states alone may come in any order: they are a mapping, not a document.
+    """
+    difference = first_difference(found, expected)
+    assert difference is None, difference
+
+
+def first_difference(found: Any, expected: Any) -> str | None:
+    """Say where two values first differ, or None where they do not. However deep they nest, it does not recurse."""
+    waiting = [(found, expected, "value")]
+    while waiting:
+        one, other, path = waiting.pop()
+        if type(one) is not type(other):
+            return f"{path}: {_shown(one)} is {type(one).__name__}, expected {type(other).__name__} {_shown(other)}"
+        if attrs.has(type(other)):
+            one, other = _fields(one), _fields(other)
+        if isinstance(other, Mapping):
+            if list(one) != list(other):
+                return f"{path}: has the keys {_shown(list(one))}, expected {_shown(list(other))}"
+            waiting += [(one[key], other[key], f"{path}[{key!r}]") for key in reversed(other)]
+        elif isinstance(other, list | tuple):
+            if len(one) != len(other):
+                return f"{path}: has {len(one)} items, expected {len(other)}: {_shown(one)}, {_shown(other)}"
+            items = enumerate(zip(one, other, strict=True))
+            waiting += reversed([(*pair, f"{path}[{index}]") for index, pair in items])
+        elif repr(one) != repr(other) if isinstance(other, float) else one != other:
+            return f"{path}: is {_shown(one)}, expected {_shown(other)}"
+    return None
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in attrs.fields(type(record))}
+    if "node_states" in values:
+        values["node_states"] = dict(sorted(values["node_states"].items()))
+    return values
+
+
+def _shown(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"

@@ -1,0 +1,26 @@
+"""The other end of `Store.elsewhere`: a process that runs one coroutine function on an adapter of its own."""
+
+import asyncio
+import pickle
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aaow_storage import create_adapter
+
+
+async def run(
+    backend: str,
+    url: str | None,
+    function: Callable[..., Awaitable[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> object:
+    """Run the function on an initialized adapter."""
+    async with create_adapter(backend, url) as adapter:
+        return await function(adapter, *args, **kwargs)
+
+
+if __name__ == "__main__":
+    result = asyncio.run(run(*pickle.load(sys.stdin.buffer)))  # noqa: S301 - written by the process that started this
+    sys.stdout.buffer.write(pickle.dumps(result))

@@ -1,0 +1,256 @@
+"""Builders of full, realistic, distinct records: every field holds something else than its default."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from aaow_storage import (
+    JSON,
+    ApprovalRequest,
+    ApprovalType,
+    BudgetPool,
+    BudgetPoolStatus,
+    JSONObject,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeExecutionState,
+    NodeExecutionStatus,
+    Session,
+    SessionStatus,
+    StorageOperations,
+    StoredWorkflow,
+    StreamEvent,
+    TokenUsage,
+    ToolCall,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+
+EPOCH = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def a_workflow(**fields: Any) -> StoredWorkflow:
+    """Make a workflow of two nodes."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"workflow-{number:06}",
+        "name": f"Triage of incoming reports {number} — «prüfen»",
+        "version": f"2.{number}.0-rc.1",
+        "definition": a_definition(number),
+        "created_at": instant(number),
+        "updated_at": instant(number + 10),
+        "metadata": a_document(number),
+    }
+    return StoredWorkflow(**{**defaults, **fields})
+
+
+def a_session(**fields: Any) -> Session:
+    """Make a session that names neither a workflow nor a parent, since both would have to be stored."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"session-{number:06}",
+        "workflow_id": None,
+        "workflow_snapshot": a_definition(number),
+        "status": SessionStatus.PAUSED,
+        "parent_session_id": None,
+        "created_at": instant(number),
+        "updated_at": instant(number + 10),
+        "metadata": a_document(number),
+    }
+    return Session(**{**defaults, **fields})
+
+
+def a_node_state(node_id: str = "draft", **fields: Any) -> NodeExecutionState:
+    """Make the state of a node that failed after retries."""
+    number = next(_numbers)
+    defaults = {
+        "status": NodeExecutionStatus.FAILED,
+        "input": {"prompt": f"Summarise report {number}", "temperature": 0.0},
+        "output": [f"partial {number}", {"tokens": number}],
+        "error": f"TimeoutError: no answer within {number} s",
+        "started_at": instant(number),
+        "completed_at": instant(number + 1),
+        "retry_count": number,
+        "pending_approval_id": f"approval-of-node-{number}",
+        "metadata": a_document(number),
+    }
+    return NodeExecutionState(node_id=node_id, **{**defaults, **fields})
+
+
+def a_state(session_id: str, **fields: Any) -> WorkflowExecutionState:
+    """Make the state of a session with three nodes."""
+    number = next(_numbers)
+    defaults = {
+        "status": SessionStatus.WAITING_FOR_BUDGET_APPROVAL,
+        "budget_pool_id": f"pool-of-state-{number}",
+        "current_node_id": "review",
+        "started_at": instant(number),
+        "completed_at": instant(number + 1),
+        "node_states": {node_id: a_node_state(node_id) for node_id in ("draft", "review", "a/b c%_'\"é")},
+        "metadata": a_document(number),
+    }
+    return WorkflowExecutionState(session_id=session_id, **{**defaults, **fields})
+
+
+def a_call(**fields: Any) -> ToolCall:
+    """Make a tool call as a model reports it."""
+    number = next(_numbers)
+    defaults = {
+        "tool_call_id": f"call-{number}",
+        "tool_name": "web.search",
+        "args": {"query": f"aurora {number}", "limit": number},
+        "result": [{"title": f"Aurora {number}", "score": 0.5}],
+        "error": f"{number} results were cut",
+    }
+    return ToolCall(**{**defaults, **fields})
+
+
+def a_result(**fields: Any) -> LLMExecutionResult:
+    """Make a model call that ended, as it is handed to `save_llm_execution`."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"execution-{number:06}",
+        "timestamp": instant(number),
+        "success": False,
+        "text": f"The answer is {number}.\n— with a second line",
+        "tool_calls": (a_call(), a_call(result=None, error=None)),
+        "usage": TokenUsage(prompt_tokens=100 + number, completion_tokens=number, total_tokens=100 + 2 * number),
+        "error": f"finish_reason: length ({number})",
+        "metadata": a_document(number),
+    }
+    return LLMExecutionResult(**{**defaults, **fields})
+
+
+def an_execution(session_id: str, node_id: str, result: LLMExecutionResult) -> LLMExecution:
+    """Make what the getters return for a result that was saved."""
+    fields = {field.name: getattr(result, field.name) for field in attrs.fields(LLMExecutionResult)}
+    return LLMExecution(session_id=session_id, node_id=node_id, **fields)
+
+
+def a_tool_call(execution_id: str, **fields: Any) -> ToolCallLog:
+    """Make a logged tool call."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"log-{number:06}",
+        "tool_call_id": f"call-{number}",
+        "tool_name": "files.read",
+        "args": {"path": f"reports/{number} (final).txt", "lines": [1, number]},
+        "result": {"text": f"line {number}"},
+        "error": f"PermissionError: {number}",
+        "timestamp": instant(number),
+        "duration_ms": number + 0.1,
+    }
+    return ToolCallLog(execution_id=execution_id, **{**defaults, **fields})
+
+
+def a_pool(**fields: Any) -> BudgetPool:
+    """Make a pool that names no parent, since it would have to be stored."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"pool-{number:06}",
+        "parent_pool_id": None,
+        "total_budget": Decimal("1000.25") + number,
+        "used_budget": Decimal("0.125"),
+        "status": BudgetPoolStatus.ACTIVE,
+        "created_at": instant(number),
+        "metadata": a_document(number),
+    }
+    return BudgetPool(**{**defaults, **fields})
+
+
+def a_request(session_id: str, **fields: Any) -> ApprovalRequest:
+    """Make a pending request that runs out in the far future."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"approval-{number:06}",
+        "node_id": "review",
+        "type": ApprovalType.BUDGET_INCREASE,
+        "context": {"question": f"Spend {number} more?", "amount": f"{number}.50"},
+        "created_at": instant(number),
+        "expires_at": datetime(2999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    }
+    return ApprovalRequest(session_id=session_id, **{**defaults, **fields})
+
+
+def an_event(stream_id: str = "stream-1", **fields: Any) -> StreamEvent:
+    """Make an event of a stream."""
+    number = next(_numbers)
+    defaults = {
+        "id": f"event-{number:06}",
+        "node_id": "draft",
+        "data": {"delta": f"token {number}", "index": number},
+        "timestamp": instant(number),
+    }
+    return StreamEvent(stream_id=stream_id, **{**defaults, **fields})
+
+
+def instant(number: int) -> datetime:
+    """Return an instant that no other number has, with microseconds that matter."""
+    return EPOCH + timedelta(seconds=number, microseconds=number)
+
+
+def a_definition(number: int) -> JSONObject:
+    """Make a workflow definition; its keys are not in the order of the alphabet."""
+    return {
+        "nodes": [
+            {"id": "draft", "type": "llm", "timeout": 30.0, "retries": 0},
+            {"id": "review", "type": "human", "optional": False, "note": None},
+        ],
+        "edges": [["draft", "review"]],
+        "entry": "draft",
+        "revision": number,
+    }
+
+
+def a_document(number: int) -> JSONObject:
+    """Make metadata; its keys are not in the order of the alphabet."""
+    values: list[JSON] = [0, False, "", [], {}, None, 1, 1.0, -0.0]
+    return {"user": f"ann-{number}", "nested": {"b": number, "a.b": values}, "10": 1, "9": 2}
+
+
+async def stored_workflow(storage: StorageOperations, **fields: Any) -> StoredWorkflow:
+    """Make a workflow, and save it."""
+    workflow = a_workflow(**fields)
+    await storage.save_workflow(workflow)
+    return workflow
+
+
+async def stored_session(storage: StorageOperations, **fields: Any) -> Session:
+    """Make a session, and create it."""
+    session = a_session(**fields)
+    await storage.create_session(session)
+    return session
+
+
+async def stored_execution(
+    storage: StorageOperations, session_id: str, node_id: str = "draft", **fields: Any
+) -> LLMExecution:
+    """Make a model call, and save it."""
+    result = a_result(**fields)
+    await storage.save_llm_execution(session_id, node_id, result)
+    return an_execution(session_id, node_id, result)
+
+
+async def stored_tool_call(storage: StorageOperations, execution_id: str, **fields: Any) -> ToolCallLog:
+    """Make a tool call, and log it."""
+    log = a_tool_call(execution_id, **fields)
+    await storage.log_tool_call(log)
+    return log
+
+
+async def stored_pool(storage: StorageOperations, **fields: Any) -> BudgetPool:
+    """Make a pool, and create it."""
+    pool = a_pool(**fields)
+    await storage.create_budget_pool(pool)
+    return pool
+
+
+async def stored_request(storage: StorageOperations, session_id: str, **fields: Any) -> ApprovalRequest:
+    """Make a request, and create it."""
+    request = a_request(session_id, **fields)
+    await storage.create_approval_request(request)
+    return request
