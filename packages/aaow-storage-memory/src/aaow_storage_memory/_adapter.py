@@ -1,0 +1,157 @@
+"""The adapter, which gives every operation a unit of its own, and the transaction, which gives it a part of its own."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
+from aaow_storage.authoring import OpenTransactions, check_timeout
+from aaow_storage.errors import AdapterClosedError, TransactionError
+from aaow_storage_memory._line import Place
+from aaow_storage_memory._operations import MemoryOperations
+from aaow_storage_memory._stores import Store
+from aaow_storage_memory._tables import Tables
+
+
+class MemoryTransaction(MemoryOperations, Transaction):
+    """The one writer that is in, with its changes in layers: its own, and one for each open savepoint."""
+
+    def __init__(self, store: Store, place: Place, timeout: float, capabilities: frozenset[Capability]) -> None:
+        self._line = store.line
+        self._place = place
+        self._timeout = timeout
+        self._capabilities = capabilities
+        self._layers = [store.tables.on_top()]
+        self._outcome: TransactionOutcome | None = None
+        self._reason = ""
+
+    @property
+    def outcome(self) -> TransactionOutcome | None:
+        with self._line.lock:
+            if self._outcome is None and self._place.is_late:
+                self._end(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self._timeout:g} s")
+            return self._outcome
+
+    async def commit(self) -> None:
+        with self._line.lock:
+            self._check()
+            while self._layers:
+                self._layers.pop().apply()
+            self._end(TransactionOutcome.COMMITTED, "it was committed")
+
+    async def rollback(self) -> None:
+        with self._line.lock:
+            self._check()
+            self._end(TransactionOutcome.ROLLED_BACK, "it was rolled back")
+
+    def end_with_adapter(self) -> None:
+        """Roll back, unless it is over, since the adapter closes."""
+        with self._line.lock:
+            if self.outcome is None:
+                self._end(TransactionOutcome.ROLLED_BACK, "its adapter was closed while it was open")
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        with self._line.lock:
+            self._check()
+            layer = self._layers[-1].on_top()
+            self._layers.append(layer)
+        try:
+            yield
+        except BaseException:
+            with self._line.lock:
+                if layer in self._layers:
+                    del self._layers[self._layers.index(layer) :]
+            raise
+        with self._line.lock:
+            self._check()
+            if layer not in self._layers:
+                raise TransactionError("the savepoint has ended, with one that was opened before it")
+            while layer in self._layers:
+                self._layers.pop().apply()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Tables]:
+        with self._line.lock:
+            self._check()
+            changes = self._layers[-1].on_top()
+            yield changes
+            changes.apply()
+
+    _reading = _writing
+
+    def _check(self) -> None:
+        if self.outcome is not None:
+            raise TransactionError(f"the transaction is over: {self._reason}")
+
+    def _end(self, outcome: TransactionOutcome, reason: str) -> None:
+        self._outcome, self._reason = outcome, reason
+        self._layers.clear()
+        self._line.leave(self._place)
+
+
+class MemoryAdapter(MemoryOperations, StorageAdapter):
+    """A store in the memory of this process."""
+
+    def __init__(
+        self, store: Store | None = None, capabilities: Iterable[Capability] = (Capability.STREAM_EVENTS,)
+    ) -> None:
+        self._store = store if store is not None else Store()
+        self._capabilities = frozenset(capabilities)
+        self._transactions = OpenTransactions()
+        self._last_transaction: MemoryTransaction | None = None
+        self._is_open = False
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    async def initialize(self, *, migrate: bool = True) -> None:
+        del migrate  # there is no schema
+        self._is_open = True
+
+    async def close(self) -> None:
+        with self._store.line.lock:
+            self._is_open = False
+            if self._last_transaction is not None:
+                self._last_transaction.end_with_adapter()
+        await self._store.line.wait_for_all_of(self)
+
+    async def begin_transaction(self, timeout: float = 30.0) -> MemoryTransaction:  # noqa: ASYNC109 - how long it may stay open
+        self._check()
+        timeout = check_timeout("begin_transaction", timeout)
+        place = await self._store.line.enter(self, timeout)
+        with self._store.line.lock:
+            if not self._is_open:
+                self._store.line.leave(place)
+                raise _closed()
+            transaction = MemoryTransaction(self._store, place, timeout, self._capabilities)
+            self._last_transaction = transaction
+        self._transactions.add(transaction)
+        return transaction
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Tables]:
+        self._check()
+        with self._store.line.lock:
+            yield self._store.tables
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Tables]:
+        self._check()
+        place = await self._store.line.enter(self)
+        try:
+            with self._store.line.lock:
+                changes = self._store.tables.on_top()
+                yield changes
+                changes.apply()
+        finally:
+            self._store.line.leave(place)
+
+    def _check(self) -> None:
+        if not self._is_open:
+            raise _closed()
+        self._transactions.check()
+
+
+def _closed() -> AdapterClosedError:
+    return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")

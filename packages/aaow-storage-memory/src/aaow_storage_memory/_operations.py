@@ -1,0 +1,415 @@
+"""Every operation, written once, over two ways to reach the tables.
+
+An operation checks and copies its arguments, does its work on the tables without awaiting anything, and copies what it
+returns. So nothing stored is ever held by a caller, and what a caller does while its operation waits has no effect.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar, Unpack
+
+import attrs
+
+from aaow_storage import (
+    ApprovalChanges,
+    ApprovalRequest,
+    ApprovalStatus,
+    BudgetPool,
+    BudgetPoolChanges,
+    Capability,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeExecutionState,
+    QueryFilter,
+    Session,
+    SessionChanges,
+    StorageOperations,
+    StoredWorkflow,
+    StreamEvent,
+    ToolCallLog,
+    WorkflowChanges,
+    WorkflowExecutionState,
+)
+from aaow_storage import now as present
+from aaow_storage.authoring import (
+    apply_changes,
+    check_changes,
+    check_id,
+    check_instant,
+    check_pending,
+    check_record,
+    check_text,
+    consumed,
+    has_run_out,
+    increased,
+    is_decidable,
+    plan_query,
+    positive_amount,
+    resolved,
+)
+from aaow_storage.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnsupportedOperationError,
+    ValidationError,
+)
+from aaow_storage_memory._copies import copied, copied_changes
+from aaow_storage_memory._tables import Tables
+
+RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
+ChangingT = TypeVar("ChangingT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
+
+_KINDS: dict[type, str] = {
+    StoredWorkflow: "workflow",
+    Session: "session",
+    WorkflowExecutionState: "execution_state",
+    LLMExecution: "llm_execution",
+    ToolCallLog: "tool_call",
+    BudgetPool: "budget_pool",
+    ApprovalRequest: "approval_request",
+}
+_TIME_FIELDS = {LLMExecution: "timestamp", ToolCallLog: "timestamp", StreamEvent: "timestamp"}
+
+
+class MemoryOperations(StorageOperations):
+    """The operations, for the adapter and for a transaction alike."""
+
+    _capabilities: frozenset[Capability]
+
+    @abstractmethod
+    def _reading(self) -> AbstractAsyncContextManager[Tables]:
+        """Hold the tables as they are at one instant. The block changes nothing, and awaits nothing."""
+
+    @abstractmethod
+    def _writing(self) -> AbstractAsyncContextManager[Tables]:
+        """Hold tables that change at the end of the block, or not at all where it raises. It awaits nothing."""
+
+    # workflows
+
+    async def save_workflow(self, workflow: StoredWorkflow) -> None:
+        workflow = _own("save_workflow", "workflow", workflow, StoredWorkflow)
+        async with self._writing() as tables:
+            tables.put(workflow.id, workflow)
+
+    async def get_workflow(self, id: str) -> StoredWorkflow | None:
+        return await self._get("get_workflow", "id", StoredWorkflow, id)
+
+    async def list_workflows(self, filter: QueryFilter | None = None) -> list[StoredWorkflow]:
+        return await self._list(StoredWorkflow, filter)
+
+    async def count_workflows(self, filter: QueryFilter | None = None) -> int:
+        return await self._count(StoredWorkflow, filter)
+
+    async def update_workflow(self, id: str, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+        return await self._update("update_workflow", StoredWorkflow, id, changes)
+
+    async def delete_workflow(self, id: str) -> None:
+        check_id("delete_workflow", "id", id)
+        async with self._writing() as tables:
+            _stored(tables, StoredWorkflow, id)
+            tables.remove(StoredWorkflow, id)
+            for session in tables.all(Session, workflow_id=id):
+                tables.put(session.id, attrs.evolve(session, workflow_id=None))
+
+    # sessions
+
+    async def create_session(self, session: Session) -> None:
+        session = _own("create_session", "session", session, Session)
+        async with self._writing() as tables:
+            _check_new(tables, Session, session.id)
+            _check_parent(tables, StoredWorkflow, session.workflow_id)
+            _check_parent(tables, Session, session.parent_session_id)
+            tables.put(session.id, session)
+
+    async def get_session(self, id: str) -> Session | None:
+        return await self._get("get_session", "id", Session, id)
+
+    async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
+        return await self._list(Session, filter)
+
+    async def count_sessions(self, filter: QueryFilter | None = None) -> int:
+        return await self._count(Session, filter)
+
+    async def update_session(self, id: str, **changes: Unpack[SessionChanges]) -> Session:
+        return await self._update("update_session", Session, id, changes)
+
+    async def delete_session(self, id: str) -> None:
+        check_id("delete_session", "id", id)
+        async with self._writing() as tables:
+            _stored(tables, Session, id)
+            tables.remove(Session, id)
+            tables.remove(WorkflowExecutionState, id)
+            for call in _session_tool_calls(tables, id):
+                tables.remove(ToolCallLog, call.id)
+            for execution in tables.all(LLMExecution, session_id=id):
+                tables.remove(LLMExecution, execution.id)
+            for request in tables.all(ApprovalRequest, session_id=id):
+                tables.remove(ApprovalRequest, request.id)
+            for child in tables.all(Session, parent_session_id=id):
+                tables.put(child.id, attrs.evolve(child, parent_session_id=None))
+
+    # execution state
+
+    async def save_execution_state(self, state: WorkflowExecutionState) -> None:
+        state = _own("save_execution_state", "state", state, WorkflowExecutionState)
+        async with self._writing() as tables:
+            _check_parent(tables, Session, state.session_id)
+            stored = tables.get(WorkflowExecutionState, state.session_id)
+            if stored is not None:
+                state = attrs.evolve(state, node_states={**stored.node_states, **state.node_states})
+            tables.put(state.session_id, state)
+
+    async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
+        return await self._get("get_execution_state", "session_id", WorkflowExecutionState, session_id)
+
+    async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
+        check_id("update_node_state", "session_id", session_id)
+        check_id("update_node_state", "node_id", node_id)
+        check_record("update_node_state", "state", state, NodeExecutionState)
+        if state.node_id != node_id:
+            problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
+            raise ValidationError("update_node_state", "state.node_id", problem)
+        state = copied(NodeExecutionState, state)
+        async with self._writing() as tables:
+            _check_parent(tables, Session, session_id)
+            stored = _stored(tables, WorkflowExecutionState, session_id)
+            nodes = {**stored.node_states, node_id: state}
+            tables.put(session_id, attrs.evolve(stored, node_states=nodes))
+
+    # LLM executions
+
+    async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
+        check_id("save_llm_execution", "session_id", session_id)
+        check_id("save_llm_execution", "node_id", node_id)
+        result = _own("save_llm_execution", "result", result, LLMExecutionResult)
+        execution = copied(LLMExecution, result, session_id=session_id, node_id=node_id)
+        async with self._writing() as tables:
+            _check_parent(tables, Session, session_id)
+            tables.put(execution.id, execution)
+
+    async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
+        check_id("get_llm_executions", "session_id", session_id)
+        return await self._list(LLMExecution, filter, session_id=session_id)
+
+    async def get_node_llm_executions(
+        self, session_id: str, node_id: str, filter: QueryFilter | None = None
+    ) -> list[LLMExecution]:
+        check_id("get_node_llm_executions", "session_id", session_id)
+        check_id("get_node_llm_executions", "node_id", node_id)
+        return await self._list(LLMExecution, filter, session_id=session_id, node_id=node_id)
+
+    # budgets
+
+    async def create_budget_pool(self, pool: BudgetPool) -> None:
+        pool = _own("create_budget_pool", "pool", pool, BudgetPool)
+        async with self._writing() as tables:
+            _check_new(tables, BudgetPool, pool.id)
+            _check_parent(tables, BudgetPool, pool.parent_pool_id)
+            tables.put(pool.id, pool)
+
+    async def get_budget_pool(self, id: str) -> BudgetPool | None:
+        return await self._get("get_budget_pool", "id", BudgetPool, id)
+
+    async def list_budget_pools(self, filter: QueryFilter | None = None) -> list[BudgetPool]:
+        return await self._list(BudgetPool, filter)
+
+    async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
+        check_id("get_child_budget_pools", "parent_id", parent_id)
+        return await self._list(BudgetPool, filter, parent_pool_id=parent_id)
+
+    async def update_budget_pool(self, id: str, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+        return await self._update("update_budget_pool", BudgetPool, id, changes)
+
+    async def delete_budget_pool(self, id: str) -> None:
+        check_id("delete_budget_pool", "id", id)
+        async with self._writing() as tables:
+            pool = _stored_copy(tables, BudgetPool, id)
+            children = tables.all(BudgetPool, parent_pool_id=id)
+            if children:
+                reason = f"the budget pool {id!r} has children, such as {children[0].id!r}: delete them first"
+                raise ConflictError(reason, pool)
+            tables.remove(BudgetPool, id)
+
+    async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
+        check_id("consume_budget", "pool_id", pool_id)
+        amount = positive_amount("consume_budget", amount)
+        async with self._writing() as tables:
+            chain = [_stored_copy(tables, BudgetPool, pool_id)]
+            while (parent_id := chain[-1].parent_pool_id) is not None:
+                chain.append(_stored_copy(tables, BudgetPool, parent_id))
+            chain = consumed(chain, amount)
+            for pool in chain:
+                tables.put(pool.id, pool)
+        return copied(BudgetPool, chain[0])
+
+    async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
+        check_id("increase_budget", "pool_id", pool_id)
+        amount = positive_amount("increase_budget", amount)
+        async with self._writing() as tables:
+            pool = increased(_stored_copy(tables, BudgetPool, pool_id), amount)
+            tables.put(pool.id, pool)
+        return copied(BudgetPool, pool)
+
+    # tool calls
+
+    async def log_tool_call(self, log: ToolCallLog) -> None:
+        log = _own("log_tool_call", "log", log, ToolCallLog)
+        async with self._writing() as tables:
+            _check_new(tables, ToolCallLog, log.id)
+            _check_parent(tables, LLMExecution, log.execution_id)
+            tables.put(log.id, log)
+
+    async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        check_id("get_tool_calls", "execution_id", execution_id)
+        return await self._list(ToolCallLog, filter, execution_id=execution_id)
+
+    async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        check_id("get_session_tool_calls", "session_id", session_id)
+        async with self._reading() as tables:
+            calls = _session_tool_calls(tables, session_id)
+        return _listed(ToolCallLog, calls, filter)
+
+    # approvals
+
+    async def create_approval_request(self, request: ApprovalRequest) -> None:
+        request = _own("create_approval_request", "request", request, ApprovalRequest)
+        async with self._writing() as tables:
+            _check_new(tables, ApprovalRequest, request.id)
+            _check_parent(tables, Session, request.session_id)
+            tables.put(request.id, request)
+
+    async def get_approval_request(self, id: str) -> ApprovalRequest | None:
+        return await self._get("get_approval_request", "id", ApprovalRequest, id)
+
+    async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+        check_id("list_approval_requests", "session_id", session_id)
+        return await self._list(ApprovalRequest, filter, session_id=session_id)
+
+    async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+        at = present()
+        async with self._reading() as tables:
+            requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
+        return _listed(ApprovalRequest, requests, filter)
+
+    async def update_approval_request(self, id: str, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+        return await self._update("update_approval_request", ApprovalRequest, id, changes)
+
+    async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
+        check_id("approve_request", "id", id)
+        check_text("approve_request", "approved_by", approved_by)
+        if notes is not None:
+            check_text("approve_request", "notes", notes)
+        return await self._resolve(id, ApprovalStatus.APPROVED, approved_by, notes)
+
+    async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
+        check_id("reject_request", "id", id)
+        check_text("reject_request", "rejected_by", rejected_by)
+        if reason is not None:
+            check_text("reject_request", "reason", reason)
+        return await self._resolve(id, ApprovalStatus.REJECTED, rejected_by, reason)
+
+    async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
+        at = present() if now is None else check_instant("expire_approvals", "now", now)
+        async with self._writing() as tables:
+            pending = tables.all(ApprovalRequest, status=ApprovalStatus.PENDING)
+            expired = [attrs.evolve(each, status=ApprovalStatus.EXPIRED) for each in pending if has_run_out(each, at)]
+            for request in expired:
+                tables.put(request.id, request)
+        return _listed(ApprovalRequest, expired, None)
+
+    # streams
+
+    async def save_stream_event(self, event: StreamEvent) -> None:
+        self._check_streams("save_stream_event")
+        event = _own("save_stream_event", "event", event, StreamEvent)
+        async with self._writing() as tables:
+            tables.put(event.id, event)
+
+    async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
+        self._check_streams("get_stream_events")
+        check_id("get_stream_events", "stream_id", stream_id)
+        return await self._list(StreamEvent, filter, stream_id=stream_id)
+
+    # what several operations do
+
+    async def _get(self, operation: str, argument: str, kind: type[RecordT], id: str) -> RecordT | None:
+        check_id(operation, argument, id)
+        async with self._reading() as tables:
+            record = tables.get(kind, id)
+        return None if record is None else copied(kind, record)
+
+    async def _list(self, kind: type[RecordT], filter: QueryFilter | None, **scope: str) -> list[RecordT]:
+        async with self._reading() as tables:
+            records = tables.all(kind, **scope)
+        return _listed(kind, records, filter)
+
+    async def _count(self, kind: type[attrs.AttrsInstance], filter: QueryFilter | None) -> int:
+        async with self._reading() as tables:
+            records = tables.all(kind)
+        return len(_selected(kind, records, filter))
+
+    async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
+        check_id(operation, "id", id)
+        check_changes(kind, changes)
+        changes = copied_changes(kind, changes)
+        async with self._writing() as tables:
+            stored = _stored_copy(tables, kind, id)
+            if isinstance(stored, ApprovalRequest):
+                check_pending(stored)
+            changed = apply_changes(stored, changes)
+            tables.put(id, changed)
+        return copied(kind, changed)
+
+    async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
+        async with self._writing() as tables:
+            request = resolved(_stored_copy(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
+            tables.put(id, request)
+        return copied(ApprovalRequest, request)
+
+    def _check_streams(self, operation: str) -> None:
+        if Capability.STREAM_EVENTS not in self._capabilities:
+            raise UnsupportedOperationError(operation, Capability.STREAM_EVENTS)
+
+
+def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
+    check_record(operation, argument, value, kind)
+    return copied(kind, value)
+
+
+def _selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
+    return plan_query(kind, filter, _TIME_FIELDS.get(kind, "created_at")).select(records)
+
+
+def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
+    return [copied(kind, record) for record in _selected(kind, records, filter)]
+
+
+def _check_new(tables: Tables, kind: type, id: str) -> None:
+    if tables.get(kind, id) is not None:
+        raise AlreadyExistsError(_KINDS[kind], id)
+
+
+def _check_parent(tables: Tables, kind: type[attrs.AttrsInstance], id: str | None) -> None:
+    if id is not None:
+        _stored(tables, kind, id)
+
+
+def _stored(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
+    record = tables.get(kind, id)
+    if record is None:
+        raise NotFoundError(_KINDS[kind], id)
+    return record
+
+
+def _stored_copy(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
+    """Return what may end up in an error, which the caller holds."""
+    return copied(kind, _stored(tables, kind, id))
+
+
+def _session_tool_calls(tables: Tables, session_id: str) -> list[ToolCallLog]:
+    execution_ids = {execution.id for execution in tables.all(LLMExecution, session_id=session_id)}
+    return [call for call in tables.all(ToolCallLog) if call.execution_id in execution_ids]

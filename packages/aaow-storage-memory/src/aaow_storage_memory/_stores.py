@@ -1,0 +1,44 @@
+"""The stores of this process."""
+
+import re
+
+from aaow_storage.authoring import redacted_url
+from aaow_storage.errors import ValidationError
+from aaow_storage_memory._line import WriterLine
+from aaow_storage_memory._tables import Tables
+
+_URL = re.compile(r"memory://([\w.~-]*)", re.IGNORECASE)
+
+
+class Store:
+    """What the adapters on one store share: the committed tables, and the line of those who write to them."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+        self.line = WriterLine()
+
+
+_stores_by_name: dict[str, Store] = {}
+
+
+def store_at(url: str | None) -> Store:
+    """Return the store that this process shares under the name in the URL, or without a name a new one.
+
+    Raises:
+        ValidationError: the URL has another form.
+    """
+    match = _URL.fullmatch(url if url is not None else "memory://")
+    if match is None:
+        problem = (
+            f"{redacted_url(str(url))!r} names no store; use memory:// for one of the adapter's own, or memory://NAME "
+            "for one that the adapters of this process share; a name has letters, digits and . _ ~ -"
+        )
+        raise ValidationError("memory", "url", problem)
+    return _stores_by_name.setdefault(match[1], Store()) if match[1] else Store()
+
+
+def forget_store(url: str) -> None:
+    """Let go of a store with a name; adapters on it keep it, and the next adapter on the name finds an empty one."""
+    match = _URL.fullmatch(url)
+    if match is not None:
+        _stores_by_name.pop(match[1], None)

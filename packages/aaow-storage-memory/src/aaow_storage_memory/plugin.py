@@ -1,0 +1,46 @@
+"""The plugin that the entry point `memory` names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aaow_storage import Backend, Capability, new_id
+from aaow_storage.errors import ValidationError
+from aaow_storage.hookspecs import hookimpl
+from aaow_storage_memory._adapter import MemoryAdapter
+from aaow_storage_memory._stores import forget_store, store_at
+
+
+@hookimpl
+def aaow_storage_backend() -> Backend:
+    """Describe the memory backend."""
+    return Backend(
+        name="memory",
+        summary="dicts, gone when the process ends; for tests",
+        create=create,
+        options={"stream_events": "whether the adapter has the capability of that name (True)"},
+        capabilities={Capability.STREAM_EVENTS},
+        temporary_store=temporary_store,
+    )
+
+
+def create(url: str | None = None, *, stream_events: bool = True) -> MemoryAdapter:
+    """Make an adapter of the store `memory://NAME`, which all of this process share, or `memory://`, which is its own.
+
+    Raises:
+        ValidationError: the URL or an option is wrong.
+    """
+    if not isinstance(stream_events, bool):
+        raise ValidationError("memory", "stream_events", f"must be True or False, not {stream_events!r}")
+    return MemoryAdapter(store_at(url), {Capability.STREAM_EVENTS} if stream_events else ())
+
+
+@contextmanager
+def temporary_store(folder: Path) -> Iterator[str]:
+    """Yield the URL of a store with a new name, which is gone afterwards."""
+    del folder
+    url = f"memory://{new_id()}"
+    try:
+        yield url
+    finally:
+        forget_store(url)
