@@ -1,6 +1,5 @@
 """Checked copies, which are all that ever goes into the tables or comes out of them."""
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -17,25 +16,29 @@ def copied(kind: type[T], record: object, **others: Any) -> T:
     The fields come from the record, perhaps one of a subclass, or from `others`.
 
     Raises:
-        ValidationError: a document was changed after the record was built, into something that is not JSON.
+        ValidationError: what the record holds was changed after it was built, into something that it cannot hold.
     """
     names = [field.name for field in attrs.fields(kind) if field.name not in others]
-    return kind(**{name: _copied_value(kind, name, getattr(record, name)) for name in names}, **others)
+    return kind(**{name: copied_value(kind, name, getattr(record, name)) for name in names}, **others)
 
 
-def copied_changes(kind: type, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy the changes of an update."""
-    return {name: _copied_value(kind, name, value) for name, value in changes.items()}
+def copied_value(kind: type, name: str, value: Any) -> Any:
+    """Copy the value of a field; one of a wrong type is left for the record to refuse.
 
-
-def _copied_value(kind: type, name: str, value: Any) -> Any:
+    Raises:
+        ValidationError: it is a list or dict that is not JSON.
+    """
     match value:
-        case dict() if name == "node_states":
-            return {node_id: copied(NodeExecutionState, state) for node_id, state in value.items()}
-        case dict() | list():
-            return loads(dumps(value, record=kind.__name__, field=name))
-        case tuple():
-            return tuple(copied(ToolCall, call) for call in value)
+        case NodeExecutionState():
+            return copied(NodeExecutionState, value)
         case TokenUsage():
             return copied(TokenUsage, value)
+        case ToolCall():
+            return copied(ToolCall, value)
+        case tuple():
+            return tuple(copied_value(kind, name, part) for part in value)
+        case dict() if name == "node_states":
+            return {node_id: copied_value(kind, name, state) for node_id, state in value.items()}
+        case dict() | list():
+            return loads(dumps(value, record=kind.__name__, field=name))
     return value

@@ -50,28 +50,13 @@ from aaow_storage.authoring import (
     positive_amount,
     resolved,
 )
-from aaow_storage.errors import (
-    AlreadyExistsError,
-    ConflictError,
-    NotFoundError,
-    UnsupportedOperationError,
-    ValidationError,
-)
-from aaow_storage_memory._copies import copied, copied_changes
+from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
+from aaow_storage_memory._copies import copied, copied_value
 from aaow_storage_memory._tables import Tables
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
 ChangingT = TypeVar("ChangingT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
 
-_KINDS: dict[type, str] = {
-    StoredWorkflow: "workflow",
-    Session: "session",
-    WorkflowExecutionState: "execution_state",
-    LLMExecution: "llm_execution",
-    ToolCallLog: "tool_call",
-    BudgetPool: "budget_pool",
-    ApprovalRequest: "approval_request",
-}
 _TIME_FIELDS = {LLMExecution: "timestamp", ToolCallLog: "timestamp", StreamEvent: "timestamp"}
 
 
@@ -110,7 +95,7 @@ class MemoryOperations(StorageOperations):
     async def delete_workflow(self, id: str) -> None:
         check_id("delete_workflow", "id", id)
         async with self._writing() as tables:
-            _stored(tables, StoredWorkflow, id)
+            tables.existing(StoredWorkflow, id)
             tables.remove(StoredWorkflow, id)
             for session in tables.all(Session, workflow_id=id):
                 tables.put(session.id, attrs.evolve(session, workflow_id=None))
@@ -120,9 +105,9 @@ class MemoryOperations(StorageOperations):
     async def create_session(self, session: Session) -> None:
         session = _own("create_session", "session", session, Session)
         async with self._writing() as tables:
-            _check_new(tables, Session, session.id)
-            _check_parent(tables, StoredWorkflow, session.workflow_id)
-            _check_parent(tables, Session, session.parent_session_id)
+            tables.check_new(Session, session.id)
+            tables.check_parent(StoredWorkflow, session.workflow_id)
+            tables.check_parent(Session, session.parent_session_id)
             tables.put(session.id, session)
 
     async def get_session(self, id: str) -> Session | None:
@@ -140,7 +125,7 @@ class MemoryOperations(StorageOperations):
     async def delete_session(self, id: str) -> None:
         check_id("delete_session", "id", id)
         async with self._writing() as tables:
-            _stored(tables, Session, id)
+            tables.existing(Session, id)
             tables.remove(Session, id)
             tables.remove(WorkflowExecutionState, id)
             for call in _session_tool_calls(tables, id):
@@ -157,7 +142,7 @@ class MemoryOperations(StorageOperations):
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
         state = _own("save_execution_state", "state", state, WorkflowExecutionState)
         async with self._writing() as tables:
-            _check_parent(tables, Session, state.session_id)
+            tables.check_parent(Session, state.session_id)
             stored = tables.get(WorkflowExecutionState, state.session_id)
             if stored is not None:
                 state = attrs.evolve(state, node_states={**stored.node_states, **state.node_states})
@@ -175,8 +160,8 @@ class MemoryOperations(StorageOperations):
             raise ValidationError("update_node_state", "state.node_id", problem)
         state = copied(NodeExecutionState, state)
         async with self._writing() as tables:
-            _check_parent(tables, Session, session_id)
-            stored = _stored(tables, WorkflowExecutionState, session_id)
+            tables.check_parent(Session, session_id)
+            stored = tables.existing(WorkflowExecutionState, session_id)
             nodes = {**stored.node_states, node_id: state}
             tables.put(session_id, attrs.evolve(stored, node_states=nodes))
 
@@ -185,10 +170,10 @@ class MemoryOperations(StorageOperations):
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
         check_id("save_llm_execution", "session_id", session_id)
         check_id("save_llm_execution", "node_id", node_id)
-        result = _own("save_llm_execution", "result", result, LLMExecutionResult)
+        check_record("save_llm_execution", "result", result, LLMExecutionResult)
         execution = copied(LLMExecution, result, session_id=session_id, node_id=node_id)
         async with self._writing() as tables:
-            _check_parent(tables, Session, session_id)
+            tables.check_parent(Session, session_id)
             tables.put(execution.id, execution)
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
@@ -207,8 +192,8 @@ class MemoryOperations(StorageOperations):
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         pool = _own("create_budget_pool", "pool", pool, BudgetPool)
         async with self._writing() as tables:
-            _check_new(tables, BudgetPool, pool.id)
-            _check_parent(tables, BudgetPool, pool.parent_pool_id)
+            tables.check_new(BudgetPool, pool.id)
+            tables.check_parent(BudgetPool, pool.parent_pool_id)
             tables.put(pool.id, pool)
 
     async def get_budget_pool(self, id: str) -> BudgetPool | None:
@@ -227,7 +212,7 @@ class MemoryOperations(StorageOperations):
     async def delete_budget_pool(self, id: str) -> None:
         check_id("delete_budget_pool", "id", id)
         async with self._writing() as tables:
-            pool = _stored_copy(tables, BudgetPool, id)
+            pool = _stored(tables, BudgetPool, id)
             children = tables.all(BudgetPool, parent_pool_id=id)
             if children:
                 reason = f"the budget pool {id!r} has children, such as {children[0].id!r}: delete them first"
@@ -238,9 +223,9 @@ class MemoryOperations(StorageOperations):
         check_id("consume_budget", "pool_id", pool_id)
         amount = positive_amount("consume_budget", amount)
         async with self._writing() as tables:
-            chain = [_stored_copy(tables, BudgetPool, pool_id)]
+            chain = [_stored(tables, BudgetPool, pool_id)]
             while (parent_id := chain[-1].parent_pool_id) is not None:
-                chain.append(_stored_copy(tables, BudgetPool, parent_id))
+                chain.append(_stored(tables, BudgetPool, parent_id))
             chain = consumed(chain, amount)
             for pool in chain:
                 tables.put(pool.id, pool)
@@ -250,7 +235,7 @@ class MemoryOperations(StorageOperations):
         check_id("increase_budget", "pool_id", pool_id)
         amount = positive_amount("increase_budget", amount)
         async with self._writing() as tables:
-            pool = increased(_stored_copy(tables, BudgetPool, pool_id), amount)
+            pool = increased(_stored(tables, BudgetPool, pool_id), amount)
             tables.put(pool.id, pool)
         return copied(BudgetPool, pool)
 
@@ -259,8 +244,8 @@ class MemoryOperations(StorageOperations):
     async def log_tool_call(self, log: ToolCallLog) -> None:
         log = _own("log_tool_call", "log", log, ToolCallLog)
         async with self._writing() as tables:
-            _check_new(tables, ToolCallLog, log.id)
-            _check_parent(tables, LLMExecution, log.execution_id)
+            tables.check_new(ToolCallLog, log.id)
+            tables.check_parent(LLMExecution, log.execution_id)
             tables.put(log.id, log)
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
@@ -278,8 +263,8 @@ class MemoryOperations(StorageOperations):
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         request = _own("create_approval_request", "request", request, ApprovalRequest)
         async with self._writing() as tables:
-            _check_new(tables, ApprovalRequest, request.id)
-            _check_parent(tables, Session, request.session_id)
+            tables.check_new(ApprovalRequest, request.id)
+            tables.check_parent(Session, request.session_id)
             tables.put(request.id, request)
 
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
@@ -355,9 +340,9 @@ class MemoryOperations(StorageOperations):
     async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
         check_id(operation, "id", id)
         check_changes(kind, changes)
-        changes = copied_changes(kind, changes)
+        changes = {name: copied_value(kind, name, value) for name, value in changes.items()}
         async with self._writing() as tables:
-            stored = _stored_copy(tables, kind, id)
+            stored = _stored(tables, kind, id)
             if isinstance(stored, ApprovalRequest):
                 check_pending(stored)
             changed = apply_changes(stored, changes)
@@ -366,7 +351,7 @@ class MemoryOperations(StorageOperations):
 
     async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
         async with self._writing() as tables:
-            request = resolved(_stored_copy(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
+            request = resolved(_stored(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
             tables.put(id, request)
         return copied(ApprovalRequest, request)
 
@@ -388,26 +373,9 @@ def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter
     return [copied(kind, record) for record in _selected(kind, records, filter)]
 
 
-def _check_new(tables: Tables, kind: type, id: str) -> None:
-    if tables.get(kind, id) is not None:
-        raise AlreadyExistsError(_KINDS[kind], id)
-
-
-def _check_parent(tables: Tables, kind: type[attrs.AttrsInstance], id: str | None) -> None:
-    if id is not None:
-        _stored(tables, kind, id)
-
-
 def _stored(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
-    record = tables.get(kind, id)
-    if record is None:
-        raise NotFoundError(_KINDS[kind], id)
-    return record
-
-
-def _stored_copy(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
-    """Return what may end up in an error, which the caller holds."""
-    return copied(kind, _stored(tables, kind, id))
+    """Return a copy of the record, which may end up in an error that the caller holds."""
+    return copied(kind, tables.existing(kind, id))
 
 
 def _session_tool_calls(tables: Tables, session_id: str) -> list[ToolCallLog]:

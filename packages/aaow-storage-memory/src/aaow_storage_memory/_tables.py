@@ -3,7 +3,28 @@
 from collections import defaultdict
 from typing import Any, TypeAlias, TypeVar, cast
 
+from aaow_storage import (
+    ApprovalRequest,
+    BudgetPool,
+    LLMExecution,
+    Session,
+    StoredWorkflow,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+from aaow_storage.errors import AlreadyExistsError, NotFoundError
+
 T = TypeVar("T")
+
+_KINDS: dict[type, str] = {
+    StoredWorkflow: "workflow",
+    Session: "session",
+    WorkflowExecutionState: "execution_state",
+    LLMExecution: "llm_execution",
+    ToolCallLog: "tool_call",
+    BudgetPool: "budget_pool",
+    ApprovalRequest: "approval_request",
+}
 
 Layer: TypeAlias = defaultdict[type, dict[str, Any]]
 """Records by kind and id, where None stands for one that was removed."""
@@ -25,11 +46,40 @@ class Tables:
         return Tables(*self._layers)
 
     def get(self, kind: type[T], id: str) -> T | None:
-        """Return the record."""
+        """Return the record, or None where there is none."""
         for layer in reversed(self._layers):
             if id in layer[kind]:
                 return cast("T | None", layer[kind][id])
         return None
+
+    def existing(self, kind: type[T], id: str) -> T:
+        """Return the record.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        record = self.get(kind, id)
+        if record is None:
+            raise NotFoundError(_KINDS[kind], id)
+        return record
+
+    def check_parent(self, kind: type, id: str | None) -> None:
+        """Check that the record that another refers to is there; None refers to nothing.
+
+        Raises:
+            NotFoundError: it is not.
+        """
+        if id is not None:
+            self.existing(kind, id)
+
+    def check_new(self, kind: type, id: str) -> None:
+        """Check that the id is free.
+
+        Raises:
+            AlreadyExistsError: it is taken.
+        """
+        if self.get(kind, id) is not None:
+            raise AlreadyExistsError(_KINDS[kind], id)
 
     def all(self, kind: type[T], **fields: Any) -> list[T]:
         """Return the records of a kind whose fields have those values, in no particular order."""
