@@ -1,5 +1,6 @@
 """The adapter, which gives every operation a unit of its own, and the transaction, which gives it a part of its own."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -76,6 +77,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
             changes = self._layers[-1].on_top()
             yield changes
             changes.apply()
+        await _let_others_run()
 
     _reading = _writing
 
@@ -134,6 +136,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         self._check()
         with self._store.line.lock:
             yield self._store.tables
+        await _let_others_run()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tables]:
@@ -146,11 +149,17 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
                 changes.apply()
         finally:
             self._store.line.leave(place)
+        await _let_others_run()
 
     def _check(self) -> None:
         if not self._is_open:
             raise _closed()
         self._transactions.check()
+
+
+async def _let_others_run() -> None:
+    """Pass through the event loop, as an operation on a database does, so that calls in a loop starve no other task."""
+    await asyncio.sleep(0)
 
 
 def _closed() -> AdapterClosedError:

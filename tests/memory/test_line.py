@@ -1,0 +1,206 @@
+"""The line of writers: who goes first, and that nobody in it can hold up the others for ever."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
+from aaow_storage.errors import AdapterClosedError, TransactionError
+from aaow_storage_memory._line import WriterLine
+
+pytestmark = pytest.mark.asyncio
+
+PATIENCE_S = 10.0
+SOON_S = 0.05
+
+
+def a_workflow(id: str) -> StoredWorkflow:
+    return StoredWorkflow(id=id, name="n", version="1", definition={})
+
+
+async def in_a_thread(function: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
+    """Run the coroutine function on an event loop of another thread."""
+    return await asyncio.to_thread(lambda: asyncio.run(function(*args)))
+
+
+async def start(*coroutines: Coroutine[Any, Any, Any]) -> list[asyncio.Task]:
+    """Start tasks, and go on when each has come as far as it can."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_writers_go_in_in_the_order_in_which_they_came():
+    line, came_in = WriterLine(), []
+
+    async def write(number: int) -> None:
+        place = await line.enter(owner=None)
+        came_in.append(number)
+        await asyncio.sleep(0)
+        line.leave(place)
+
+    first = await line.enter(owner=None)
+    tasks = await start(*(write(number) for number in range(10)))
+    assert came_in == []
+    line.leave(first)
+    await asyncio.gather(*tasks)
+    assert came_in == list(range(10))
+
+
+async def test_a_writer_cancelled_while_it_waits_holds_up_nobody():
+    line = WriterLine()
+    first = await line.enter(owner=None)
+    second, third = await start(line.enter(owner=None), line.enter(owner=None))
+    second.cancel()
+    await asyncio.wait([second])
+    line.leave(first)
+    line.leave(await asyncio.wait_for(third, PATIENCE_S))
+    assert not line._places
+
+
+async def test_a_writer_cancelled_in_the_moment_it_is_let_in_makes_room_for_the_next():
+    line = WriterLine()
+    first = await line.enter(owner=None)
+    second, third = await start(line.enter(owner=None), line.enter(owner=None))
+    line.leave(first)
+    second.cancel()
+    line.leave(await asyncio.wait_for(third, PATIENCE_S))
+    assert second.cancelled()
+    assert not line._places
+
+
+async def test_leaving_twice_does_not_let_in_two():
+    line = WriterLine()
+    first = await line.enter(owner=None)
+    second, third = await start(line.enter(owner=None), line.enter(owner=None))
+    line.leave(first)
+    line.leave(first)
+    await asyncio.wait_for(second, PATIENCE_S)
+    assert not third.done()
+    line.leave(second.result())
+    line.leave(await third)
+
+
+async def test_threads_with_event_loops_of_their_own_lose_no_write(storage: StorageAdapter, url: str):
+    await storage.create_budget_pool(BudgetPool(id="p", total_budget=1000))
+
+    async def consume_from_many_tasks() -> None:
+        async with create_adapter(url) as adapter:
+            await asyncio.gather(*(consume_and_read_then_write(adapter) for _ in range(20)))
+
+    async def consume_and_read_then_write(adapter: StorageAdapter) -> None:
+        await adapter.consume_budget("p", 1)
+        async with adapter.transaction() as transaction:
+            pool = await transaction.get_budget_pool("p")
+            await transaction.update_budget_pool("p", used_budget=pool.used_budget + 1)
+
+    await asyncio.gather(*(in_a_thread(consume_from_many_tasks) for _ in range(4)))
+    pool = await storage.get_budget_pool("p")
+    assert pool is not None
+    assert pool.used_budget == 4 * 20 * 2
+
+
+async def test_one_adapter_serves_the_event_loops_of_several_threads(storage: StorageAdapter):
+    async def save(id: str) -> None:
+        async with storage.transaction() as transaction:
+            await transaction.save_workflow(a_workflow(id))
+
+    await asyncio.gather(*(in_a_thread(save, str(number)) for number in range(4)))
+    assert await storage.count_workflows() == 4
+
+
+async def test_a_transaction_whose_event_loop_is_stuck_is_put_out_when_its_time_is_over(
+    storage: StorageAdapter, url: str
+):
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    async def hold_on() -> TransactionOutcome | None:
+        async with create_adapter(url) as adapter:
+            transaction = await adapter.begin_transaction(timeout=SOON_S)
+            await transaction.save_workflow(a_workflow("held"))
+            has_begun.set()
+            may_go_on.wait(PATIENCE_S)
+            with pytest.raises(TransactionError, match="open for longer than"):
+                await transaction.commit()
+            return transaction.outcome
+
+    holding = asyncio.create_task(in_a_thread(hold_on))
+    await asyncio.to_thread(has_begun.wait, PATIENCE_S)
+    await asyncio.wait_for(storage.save_workflow(a_workflow("waited")), PATIENCE_S)
+    may_go_on.set()
+    assert await holding is TransactionOutcome.TIMED_OUT
+    assert [workflow.id for workflow in await storage.list_workflows()] == ["waited"]
+
+
+async def test_a_transaction_whose_event_loop_is_gone_is_put_out_when_its_time_is_over(
+    storage: StorageAdapter, url: str
+):
+    adapter = create_adapter(url)
+
+    async def begin_and_forget() -> None:
+        await adapter.initialize()
+        await adapter.begin_transaction(timeout=SOON_S)
+
+    await in_a_thread(begin_and_forget)
+    await asyncio.wait_for(storage.save_workflow(a_workflow("waited")), PATIENCE_S)
+
+
+async def test_every_waiting_writer_sees_the_time_of_each_transaction_run_out(storage: StorageAdapter, url: str):
+    async def begin_and_forget() -> None:
+        adapter = create_adapter(url)
+        await adapter.initialize()
+        await adapter.begin_transaction(timeout=SOON_S)
+
+    saves = (storage.save_workflow(a_workflow(str(number))) for number in range(3))
+    tasks = [asyncio.create_task(each) for save in saves for each in (begin_and_forget(), begin_and_forget(), save)]
+    await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_S)
+    assert await storage.count_workflows() == 3
+
+
+async def test_the_time_of_a_transaction_starts_when_it_is_let_in(storage: StorageAdapter, url: str):
+    async with create_adapter(url) as other:
+        forgotten = await other.begin_transaction(timeout=SOON_S)
+        async with storage.transaction(timeout=PATIENCE_S) as transaction:
+            await transaction.save_workflow(a_workflow("w"))
+        assert forgotten.outcome is TransactionOutcome.TIMED_OUT
+    assert await storage.count_workflows() == 1
+
+
+async def test_a_transaction_may_stay_open_for_ever(storage: StorageAdapter):
+    async with storage.transaction(timeout=float("inf")) as transaction:
+        (task,) = await start(storage.save_workflow(a_workflow("later")))
+        await transaction.save_workflow(a_workflow("w"))
+    await asyncio.wait_for(task, PATIENCE_S)
+    assert await storage.count_workflows() == 2
+
+
+async def test_closing_finishes_what_waits_for_a_transaction_of_another_adapter(storage: StorageAdapter, url: str):
+    async with create_adapter(url) as other:
+        holding = await other.begin_transaction()
+        saving, beginning = await start(storage.save_workflow(a_workflow("w")), storage.begin_transaction())
+        (closing,) = await start(storage.close())
+        assert not closing.done()
+        await holding.commit()
+        await asyncio.wait_for(closing, PATIENCE_S)
+        assert saving.done()
+        with pytest.raises(AdapterClosedError):
+            await beginning
+        assert await other.get_workflow("w") is not None
+        await other.save_workflow(a_workflow("next"))
+
+
+async def test_closing_does_not_wait_for_a_transaction_of_another_adapter_without_need(
+    storage: StorageAdapter, url: str
+):
+    async with create_adapter(url) as other, other.transaction():
+        await asyncio.wait_for(storage.close(), PATIENCE_S)
+
+
+async def test_calls_in_a_loop_let_other_tasks_run(storage: StorageAdapter):
+    (other,) = await start(asyncio.sleep(0))
+    for _ in range(10):
+        await storage.get_workflow("w")
+    assert other.done()

@@ -1,0 +1,120 @@
+"""What is stored is nobody else's: copies go in and out, and what goes in is checked once more."""
+
+import asyncio
+
+import attrs
+import pytest
+
+from aaow_storage import (
+    LLMExecutionResult,
+    NodeExecutionState,
+    Session,
+    StorageAdapter,
+    StoredWorkflow,
+    ToolCall,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+from aaow_storage.errors import ValidationError
+from aaow_storage_memory import MemoryAdapter
+from aaow_storage_memory._tables import Tables
+
+pytestmark = pytest.mark.asyncio
+
+
+def a_workflow(**changes: object) -> StoredWorkflow:
+    return StoredWorkflow(**{"id": "w", "name": "n", "version": "1", "definition": {"nodes": []}, **changes})
+
+
+async def test_a_change_made_while_the_operation_waits_has_no_effect(storage: StorageAdapter):
+    saved, named = a_workflow(), {"k": "v"}
+    await storage.save_workflow(a_workflow(id="updated"))
+    async with storage.transaction():
+        saving = asyncio.create_task(storage.save_workflow(saved))
+        updating = asyncio.create_task(storage.update_workflow("updated", metadata=named))
+        await asyncio.sleep(0)
+        saved.definition["nodes"].append("late")
+        named["late"] = True
+    await saving
+    assert (await updating).metadata == {"k": "v"}
+    found = await storage.get_workflow("w")
+    assert found is not None
+    assert found.definition == {"nodes": []}
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), (1, 2), {1: 2}, "\ud800"])
+async def test_a_document_spoilt_after_its_record_was_built_is_refused(storage: StorageAdapter, value: object):
+    workflow = a_workflow()
+    workflow.definition["spoilt"] = value
+    with pytest.raises(ValidationError, match=r"^StoredWorkflow\.definition\.spoilt"):
+        await storage.save_workflow(workflow)
+    assert await storage.get_workflow("w") is None
+
+
+async def test_a_document_that_holds_itself_is_refused(storage: StorageAdapter):
+    workflow = a_workflow()
+    workflow.definition["nodes"].append(workflow.definition)
+    with pytest.raises(ValidationError, match="deep"):
+        await storage.save_workflow(workflow)
+
+
+@pytest.mark.parametrize("state", ["junk", {"node_id": "n"}, NodeExecutionState(node_id="other")])
+async def test_node_states_spoilt_after_their_record_was_built_are_refused(storage: StorageAdapter, state: object):
+    await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+    states = WorkflowExecutionState(session_id="s", status="running")
+    states.node_states["n"] = state
+    with pytest.raises(ValidationError, match="node_states"):
+        await storage.save_execution_state(states)
+    assert await storage.get_execution_state("s") is None
+
+
+@pytest.mark.parametrize("value", [(1, 2), "text", 7, [1], a_workflow()])
+async def test_an_update_to_a_value_of_another_type_is_refused(storage: StorageAdapter, value: object):
+    await storage.save_workflow(a_workflow())
+    with pytest.raises(ValidationError, match=r"StoredWorkflow\.definition"):
+        await storage.update_workflow("w", definition=value)
+    found = await storage.get_workflow("w")
+    assert found is not None
+    assert found.definition == {"nodes": []}
+
+
+async def test_a_record_of_a_subclass_is_stored_as_the_record_it_stands_for(storage: StorageAdapter):
+    @attrs.frozen(kw_only=True)
+    class LabelledWorkflow(StoredWorkflow):
+        label: str
+
+    plain = a_workflow()
+    fields = {field.name: getattr(plain, field.name) for field in attrs.fields(StoredWorkflow)}
+    await storage.save_workflow(LabelledWorkflow(**fields, label="x"))
+    assert await storage.get_workflow("w") == plain
+
+    call = ToolCall(tool_call_id="t", tool_name="n", args={})
+    logged = ToolCallLog(execution_id="e", tool_call_id="t", tool_name="n", args={})
+    await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+    await storage.save_llm_execution("s", "n", LLMExecutionResult(id="e", tool_calls=[logged]))
+    (execution,) = await storage.get_llm_executions("s")
+    assert execution.tool_calls == (call,)
+    await storage.save_llm_execution("s", "other", execution)
+    (moved,) = await storage.get_llm_executions("s")
+    assert moved == attrs.evolve(execution, node_id="other")
+
+
+async def test_nothing_is_kept_of_a_record_that_was_removed():
+    async with MemoryAdapter() as storage:
+        await storage.save_workflow(a_workflow())
+        async with storage.transaction() as transaction:
+            await transaction.delete_workflow("w")
+            async with transaction.savepoint():
+                await transaction.save_workflow(a_workflow(id="brief"))
+                await transaction.delete_workflow("brief")
+        assert storage._store.tables._changes[StoredWorkflow] == {}
+
+
+async def test_changes_over_tables_hide_what_is_below_until_they_are_forgotten():
+    tables, workflow = Tables(), a_workflow()
+    tables.put("w", workflow)
+    changes = tables.on_top()
+    changes.remove(StoredWorkflow, "w")
+    assert changes.on_top().get(StoredWorkflow, "w") is None
+    assert changes.on_top().all(StoredWorkflow) == []
+    assert tables.all(StoredWorkflow, name="n") == [workflow]
