@@ -101,8 +101,8 @@ def clause(*ids: str) -> Callable[[TestT], TestT]:
     Raises:
         KeyError: there is no such clause.
     """
-    for id in ids:
-        CLAUSES[id]
+    for name in ids:
+        CLAUSES[name]
 
     def mark(test: TestT) -> TestT:
         body = getattr(getattr(test, "hypothesis", None), "inner_test", test)
