@@ -20,7 +20,7 @@ TURNS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 """How many turns of the event loop an operation gets before it is cancelled."""
 DELAYS_S = (0.0002, 0.0005, 0.001, 0.002, 0.004)
 """How long an operation gets, where it runs on a thread and the turns of the loop say little."""
-SETTLED_WITHIN_S = 2.0
+SETTLED_WITHIN_S = 1.0
 
 Contents = dict[str, list[Any]]
 

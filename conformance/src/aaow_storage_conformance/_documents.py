@@ -58,17 +58,17 @@ class DocumentTests:
         session = await samples.stored_session(storage)
         request = await samples.stored_request(storage, session.id)
         before = await everything_in(storage)
-        for wrong in values.NOT_DOCUMENTS:
-            document = {"root": {"nodes": [0, wrong]}}
-            for field, call in (
-                ("definition", storage.update_workflow(workflow.id, definition=document)),
-                ("metadata", storage.update_workflow(workflow.id, metadata=document)),
-                ("metadata", storage.update_session(session.id, metadata=document)),
-                ("metadata", storage.update_budget_pool(pool.id, metadata=document)),
-                ("context", storage.update_approval_request(request.id, context=document)),
-            ):
+        calls = (
+            ("definition", lambda document: storage.update_workflow(workflow.id, definition=document)),
+            ("metadata", lambda document: storage.update_workflow(workflow.id, metadata=document)),
+            ("metadata", lambda document: storage.update_session(session.id, metadata=document)),
+            ("metadata", lambda document: storage.update_budget_pool(pool.id, metadata=document)),
+            ("context", lambda document: storage.update_approval_request(request.id, context=document)),
+        )
+        for field, call in calls:
+            for wrong in values.NOT_DOCUMENTS:
                 with pytest.raises(ValidationError) as raised:
-                    await call
+                    await call({"root": {"nodes": [0, wrong]}})
                 assert raised.value.field.startswith(f"{field}.root.nodes[1]")
         assert_identical(await everything_in(storage), before)
 

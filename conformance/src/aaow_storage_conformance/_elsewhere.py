@@ -8,16 +8,13 @@ from typing import Any
 
 from aaow_storage import create_adapter
 
+Function = Callable[..., Awaitable[Any]]
 
-async def run(
-    backend: str,
-    url: str | None,
-    function: Callable[..., Awaitable[Any]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> object:
-    """Run the function on an initialized adapter."""
-    async with create_adapter(backend, url) as adapter:
+
+async def run(store: tuple[str, str | None, dict[str, Any]], function: Function, args: Any, kwargs: Any) -> object:
+    """Run the function on an initialized adapter of the store."""
+    backend, url, options = store
+    async with create_adapter(backend, url, **options) as adapter:
         return await function(adapter, *args, **kwargs)
 
 

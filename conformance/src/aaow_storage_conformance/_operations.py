@@ -1,5 +1,6 @@
 """The verbs: get, list, create, log, save, update and delete mean one thing each, for every kind."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -28,6 +29,8 @@ from aaow_storage_conformance._kinds import (
     each,
     prepare,
 )
+
+Call = Callable[[], Awaitable[object]]
 
 DELETED = (WORKFLOW, SESSION, BUDGET_POOL)
 
@@ -199,14 +202,15 @@ class OperationTests:
 
     @clause("OPS-5", "OPS-4")
     async def test_acting_on_a_missing_record_raises_not_found(self, storage: StorageAdapter) -> None:
-        for kind, call in (
-            ("budget_pool", storage.consume_budget("nowhere", 1)),
-            ("budget_pool", storage.increase_budget("nowhere", 1)),
-            ("approval_request", storage.approve_request("nowhere", "ann")),
-            ("approval_request", storage.reject_request("nowhere", "ann")),
-        ):
+        calls: tuple[tuple[str, Call], ...] = (
+            ("budget_pool", lambda: storage.consume_budget("nowhere", 1)),
+            ("budget_pool", lambda: storage.increase_budget("nowhere", 1)),
+            ("approval_request", lambda: storage.approve_request("nowhere", "ann")),
+            ("approval_request", lambda: storage.reject_request("nowhere", "ann")),
+        )
+        for kind, call in calls:
             with pytest.raises(NotFoundError) as raised:
-                await call
+                await call()
             assert (raised.value.kind, raised.value.id) == (kind, "nowhere")
 
     @clause("OPS-8")
@@ -217,35 +221,37 @@ class OperationTests:
         taken = await samples.stored_execution(storage, bare.id)
         result = samples.a_result(id=taken.id)
         before = await everything_in(storage, sessions=["nowhere"], executions=["nowhere"])
-        for kind, call in (
-            ("workflow", storage.create_session(samples.a_session(workflow_id="nowhere"))),
-            ("session", storage.create_session(samples.a_session(parent_session_id="nowhere"))),
+        calls: tuple[tuple[str, Call], ...] = (
+            ("workflow", lambda: storage.create_session(samples.a_session(workflow_id="nowhere"))),
+            ("session", lambda: storage.create_session(samples.a_session(parent_session_id="nowhere"))),
             (
                 "session",
-                storage.create_session(samples.a_session(workflow_id="there", parent_session_id="nowhere")),
+                lambda: storage.create_session(samples.a_session(workflow_id="there", parent_session_id="nowhere")),
             ),
-            ("session", storage.save_execution_state(samples.a_state("nowhere"))),
-            ("session", storage.save_execution_state(samples.a_state("nowhere", node_states={}))),
-            ("session", storage.update_node_state("nowhere", "draft", samples.a_node_state("draft"))),
-            ("session", storage.save_llm_execution("nowhere", "draft", samples.a_result())),
-            ("session", storage.save_llm_execution("nowhere", "draft", result)),
-            ("llm_execution", storage.log_tool_call(samples.a_tool_call("nowhere"))),
-            ("budget_pool", storage.create_budget_pool(samples.a_pool(parent_pool_id="nowhere"))),
-            ("session", storage.create_approval_request(samples.a_request("nowhere"))),
-        ):
+            ("session", lambda: storage.save_execution_state(samples.a_state("nowhere"))),
+            ("session", lambda: storage.save_execution_state(samples.a_state("nowhere", node_states={}))),
+            ("session", lambda: storage.update_node_state("nowhere", "draft", samples.a_node_state("draft"))),
+            ("session", lambda: storage.save_llm_execution("nowhere", "draft", samples.a_result())),
+            ("session", lambda: storage.save_llm_execution("nowhere", "draft", result)),
+            ("llm_execution", lambda: storage.log_tool_call(samples.a_tool_call("nowhere"))),
+            ("budget_pool", lambda: storage.create_budget_pool(samples.a_pool(parent_pool_id="nowhere"))),
+            ("session", lambda: storage.create_approval_request(samples.a_request("nowhere"))),
+        )
+        for kind, call in calls:
             with pytest.raises(NotFoundError) as raised:
-                await call
+                await call()
             assert (raised.value.kind, raised.value.id) == (kind, "nowhere")
         assert_identical(await everything_in(storage, sessions=["nowhere"], executions=["nowhere"]), before)
 
     @clause("OPS-8")
     async def test_a_record_is_not_its_own_parent(self, storage: StorageAdapter) -> None:
-        for kind, call in (
-            ("session", storage.create_session(samples.a_session(id="own", parent_session_id="own"))),
-            ("budget_pool", storage.create_budget_pool(samples.a_pool(id="own", parent_pool_id="own"))),
-        ):
+        calls: tuple[tuple[str, Call], ...] = (
+            ("session", lambda: storage.create_session(samples.a_session(id="own", parent_session_id="own"))),
+            ("budget_pool", lambda: storage.create_budget_pool(samples.a_pool(id="own", parent_pool_id="own"))),
+        )
+        for kind, call in calls:
             with pytest.raises(NotFoundError) as raised:
-                await call
+                await call()
             assert (raised.value.kind, raised.value.id) == (kind, "own")
         assert await storage.get_session("own") is None
         assert await storage.get_budget_pool("own") is None
@@ -267,17 +273,18 @@ class OperationTests:
         await storage.delete_session(session.id)
         await storage.delete_budget_pool(pool.id)
         before = await everything_in(storage, sessions=[session.id], executions=[execution.id])
-        for call in (
-            storage.create_session(samples.a_session(workflow_id=workflow.id)),
-            storage.create_session(samples.a_session(parent_session_id=session.id)),
-            storage.save_execution_state(samples.a_state(session.id)),
-            storage.save_llm_execution(session.id, "draft", samples.a_result()),
-            storage.log_tool_call(samples.a_tool_call(execution.id)),
-            storage.create_budget_pool(samples.a_pool(parent_pool_id=pool.id)),
-            storage.create_approval_request(samples.a_request(session.id)),
-        ):
+        calls: tuple[Call, ...] = (
+            lambda: storage.create_session(samples.a_session(workflow_id=workflow.id)),
+            lambda: storage.create_session(samples.a_session(parent_session_id=session.id)),
+            lambda: storage.save_execution_state(samples.a_state(session.id)),
+            lambda: storage.save_llm_execution(session.id, "draft", samples.a_result()),
+            lambda: storage.log_tool_call(samples.a_tool_call(execution.id)),
+            lambda: storage.create_budget_pool(samples.a_pool(parent_pool_id=pool.id)),
+            lambda: storage.create_approval_request(samples.a_request(session.id)),
+        )
+        for call in calls:
             with pytest.raises(NotFoundError):
-                await call
+                await call()
         assert_identical(await everything_in(storage, sessions=[session.id], executions=[execution.id]), before)
 
     @clause("OPS-8")

@@ -184,12 +184,13 @@ class SessionTests:
         session = await samples.stored_session(storage)
         await storage.save_execution_state(samples.a_state(session.id))
         await storage.delete_session(session.id)
-        for call in (
-            storage.update_session(session.id, status="running"),
-            storage.save_execution_state(samples.a_state(session.id)),
-            storage.update_node_state(session.id, "draft", samples.a_node_state("draft")),
-            storage.delete_session(session.id),
-        ):
+        calls = (
+            lambda: storage.update_session(session.id, status="running"),
+            lambda: storage.save_execution_state(samples.a_state(session.id)),
+            lambda: storage.update_node_state(session.id, "draft", samples.a_node_state("draft")),
+            lambda: storage.delete_session(session.id),
+        )
+        for call in calls:
             with pytest.raises(NotFoundError) as raised:
-                await call
+                await call()
             assert (raised.value.kind, raised.value.id) == ("session", session.id)

@@ -4,7 +4,7 @@ import os
 import pickle
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -18,14 +18,15 @@ T = TypeVar("T")
 class Store:
     """An empty store of a test's own, and the adapters that the test opened on it."""
 
-    def __init__(self, backend: Backend, url: str | None) -> None:
+    def __init__(self, backend: Backend, url: str | None, options: Mapping[str, Any] | None = None) -> None:
         self.backend = backend
         self.url = url
+        self.options = dict(options or {})
         self._adapters: list[StorageAdapter] = []
 
     def adapter(self, **options: Any) -> StorageAdapter:
         """Make another adapter on this store; it is not initialized, and is closed when the test ends."""
-        adapter = create_adapter(self.backend.name, self.url, **options)
+        adapter = create_adapter(self.backend.name, self.url, **{**self.options, **options})
         self._adapters.append(adapter)
         return adapter
 
@@ -50,7 +51,7 @@ class Store:
         Raises:
             RuntimeError: the other process failed; the message holds what it printed.
         """
-        task = pickle.dumps((self.backend.name, self.url, function, args, kwargs))
+        task = pickle.dumps(((self.backend.name, self.url, self.options), function, args, kwargs))
         process = await create_subprocess_exec(
             *(sys.executable, "-m", "aaow_storage_conformance._elsewhere"),
             stdin=PIPE,

@@ -1,10 +1,12 @@
-"""The pytest plugin: options, markers, and the fixtures `storage_backend`, `storage_url`, `store` and `storage`.
+"""The pytest plugin: options, markers, and the fixtures `store` and `storage`.
 
-A backend's own test module overrides `storage_backend` (a name), and where needed `storage_url`, in its conftest.
+A backend's own tests override in their conftest what these are made from: `storage_backend` (a name), and where needed
+`storage_url` and `storage_options`.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -35,13 +37,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers; refuse a URL that tests would have to share, and to run the suite on no backend."""
+    """Register the markers; refuse a backend that is not there, and a URL that tests would have to share."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     url = config.getoption("--storage-url")
     if url is not None and "{tmp_path}" not in url and "{unique}" not in url:
         raise pytest.UsageError(f"--storage-url={url} needs {{tmp_path}} or {{unique}}: each test has its own store")
-    if config.getoption("--storage-backend") is None and _asks_for_the_suite(config):
+    name = config.getoption("--storage-backend")
+    if name is not None:
+        _backend(name)
+    elif _asks_for_the_suite(config):
         raise pytest.UsageError(no_backend_chosen())
 
 
@@ -108,10 +113,16 @@ def storage_url(request: pytest.FixtureRequest, storage_backend: str, tmp_path: 
         yield url
 
 
+@pytest.fixture
+def storage_options() -> dict[str, Any]:
+    """The options of every adapter; none, unless overridden."""
+    return {}
+
+
 @pytest_asyncio.fixture(loop_scope="function")
-async def store(storage_backend: str, storage_url: str | None) -> AsyncIterator[Store]:
+async def store(storage_backend: str, storage_url: str | None, storage_options: dict[str, Any]) -> AsyncIterator[Store]:
     """An empty store of the test's own."""
-    store = Store(_backend(storage_backend), storage_url)
+    store = Store(_backend(storage_backend), storage_url, storage_options)
     yield store
     await store.close()
 

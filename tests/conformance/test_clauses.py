@@ -1,0 +1,37 @@
+"""Every clause of the contract has a test, and every test a clause."""
+
+from typing import Any
+
+import pytest
+
+import aaow_storage_conformance
+from aaow_storage_conformance import CLAUSES, clause, test_contract
+
+
+def test_every_clause_has_a_test(suite: list[Any]):
+    tested = {name for test in suite for name in test.clauses}
+    assert [name for name in CLAUSES if name not in tested] == []
+
+
+def test_every_test_has_a_clause(suite: list[Any]):
+    assert [f"{test.owner.__name__}.{test.name}" for test in suite if not test.clauses] == []
+
+
+def test_every_clause_that_every_backend_keeps_has_a_test_that_none_skips(suite: list[Any]):
+    unconditional = {name for test in suite if test.suits(frozenset()) for name in test.clauses}
+    assert [name for name, each in CLAUSES.items() if each.capability is None and name not in unconditional] == []
+
+
+def test_the_shipped_module_runs_every_class_of_the_suite():
+    exported = {name for name in aaow_storage_conformance.__all__ if name.endswith("Tests")}
+    owners = [each for name, each in vars(test_contract).items() if name.startswith("Test")]
+    assert {base.__name__ for owner in owners for base in owner.__bases__} == exported
+
+
+def test_asserts_of_the_suite_are_explained():
+    assert "@pytest_ar" in vars(aaow_storage_conformance._workflows)
+
+
+def test_an_unknown_clause_is_refused():
+    with pytest.raises(KeyError, match="XYZ-9"):
+        clause("XYZ-9")

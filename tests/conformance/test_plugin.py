@@ -1,0 +1,110 @@
+"""The pytest plugin, in processes of its own."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+STRICT = """
+[pytest]
+addopts = --import-mode=importlib --strict-config --strict-markers
+filterwarnings = error
+asyncio_mode = {mode}
+asyncio_default_fixture_loop_scope = function
+"""
+
+
+@pytest.fixture(params=["strict", "auto"])
+def project(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> pytest.Pytester:
+    """A backend's own project, strict about everything."""
+    pytester.makefile(".ini", pytest=STRICT.format(mode=request.param))
+    return pytester
+
+
+def suite_on(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("--pyargs", "aaow_storage_conformance", "-p", "no:cacheprovider", *arguments)
+
+
+def test_the_suite_runs_on_an_installed_backend_without_any_code(project: pytest.Pytester):
+    result = suite_on(project, "--storage-backend=memory", "-k", "TestWorkflows")
+    result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_without_a_backend_the_suite_says_which_are_installed(pytester: pytest.Pytester, workers: str):
+    result = suite_on(pytester, "-n", workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME; *: memory, sqlite"])
+
+
+def test_a_backend_that_is_not_installed_is_named_with_those_that_are(pytester: pytest.Pytester):
+    result = suite_on(pytester, "--storage-backend=mongo")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *'mongo'*memory, sqlite*"])
+
+
+def test_a_url_that_tests_would_share_is_refused(pytester: pytest.Pytester):
+    result = suite_on(pytester, "--storage-backend=sqlite", "--storage-url=file:shared.db")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --storage-url=file:shared.db needs {tmp_path} or {unique}*"])
+
+
+def test_each_test_has_a_store_at_the_url_that_is_given(pytester: pytest.Pytester):
+    result = suite_on(
+        pytester,
+        "--storage-backend=sqlite",
+        "--storage-url=file:{tmp_path}/of this test.db",
+        f"--basetemp={pytester.path / 'stores'}",
+        "-k",
+        "TestWorkflows",
+    )
+    result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
+    assert len(list((pytester.path / "stores").rglob("of this test.db"))) == 4
+
+
+def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pytester):
+    project.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture
+        def storage_backend():
+            return "memory"
+
+        @pytest.fixture
+        def storage_options():
+            return {"stream_events": False}
+        """
+    )
+    project.makepyfile(
+        """
+        from aaow_storage import Capability
+        from aaow_storage_conformance import ExecutionTests, WorkflowTests, clause, lacks
+
+        class TestWorkflows(WorkflowTests):
+            pass
+
+        class TestExecutions(ExecutionTests):
+            @clause("STR-1")
+            @lacks(Capability.STREAM_EVENTS)
+            async def test_something_of_its_own(self, storage, store):
+                assert not storage.capabilities
+                assert store.capabilities == storage.capabilities
+                assert store.backend.name == "memory"
+        """
+    )
+    result = project.runpytest_subprocess("-rs", "-m", "not slow")
+    outcomes = result.parseoutcomes()
+    assert (outcomes.keys() - {"deselected"}, outcomes["skipped"]) == ({"passed", "skipped"}, 1)
+    result.stdout.fnmatch_lines(["SKIPPED*the store does not claim the capability stream_events"])
+
+
+def test_a_project_that_chooses_no_backend_is_told_so(pytester: pytest.Pytester):
+    pytester.makepyfile("from aaow_storage_conformance import StateTests\n\nclass TestStates(StateTests): pass")
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME*"])
+
+
+def test_the_plugin_leaves_projects_alone_that_do_not_use_it(project: pytest.Pytester):
+    project.makepyfile("def test_nothing(): pass")
+    project.runpytest_subprocess("-n", "2").assert_outcomes(passed=1)
