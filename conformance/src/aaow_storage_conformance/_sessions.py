@@ -7,7 +7,7 @@ import pytest
 
 from aaow_storage import Capability, NotFoundError, StorageAdapter, ValidationError
 from aaow_storage_conformance import _samples as samples
-from aaow_storage_conformance._clauses import clause
+from aaow_storage_conformance._clauses import clause, requires
 from aaow_storage_conformance._contents import assert_identical, everything_in
 
 
@@ -170,11 +170,10 @@ class SessionTests:
         assert_identical(await storage.list_approval_requests(other.id), [request])
 
     @clause("SES-3")
+    @requires(Capability.STREAM_EVENTS)
     async def test_stream_events_stay_when_a_session_goes(self, storage: StorageAdapter) -> None:
         session = await samples.stored_session(storage)
         event = samples.an_event(session.id)
-        if Capability.STREAM_EVENTS not in storage.capabilities:
-            pytest.skip("the store does not claim the capability stream_events")
         await storage.save_stream_event(event)
         await storage.delete_session(session.id)
         assert_identical(await storage.get_stream_events(session.id), [event])
