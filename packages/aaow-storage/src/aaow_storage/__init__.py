@@ -5,8 +5,8 @@ from aaow_storage._adapter import (
     Transaction,
     TransactionOutcome,
 )
+from aaow_storage._backend import Backend
 from aaow_storage._backends import (
-    Backend,
     available_backends,
     create_adapter,
     open_adapter,
@@ -82,6 +82,7 @@ from aaow_storage.errors import (
 )
 
 __all__ = [
+    "JSON",
     "AdapterClosedError",
     "AlreadyExistsError",
     "ApprovalChanges",
@@ -103,7 +104,6 @@ __all__ = [
     "Ge",
     "Gt",
     "In",
-    "JSON",
     "JSONObject",
     "LLMExecution",
     "LLMExecutionResult",

@@ -2,13 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
 from aaow_storage._enums import Capability
 from aaow_storage._operations import StorageOperations
+from aaow_storage.errors import TransactionError
 
 
 class TransactionOutcome(StrEnum):
@@ -66,7 +67,8 @@ class Transaction(StorageOperations):
         if kind is None and self.outcome in {None, TransactionOutcome.TIMED_OUT}:
             await self.commit()
         elif self.outcome is None:
-            await self.rollback()
+            with suppress(TransactionError):  # it ran out of time just now, and the block's own error tells more
+                await self.rollback()
 
 
 class StorageAdapter(StorageOperations):
@@ -108,7 +110,7 @@ class StorageAdapter(StorageOperations):
 
     @asynccontextmanager
     async def transaction(self, timeout: float = 30.0) -> AsyncIterator[Transaction]:  # noqa: ASYNC109 - as above
-        """Hold a transaction that commits at the end of the block and rolls back when the block raises or is cancelled."""
+        """Hold a transaction that commits at the end of the block, and rolls back when it raises or is cancelled."""
         async with await self.begin_transaction(timeout) as transaction:
             yield transaction
 

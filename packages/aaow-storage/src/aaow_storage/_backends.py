@@ -1,15 +1,11 @@
 """Choosing a backend by name or URL."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from attrs import field, frozen
-
 from aaow_storage._adapter import StorageAdapter
-from aaow_storage._enums import Capability
+from aaow_storage._backend import Backend
 from aaow_storage._plugins import PluginHost
 from aaow_storage._urls import url_scheme
 from aaow_storage.errors import BackendNotFoundError, ValidationError
@@ -18,35 +14,6 @@ DEFAULT_BACKEND = "sqlite"
 DEFAULT_URL = "file:./aaow.db"
 _SCHEMES = {"file": DEFAULT_BACKEND}
 
-
-def _capabilities(value: Iterable[Capability]) -> frozenset[Capability]:
-    return frozenset(value)
-
-
-@frozen(kw_only=True)
-class Backend:
-    """What a plugin says of its backend.
-
-    Attributes:
-        name: the entry point's name, which is the URL scheme too.
-        summary: one line for people.
-        create: makes an adapter from a URL (or None for the backend's default) and the options.
-        options: the names of the options that `create` takes, each with one line of description.
-        capabilities: what the backend can do beyond what every backend must.
-        temporary_store: makes an empty store, perhaps in the folder it is given, and yields its URL; the store is gone
-            when the context ends. The conformance suite runs on it.
-        problem: why the backend cannot be used, None for one that can.
-    """
-
-    name: str
-    summary: str
-    create: Callable[..., StorageAdapter] = field(repr=False)
-    options: Mapping[str, str] = field(factory=dict)
-    capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
-    temporary_store: Callable[[Path], AbstractContextManager[str]] | None = field(default=None, repr=False)
-    problem: str | None = None
-
-
 _host = PluginHost()
 
 
@@ -54,13 +21,17 @@ def register_plugin(plugin: object) -> None:
     """Register an object with hook implementations, in this process, as if it were installed.
 
     Raises:
-        ValueError: it is registered already, or provides a backend whose name is taken.
+        ValidationError: it is registered already, is not a plugin, or provides a backend whose name is taken.
     """
     _host.register(plugin)
 
 
 def unregister_plugin(plugin: object) -> None:
-    """Forget a plugin that `register_plugin` took."""
+    """Forget a plugin that `register_plugin` took.
+
+    Raises:
+        ValidationError: it is not registered.
+    """
     _host.unregister(plugin)
 
 
@@ -102,22 +73,33 @@ def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> 
     for option in options:
         if option not in backend.options:
             known = ", ".join(sorted(backend.options)) or "none"
-            raise ValidationError("create_adapter", option, f"the backend {name!r} has the options: {known}")
-    return _host.wrapped(backend.create(url, **options))
+            problem = f"is not an option of the backend {name!r}; it has {known}"
+            raise ValidationError("create_adapter", option, problem)
+    adapter = backend.create(url, **options)
+    if not isinstance(adapter, StorageAdapter):
+        raise _host.unusable(name, f"its plugin made {type(adapter).__name__}, which is not a StorageAdapter")
+    return _host.wrapped(adapter)
 
 
 def open_adapter(name_or_url: str | None = None, url: str | None = None, **options: Any) -> StorageAdapter:
-    """Make an adapter to be used as `async with open_adapter(...) as adapter:`, which initializes and closes it.
+    """Make an adapter for `async with`, which initializes and closes it.
 
-    Without arguments the environment variable `DATABASE_URL` says which, and without that SQLite on `file:./aaow.db`.
+        async with open_adapter("postgresql://app@db/agents") as adapter: ...
+
+    Without a name or URL the environment variable `DATABASE_URL` says which, and where that is not set or empty it is
+    SQLite on `file:./aaow.db`.
 
     Raises:
         BackendNotFoundError: no usable backend has that name.
         ValidationError: the URL or an option is wrong.
     """
-    if name_or_url is None and url is None:
-        name_or_url = os.environ.get("DATABASE_URL") or DEFAULT_URL
-    return create_adapter(name_or_url or DEFAULT_BACKEND, url, **options)
+    if name_or_url is not None:
+        return create_adapter(name_or_url, url, **options)
+    if url is None:
+        return create_adapter(os.environ.get("DATABASE_URL") or DEFAULT_URL, **options)
+    if url_scheme(url) is not None:
+        return create_adapter(url, **options)
+    return create_adapter(DEFAULT_BACKEND, url, **options)
 
 
 def _backend_or_problem(name: str) -> Backend:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 import attrs
 
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
+from aaow_storage._fields import shown
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject
 from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
@@ -89,5 +90,7 @@ def check_changes(kind: type, changes: Any) -> None:
             problem = "is not a field"
         raise ValidationError(kind.__name__, name, f"{problem}; an update may name {', '.join(mutable)}")
     if kind is ApprovalRequest and "status" in changes and changes["status"] != ApprovalStatus.EXPIRED:
-        problem = f"may only be updated to 'expired', not {changes['status']!r}; use approve_request or reject_request"
+        problem = (
+            f"may only be updated to 'expired', not {shown(changes['status'])}; use approve_request or reject_request"
+        )
         raise ValidationError(kind.__name__, "status", problem)

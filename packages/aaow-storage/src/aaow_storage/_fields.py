@@ -16,8 +16,10 @@ from aaow_storage.errors import ValidationError
 MAX_ID_LENGTH = 255
 MAX_COUNT = 2**63 - 1
 AMOUNT_DIGITS = 15
+MAX_SHOWN = 60
 _EXACT = Context(prec=4 * AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
-_WIDE = Context(prec=1_000)
+MAX_EXPONENT = 500
+_WIDE = Context(prec=2 * MAX_EXPONENT + 4 * AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 T = TypeVar("T")
@@ -41,8 +43,11 @@ def refuse(instance: object, field: Named, problem: str) -> ValidationError:
 
 def shown(value: object) -> str:
     """Return a short form of a wrong value for a message."""
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    try:
+        text = ascii(value)
+    except ValueError:  # an int with more digits than Python shows
+        return f"this {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 # identifiers and text
@@ -155,7 +160,7 @@ def is_count(instance: object, field: Named, value: Any) -> None:
         raise refuse(instance, field, f"{shown(value)} is not from 0 to 2**63-1")
 
 
-def milliseconds(value: float | None) -> float | None:
+def as_float(value: float | None) -> float | None:
     """Make an int a float, where that is exact enough to be finite."""
     if type(value) is int:
         try:
@@ -190,6 +195,8 @@ def amount_problem(value: object) -> str | None:
     digits = "".join(map(str, value.as_tuple().digits)).strip("0")
     if len(digits) > AMOUNT_DIGITS:
         return f"{shown(str(value))} has {len(digits)} significant digits, at most {AMOUNT_DIGITS} are kept exactly"
+    if abs(value.adjusted()) > MAX_EXPONENT:
+        return f"{shown(str(value))} is out of range: its exponent is beyond {MAX_EXPONENT}"
     return None
 
 

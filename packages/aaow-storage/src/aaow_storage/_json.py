@@ -1,22 +1,19 @@
 """The strict JSON codec every backend uses: what goes in comes out, or `ValidationError` says where it would not."""
 
 import math
-from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 import orjson
 
 from aaow_storage.errors import CorruptDataError, ValidationError
 
-JSON: TypeAlias = None | bool | int | float | str | list[Any] | dict[str, Any]
+JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 JSONObject: TypeAlias = dict[str, Any]
 
 MAX_DEPTH = 250
 """How deep lists and dicts may nest; one more raises `ValidationError`."""
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**64 - 1
-
-_Fail = Callable[[str, str], ValidationError]
 
 
 def dumps(value: JSON, *, record: str = "JSON", field: str = "value") -> str:
@@ -59,40 +56,38 @@ def check_json(value: object, *, record: str = "JSON", field: str = "value") -> 
 def _first_problem(value: Any, depth: int) -> tuple[list[str], str] | None:
     """Return the path (innermost step first) and the nature of the first thing that is not JSON, or None."""
     kind = type(value)
-    if kind is str:
-        what = text_problem(value)
-    elif kind is int:
-        what = None if MIN_INTEGER <= value <= MAX_INTEGER else "an integer must be from -2**63 to 2**64-1"
-    elif kind is float:
-        what = None if math.isfinite(value) else f"{value} is not JSON; a number must be finite"
-    elif value is None or kind is bool:
-        what = None
-    elif kind is dict or kind is list:
-        if depth >= MAX_DEPTH:
-            what = f"lists and dicts may nest at most {MAX_DEPTH} deep"
-        else:
-            return _first_problem_inside(value, depth + 1)
-    else:
-        what = f"{kind.__name__} is not JSON; use None, bool, int, float, str, list or dict"
-    return None if what is None else ([], what)
-
-
-def _first_problem_inside(container: Any, depth: int) -> tuple[list[str], str] | None:
-    if type(container) is list:
-        for index, item in enumerate(container):
-            if (problem := _first_problem(item, depth)) is not None:
-                problem[0].append(f"[{index}]")
-                return problem
-        return None
-    for key, item in container.items():
-        if type(key) is not str:
-            return [], f"the key {key!r} is {type(key).__name__}; keys must be str"
-        if (what := text_problem(key)) is not None:
-            return [], f"in the key {key!r}: {what}"
-        if (problem := _first_problem(item, depth)) is not None:
-            problem[0].append(f".{key}" if key.isidentifier() else f"[{key!r}]")
+    if kind is not dict and kind is not list:
+        what = _scalar_problem(kind, value)
+        return None if what is None else ([], what)
+    if depth >= MAX_DEPTH:
+        return [], f"lists and dicts may nest at most {MAX_DEPTH} deep"
+    steps: Any = value.items() if kind is dict else enumerate(value)
+    for step, item in steps:
+        if kind is dict and not (type(step) is str and step.isascii()) and (what := _key_problem(step)) is not None:
+            return [], what
+        if not (type(item) is str and item.isascii()) and (problem := _first_problem(item, depth + 1)) is not None:
+            problem[0].append(f".{step}" if kind is dict and step.isidentifier() else f"[{step!r}]")
             return problem
     return None
+
+
+def _scalar_problem(kind: type, value: Any) -> str | None:
+    if kind is str:
+        return text_problem(value)
+    if value is None or kind is bool:
+        return None
+    if kind is int:
+        return None if MIN_INTEGER <= value <= MAX_INTEGER else "an integer must be from -2**63 to 2**64-1"
+    if kind is float:
+        return None if math.isfinite(value) else f"{value} is not JSON; a number must be finite"
+    return f"{kind.__name__} is not JSON; use None, bool, int, float, str, list or dict"
+
+
+def _key_problem(key: Any) -> str | None:
+    if type(key) is not str:
+        return f"a key is {type(key).__name__}; keys must be str"
+    what = text_problem(key)
+    return None if what is None else f"in the key {key!r}: {what}"
 
 
 def text_problem(text: str) -> str | None:

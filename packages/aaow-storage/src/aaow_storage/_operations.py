@@ -276,7 +276,7 @@ class StorageOperations(ABC):
 
         Raises:
             NotFoundError: there is no such request.
-            ConflictError: it is not pending or has run out; `current` is the stored record, so the loser learns who won.
+            ConflictError: it is not pending, or has run out; `current` is the stored record, which tells who decided.
         """
 
     @abstractmethod
@@ -285,7 +285,7 @@ class StorageOperations(ABC):
 
         Raises:
             NotFoundError: there is no such request.
-            ConflictError: it is not pending or has run out; `current` is the stored record, so the loser learns who won.
+            ConflictError: it is not pending, or has run out; `current` is the stored record, which tells who decided.
         """
 
     @abstractmethod

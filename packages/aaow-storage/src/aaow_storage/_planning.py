@@ -13,7 +13,7 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import amount, amount_problem, instant_problem, milliseconds, shown, utc
+from aaow_storage._fields import amount, amount_problem, as_float, instant_problem, shown, utc
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
 from aaow_storage._queries import (
     Contains,
@@ -199,7 +199,7 @@ def _operand(field: QueryField, value: Any) -> Any:
 def _number(value: Any) -> tuple[Any, str | None]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value, f"takes a number, not {type(value).__name__}"
-    number = milliseconds(value)
+    number = as_float(value)
     return number, None if isinstance(number, float) and math.isfinite(number) else f"{shown(value)} is out of range"
 
 

@@ -1,7 +1,7 @@
 """The plan of a query: what every backend runs, whatever a caller's `QueryFilter` looked like.
 
-A backend without a query engine calls `QueryPlan.select`; one with a query engine translates the conditions, and may call
-`Condition.matches` for what its engine cannot say.
+A backend without a query engine calls `QueryPlan.select`; one with a query engine translates the conditions, and may
+call `Condition.matches` for what its engine cannot say.
 """
 
 import operator
@@ -95,7 +95,7 @@ _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
 
 @attrs.frozen
 class QueryPlan:
-    """A checked filter: all conditions must hold, `order` is total, and `after` holds one value for each of its keys."""
+    """A checked filter: all conditions must hold, `order` is total, `after` holds one value for each of its keys."""
 
     conditions: tuple[Condition, ...]
     order: tuple[tuple[QueryField, Direction], ...]
@@ -163,7 +163,7 @@ def type_rank(value: Any) -> int:
 
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """Return a key under which any two values of a field sort; None is the least. Lists and objects sort as their text."""
+    """Return a key under which any two values of a field sort: None first, lists and objects by their text."""
     rank = type_rank(value)
     if value is None:
         return rank, 0

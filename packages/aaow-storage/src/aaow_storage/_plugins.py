@@ -1,18 +1,16 @@
 """Finding and loading plugins: entry points by name, one at a time, and plugins registered in code."""
 
 import difflib
-import functools
+import threading
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
 
 import pluggy
 
 from aaow_storage import hookspecs
-from aaow_storage.errors import BackendNotFoundError
-
-if TYPE_CHECKING:
-    from aaow_storage._adapter import StorageAdapter
-    from aaow_storage._backends import Backend
+from aaow_storage._adapter import StorageAdapter
+from aaow_storage._backend import Backend
+from aaow_storage._urls import redacted_url
+from aaow_storage.errors import BackendNotFoundError, ValidationError
 
 DISTRIBUTIONS = {
     "memory": "aaow-storage-memory",
@@ -30,79 +28,121 @@ class PluginHost:
         self._plugins.add_hookspecs(hookspecs)
         self._backends: dict[str, Backend] = {}
         self._registered: dict[str, object] = {}
+        self._lock = threading.RLock()
 
     def register(self, plugin: object) -> None:
-        """Register a plugin in code; a backend it provides is found by its name, like an installed one."""
-        self._plugins.register(plugin)
-        try:
-            self._plugins.check_pending()
-            backend = self._backend_of(plugin)
-            if backend is not None and backend.name in self.names():
-                raise ValueError(f"a storage backend {backend.name!r} is there already")
-        except BaseException:
-            self._plugins.unregister(plugin)
-            raise
-        if backend is not None:
+        """Register a plugin in code; a backend it provides is found by its name, like an installed one.
+
+        Raises:
+            ValidationError: it is registered already, is not a plugin, or provides a backend whose name is taken.
+        """
+        with self._lock:
+            try:
+                backend = self._introduced(plugin, None)
+            except (TypeError, ValueError, pluggy.PluginValidationError) as error:
+                raise ValidationError("register_plugin", "plugin", str(error)) from error
+            if backend is None:
+                return
+            if backend.name in self.names():
+                self._plugins.unregister(plugin)
+                raise ValidationError("register_plugin", "plugin", f"a backend {backend.name!r} is there already")
             self._backends[backend.name] = backend
             self._registered[backend.name] = plugin
 
     def unregister(self, plugin: object) -> None:
-        """Forget a plugin that was registered in code."""
-        self._plugins.unregister(plugin)
-        for name in [name for name, registered in self._registered.items() if registered is plugin]:
-            del self._registered[name], self._backends[name]
+        """Forget a plugin that was registered in code.
+
+        Raises:
+            ValidationError: it is not registered.
+        """
+        with self._lock:
+            if not self._plugins.is_registered(plugin):
+                raise ValidationError("unregister_plugin", "plugin", f"{plugin!r} is not registered")
+            self._plugins.unregister(plugin)
+            for name in [name for name, registered in self._registered.items() if registered is plugin]:
+                del self._registered[name], self._backends[name]
 
     def names(self) -> list[str]:
         """Return the names of all backends that are there, loadable or not, sorted."""
         return sorted({point.name for point in _entry_points()} | set(self._registered))
 
-    def backend(self, name: str) -> "Backend":
+    def backend(self, name: str) -> Backend:
         """Return the backend of that name, loading its plugin on the first call.
 
         Raises:
             BackendNotFoundError: the name is not installed, is claimed twice, or its plugin does not load.
         """
-        if name not in self._backends:
-            self._backends[name] = self._load(name)
-        return self._backends[name]
+        with self._lock:
+            if name not in self._backends:
+                self._backends[name] = self._load(name)
+            return self._backends[name]
 
-    def wrapped(self, adapter: "StorageAdapter") -> "StorageAdapter":
-        """Pass a new adapter through the hooks for adapters."""
-        for _, plugin in self._plugins.list_name_plugin():
+    def unusable(self, name: str, problem: str) -> BackendNotFoundError:
+        """Make the error that says why the backend of that name cannot be used."""
+        return BackendNotFoundError(redacted_url(name), self.names(), problem)
+
+    def wrapped(self, adapter: StorageAdapter) -> StorageAdapter:
+        """Pass a new adapter through the hooks for adapters, plugin after plugin in the order of registration.
+
+        Raises:
+            ValidationError: a plugin returned something else than an adapter.
+        """
+        plugins = [plugin for _, plugin in self._plugins.list_name_plugin()]
+        for plugin in plugins:
             for wrapper in self._caller("aaow_storage_wrap_adapter", plugin)(adapter=adapter):
+                if not isinstance(wrapper, StorageAdapter):
+                    problem = f"must return a StorageAdapter or None, not {type(wrapper).__name__}"
+                    raise ValidationError(f"{plugin!r}", "aaow_storage_wrap_adapter", problem)
                 adapter = wrapper
-        self._plugins.hook.aaow_storage_adapter_created(adapter=adapter)
+        for plugin in plugins:
+            self._caller("aaow_storage_adapter_created", plugin)(adapter=adapter)
         return adapter
 
-    def _load(self, name: str) -> "Backend":
+    def _load(self, name: str) -> Backend:
         found = {_distribution(point): point for point in _entry_points() if point.name == name}
-        refuse = functools.partial(BackendNotFoundError, name, self.names())
         if not found:
-            raise refuse(_advice(name, self.names()))
+            raise self.unusable(name, _advice(name, self.names()))
         if len(found) > 1:
-            raise refuse(f"the distributions {' and '.join(sorted(found))} both provide it: uninstall one of them")
+            both = " and ".join(sorted(found))
+            raise self.unusable(name, f"the distributions {both} both provide it: uninstall one of them")
         ((distribution, point),) = found.items()
         where = f"its plugin {point.value!r} of the distribution {distribution}"
         try:
             plugin = point.load()
-        except Exception as error:
-            raise refuse(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise self.unusable(name, f"{where} cannot be imported: {type(error).__name__}: {error}") from error
         try:
-            self._plugins.register(plugin, name=f"{distribution}:{name}")
-            self._plugins.check_pending()
-            backend = self._backend_of(plugin)
+            backend = self._introduced(plugin, f"{distribution}:{name}")
         except Exception as error:
-            self._plugins.unregister(plugin)
-            raise refuse(f"{where} is not valid: {error}") from error
+            raise self.unusable(name, f"{where} is not valid: {type(error).__name__}: {error}") from error
         if backend is None or backend.name != name:
             self._plugins.unregister(plugin)
             said = "no backend" if backend is None else f"a backend named {backend.name!r}"
-            raise refuse(f"{where} provides {said}; its hook aaow_storage_backend() must return {name!r}")
+            problem = f"{where} provides {said}; its hook aaow_storage_backend() must return one named {name!r}"
+            raise self.unusable(name, problem)
         return backend
 
-    def _backend_of(self, plugin: object) -> "Backend | None":
-        backends: list[Backend] = self._caller("aaow_storage_backend", plugin)()
-        return backends[0] if backends else None
+    def _introduced(self, plugin: object, name: str | None) -> Backend | None:
+        """Register the plugin and return its backend, or leave everything as it was."""
+        if self._plugins.is_registered(plugin):
+            raise ValueError("the plugin is registered already")
+        try:
+            self._plugins.register(plugin, name)
+            self._plugins.check_pending()
+            return self._backend_of(plugin)
+        except BaseException:
+            if self._plugins.is_registered(plugin):
+                self._plugins.unregister(plugin)
+            raise
+
+    def _backend_of(self, plugin: object) -> Backend | None:
+        backends = self._caller("aaow_storage_backend", plugin)()
+        if not backends:
+            return None
+        (backend,) = backends
+        if not isinstance(backend, Backend):
+            raise TypeError(f"its hook aaow_storage_backend() must return a Backend, not {type(backend).__name__}")
+        return backend
 
     def _caller(self, hook: str, plugin: object) -> pluggy.HookCaller:
         """Return the hook, restricted to one plugin."""
@@ -118,8 +158,14 @@ def _distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else point.value
 
 
+def _is_like_a_path(name: str) -> bool:
+    return "/" in name or "\\" in name or name.endswith((".db", ".sqlite", ".sqlite3"))
+
+
 def _advice(name: str, installed: list[str]) -> str:
     if name in DISTRIBUTIONS:
         return f"it is not installed; run: pip install {DISTRIBUTIONS[name]}"
+    if _is_like_a_path(name):
+        return "a path needs a backend in front: create_adapter('sqlite', PATH), or the URL file:PATH"
     close = difflib.get_close_matches(name, [*installed, *DISTRIBUTIONS], n=1)
     return f"did you mean {close[0]!r}?" if close else "no installed distribution provides it"

@@ -164,7 +164,7 @@ class QueryFilter:
     the list's own order, which is time, then id; ties are always broken by id, ascending. `limit` and `offset` page
     through the filtered, ordered list; a `limit` of 0 gives nothing.
 
-    Field names and the types of values are checked by the operation that takes the filter, since only it knows the record.
+    Field names and the types of values are checked by the operation that takes the filter: it alone knows the record.
     """
 
     where: Mapping[FieldName, Any] = field(factory=dict, converter=_where, validator=_is_where)
@@ -176,8 +176,13 @@ class QueryFilter:
     def after(self, record: object) -> "QueryFilter":
         """Continue behind that record, under the same order (keyset paging).
 
-        Walking a list with `filter = filter.after(page[-1])` visits every record that was there throughout exactly once,
-        whatever is inserted or deleted meanwhile, and the cost of a page does not grow with its number. An offset is
-        dropped, since the record says where to go on.
+        Walking a list with `filter = filter.after(page[-1])` visits every record that was there throughout exactly
+        once, whatever is inserted or deleted meanwhile, and the cost of a page does not grow with its number. An offset
+        is dropped, since the record says where to go on.
+
+        Raises:
+            ValidationError: there is no record, such as where a page was empty.
         """
+        if record is None:
+            raise ValidationError("QueryFilter", "after", "must be the last record of the page before, not None")
         return attrs.evolve(self, after_record=record, offset=0)

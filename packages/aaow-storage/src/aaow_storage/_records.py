@@ -82,7 +82,7 @@ class StoredWorkflow:
 class Session:
     """One run of a workflow, with the whole definition it runs on.
 
-    `workflow_id` is None for a run of a definition that was never stored, and becomes None when the workflow is deleted.
+    `workflow_id` is None for a run of a definition that was never stored, or whose workflow was deleted.
     """
 
     id: str = field(factory=new_id, validator=fields.is_id)
@@ -183,7 +183,7 @@ class ToolCallLog(ToolCall):
     execution_id: str = field(validator=fields.is_id)
     timestamp: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
     duration_ms: float | None = field(
-        default=None, converter=fields.milliseconds, validator=fields.optional(fields.is_duration)
+        default=None, converter=fields.as_float, validator=fields.optional(fields.is_duration)
     )
 
 

@@ -10,10 +10,12 @@ from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus
 from aaow_storage._fields import amount as as_amount
 from aaow_storage._fields import (
     amount_problem,
+    as_float,
     exact_sum,
     id_problem,
     instant_problem,
     plain_text_problem,
+    shown,
     utc,
 )
 from aaow_storage._records import ApprovalRequest, BudgetPool
@@ -70,9 +72,10 @@ def check_timeout(operation: str, value: object) -> float:
     Raises:
         ValidationError: it is not a number above 0.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValidationError(operation, "timeout", f"must be a number of seconds above 0, not {value!r}")
-    return float(value)
+    seconds = as_float(value) if isinstance(value, int | float) else None
+    if not isinstance(seconds, float) or not seconds > 0:
+        raise ValidationError(operation, "timeout", f"must be a number of seconds above 0, not {shown(value)}")
+    return seconds
 
 
 def positive_amount(operation: str, value: Decimal | float | str) -> Decimal:

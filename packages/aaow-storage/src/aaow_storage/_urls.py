@@ -3,9 +3,11 @@
 import re
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*):")
-_USERINFO = re.compile(r"(?<=//)([^/?#@]*?):(.*)@(?=[^@]*$)", re.DOTALL)
+_USERINFO = re.compile(r"(?<=//)([^:@]*):.*@", re.DOTALL)
 _SECRET_PARAMETER = re.compile(
-    r"((?:^|[?&\s;])[\w.\-]*(?:password|passwd|secret|token|apikey|api_key)[\w.\-]*=)[^&\s;#]*", re.IGNORECASE
+    r"((?:^|[?&\s;])[\w.\-]*(?:pass|pwd|secret|token|api_?key|credential)[\w.\-]*\s*=\s*)"
+    r"(?:'(?:[^'\\]|\\.)*'|[^&\s;#]*)",
+    re.IGNORECASE,
 )
 
 
@@ -16,5 +18,8 @@ def url_scheme(text: str) -> str | None:
 
 
 def redacted_url(url: str) -> str:
-    """Return the URL with `***` for its password and for every parameter that looks like a secret."""
+    """Return the URL with `***` for its password and for every parameter that looks like a secret.
+
+    A password may hold `/`, `@` and `#`, encoded or not: everything from the colon to the last `@` is taken for it.
+    """
     return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))

@@ -1,4 +1,4 @@
-"""What the author of a backend needs, and a caller does not: checks, query plans, and the rules shared by all backends."""
+"""What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, check_changes
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, loads

@@ -16,7 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from aaow_storage._adapter import StorageAdapter
-    from aaow_storage._backends import Backend
+    from aaow_storage._backend import Backend
 
 __all__ = [
     "PROJECT",
@@ -50,4 +50,7 @@ def aaow_storage_wrap_adapter(adapter: "StorageAdapter") -> "StorageAdapter | No
 
 @hookspec
 def aaow_storage_adapter_created(adapter: "StorageAdapter") -> None:
-    """Learn of an adapter that `create_adapter` has made and wrapped; it is not initialized yet."""
+    """Learn of an adapter that `create_adapter` has made and wrapped; it is not initialized yet.
+
+    Called plugin after plugin in the order of registration.
+    """

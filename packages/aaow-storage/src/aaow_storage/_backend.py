@@ -1,0 +1,59 @@
+"""What a plugin says of its backend."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from aaow_storage._adapter import StorageAdapter
+from aaow_storage._enums import Capability
+from aaow_storage._fields import Named, refuse, shown
+
+_NAME = re.compile(r"[a-z][a-z0-9+.\-]*")
+
+
+def _is_name(instance: object, attribute: Named, value: Any) -> None:
+    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+        problem = "is not a name; use lower-case letters, digits and + . - as in the scheme of a URL"
+        raise refuse(instance, attribute, f"{shown(value)} {problem}")
+
+
+def _is_callable(instance: object, attribute: Named, value: Any) -> None:
+    if not callable(value):
+        raise refuse(instance, attribute, f"must be callable, not {type(value).__name__}")
+
+
+def _are_options(instance: object, attribute: Named, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise refuse(instance, attribute, f"must map names to descriptions, not be {type(value).__name__}")
+
+
+def _capabilities(value: Iterable[Capability]) -> frozenset[Capability]:
+    return frozenset(value)
+
+
+@frozen(kw_only=True)
+class Backend:
+    """What a plugin says of its backend.
+
+    Attributes:
+        name: the entry point's name, which is the URL scheme too.
+        summary: one line for people.
+        create: makes an adapter from a URL (or None for the backend's default) and the options.
+        options: the names of the options that `create` takes, each with one line of description.
+        capabilities: what the backend can do beyond what every backend must.
+        temporary_store: makes an empty store, perhaps in the folder it is given, and yields its URL; the store is gone
+            when the context ends. The conformance suite runs on it.
+        problem: why the backend cannot be used, None for one that can.
+    """
+
+    name: str = field(validator=_is_name)
+    summary: str
+    create: Callable[..., StorageAdapter] = field(repr=False, validator=_is_callable)
+    options: Mapping[str, str] = field(factory=dict, validator=_are_options)
+    capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
+    temporary_store: Callable[[Path], AbstractContextManager[str]] | None = field(default=None, repr=False)
+    problem: str | None = None
