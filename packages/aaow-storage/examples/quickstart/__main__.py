@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StorageError as error:
         return _refuse(error, 1)
     print_report(console, found)
-    _print_end(console, options)
+    _print_end(console, options, found)
     return 0
 
 
@@ -52,7 +52,7 @@ async def run_and_read_back(backend: str, url: str | None, workflow: StoredWorkf
     """Run a session, close the store, open it again, and read the session back."""
     async with create_adapter(backend, url) as storage:
         session_id = await run_workflow(storage, workflow)
-        if Capability.DURABLE not in storage.capabilities:
+        if Capability.DURABLE not in storage.capabilities:  # closing such a store empties it
             return await read_back(storage, session_id)
     async with create_adapter(backend, url) as reopened:
         return await read_back(reopened, session_id)
@@ -104,7 +104,7 @@ def _print_start(console: Console, options: argparse.Namespace, workflow: Stored
     console.print(f"{len(nodes)} steps: {kinds}.\n")
 
 
-def _print_end(console: Console, options: argparse.Namespace) -> None:
+def _print_end(console: Console, options: argparse.Namespace, found: Findings) -> None:
     console.print()
     console.print(Rule("What next", align="left", style="dim"))
     hints = Table.grid(padding=(0, 2))
@@ -115,7 +115,8 @@ def _print_end(console: Console, options: argparse.Namespace) -> None:
     hints.add_row("run your own JSON", "nox -s quickstart -- path/to/workflow.json")
     hints.add_row("run all tests", "nox -s tests")
     console.print(hints)
-    console.print(Text(f"\nAll of this is in {_store(options)}.", overflow="fold"))
+    end = f"All of this is in {_store(options)}." if found.is_durable else "The store was in memory, and is gone."
+    console.print(Text(f"\n{end}", overflow="fold"))
 
 
 def _refuse(error: Exception, exit_code: int) -> int:

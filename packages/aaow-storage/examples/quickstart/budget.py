@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_UP, Decimal, InvalidOperation
 
 from attrs import frozen
-from definition import Node
+from definition import Node, nodes_of
 from model import expected_cost
 
 from aaow_storage import BudgetPool, JSONObject, QueryFilter, StorageOperations, StoredWorkflow
@@ -29,9 +29,9 @@ class Budget:
         return self.pool_ids.get(_pool_name(node), self.session_pool_id)
 
 
-async def create_budget(tx: StorageOperations, workflow: StoredWorkflow, nodes: Sequence[Node], session: str) -> Budget:
+async def create_budget(tx: StorageOperations, workflow: StoredWorkflow, session_id: str) -> Budget:
     """Create the pools of a session inside of its workflow's pool, which the first session creates."""
-    limits, limit = _limits(workflow.definition, nodes)
+    limits, limit = _limits(workflow.definition, nodes_of(workflow.definition))
     this_workflow = QueryFilter(where={"metadata.workflow_id": workflow.id, "parent_pool_id": None}, limit=1)
     workflow_pool = next(iter(await tx.list_budget_pools(this_workflow)), None)
     if workflow_pool is None:
@@ -43,7 +43,7 @@ async def create_budget(tx: StorageOperations, workflow: StoredWorkflow, nodes: 
     session_pool = BudgetPool(
         parent_pool_id=workflow_pool.id,
         total_budget=limit,
-        metadata={"name": "session", "currency": "USD", "session_id": session},
+        metadata={"name": "session", "currency": "USD", "session_id": session_id},
     )
     await tx.create_budget_pool(session_pool)
     pool_ids = {}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import chain
@@ -64,7 +65,8 @@ def read_workflow(path: Path) -> StoredWorkflow:
             metadata={"file": _text(path.name), "is_wrapped": definition is not document},
         )
     except ValidationError as error:
-        raise DefinitionError(f"{path}: {error.field}: {error.problem}") from error
+        place = error.field if len(error.field) <= MAX_ID_LENGTH else f"{error.field[:MAX_ID_LENGTH]}..."
+        raise DefinitionError(f"{path}: {place}: {error.problem}") from error
 
 
 def _parse(path: Path, content: bytes) -> Any:
@@ -80,8 +82,8 @@ def _parse(path: Path, content: bytes) -> Any:
         raise DefinitionError(f"{path}, line {error.lineno}, column {error.colno}: {problem}") from error
     except RecursionError as error:
         raise DefinitionError(f"{path}: lists and objects are nested too deep") from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise DefinitionError(f"{path}: {error}") from error
+    except ValueError as error:  # Python reads no integers of more than 4300 digits
+        raise DefinitionError(f"{path}: an integer has too many digits") from error
 
 
 def nodes_of(definition: JSONObject) -> list[Node]:
@@ -129,23 +131,22 @@ def _kind(words: str) -> NodeKind:
 
 def _found_nodes(nodes: object) -> Iterator[Node]:
     """Make a node of each entry, under an id that no earlier one has."""
-    entries: Iterable[tuple[object, object]] = nodes.items() if isinstance(nodes, dict) else enumerate(_list(nodes), 1)
+    entries = list(nodes.items()) if isinstance(nodes, dict) else [("", entry) for entry in _list(nodes)]
     taken = set()
-    for key, entry in entries:
+    for number, (key, entry) in enumerate(entries, 1):
         fields: JSONObject = entry if isinstance(entry, dict) else {"name": entry}
         type_of_node = _text(fields.get("type"))
         if "stickynote" in type_of_node.lower():
             continue
-        label = _text(key) if isinstance(key, str) else f"node-{key}"
         name = _text(fields.get("name"))
-        node_id = wanted = (_text(fields.get("id")) or name or label)[:MAX_ID_LENGTH]
+        node_id = wanted = (_text(fields.get("id")) or _text(key) or name or f"node-{number}")[:MAX_ID_LENGTH]
         repeats = 1
         while node_id in taken:
             repeats += 1
             node_id = f"{wanted} ({repeats})"
         taken.add(node_id)
         kind = _kind(type_of_node.rsplit(".", maxsplit=1)[-1] or f"{name} {node_id}")
-        tools = tuple(_text(tool) for tool in _list(fields.get("tools")))
+        tools = tuple(filter(None, map(_text, _list(fields.get("tools")))))
         yield Node(
             id=node_id,
             name=name or node_id,
@@ -188,25 +189,24 @@ def _targets(outlets: object) -> Iterator[object]:
 
 
 def _in_running_order(ids: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[str]:
-    """Order the ids so that each comes behind what leads to it; a cycle is entered at the first that is named."""
+    """Order the ids so that each comes behind all that lead to it, or in a cycle behind one of them."""
     followers: dict[str, list[str]] = {node_id: [] for node_id in ids}
     open_edges = dict.fromkeys(followers, 0)
     for source, target in edges:
         followers[source].append(target)
         open_edges[target] += 1
-    starts = [node_id for node_id, count in open_edges.items() if count == 0]
+    ready = [node_id for node_id in reversed(followers) if open_edges[node_id] == 0]
+    reached: deque[str] = deque()
+    others = iter(followers)
     ordered: dict[str, None] = {}
-    for start in (*starts, *followers):
-        ready = [start]
-        while ready:
-            node_id = ready.pop()
-            if node_id in ordered:
-                continue
-            ordered[node_id] = None
-            for follower in reversed(followers[node_id]):
-                open_edges[follower] -= 1
-                if open_edges[follower] == 0:
-                    ready.append(follower)
+    while len(ordered) < len(followers):
+        node_id = ready.pop() if ready else reached.popleft() if reached else next(others)
+        if node_id in ordered:
+            continue
+        ordered[node_id] = None
+        for follower in reversed(followers[node_id]):
+            open_edges[follower] -= 1
+            (reached if open_edges[follower] else ready).append(follower)
     return list(ordered)
 
 
@@ -218,5 +218,5 @@ def _text(value: object) -> str:
     """Return a text or a number as one line that storage takes as an id or a name, and "" for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    printable = re.sub(r"[\x00-\x1f\x7f]", " ", str(value)).encode(errors="replace").decode()
+    printable = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", str(value)).encode(errors="replace").decode()
     return " ".join(printable.split())

@@ -5,7 +5,6 @@ record, error and transaction is real.
 """
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from time import perf_counter
@@ -39,6 +38,8 @@ from aaow_storage import (
     now,
 )
 
+_MAX_SHOWN = 120
+
 
 def stream_of(session_id: str, node_id: str) -> str:
     """Return the id of the stream that a node of a session emits."""
@@ -52,13 +53,12 @@ def journal_of(session_id: str) -> str:
 
 async def run_workflow(storage: StorageAdapter, workflow: StoredWorkflow) -> str:
     """Store the workflow and run one session of it; return the session's id."""
-    nodes = nodes_of(workflow.definition)
     session = Session(workflow_id=workflow.id, workflow_snapshot=workflow.definition)
     async with storage.transaction() as tx:
         await store_workflow(tx, workflow)
         await tx.create_session(session)
-        budget = await create_budget(tx, workflow, nodes, session.id)
-    engine = Engine(storage, session.id, nodes, budget)
+        budget = await create_budget(tx, workflow, session.id)
+    engine = Engine(storage, workflow, session.id, budget)
     await engine.run()
     return session.id
 
@@ -81,10 +81,11 @@ async def store_workflow(tx: StorageOperations, workflow: StoredWorkflow) -> Non
 class Engine:
     """Runs one session."""
 
-    def __init__(self, storage: StorageAdapter, session_id: str, nodes: Sequence[Node], budget: Budget) -> None:
+    def __init__(self, storage: StorageAdapter, workflow: StoredWorkflow, session_id: str, budget: Budget) -> None:
         self._storage = storage
+        self._workflow = workflow
+        self._nodes = nodes_of(workflow.definition)
         self._session_id = session_id
-        self._nodes = nodes
         self._budget = budget
         self._execution = WorkflowExecutionState(
             session_id=session_id,
@@ -97,7 +98,7 @@ class Engine:
         """Run every step in its turn, then close the session and ask for a second look at its result."""
         waiting = {node.id: NodeExecutionState(node_id=node.id) for node in self._nodes}
         await self._storage.save_execution_state(evolve(self._execution, node_states=waiting))
-        output: JSON = None
+        output: JSON = self._workflow.definition.get("input")
         for node in self._nodes:
             output = await self._run_node(node, output)
         await self._complete(output)
@@ -115,7 +116,7 @@ class Engine:
             case NodeKind.STREAM:
                 state = await self._emit(node, state)
             case NodeKind.TRANSFORM:
-                state = evolve(state, output={"made_by": node.name, "made_from": input})
+                state = evolve(state, output={"made_by": node.name, "made_from": _shortened(input)})
         state = evolve(state, status=NodeExecutionStatus.COMPLETED, error=None, completed_at=now())
         await self._storage.update_node_state(self._session_id, node.id, state)
         return state.output
@@ -173,7 +174,7 @@ class Engine:
             await self._storage.consume_budget(self._budget.pool_id(node), cost)
         except BudgetExceededError as error:
             left = max(error.pool.remaining_budget, Decimal(0))
-            told = f"BudgetExceededError says that the pool {name_of(error.pool)!r} has {left} USD left, {cost} are due"
+            told = f"BudgetExceededError says that the pool {name_of(error.pool)!r} has {left} USD left, {cost} is due"
             await self._note(node, f"{node.name}: {told}")
             if left:
                 await self._pay(node, state, left)
@@ -214,7 +215,7 @@ class Engine:
         return evolve(state, output={"decision": str(decision.status), "notes": decision.resolution_notes})
 
     async def _wait_for(self, request: ApprovalRequest, state: NodeExecutionState, status: SessionStatus) -> None:
-        """Store the request, and in the same transaction that the session waits for it."""
+        """Store the request, and that the session and the step wait for it, in one transaction."""
         is_review = request.type is ApprovalType.HUMAN_REVIEW
         waiting = NodeExecutionStatus.WAITING_FOR_REVIEW if is_review else NodeExecutionStatus.WAITING_FOR_APPROVAL
         node_state = evolve(state, status=waiting, pending_approval_id=request.id)
@@ -263,7 +264,7 @@ class Engine:
             session_id=self._session_id,
             node_id=last_review.id,
             type=ApprovalType.HUMAN_REVIEW,
-            context={"question": "Follow-up: is the result still right a week later?"},
+            context={"question": f"Follow-up: is the result of {self._workflow.name[:60]!r} still right a week later?"},
             expires_at=now() + timedelta(days=7),
         )
         await self._storage.create_approval_request(request)
@@ -276,3 +277,8 @@ class Engine:
         """Store an event; a backend without the capability keeps none."""
         if Capability.STREAM_EVENTS in self._storage.capabilities:
             await self._storage.save_stream_event(event)
+
+
+def _shortened(value: JSON) -> str:
+    text = str(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -39,6 +39,7 @@ class Findings:
     the session's, each with its depth. `pending` are the newest, one more than `MAX_PENDING` where there are more.
     """
 
+    is_durable: bool
     workflow: StoredWorkflow
     session: Session
     number: int
@@ -99,6 +100,7 @@ async def read_back(storage: StorageAdapter, session_id: str) -> Findings:
     has_streams = Capability.STREAM_EVENTS in storage.capabilities
     streaming = [node for node in nodes if has_streams and node.kind is NodeKind.STREAM]
     return Findings(
+        is_durable=Capability.DURABLE in storage.capabilities,
         workflow=workflow,
         session=session,
         number=await storage.count_sessions(so_far),

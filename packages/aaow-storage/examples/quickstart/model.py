@@ -18,7 +18,7 @@ _SENTENCES = (
     "The newest report corrects the table that the others quote.",
     "For the audience, the cost per household matters more than the ratio.",
 )
-_BUSY = 0.2
+_BUSY = 0.1
 
 
 class ModelOverloadedError(Exception):
@@ -42,7 +42,7 @@ class Model:
     completion_price: Decimal
 
     def ask(self, node: Node, attempt: int) -> Answer:
-        """Answer the prompt of a step; one step in five meets a busy provider first.
+        """Answer the prompt of a step; one step in ten meets a busy provider first.
 
         Raises:
             ModelOverloadedError: try again.

@@ -14,11 +14,14 @@ from session_tree import duration, session_tree, table_head
 
 from aaow_storage import ApprovalRequest, BudgetPool, now
 
+_MAX_JOURNAL = 12
 _ROUGH_TIMES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def print_report(console: Console, found: Findings) -> None:
     """Print everything that was found."""
+    title = "Closed, opened again, and read back" if found.is_durable else "Read back before it is closed"
+    console.print(Rule(title, align="left", style="dim"))
     console.print(_heading(found))
     console.print(table_head())
     console.print(session_tree(found))
@@ -59,8 +62,10 @@ def _journal(found: Findings) -> RenderableType:
     lines = Table.grid(padding=(0, 1))
     lines.add_column(justify="right", no_wrap=True, style="dim")
     lines.add_column(overflow="fold")
-    for event in found.journal:
+    for event in found.journal[:_MAX_JOURNAL]:
         lines.add_row(f"+{duration(found.session.created_at, event.timestamp)}", Text(text_of(event)))
+    if len(found.journal) > _MAX_JOURNAL:
+        lines.add_row("", Text(f"... and {len(found.journal) - _MAX_JOURNAL} more", style="dim"))
     return lines
 
 
@@ -105,8 +110,8 @@ def _pending(found: Findings) -> RenderableType:
         table.add_row(*(Text(cell) for cell in (session, str(request.type), question, _time_left(request))))
     if not found.pending:
         return Text("none", style="dim")
-    more = "and more, which are older" if len(found.pending) > MAX_PENDING else ""
-    return Group(table, Text(more, style="dim")) if more else table
+    older = Text("... and older ones", style="dim")
+    return Group(table, older) if len(found.pending) > MAX_PENDING else table
 
 
 def _time_left(request: ApprovalRequest) -> str:

@@ -59,9 +59,7 @@ def _add_step(tree: Tree, found: Findings, node: Node) -> None:
     mark, style = _MARKS.get(state.status, ("·", ""))
     star = "*" if node.is_added else ""
     retries = f"  {state.retry_count} retry" if state.retry_count else ""
-    label = Text.assemble(
-        (mark, style), " ", (node.name, "bold"), star, (f"  {node.kind}", "cyan"), (retries, "yellow")
-    )
+    label = Text.assemble((mark, style), (f" {node.kind:9} ", "cyan"), (node.name, "bold"), star, (retries, "yellow"))
     calls = found.executions.get(node.id, ())
     branch = tree.add(_row(label, duration(state.started_at, state.completed_at), calls))
     for call in calls:
@@ -93,7 +91,7 @@ def _add_hidden(tree: Tree, found: Findings, nodes: Sequence[Node]) -> None:
     """Put one row for many steps."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(node.kind for node in nodes).most_common())
     statuses = {found.state_of(node).status for node in nodes}
-    label = Text(f"... {len(nodes)} more steps: {kinds}; {' or '.join(sorted(statuses))}", style="dim")
+    label = Text(f"... {len(nodes)} more, {' or '.join(sorted(statuses))}: {kinds}", style="dim")
     states = [found.state_of(node) for node in nodes]
     tree.add(_row(label, duration(states[0].started_at, states[-1].completed_at), list(found.executions_of(nodes))))
 
@@ -107,7 +105,7 @@ def _columns(label: Text, took: str, tokens: str, cost: str, style: str = "") ->
     """Lay out a row whose numbers stand at the right edge, so that those of all rows stand under each other."""
     row = Table.grid(expand=True, padding=(0, 0, 0, 1))
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for width in (9, 7, 7):
+    for width in (9, 9, 8):
         row.add_column(width=width, justify="right", no_wrap=True)
     row.add_row(label, took, tokens, cost, style=style)
     return row
