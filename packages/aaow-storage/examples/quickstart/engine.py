@@ -64,11 +64,10 @@ async def run_workflow(storage: StorageAdapter, workflow: StoredWorkflow) -> str
 
 
 async def store_workflow(tx: StorageOperations, workflow: StoredWorkflow) -> None:
-    """Store the workflow, or what is new in it; earlier sessions keep the definition that they ran on."""
-    stored = await tx.get_workflow(workflow.id)
-    if stored is None:
+    """Store the workflow, or its newest definition; earlier sessions keep the one that they ran on."""
+    if await tx.get_workflow(workflow.id) is None:
         await tx.save_workflow(workflow)
-    elif stored.definition != workflow.definition:
+    else:
         await tx.update_workflow(
             workflow.id,
             name=workflow.name,
