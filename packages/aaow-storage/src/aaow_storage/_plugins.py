@@ -104,7 +104,7 @@ class PluginHost:
             raise self.unusable(name, _advice(name, self.names()))
         if len(found) > 1:
             both = " and ".join(sorted(found))
-            raise self.unusable(name, f"the distributions {both} both provide it: uninstall one of them")
+            raise self.unusable(name, f"the distributions {both} each provide it: uninstall one of them")
         ((distribution, point),) = found.items()
         where = f"its plugin {point.value!r} of the distribution {distribution}"
         try:

@@ -1,0 +1,106 @@
+"""The errors: one tree, facts as attributes, and safe to send to another process."""
+
+import copy
+import inspect
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from aaow_storage import BudgetPool, Session, errors
+from aaow_storage.errors import (
+    AdapterClosedError,
+    AlreadyExistsError,
+    BackendNotFoundError,
+    BudgetExceededError,
+    ConflictError,
+    CorruptDataError,
+    NotFoundError,
+    SchemaVersionError,
+    StorageError,
+    StorageUnavailableError,
+    TransactionError,
+    UnsupportedOperationError,
+    ValidationError,
+)
+
+POOL = BudgetPool(id="p", total_budget=5)
+SESSION = Session(id="s", workflow_id=None, workflow_snapshot={})
+
+EXAMPLES = [
+    (StorageError("something"), "something"),
+    (ValidationError("Session", "status", "'x' is wrong"), "Session.status: 'x' is wrong"),
+    (NotFoundError("budget_pool", "it's"), 'there is no budget pool "it\'s"'),
+    (AlreadyExistsError("tool_call", "t"), "the tool call 't' already exists"),
+    (ConflictError("it is not pending", SESSION), "it is not pending"),
+    (ConflictError("there is nothing to show"), "there is nothing to show"),
+    (BudgetExceededError("too little", POOL), "too little"),
+    (TransactionError("it is over"), "it is over"),
+    (AdapterClosedError("not open"), "not open"),
+    (
+        UnsupportedOperationError("save_stream_event", "stream_events"),
+        "save_stream_event() needs the capability 'stream_events', which this backend does not have",
+    ),
+    (
+        SchemaVersionError("0001", "0003", "call initialize()"),
+        "the store has schema version 0001, this code works on 0003: call initialize()",
+    ),
+    (SchemaVersionError(None, "1", "migrate"), "the store has no schema, this code works on 1: migrate"),
+    (StorageUnavailableError("busy"), "busy"),
+    (CorruptDataError("digest"), "digest"),
+    (
+        BackendNotFoundError("x", iter(["memory", "sqlite"]), "not there"),
+        "no usable storage backend 'x': not there (installed: memory, sqlite)",
+    ),
+    (BackendNotFoundError("x", [], "not there"), "no usable storage backend 'x': not there (installed: none)"),
+]
+
+each_example = pytest.mark.parametrize(("error", "message"), EXAMPLES, ids=lambda value: type(value).__name__)
+
+
+def test_every_error_has_an_example_here():
+    classes = {value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)}
+    assert {type(error) for error, _ in EXAMPLES} == classes
+    assert {error.__name__ for error in classes} == set(errors.__all__)
+
+
+@each_example
+def test_an_error_says_what_happened(error: StorageError, message: str):
+    assert str(error) == message
+
+
+@each_example
+@pytest.mark.parametrize("remake", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_error_survives_copying_and_pickling(
+    error: StorageError, message: str, remake: Callable[[StorageError], StorageError]
+):
+    error.add_note("seen on the way")
+    again = remake(error)
+    assert type(again) is type(error)
+    assert str(again) == message
+    assert vars(again) == vars(error)
+
+
+def test_errors_are_also_what_the_language_calls_them():
+    assert issubclass(ValidationError, ValueError)
+    assert all(issubclass(each, LookupError) for each in (NotFoundError, AlreadyExistsError, BackendNotFoundError))
+    assert issubclass(BudgetExceededError, ConflictError)
+
+
+def test_a_budget_error_carries_the_pool_as_the_stored_record():
+    error = BudgetExceededError("too little", POOL)
+    assert error.pool is error.current is POOL
+
+
+def test_the_drawing_of_the_tree_shows_every_error_below_its_parent():
+    above = ["StorageError"]
+    drawn = list(above)
+    for line in (errors.__doc__ or "").splitlines():
+        branch, found, rest = line.partition("-- ")
+        if found:
+            name, level = rest.split()[0], len(branch) // 4
+            parent = above[level - 1]
+            assert parent in [base.__name__ for base in getattr(errors, name).__bases__]
+            above[level:] = [name]
+            drawn.append(name)
+    assert sorted(drawn) == sorted(errors.__all__)
