@@ -1,0 +1,358 @@
+"""The records: values that cannot be built wrong."""
+
+import copy
+import math
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import attrs
+import pytest
+
+from aaow_storage import (
+    ApprovalRequest,
+    BudgetPool,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeExecutionState,
+    Session,
+    SessionStatus,
+    StoredWorkflow,
+    StreamEvent,
+    TokenUsage,
+    ToolCall,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+from aaow_storage.errors import ValidationError
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+HUGE = 10**5000
+"""More digits than Python turns into text."""
+
+MINIMAL: dict[type, dict[str, Any]] = {
+    StoredWorkflow: {"name": "n", "version": "1", "definition": {}},
+    Session: {"workflow_id": None, "workflow_snapshot": {}},
+    WorkflowExecutionState: {"session_id": "s", "status": "running"},
+    NodeExecutionState: {"node_id": "n"},
+    LLMExecutionResult: {},
+    LLMExecution: {"session_id": "s", "node_id": "n"},
+    TokenUsage: {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    ToolCall: {"tool_call_id": "t", "tool_name": "search", "args": {}},
+    ToolCallLog: {"tool_call_id": "t", "tool_name": "search", "args": {}, "execution_id": "e"},
+    BudgetPool: {"total_budget": 10},
+    ApprovalRequest: {"session_id": "s", "node_id": "n", "type": "human_review"},
+    StreamEvent: {"stream_id": "s", "node_id": "n", "data": None},
+}
+KINDS = list(MINIMAL)
+
+DEFAULTS: dict[type, dict[str, Any]] = {
+    StoredWorkflow: {"metadata": None},
+    Session: {"status": "running", "parent_session_id": None, "metadata": None},
+    WorkflowExecutionState: {
+        "budget_pool_id": None,
+        "current_node_id": None,
+        "started_at": None,
+        "completed_at": None,
+        "node_states": {},
+        "metadata": None,
+    },
+    NodeExecutionState: {
+        "status": "pending",
+        "input": None,
+        "output": None,
+        "error": None,
+        "started_at": None,
+        "completed_at": None,
+        "retry_count": 0,
+        "pending_approval_id": None,
+        "metadata": None,
+    },
+    LLMExecutionResult: {
+        "success": None,
+        "text": None,
+        "tool_calls": None,
+        "usage": None,
+        "error": None,
+        "metadata": None,
+    },
+    ToolCall: {"result": None, "error": None},
+    ToolCallLog: {"result": None, "error": None, "duration_ms": None},
+    BudgetPool: {"parent_pool_id": None, "used_budget": Decimal(0), "status": "active", "metadata": None},
+    ApprovalRequest: {
+        "status": "pending",
+        "context": {},
+        "expires_at": None,
+        "resolved_at": None,
+        "resolved_by": None,
+        "resolution_notes": None,
+    },
+}
+
+IDS = {
+    "id",
+    "session_id",
+    "node_id",
+    "workflow_id",
+    "parent_session_id",
+    "budget_pool_id",
+    "current_node_id",
+    "pending_approval_id",
+    "tool_call_id",
+    "execution_id",
+    "parent_pool_id",
+    "stream_id",
+}
+OPTIONAL_IDS = {
+    "workflow_id",
+    "parent_session_id",
+    "budget_pool_id",
+    "current_node_id",
+    "pending_approval_id",
+    "parent_pool_id",
+}
+INSTANTS = {"created_at", "updated_at", "started_at", "completed_at", "timestamp", "expires_at", "resolved_at"}
+TEXTS = {"name", "version", "error", "text", "tool_name", "resolved_by", "resolution_notes"}
+OBJECTS = {"definition", "workflow_snapshot", "metadata", "args", "context"}
+ANY_JSON = {"input", "output", "result", "data"}
+COUNTS = {"retry_count", "prompt_tokens", "completion_tokens", "total_tokens"}
+AMOUNTS = {"total_budget", "used_budget"}
+WORDS = {"status", "type"}
+OTHERS = {"success", "tool_calls", "usage", "node_states", "duration_ms"}
+
+
+def build(kind: Any, **fields: Any) -> Any:
+    return kind(**{**MINIMAL[kind], **fields})
+
+
+def fields_of(names: set[str]) -> Any:
+    """Run a test for each field of each record that has one of those names."""
+    pairs = [(kind, field.name) for kind in KINDS for field in attrs.fields(kind) if field.name in names]
+    return pytest.mark.parametrize(("kind", "field"), pairs, ids=[f"{kind.__name__}-{name}" for kind, name in pairs])
+
+
+def problem_of(kind: type, field: str, value: Any) -> str:
+    """Return what is said of a value that a field does not take."""
+    with pytest.raises(ValidationError) as caught:
+        build(kind, **{field: value})
+    assert caught.value.record == kind.__name__
+    assert caught.value.field.startswith(field)
+    assert str(caught.value).isprintable()
+    return caught.value.problem
+
+
+def test_every_field_is_in_one_of_the_groups_of_this_page():
+    groups = [IDS, INSTANTS, TEXTS, OBJECTS, ANY_JSON, COUNTS, AMOUNTS, WORDS, OTHERS]
+    names = [field.name for kind in KINDS for field in attrs.fields(kind)]
+    assert set(names) == set().union(*groups)
+    assert len(set(names)) == sum(map(len, groups))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_has_the_defaults_of_the_contract(kind: Any):
+    record = build(kind)
+    for name, value in DEFAULTS.get(kind, {}).items():
+        assert getattr(record, name) == value
+    required = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
+    assert required == set(MINIMAL[kind])
+    for name in {"id"} & {field.name for field in attrs.fields(kind)}:
+        assert UUID(getattr(record, name)).version == 7
+    for name in {"created_at", "updated_at", "timestamp"} & {field.name for field in attrs.fields(kind)}:
+        assert abs(datetime.now(UTC) - getattr(record, name)) < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_is_a_value(kind: Any):
+    record = build(kind)
+    name = attrs.fields(kind)[0].name
+    assert record == copy.deepcopy(record) == pickle.loads(pickle.dumps(record))
+    assert not hasattr(record, "__dict__")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(record, name, "changed")
+    with pytest.raises(TypeError):
+        kind("positional")
+
+
+def test_defaults_that_can_change_are_not_shared():
+    assert build(ApprovalRequest).context is not build(ApprovalRequest).context
+    assert build(WorkflowExecutionState).node_states is not build(WorkflowExecutionState).node_states
+
+
+@fields_of(IDS)
+def test_an_id_is_a_short_text_of_any_characters_but_nul(kind: Any, field: str):
+    for value in ("x", "x" * 255, "a b/c'd\"e%f_g.h\\i\n", "é", "e\u0301", "😀" * 255, "A", "a"):
+        assert getattr(build(kind, **{field: value}), field) == value
+    assert "1 to 255 characters" in problem_of(kind, field, "")
+    assert "this has 256" in problem_of(kind, field, "x" * 256)
+    assert "NUL, found at index 1" in problem_of(kind, field, "x\x00")
+    assert "lone surrogate" in problem_of(kind, field, "\ud800")
+    for value in (7, b"x", ["x"], UUID(int=0), HUGE):
+        assert "must be str" in problem_of(kind, field, value)
+
+
+@fields_of(OPTIONAL_IDS)
+def test_a_reference_that_may_be_missing_takes_none(kind: Any, field: str):
+    assert getattr(build(kind, **{field: None}), field) is None
+
+
+@fields_of(IDS - OPTIONAL_IDS)
+def test_any_other_id_is_not_none(kind: Any, field: str):
+    assert "must be str, not NoneType" in problem_of(kind, field, None)
+
+
+@fields_of(INSTANTS)
+def test_an_instant_is_aware_and_moves_to_utc_at_its_microsecond(kind: Any, field: str):
+    east = timezone(timedelta(hours=5, minutes=30))
+    given = datetime(2026, 5, 1, 17, 30, 0, 123_456, tzinfo=east)
+    kept = getattr(build(kind, **{field: given}), field)
+    assert (kept, kept.tzinfo, kept.microsecond) == (given, UTC, 123_456)
+    for value in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        assert getattr(build(kind, **{field: value}), field) == value
+    assert "no time zone" in problem_of(kind, field, datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+    assert "outside the years" in problem_of(kind, field, datetime.min.replace(tzinfo=east))
+    for value in ("2026-01-01T00:00:00Z", 0, NOON.date(), NOON.timetz()):
+        assert "must be an aware datetime" in problem_of(kind, field, value)
+
+
+@fields_of(TEXTS)
+def test_a_text_takes_any_unicode_but_nul_and_lone_surrogates(kind: Any, field: str):
+    for value in ("", "x" * 1_000_000, "\r\n\t\u2028\ufeff\U0010ffff", "'; DROP TABLE sessions; --"):
+        assert getattr(build(kind, **{field: value}), field) == value
+    assert "NUL" in problem_of(kind, field, "a\x00")
+    assert "lone surrogate at index 1" in problem_of(kind, field, "a\udcff")
+    for value in (7, b"x", HUGE):
+        assert "must be str" in problem_of(kind, field, value)
+
+
+@fields_of(OBJECTS)
+def test_an_object_is_a_dict_of_json(kind: Any, field: str):
+    value = {"nodes": [1, 1.0, None, True, "\x00", {"": []}]}
+    assert getattr(build(kind, **{field: value}), field) == value
+    assert "tuple is not JSON" in problem_of(kind, field, {"root": {"nodes": [()]}})
+    for wrong in ([], "{}", 7, HUGE, ()):
+        assert "must be a JSON object (dict)" in problem_of(kind, field, wrong)
+
+
+@fields_of(ANY_JSON)
+def test_a_document_is_any_json(kind: Any, field: str):
+    for value in (None, False, 0, 0.0, "", [], {}, "\x00"):
+        kept = getattr(build(kind, **{field: value}), field)
+        assert (kept, type(kept)) == (value, type(value))
+    for wrong in ((), math.nan, HUGE, "\ud800", {1: 2}, NOON):
+        assert problem_of(kind, field, wrong)
+
+
+def test_a_wrong_part_of_a_document_is_named_by_its_path():
+    with pytest.raises(ValidationError) as caught:
+        build(StoredWorkflow, definition={"root": {"nodes": [1, 2, 3, {"timeout": math.inf}]}})
+    assert caught.value.field == "definition.root.nodes[3].timeout"
+    assert str(caught.value).startswith("StoredWorkflow.definition.root.nodes[3].timeout: ")
+
+
+@fields_of(COUNTS)
+def test_a_count_is_an_int_of_0_or_more(kind: Any, field: str):
+    for value in (0, 1, 2**63 - 1):
+        assert getattr(build(kind, **{field: value}), field) == value
+    for wrong in (-1, 2**63, HUGE, -HUGE):
+        assert "is not from 0 to 2**63-1" in problem_of(kind, field, wrong)
+    for wrong in (True, 1.0, "1", None, Decimal(1)):
+        assert "must be int" in problem_of(kind, field, wrong)
+
+
+@fields_of(AMOUNTS)
+def test_an_amount_is_an_exact_decimal(kind: Any, field: str):
+    for given, kept in [
+        (0, "0"),
+        (7, "7"),
+        (0.1, "0.1"),
+        ("12.50", "12.5"),
+        (Decimal("999999999999.999"), "999999999999.999"),
+        (10**20, "100000000000000000000"),
+        ("1E-20", "0.00000000000000000001"),
+    ]:
+        value = getattr(build(kind, **{field: given}), field)
+        assert (type(value), value) == (Decimal, Decimal(kept))
+    for wrong in ("NaN", Decimal("sNaN"), math.nan, math.inf, "-Infinity"):
+        assert "not a finite amount" in problem_of(kind, field, wrong)
+    for wrong in ("", "ten", "1,5", None, True, [1], b"1", HUGE, 1 + 2j):
+        assert "is not an amount" in problem_of(kind, field, wrong)
+    assert "16 significant digits" in problem_of(kind, field, "1234567890.123456")
+    assert "below 0" in problem_of(kind, field, "-0.01")
+    for wrong in ("1E+501", "1E-501", "1E+9999999", "0E-999999"):
+        assert "out of range" in problem_of(kind, field, wrong)
+
+
+@pytest.mark.parametrize(
+    ("total", "used", "remaining"),
+    [("10", "10", "0"), ("0.3", "0.1", "0.2"), ("5", "8", "-3"), ("1E+500", "1E-500", "9" * 1000 + "E-500")],
+)
+def test_the_remaining_budget_is_exact(total: str, used: str, remaining: str):
+    pool = BudgetPool(total_budget=total, used_budget=used)
+    assert pool.remaining_budget == Decimal(remaining)
+
+
+@fields_of(WORDS)
+def test_a_word_is_a_member_or_its_text(kind: Any, field: str):
+    words = type(getattr(build(kind), field))
+    for word in words:
+        assert getattr(build(kind, **{field: str(word)}), field) is word
+        assert getattr(build(kind, **{field: word}), field) is word
+    for wrong in ("", "Running", "nonsense", None, 7, [], HUGE):
+        assert f"is not one of {', '.join(words)}" in problem_of(kind, field, wrong)
+
+
+@pytest.mark.parametrize("kind", [LLMExecutionResult, LLMExecution])
+def test_success_is_true_false_or_not_known_yet(kind: Any):
+    for value in (True, False, None):
+        assert build(kind, success=value).success is value
+    for wrong in (1, 0, "true", HUGE):
+        assert "must be bool" in problem_of(kind, "success", wrong)
+
+
+@pytest.mark.parametrize("kind", [LLMExecutionResult, LLMExecution])
+def test_an_execution_holds_tool_calls_and_usage_as_records(kind: Any):
+    call, usage = build(ToolCall), build(TokenUsage)
+    assert build(kind, tool_calls=[call], usage=usage).tool_calls == (call,)
+    assert build(kind, tool_calls=()).tool_calls == ()
+    assert "must be a tuple or list of ToolCall, not dict" in problem_of(kind, "tool_calls", {"a": call})
+    assert "item 1 must be ToolCall, not str" in problem_of(kind, "tool_calls", [call, "x"])
+    assert "must be TokenUsage, not dict" in problem_of(kind, "usage", {"total_tokens": 1})
+
+
+def test_a_list_of_tool_calls_is_copied():
+    calls = [build(ToolCall)]
+    result = build(LLMExecutionResult, tool_calls=calls)
+    calls.clear()
+    assert len(result.tool_calls) == 1
+
+
+def test_node_states_are_kept_under_their_own_ids():
+    node = NodeExecutionState(node_id="n")
+    given = {"n": node}
+    state = build(WorkflowExecutionState, node_states=given)
+    given.clear()
+    assert state.node_states == {"n": node}
+    for wrong, words in [
+        ({"other": node}, "['other'] holds the state of node 'n'"),
+        ({"n": {"node_id": "n"}}, "['n'] must be NodeExecutionState, not dict"),
+        ([node], "must be a mapping of node ids to states, not list"),
+        (None, "must be a mapping"),
+    ]:
+        assert words in problem_of(WorkflowExecutionState, "node_states", wrong)
+
+
+def test_a_duration_is_a_finite_number_of_0_or_more():
+    for given, kept in [(0, 0.0), (12, 12.0), (0.25, 0.25), (None, None)]:
+        value = build(ToolCallLog, duration_ms=given).duration_ms
+        assert (value, type(value)) == (kept, type(kept))
+    for wrong in (-1, -0.5, math.nan, math.inf, True, "12", Decimal(12), HUGE):
+        assert "is not a finite number of 0 or more" in problem_of(ToolCallLog, "duration_ms", wrong)
+
+
+def test_a_changed_copy_is_checked_too():
+    session = build(Session)
+    assert attrs.evolve(session, status="failed").status is SessionStatus.FAILED
+    with pytest.raises(ValidationError, match=r"^Session\.status"):
+        attrs.evolve(session, status="nonsense")

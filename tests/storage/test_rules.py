@@ -1,0 +1,197 @@
+"""The rules of budgets and approvals, and the checks of arguments."""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aaow_storage import ApprovalRequest, ApprovalStatus, BudgetPool, Session
+from aaow_storage.authoring import (
+    check_id,
+    check_instant,
+    check_pending,
+    check_record,
+    check_text,
+    check_timeout,
+    consumed,
+    has_run_out,
+    increased,
+    is_decidable,
+    positive_amount,
+    resolved,
+)
+from aaow_storage.errors import BudgetExceededError, ConflictError, ValidationError
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
+HUGE = pytest.param(10**5000, id="huge")
+"""More digits than Python turns into text."""
+
+
+def a_pool(total: Any, used: Any = 0, **fields: Any) -> BudgetPool:
+    return BudgetPool(total_budget=total, used_budget=used, **{"id": "p", **fields})
+
+
+def a_request(**fields: Any) -> ApprovalRequest:
+    return ApprovalRequest(**{"id": "r", "session_id": "s", "node_id": "n", "type": "human_review", **fields})
+
+
+def test_consuming_adds_to_the_pool_and_to_every_ancestor():
+    chain = [a_pool(10, 1, id="child"), a_pool(20, 2, id="parent"), a_pool(30, 3, id="root")]
+    assert [pool.used_budget for pool in consumed(chain, Decimal("0.5"))] == [
+        Decimal("1.5"),
+        Decimal("2.5"),
+        Decimal("3.5"),
+    ]
+    assert [pool.used_budget for pool in chain] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("poor", [0, 1, 2])
+def test_a_pool_or_ancestor_with_too_little_left_is_named_and_nothing_is_consumed(poor: int):
+    chain = [a_pool(5 if at == poor else 100, id=f"p{at}") for at in range(3)]
+    with pytest.raises(BudgetExceededError, match=f"'p{poor}' has 5 left, 5.01 was asked for") as caught:
+        consumed(chain, Decimal("5.01"))
+    assert caught.value.pool is chain[poor]
+
+
+def test_the_nearest_of_several_poor_pools_is_named():
+    with pytest.raises(BudgetExceededError, match="'near'"):
+        consumed([a_pool(1, id="near"), a_pool(0, id="far")], Decimal(2))
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_suspended_pool_or_ancestor_stops_consumption_before_any_shortage(at: int):
+    chain = [a_pool(0, id=f"p{each}", status="suspended" if each == at else "active") for each in range(2)]
+    with pytest.raises(ConflictError, match=f"'p{at}' is suspended") as caught:
+        consumed(chain, Decimal(1))
+    assert type(caught.value) is ConflictError
+    assert caught.value.current is chain[at]
+
+
+def test_a_pool_with_nothing_left_is_exhausted_and_one_with_something_left_is_not():
+    (empty, rest) = consumed([a_pool(3, 1), a_pool("3.000001", 1)], Decimal(2))
+    assert (empty.status, empty.remaining_budget) == ("exhausted", 0)
+    assert (rest.status, rest.remaining_budget) == ("active", Decimal("0.000001"))
+
+
+@pytest.mark.parametrize(
+    ("total", "used", "status", "amount", "after"),
+    [
+        (5, 5, "exhausted", 1, "active"),
+        (5, 8, "exhausted", 3, "exhausted"),
+        (5, 0, "active", 1, "active"),
+        (5, 5, "suspended", 1, "suspended"),
+    ],
+)
+def test_an_increase_makes_an_exhausted_pool_active_again(total: int, used: int, status: str, amount: int, after: str):
+    pool = increased(a_pool(total, used, status=status), Decimal(amount))
+    assert (pool.total_budget, pool.used_budget, pool.status) == (total + amount, used, after)
+
+
+def test_a_sum_that_could_not_be_kept_exactly_is_refused():
+    with pytest.raises(ValidationError, match=r"^consume_budget\.amount: .* more digits than are kept exactly"):
+        consumed([a_pool(10**15, "0.1")], Decimal(10**14))
+    with pytest.raises(ValidationError, match=r"^increase_budget\.amount: "):
+        increased(a_pool("0.000001"), Decimal(10**12))
+    with pytest.raises(ValidationError, match=r"^increase_budget\.amount: "):
+        increased(a_pool("1E-500"), Decimal("1E+500"))
+
+
+@given(st.lists(st.decimals("0.01", "999.99", places=2), min_size=1, max_size=50))
+def test_sums_do_not_drift(amounts: list[Decimal]):
+    pool = a_pool(sum(amounts))
+    for amount in amounts:
+        (pool,) = consumed([pool], amount)
+    assert (pool.used_budget, pool.remaining_budget, pool.status) == (sum(amounts), 0, "exhausted")
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [0, "0.0", -1, "-0.01", math.nan, "inf", "NaN", None, True, "", "ten", [1], HUGE, "1.0000000000000001"],
+)
+def test_an_amount_to_consume_is_a_finite_number_above_0(amount: Any):
+    with pytest.raises(ValidationError, match=r"^consume_budget\.amount: "):
+        positive_amount("consume_budget", amount)
+
+
+@pytest.mark.parametrize(("amount", "kept"), [(1, "1"), (0.1, "0.1"), ("2.50", "2.5"), (Decimal("1E+3"), "1000")])
+def test_an_amount_is_taken_as_it_is_written(amount: Any, kept: str):
+    assert positive_amount("consume_budget", amount) == Decimal(kept)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "is_over"), [(None, False), (NOON - MOMENT, True), (NOON, True), (NOON + MOMENT, False)]
+)
+def test_a_request_runs_out_at_the_very_instant(expires_at: datetime | None, is_over: bool):
+    request = a_request(expires_at=expires_at)
+    assert has_run_out(request, NOON) is is_over
+    assert is_decidable(request, NOON) is not is_over
+
+
+@pytest.mark.parametrize("status", ["approved", "rejected", "expired"])
+def test_a_request_that_is_not_pending_cannot_be_decided_or_changed(status: Any):
+    request = a_request(status=status, resolved_by="Ada")
+    assert not is_decidable(request, NOON)
+    for late in (
+        lambda: resolved(request, ApprovalStatus.APPROVED, by="Bob", notes=None, at=NOON),
+        lambda: check_pending(request),
+    ):
+        with pytest.raises(ConflictError, match=status) as caught:
+            late()
+        assert caught.value.current is request
+
+
+def test_who_comes_late_learns_who_decided():
+    with pytest.raises(ConflictError, match="'r' is already rejected by 'Ada'"):
+        resolved(a_request(status="rejected", resolved_by="Ada"), ApprovalStatus.APPROVED, by="B", notes=None, at=NOON)
+
+
+def test_a_request_that_has_run_out_cannot_be_decided_but_can_be_changed():
+    request = a_request(expires_at=NOON)
+    with pytest.raises(ConflictError, match="expired at 2026-05-01 12:00:00"):
+        resolved(request, ApprovalStatus.APPROVED, by="Ada", notes=None, at=NOON)
+    check_pending(request)
+
+
+def test_a_decision_is_written_down():
+    request = a_request(expires_at=NOON + MOMENT, context={"a": 1})
+    decided = resolved(request, ApprovalStatus.REJECTED, by="Ada", notes="too dear", at=NOON)
+    assert decided == attrs.evolve(
+        request, status="rejected", resolved_by="Ada", resolution_notes="too dear", resolved_at=NOON
+    )
+
+
+def test_an_argument_is_checked_and_named():
+    assert check_id("get_session", "id", "x") == "x"
+    assert check_text("approve_request", "notes", "") == ""
+    east = timezone(timedelta(hours=2))
+    assert check_instant("expire_approvals", "now", NOON.astimezone(east)).tzinfo is UTC
+    check_record("create_session", "session", Session(workflow_id=None, workflow_snapshot={}), Session)
+    for refused, words in [
+        (lambda: check_id("get_session", "id", ""), r"get_session\.id: an id must have 1 to 255"),
+        (lambda: check_id("get_session", "id", "\x00"), r"get_session\.id: must not hold NUL"),
+        (lambda: check_id("get_session", "id", None), r"get_session\.id: an id must be str, not NoneType"),
+        (lambda: check_text("approve_request", "notes", "\x00"), r"approve_request\.notes: must not hold NUL"),
+        (lambda: check_text("approve_request", "notes", None), r"approve_request\.notes: must be str"),
+        (lambda: check_instant("expire_approvals", "now", NOON.replace(tzinfo=None)), "has no time zone"),
+        (lambda: check_instant("expire_approvals", "now", "now"), "must be an aware datetime, not str"),
+        (lambda: check_record("create_session", "session", {}, Session), "must be Session, not dict"),
+    ]:
+        with pytest.raises(ValidationError, match=words):
+            refused()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, True, "30", None, HUGE])
+def test_a_timeout_is_a_number_of_seconds_above_0(timeout: Any):
+    with pytest.raises(ValidationError, match=r"^begin_transaction\.timeout: must be a number of seconds above 0"):
+        check_timeout("begin_transaction", timeout)
+
+
+@pytest.mark.parametrize("timeout", [1, 0.001, math.inf])
+def test_a_timeout_may_be_as_short_or_long_as_one_likes(timeout: float):
+    assert check_timeout("begin_transaction", timeout) == timeout

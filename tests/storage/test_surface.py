@@ -1,0 +1,48 @@
+"""The public names: adding or losing one is a decision, made here."""
+
+import inspect
+
+import pytest
+
+import aaow_storage
+from aaow_storage import authoring, errors, hookspecs
+
+PUBLIC = """
+AdapterClosedError AlreadyExistsError ApprovalChanges ApprovalRequest ApprovalStatus ApprovalType Backend
+BackendNotFoundError BudgetExceededError BudgetPool BudgetPoolChanges BudgetPoolStatus Capability ConflictError Contains
+CorruptDataError Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
+NodeExecutionState NodeExecutionStatus NotFoundError NotIn OrderBy QueryFilter SchemaVersionError Session SessionChanges
+SessionStatus StartsWith StorageAdapter StorageError StorageOperations StorageUnavailableError StoredWorkflow
+StreamEvent TokenUsage ToolCall ToolCallLog Transaction TransactionError TransactionOutcome UnsupportedOperationError
+ValidationError WorkflowChanges WorkflowExecutionState available_backends create_adapter new_id now open_adapter
+register_plugin unregister_plugin
+"""
+FOR_AUTHORS = """
+Condition FieldKind MAX_DEPTH OpenTransactions Operator QUERY_FIELDS QueryField QueryPlan apply_changes check_changes
+check_id check_instant check_json check_pending check_record check_text check_timeout consumed dumps has_run_out
+increased is_decidable loads plan_query positive_amount redacted_url resolved sort_key url_scheme value_at
+"""
+HOOKS = """
+PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_wrap_adapter hookimpl hookspec
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (aaow_storage, PUBLIC),
+        (authoring, FOR_AUTHORS),
+        (hookspecs, HOOKS),
+        (errors, " ".join(name for name in PUBLIC.split() if name.endswith("Error"))),
+    ],
+)
+def test_the_public_names_are_these(module: object, names: str):
+    assert sorted(module.__all__) == sorted(names.split())
+    assert all(hasattr(module, name) for name in names.split())
+
+
+@pytest.mark.parametrize("module", [aaow_storage, authoring, hookspecs, errors])
+def test_everything_public_says_what_it_is(module: object):
+    defined = [getattr(module, name) for name in module.__all__]
+    documented = [each for each in defined if inspect.isclass(each) or inspect.isfunction(each)]
+    assert [each for each in documented if not inspect.getdoc(each)] == []
