@@ -1,0 +1,25 @@
+"""A type checker takes what is right, and refuses what is marked as wrong in `uses.py`, for the reason given there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+mypy = pytest.importorskip("mypy.api", reason="mypy is not installed; `nox -s types` has it")
+
+USES = Path(__file__).with_name("uses.py")
+CONFIGURATION = Path(__file__).parents[2] / "pyproject.toml"
+REFUSED = re.compile(r"  # type: ignore\[([\w-]+)\]  # .+$")
+
+
+def test_a_type_checker_refuses_exactly_what_is_marked(tmp_path: Path) -> None:
+    lines = USES.read_text().splitlines()
+    expected = {at: found[1] for at, line in enumerate(lines, 1) if (found := REFUSED.search(line))}
+    unmarked = tmp_path / "uses.py"
+    unmarked.write_text("\n".join(REFUSED.sub("", line) for line in lines) + "\n")
+    options = ["--config-file", str(CONFIGURATION), "--cache-dir", str(tmp_path), "--show-error-codes", "--no-pretty"]
+    output, errors, _ = mypy.run([*options, str(unmarked)])
+    said = re.findall(r"uses\.py:(\d+): error: .*\[([\w-]+)\]$", output, re.MULTILINE)
+    assert errors == ""
+    assert {int(at): code for at, code in said} == expected
+    assert len(expected) > 15
