@@ -33,6 +33,7 @@ async def test_a_savepoint_that_is_undone_undoes_those_opened_in_it(storage: Sto
     async with storage.transaction() as transaction:
         outer, inner = transaction.savepoint(), transaction.savepoint()
         await outer.__aenter__()
+        await save(transaction, "outer")
         await inner.__aenter__()
         await save(transaction, "inner")
         assert not await outer.__aexit__(LookupError, LookupError(), None)
