@@ -65,8 +65,7 @@ class WriterLine:
             if self._places[0] is place:
                 place.let_in()
         try:
-            while not place.is_in:
-                first = self._places[0]
+            while (first := self._first_before(place)) is not None:
                 await place.wait(first.deadline)
                 if first.is_late:
                     self.leave(first)
@@ -93,3 +92,8 @@ class WriterLine:
             is_here = any(place.owner is owner for place in self._places)
         if is_here:
             self.leave(await self.enter(owner))
+
+    def _first_before(self, place: Place) -> Place | None:
+        """Return the writer that is in, or None once it is this writer's turn, or was and is over."""
+        with self.lock:
+            return None if place.is_in else self._places[0]
