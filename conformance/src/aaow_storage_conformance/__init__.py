@@ -1,7 +1,9 @@
 """The pytest suite that an aaow-storage backend has to pass: one class of tests an area, to run or to subclass."""
 
 from aaow_storage_conformance import _rewriting  # isort: skip  # noqa: F401 - has to come before what it rewrites
+from aaow_storage_conformance._approvals import ApprovalTests
 from aaow_storage_conformance._atomicity import AtomicityTests
+from aaow_storage_conformance._budgets import BudgetTests
 from aaow_storage_conformance._clauses import CLAUSES, Clause, clause, lacks, requires
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._executions import ExecutionTests
@@ -10,12 +12,15 @@ from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
+from aaow_storage_conformance._streams import StreamTests
 from aaow_storage_conformance._updates import UpdateTests
 from aaow_storage_conformance._workflows import WorkflowTests
 
 __all__ = [
     "CLAUSES",
+    "ApprovalTests",
     "AtomicityTests",
+    "BudgetTests",
     "Clause",
     "DocumentTests",
     "ExecutionTests",
@@ -24,6 +29,7 @@ __all__ = [
     "SessionTests",
     "StateTests",
     "Store",
+    "StreamTests",
     "UpdateTests",
     "WorkflowTests",
     "clause",

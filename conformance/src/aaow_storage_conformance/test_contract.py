@@ -1,20 +1,31 @@
 """The whole suite, for `pytest --pyargs aaow_storage_conformance --storage-backend=NAME`."""
 
 from aaow_storage_conformance import (
+    ApprovalTests,
     AtomicityTests,
+    BudgetTests,
     DocumentTests,
     ExecutionTests,
     OperationTests,
     RecordTests,
     SessionTests,
     StateTests,
+    StreamTests,
     UpdateTests,
     WorkflowTests,
 )
 
 
+class TestApprovals(ApprovalTests):
+    """Approval requests."""
+
+
 class TestAtomicity(AtomicityTests):
     """Atomic and committed."""
+
+
+class TestBudgets(BudgetTests):
+    """Budget pools."""
 
 
 class TestDocuments(DocumentTests):
@@ -39,6 +50,10 @@ class TestSessions(SessionTests):
 
 class TestStates(StateTests):
     """Execution states."""
+
+
+class TestStreams(StreamTests):
+    """Stream events."""
 
 
 class TestUpdates(UpdateTests):

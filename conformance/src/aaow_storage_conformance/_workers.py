@@ -1,0 +1,46 @@
+"""What tests run in other processes, through `Store.elsewhere`."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aaow_storage import BudgetExceededError, ConflictError, StorageAdapter, StorageOperations
+from aaow_storage_conformance import _samples as samples
+
+TOGETHER_WITHIN_S = 60.0
+
+
+async def wait_for_the_others(storage: StorageOperations, number: int, count: int) -> None:
+    """Go on when as many processes as there are have come here, so that they race."""
+    await storage.save_workflow(samples.a_workflow(id=f"process {number} is ready"))
+    deadline = time.monotonic() + TOGETHER_WITHIN_S
+    while await storage.count_workflows() < count:
+        await asyncio.sleep(0.002)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"only {await storage.count_workflows()} of {count} processes have come")
+
+
+async def consume_until_refused(storage: StorageAdapter, pool_id: str, amount: str, number: int, count: int) -> int:
+    """Consume as often as the budget allows, and return how often that was."""
+    await wait_for_the_others(storage, number, count)
+    times = 0
+    while True:
+        try:
+            await storage.consume_budget(pool_id, amount)
+        except BudgetExceededError:
+            return times
+        times += 1
+
+
+async def decide_all(storage: StorageAdapter, request_ids: Sequence[str], number: int, count: int) -> list[str]:
+    """Try to decide every request, and return the ids of those where this process was first."""
+    await wait_for_the_others(storage, number, count)
+    won = []
+    for turn, request_id in enumerate(request_ids):
+        decide = storage.approve_request if (turn + number) % 2 else storage.reject_request
+        try:
+            await decide(request_id, f"process {number}")
+        except ConflictError:
+            continue
+        won.append(request_id)
+    return won
