@@ -1,5 +1,5 @@
 """The suite catches backends that are broken, one plausible mistake at a time."""
-# ruff: noqa: ANN001, ANN003 - a mistake has the signature of the operation it is made in
+
 
 import asyncio
 from collections.abc import Callable

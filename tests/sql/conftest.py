@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_writer
 from aaow_storage_sqlite._location import Location

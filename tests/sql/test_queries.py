@@ -1,6 +1,7 @@
 """Lists and cascades go through indexes, whatever the filter's values."""
 
 import pytest
+
 from aaow_storage import Gt, OrderBy, QueryFilter, Session, now
 from aaow_storage.authoring import plan_query
 from aaow_storage_sql import LATEST, SQLConnection

@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
-import aaow_storage_sql
 import pytest
 import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import aaow_storage_sql
 from aaow_storage import (
     ApprovalStatus,
     ApprovalType,
@@ -15,8 +18,6 @@ from aaow_storage import (
 )
 from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, SQLConnection, metadata
 from aaow_storage_sqlite._migration import migrate_store, version
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 PATIENCE_S = 5.0
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+
 from aaow_storage.errors import CorruptDataError, ValidationError
 from aaow_storage_sql._types import Amount, Instant, JSONText
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 DIALECT = sqlite_dialect()
 INSTANTS = [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from aaow_storage import StorageAdapter, create_adapter
 
 

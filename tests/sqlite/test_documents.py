@@ -1,6 +1,7 @@
 """Definitions and snapshots are stored once for each content, checked when read, and go with their last reference."""
 
 import pytest
+
 from aaow_storage import QueryFilter, Session, StorageAdapter, StoredWorkflow
 from aaow_storage.errors import CorruptDataError
 
@@ -55,14 +56,15 @@ async def test_a_document_stays_where_the_delete_is_rolled_back(storage: Storage
 async def test_a_document_that_is_not_what_was_stored_is_reported(storage: StorageAdapter, raw, damage: str):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot=DEFINITION))
     raw(damage)
-    with pytest.raises(CorruptDataError, match="the document [0-9a-f]{64}"):
+    with pytest.raises(CorruptDataError, match=r"the document [0-9a-f]{64}"):
         await storage.get_session("s")
-    with pytest.raises(CorruptDataError, match="the document [0-9a-f]{64}"):
+    with pytest.raises(CorruptDataError, match=r"the document [0-9a-f]{64}"):
         await storage.list_sessions(QueryFilter(limit=1))
 
 
 @pytest.mark.parametrize(
-    "damage", ["UPDATE sessions SET metadata = '{'", "UPDATE sessions SET metadata = '[]'", "UPDATE sessions SET id = ''"]
+    "damage",
+    ["UPDATE sessions SET metadata = '{'", "UPDATE sessions SET metadata = '[]'", "UPDATE sessions SET id = ''"],
 )
 async def test_a_row_that_no_record_can_be_made_of_is_reported(storage: StorageAdapter, raw, damage: str):
     await storage.create_session(Session(workflow_id=None, workflow_snapshot=DEFINITION))

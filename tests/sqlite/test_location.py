@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from aaow_storage.errors import ValidationError
 from aaow_storage_sqlite._location import parse_location
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from aaow_storage import Capability, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import (
     CorruptDataError,
@@ -43,7 +44,7 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
 
 async def test_a_place_that_cannot_be_written_is_named():
     # Not even root can make a file there.
-    with pytest.raises(StorageUnavailableError, match="/proc/store.db"):
+    with pytest.raises(StorageUnavailableError, match=r"/proc/store\.db"):
         await opened("/proc/store.db")
 
 
@@ -155,9 +156,7 @@ async def test_opening_a_store_that_is_up_to_date_does_without_alembic(path: Pat
         "    async with open_adapter(sys.argv[1]) as storage: await storage.count_sessions()\n"
         "asyncio.run(main()); print('alembic' in sys.modules)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program, f"file:{path}"], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", program, f"file:{path}"], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+
 from aaow_storage import BudgetPool, Session, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import (
     AdapterClosedError,

@@ -1,4 +1,4 @@
-"""The adapter of every SQL backend: operations run by an executor, each in a transaction of its own or in the caller's."""
+"""The adapter of every SQL backend: operations run by an executor, each in its own transaction or in the caller's."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,7 +1,7 @@
 """Running Core statements on a DBAPI connection, each compiled once.
 
-Core owns the schema, the types and the text of every statement; its own Connection stays out of the way, since compiling
-and executing through it costs several times what the database needs for a small statement.
+Core owns the schema, the types and the text of every statement; its own Connection stays out of the way, since
+compiling and executing through it costs several times what the database needs for a small statement.
 """
 
 import functools

@@ -57,7 +57,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
-        """Return an expression that sorts and compares what lies at a path in a JSON column; null and nothing are NULL."""
+        """Return an expression that sorts and compares what lies at a path in a JSON column, or is NULL."""
 
     @abstractmethod
     def json_mark(self, value: Any) -> Any:

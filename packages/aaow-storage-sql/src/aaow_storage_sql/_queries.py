@@ -179,7 +179,7 @@ def _one_of(
 def _behind(
     keys: list[tuple[sa.ColumnElement[Any], Direction]], marks_null: tuple[bool, ...]
 ) -> sa.ColumnElement[bool]:
-    """Return the condition that a row comes behind the mark: at the first key where they differ, it is on the far side."""
+    """Return the condition that a row is behind the mark: at the first key where they differ, it is on the far side."""
     alternatives: list[sa.ColumnElement[bool]] = []
     same: list[sa.ColumnElement[bool]] = []
     for number, ((key, direction), is_null) in enumerate(zip(keys, marks_null, strict=True)):

@@ -26,7 +26,7 @@ _LONGEST_PAUSE_S = 0.001
 class Synchronous(StrEnum):
     """When a commit is on the disk: `FULL` before the operation returns, `NORMAL` a little later.
 
-    With `NORMAL` a loss of power may lose the last operations, never a part of one; the death of the process loses none.
+    With `NORMAL` a loss of power may lose the last operations, never a part of one; the death of the process, none.
     """
 
     FULL = "FULL"
@@ -95,9 +95,7 @@ def open_writer(settings: Settings) -> SQLConnection:
     try:
         connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
         connection.command(f"PRAGMA page_size = {_PAGE_BYTES}")
-        mode = retry_while_locked(lambda: connection.command("PRAGMA journal_mode = WAL"), settings.busy_timeout)
-        if mode != ("wal",):
-            raise StorageError(f"{settings.location}: the file system allows no write-ahead log; use a local one")
+        _use_write_ahead_log(connection, settings)
         connection.command("PRAGMA foreign_keys = ON")
         connection.command(f"PRAGMA synchronous = {settings.synchronous}")
         connection.command("PRAGMA busy_timeout = 0")
@@ -107,6 +105,12 @@ def open_writer(settings: Settings) -> SQLConnection:
             raise CorruptDataError(f"{settings.location} is not a SQLite database, or is encrypted: {error}") from error
         raise
     return connection
+
+
+def _use_write_ahead_log(connection: SQLConnection, settings: Settings) -> None:
+    mode = retry_while_locked(lambda: connection.command("PRAGMA journal_mode = WAL"), settings.busy_timeout)
+    if mode != ("wal",):
+        raise StorageError(f"{settings.location}: the file system allows no write-ahead log; use a local one")
 
 
 def open_reader(settings: Settings) -> SQLConnection:

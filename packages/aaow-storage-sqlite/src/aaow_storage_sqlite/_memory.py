@@ -1,8 +1,8 @@
 """Stores in memory.
 
-SQLite's own databases in memory make readers wait for a writer's whole transaction. So a store in memory is a file like any
-other, in a folder of the process in the memory file system where there is one, or else in the folder for temporary files.
-It is there until the last adapter on it closes.
+SQLite's own databases in memory make readers wait for a writer's whole transaction. So a store in memory is a file like
+any other, in a folder of the process: in the memory file system where there is one, or else among temporary files. It
+is there until the last adapter on it closes.
 """
 
 import shutil

@@ -15,7 +15,7 @@ from aaow_storage_sqlite._location import parse_location
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
 _OPTIONS = {
-    "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': it survives the death of the process",
+    "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
     "reader_threads": "how many threads read (2)",
 }

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that it is handed, inside the transaction that is open there."""
+"""Alembic's entry: runs the revisions on the connection it is handed, inside the transaction that is open there."""
 
 from alembic import context
 

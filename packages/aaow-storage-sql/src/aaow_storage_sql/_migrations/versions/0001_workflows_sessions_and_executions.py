@@ -42,7 +42,8 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "status IN ('running', 'paused', 'completed', 'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
+            "status IN ('running', 'paused', 'completed', "
+            "'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
             name=op.f("ck_sessions_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -74,7 +75,8 @@ def upgrade() -> None:
         sa.Column("completed_at", sa.BigInteger(), nullable=True),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "status IN ('running', 'paused', 'completed', 'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
+            "status IN ('running', 'paused', 'completed', "
+            "'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
             name=op.f("ck_execution_states_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -97,7 +99,8 @@ def upgrade() -> None:
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.CheckConstraint("retry_count >= 0", name=op.f("ck_node_execution_states_retry_count")),
         sa.CheckConstraint(
-            "status IN ('pending', 'running', 'completed', 'failed', 'skipped', 'waiting_for_approval', 'waiting_for_review')",
+            "status IN ('pending', 'running', 'completed', "
+            "'failed', 'skipped', 'waiting_for_approval', 'waiting_for_review')",
             name=op.f("ck_node_execution_states_status"),
         ),
         sa.ForeignKeyConstraint(
