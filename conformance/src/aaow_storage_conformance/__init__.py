@@ -5,9 +5,12 @@ from aaow_storage_conformance._approvals import ApprovalTests
 from aaow_storage_conformance._atomicity import AtomicityTests
 from aaow_storage_conformance._budgets import BudgetTests
 from aaow_storage_conformance._clauses import CLAUSES, Clause, clause, lacks, requires
+from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._operations import OperationTests
+from aaow_storage_conformance._paging import PagingTests
+from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._states import StateTests
@@ -22,9 +25,12 @@ __all__ = [
     "AtomicityTests",
     "BudgetTests",
     "Clause",
+    "DifferentialTests",
     "DocumentTests",
     "ExecutionTests",
     "OperationTests",
+    "PagingTests",
+    "QueryTests",
     "RecordTests",
     "SessionTests",
     "StateTests",

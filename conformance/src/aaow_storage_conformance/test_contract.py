@@ -4,9 +4,12 @@ from aaow_storage_conformance import (
     ApprovalTests,
     AtomicityTests,
     BudgetTests,
+    DifferentialTests,
     DocumentTests,
     ExecutionTests,
     OperationTests,
+    PagingTests,
+    QueryTests,
     RecordTests,
     SessionTests,
     StateTests,
@@ -28,6 +31,10 @@ class TestBudgets(BudgetTests):
     """Budget pools."""
 
 
+class TestDifferential(DifferentialTests):
+    """Random filters."""
+
+
 class TestDocuments(DocumentTests):
     """The JSON inside records."""
 
@@ -38,6 +45,14 @@ class TestExecutions(ExecutionTests):
 
 class TestOperations(OperationTests):
     """The verbs."""
+
+
+class TestPaging(PagingTests):
+    """Orders and pages."""
+
+
+class TestQueries(QueryTests):
+    """Filters."""
 
 
 class TestRecords(RecordTests):
