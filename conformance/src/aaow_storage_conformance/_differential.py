@@ -159,7 +159,7 @@ def _conditions(values: list[Any], *, is_text: bool, is_ordered: bool) -> st.Sea
     one = st.sampled_from([None, *values]) if values else st.none()
     some = st.lists(one, max_size=4)
     kinds: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
-    comparable = [value for value in values if not isinstance(value, bool)]
+    comparable = [value for value in values if value is not None and not isinstance(value, bool)]
     if is_ordered and comparable:
         kinds += [st.builds(each, st.sampled_from(comparable)) for each in (Lt, Le, Gt, Ge)]
     if is_text:
