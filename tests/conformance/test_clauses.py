@@ -7,7 +7,6 @@ import pytest
 import aaow_storage_conformance
 from aaow_storage_conformance import CLAUSES, clause, test_contract
 
-
 AREAS_TO_COME = ("QRY", "TXN", "LIF", "ERR", "CON", "DUR")
 """The areas whose tests are not all written yet."""
 
