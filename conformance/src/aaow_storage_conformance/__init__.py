@@ -8,6 +8,7 @@ from aaow_storage_conformance._clauses import CLAUSES, Clause, clause, lacks, re
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._executions import ExecutionTests
+from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._queries import QueryTests
@@ -16,6 +17,7 @@ from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
+from aaow_storage_conformance._transactions import TransactionTests
 from aaow_storage_conformance._updates import UpdateTests
 from aaow_storage_conformance._workflows import WorkflowTests
 
@@ -28,6 +30,7 @@ __all__ = [
     "DifferentialTests",
     "DocumentTests",
     "ExecutionTests",
+    "IsolationTests",
     "OperationTests",
     "PagingTests",
     "QueryTests",
@@ -36,6 +39,7 @@ __all__ = [
     "StateTests",
     "Store",
     "StreamTests",
+    "TransactionTests",
     "UpdateTests",
     "WorkflowTests",
     "clause",

@@ -44,3 +44,28 @@ async def decide_all(storage: StorageAdapter, request_ids: Sequence[str], number
             continue
         won.append(request_id)
     return won
+
+
+async def workflow_ids(storage: StorageOperations) -> list[str]:
+    """Return the ids of the workflows, in the order of their code points."""
+    return sorted(workflow.id for workflow in await storage.list_workflows())
+
+
+async def count_up(storage: StorageAdapter, session_id: str, times: int, number: int, count: int) -> None:
+    """Read the counter in a session's metadata and write it one higher, so many times."""
+    await wait_for_the_others(storage, number, count)
+    for _ in range(times):
+        while not await _has_counted(storage, session_id):
+            continue
+
+
+async def _has_counted(storage: StorageAdapter, session_id: str) -> bool:
+    try:
+        async with storage.transaction() as transaction:
+            session = await transaction.get_session(session_id)
+            assert session is not None
+            assert session.metadata is not None
+            await transaction.update_session(session_id, metadata={"count": session.metadata["count"] + 1})
+    except ConflictError:
+        return False
+    return True

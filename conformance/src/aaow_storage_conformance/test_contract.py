@@ -7,6 +7,7 @@ from aaow_storage_conformance import (
     DifferentialTests,
     DocumentTests,
     ExecutionTests,
+    IsolationTests,
     OperationTests,
     PagingTests,
     QueryTests,
@@ -14,6 +15,7 @@ from aaow_storage_conformance import (
     SessionTests,
     StateTests,
     StreamTests,
+    TransactionTests,
     UpdateTests,
     WorkflowTests,
 )
@@ -43,6 +45,10 @@ class TestExecutions(ExecutionTests):
     """LLM executions and tool calls."""
 
 
+class TestIsolation(IsolationTests):
+    """Transactions beside others."""
+
+
 class TestOperations(OperationTests):
     """The verbs."""
 
@@ -69,6 +75,10 @@ class TestStates(StateTests):
 
 class TestStreams(StreamTests):
     """Stream events."""
+
+
+class TestTransactions(TransactionTests):
+    """Transactions."""
 
 
 class TestUpdates(UpdateTests):
