@@ -1,6 +1,5 @@
 """The suite catches backends that are broken, one plausible mistake at a time."""
 
-
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
