@@ -89,7 +89,7 @@ class MemoryOperations(StorageOperations):
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
         return await self._count(StoredWorkflow, filter)
 
-    async def update_workflow(self, id: str, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+    async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
         return await self._update("update_workflow", StoredWorkflow, id, changes)
 
     async def delete_workflow(self, id: str) -> None:
@@ -119,7 +119,7 @@ class MemoryOperations(StorageOperations):
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
         return await self._count(Session, filter)
 
-    async def update_session(self, id: str, **changes: Unpack[SessionChanges]) -> Session:
+    async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
         return await self._update("update_session", Session, id, changes)
 
     async def delete_session(self, id: str) -> None:
@@ -206,7 +206,7 @@ class MemoryOperations(StorageOperations):
         check_id("get_child_budget_pools", "parent_id", parent_id)
         return await self._list(BudgetPool, filter, parent_pool_id=parent_id)
 
-    async def update_budget_pool(self, id: str, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+    async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
         return await self._update("update_budget_pool", BudgetPool, id, changes)
 
     async def delete_budget_pool(self, id: str) -> None:
@@ -280,7 +280,7 @@ class MemoryOperations(StorageOperations):
             requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
         return _listed(ApprovalRequest, requests, filter)
 
-    async def update_approval_request(self, id: str, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+    async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         return await self._update("update_approval_request", ApprovalRequest, id, changes)
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:

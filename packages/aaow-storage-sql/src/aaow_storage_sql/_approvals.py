@@ -7,12 +7,12 @@ import attrs
 import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
-from aaow_storage.authoring import apply_changes, check_changes, check_pending, plan_query, resolved
-from aaow_storage.errors import AlreadyExistsError, NotFoundError
+from aaow_storage.authoring import apply_changes, check_pending, plan_query, resolved
+from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _sessions
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, existence, new_values, require, set_columns
+from aaow_storage_sql._rows import Parent, built, encoded, existence, insert_new, new_values, set_columns
 from aaow_storage_sql._schema import approval_requests
 from aaow_storage_sql._types import Instant
 
@@ -47,12 +47,15 @@ _PENDING = Source(
 _RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.created_at, approval_requests.c.id)
 
 
-def create(connection: SQLConnection, request: ApprovalRequest) -> None:
+def row_of(request: ApprovalRequest) -> dict[str, Any]:
+    """Return the row of a request."""
+    return encoded(approval_requests, {name: getattr(request, name) for name in _FIELDS})
+
+
+def create(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the request."""
-    require(connection, _sessions.EXISTS, "session", request.session_id)
-    values = {name: getattr(request, name) for name in _FIELDS}
-    if not connection.run(connection.dialect.insert_if_absent(approval_requests), values):
-        raise AlreadyExistsError("approval_request", request.id)
+    parents = [Parent(_sessions.EXISTS, "session", row["session_id"])]
+    insert_new(connection, approval_requests, row, exists=EXISTS, kind="approval_request", parents=parents)
 
 
 def get(connection: SQLConnection, id: str) -> ApprovalRequest | None:
@@ -73,7 +76,6 @@ def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime)
 
 def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
     """Apply the changes to a pending request."""
-    check_changes(ApprovalRequest, changes)
     stored = _stored(connection, id)
     check_pending(stored)
     return _put_back(connection, apply_changes(stored, changes))

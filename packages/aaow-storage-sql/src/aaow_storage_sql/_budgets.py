@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from aaow_storage import BudgetPool, QueryFilter
 from aaow_storage.authoring import apply_changes, consumed, increased, plan_query
-from aaow_storage.errors import AlreadyExistsError, ConflictError, NotFoundError
+from aaow_storage.errors import ConflictError, NotFoundError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, existence, new_values, require, set_columns
+from aaow_storage_sql._rows import Parent, built, encoded, existence, insert_new, new_values, set_columns
 from aaow_storage_sql._schema import budget_pools
 
 EXISTS = existence(budget_pools.c.id)
@@ -26,14 +26,15 @@ _SOURCE = Source(_ROWS, dict(budget_pools.c))
 _CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in_pool")), dict(budget_pools.c))
 
 
-def create(connection: SQLConnection, pool: BudgetPool) -> None:
+def row_of(pool: BudgetPool) -> dict[str, Any]:
+    """Return the row of a pool."""
+    return encoded(budget_pools, {name: getattr(pool, name) for name in _FIELDS})
+
+
+def create(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the pool."""
-    if connection.row(EXISTS, {"id": pool.id}) is not None:
-        raise AlreadyExistsError("budget_pool", pool.id)
-    require(connection, EXISTS, "budget_pool", pool.parent_pool_id)
-    values = {name: getattr(pool, name) for name in _FIELDS}
-    if not connection.run(connection.dialect.insert_if_absent(budget_pools), values):
-        raise AlreadyExistsError("budget_pool", pool.id)
+    parents = [Parent(EXISTS, "budget_pool", row["parent_pool_id"])]
+    insert_new(connection, budget_pools, row, exists=EXISTS, kind="budget_pool", parents=parents)
 
 
 def get(connection: SQLConnection, id: str) -> BudgetPool | None:

@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 
 import sqlalchemy as sa
+from attrs import frozen
 
 from aaow_storage import JSONObject
 from aaow_storage.authoring import dumps, loads
@@ -23,17 +24,29 @@ _RELEASE = sa.delete(documents).where(
 )
 
 
-def put(connection: SQLConnection, document: JSONObject, *, record: str, field: str) -> bytes:
-    """Store a document, unless it is there; return its digest.
+@frozen
+class Document:
+    """The text of a document, and the digest that it is stored under."""
+
+    digest: bytes
+    body: str
+
+
+def encoded_document(document: JSONObject, *, record: str, field: str) -> Document:
+    """Encode a document.
 
     Raises:
         ValidationError: a part of it is not JSON; `record` and `field` say where.
     """
     body = dumps(document, record=record, field=field)
-    digest = hashlib.sha256(body.encode()).digest()
-    if connection.row(_EXISTS, {"digest": digest}) is None:
-        connection.run(connection.dialect.insert_if_absent(documents), {"digest": digest, "body": body})
-    return digest
+    return Document(hashlib.sha256(body.encode()).digest(), body)
+
+
+def put(connection: SQLConnection, document: Document) -> None:
+    """Store a document, unless it is there."""
+    if connection.row(_EXISTS, {"digest": document.digest}) is None:
+        values = {"digest": document.digest, "body": document.body}
+        connection.run(connection.dialect.insert_if_absent(documents), values)
 
 
 def release(connection: SQLConnection, digest: bytes) -> None:

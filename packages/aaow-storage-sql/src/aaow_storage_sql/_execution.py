@@ -8,7 +8,7 @@ from aaow_storage import NodeExecutionState, WorkflowExecutionState
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _sessions
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._rows import built, built_with, existence, require
+from aaow_storage_sql._rows import built, built_with, encoded, existence, require
 from aaow_storage_sql._schema import execution_states, node_execution_states
 
 EXISTS = existence(execution_states.c.session_id)
@@ -36,12 +36,22 @@ _NODES = (
 )
 
 
-def save(connection: SQLConnection, state: WorkflowExecutionState) -> None:
+def rows_of(state: WorkflowExecutionState) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the row of a state, and those of the nodes that it carries."""
+    row = encoded(execution_states, {name: getattr(state, name) for name in _FIELDS})
+    return row, [node_row_of(state.session_id, node) for node in state.node_states.values()]
+
+
+def node_row_of(session_id: str, state: NodeExecutionState) -> dict[str, Any]:
+    """Return the row of a node's state."""
+    values = {name: getattr(state, name) for name in _NODE_FIELDS}
+    return encoded(node_execution_states, {"session_id": session_id, **values})
+
+
+def save(connection: SQLConnection, row: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
     """Replace the session-level fields, and insert or replace the node states that the state carries."""
-    require(connection, _sessions.EXISTS, "session", state.session_id)
-    values = {name: getattr(state, name) for name in _FIELDS}
-    connection.run(connection.dialect.upsert(execution_states), values)
-    nodes = [_node_values(state.session_id, node) for node in state.node_states.values()]
+    require(connection, _sessions.EXISTS, "session", row["session_id"])
+    connection.run(connection.dialect.upsert(execution_states), row)
     if nodes:
         connection.run_many(connection.dialect.upsert(node_execution_states), nodes)
 
@@ -58,13 +68,10 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
     return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 
 
-def update_node(connection: SQLConnection, session_id: str, state: NodeExecutionState) -> None:
+def update_node(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert or replace one node's state."""
+    session_id = row["session_id"]
     if connection.row(EXISTS, {"id": session_id}) is None:
         require(connection, _sessions.EXISTS, "session", session_id)
         raise NotFoundError("execution_state", session_id)
-    connection.run(connection.dialect.upsert(node_execution_states), _node_values(session_id, state))
-
-
-def _node_values(session_id: str, state: NodeExecutionState) -> dict[str, Any]:
-    return {"session_id": session_id, **{name: getattr(state, name) for name in _NODE_FIELDS}}
+    connection.run(connection.dialect.upsert(node_execution_states), row)

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
 import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
-from aaow_storage.errors import AlreadyExistsError
 from aaow_storage_sql import _sessions
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, built_with, existence, require
+from aaow_storage_sql._rows import Parent, built, built_with, encoded, existence, insert_new, require
 from aaow_storage_sql._schema import llm_executions, tool_call_logs
 
 EXISTS = existence(llm_executions.c.id)
+_CALL_EXISTS = existence(tool_call_logs.c.id)
 
 _FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
 _USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -50,13 +49,18 @@ _CALLS_OF_SESSION = Source(
 )
 
 
-def save(connection: SQLConnection, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
-    """Insert the execution, or replace the whole row; its logged tool calls stay."""
-    require(connection, _sessions.EXISTS, "session", session_id)
+def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> dict[str, Any]:
+    """Return the row of an execution."""
     values = {name: getattr(result, name) for name in _FIELDS}
-    usage = dict.fromkeys(_USAGE_FIELDS) if result.usage is None else attrs.asdict(result.usage)
+    usage = {name: None if result.usage is None else getattr(result.usage, name) for name in _USAGE_FIELDS}
     calls = None if result.tool_calls is None else [_call_document(call) for call in result.tool_calls]
     row = {"session_id": session_id, "node_id": node_id, **values, **usage, "tool_calls": calls}
+    return encoded(llm_executions, row)
+
+
+def save(connection: SQLConnection, row: dict[str, Any]) -> None:
+    """Insert the execution, or replace the whole row; its logged tool calls stay."""
+    require(connection, _sessions.EXISTS, "session", row["session_id"])
     connection.run(connection.dialect.upsert(llm_executions), row)
 
 
@@ -73,12 +77,15 @@ def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: Qu
     return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
 
 
-def log_call(connection: SQLConnection, log: ToolCallLog) -> None:
+def call_row_of(log: ToolCallLog) -> dict[str, Any]:
+    """Return the row of a tool call."""
+    return encoded(tool_call_logs, {name: getattr(log, name) for name in _CALL_FIELDS})
+
+
+def log_call(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the tool call."""
-    require(connection, EXISTS, "llm_execution", log.execution_id)
-    values = {name: getattr(log, name) for name in _CALL_FIELDS}
-    if not connection.run(connection.dialect.insert_if_absent(tool_call_logs), values):
-        raise AlreadyExistsError("tool_call", log.id)
+    parents = [Parent(EXISTS, "llm_execution", row["execution_id"])]
+    insert_new(connection, tool_call_logs, row, exists=_CALL_EXISTS, kind="tool_call", parents=parents)
 
 
 def calls_of_execution(connection: SQLConnection, execution_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:

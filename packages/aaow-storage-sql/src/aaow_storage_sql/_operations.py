@@ -1,5 +1,8 @@
 """Every operation, written once: it checks its arguments and says which function runs, and whether that writes.
 
+Records become rows, with their JSON as text, before anything is awaited: what a caller does to a document while its
+operation waits has no effect.
+
 The adapter runs each in a transaction of its own, and a transaction runs each in itself; that is all they differ in.
 """
 
@@ -33,6 +36,7 @@ from aaow_storage.authoring import check_id, check_instant, check_record, check_
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql import _approvals, _budgets, _execution, _llm, _sessions, _streams, _workflows
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._rows import own_changes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +59,7 @@ class SQLOperations(StorageOperations):
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
         check_record("save_workflow", "workflow", workflow, StoredWorkflow)
-        await self._write(_workflows.save, workflow)
+        await self._write(_workflows.save, *_workflows.row_of(workflow))
 
     async def get_workflow(self, id: str) -> StoredWorkflow | None:
         return await self._read(_workflows.get, check_id("get_workflow", "id", id))
@@ -66,15 +70,16 @@ class SQLOperations(StorageOperations):
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
         return await self._read(_workflows.count, filter)
 
-    async def update_workflow(self, id: str, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        return await self._write(_workflows.update, check_id("update_workflow", "id", id), changes)
+    async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+        check_id("update_workflow", "id", id)
+        return await self._write(_workflows.update, id, own_changes(StoredWorkflow, changes))
 
     async def delete_workflow(self, id: str) -> None:
         await self._write(_workflows.delete, check_id("delete_workflow", "id", id))
 
     async def create_session(self, session: Session) -> None:
         check_record("create_session", "session", session, Session)
-        await self._write(_sessions.create, session)
+        await self._write(_sessions.create, *_sessions.row_of(session))
 
     async def get_session(self, id: str) -> Session | None:
         return await self._read(_sessions.get, check_id("get_session", "id", id))
@@ -85,15 +90,16 @@ class SQLOperations(StorageOperations):
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
         return await self._read(_sessions.count, filter)
 
-    async def update_session(self, id: str, **changes: Unpack[SessionChanges]) -> Session:
-        return await self._write(_sessions.update, check_id("update_session", "id", id), changes)
+    async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
+        check_id("update_session", "id", id)
+        return await self._write(_sessions.update, id, own_changes(Session, changes))
 
     async def delete_session(self, id: str) -> None:
         await self._write(_sessions.delete, check_id("delete_session", "id", id))
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
         check_record("save_execution_state", "state", state, WorkflowExecutionState)
-        await self._write(_execution.save, state)
+        await self._write(_execution.save, *_execution.rows_of(state))
 
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
         return await self._read(_execution.get, check_id("get_execution_state", "session_id", session_id))
@@ -105,13 +111,13 @@ class SQLOperations(StorageOperations):
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
             raise ValidationError("update_node_state", "state.node_id", problem)
-        await self._write(_execution.update_node, session_id, state)
+        await self._write(_execution.update_node, _execution.node_row_of(session_id, state))
 
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
         check_id("save_llm_execution", "session_id", session_id)
         check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        await self._write(_llm.save, session_id, node_id, result)
+        await self._write(_llm.save, _llm.row_of(session_id, node_id, result))
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
         return await self._read(_llm.of_session, check_id("get_llm_executions", "session_id", session_id), filter)
@@ -125,7 +131,7 @@ class SQLOperations(StorageOperations):
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)
-        await self._write(_budgets.create, pool)
+        await self._write(_budgets.create, _budgets.row_of(pool))
 
     async def get_budget_pool(self, id: str) -> BudgetPool | None:
         return await self._read(_budgets.get, check_id("get_budget_pool", "id", id))
@@ -136,8 +142,9 @@ class SQLOperations(StorageOperations):
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
         return await self._read(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
-    async def update_budget_pool(self, id: str, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
-        return await self._write(_budgets.update, check_id("update_budget_pool", "id", id), changes)
+    async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+        check_id("update_budget_pool", "id", id)
+        return await self._write(_budgets.update, id, own_changes(BudgetPool, changes))
 
     async def delete_budget_pool(self, id: str) -> None:
         await self._write(_budgets.delete, check_id("delete_budget_pool", "id", id))
@@ -152,7 +159,7 @@ class SQLOperations(StorageOperations):
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
         check_record("log_tool_call", "log", log, ToolCallLog)
-        await self._write(_llm.log_call, log)
+        await self._write(_llm.log_call, _llm.call_row_of(log))
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         check_id("get_tool_calls", "execution_id", execution_id)
@@ -164,7 +171,7 @@ class SQLOperations(StorageOperations):
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         check_record("create_approval_request", "request", request, ApprovalRequest)
-        await self._write(_approvals.create, request)
+        await self._write(_approvals.create, _approvals.row_of(request))
 
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
         return await self._read(_approvals.get, check_id("get_approval_request", "id", id))
@@ -176,8 +183,9 @@ class SQLOperations(StorageOperations):
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         return await self._read(_approvals.pending, filter, present())
 
-    async def update_approval_request(self, id: str, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
-        return await self._write(_approvals.update, check_id("update_approval_request", "id", id), changes)
+    async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+        check_id("update_approval_request", "id", id)
+        return await self._write(_approvals.update, id, own_changes(ApprovalRequest, changes))
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
         check_id("approve_request", "id", id)
@@ -197,7 +205,7 @@ class SQLOperations(StorageOperations):
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         check_record("save_stream_event", "event", event, StreamEvent)
-        await self._write(_streams.save, event)
+        await self._write(_streams.save, _streams.row_of(event))
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         check_id("get_stream_events", "stream_id", stream_id)

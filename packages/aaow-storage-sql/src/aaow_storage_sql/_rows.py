@@ -1,14 +1,44 @@
-"""What the modules of operations share: making a record from a row, and looking for a parent."""
+"""What the modules of operations share: records become rows and rows records, new ones are new, parents are there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from attrs import frozen
 
-from aaow_storage.errors import CorruptDataError, NotFoundError, ValidationError
+from aaow_storage.authoring import check_changes, dumps, loads
+from aaow_storage.errors import AlreadyExistsError, CorruptDataError, NotFoundError, ValidationError
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._types import JSONText
 
 RecordT = TypeVar("RecordT")
+
+
+def encoded(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a row with the JSON in it as text, so that a caller who changes it later changes nothing.
+
+    Raises:
+        ValidationError: what was JSON when the record was built is not JSON any more.
+    """
+    return {
+        name: kind.encoded(value)
+        if isinstance(value, dict | list) and isinstance(kind := table.c[name].type, JSONText)
+        else value
+        for name, value in values.items()
+    }
+
+
+def own_changes(record: type, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes of an update with copies of the JSON in them.
+
+    Raises:
+        ValidationError: a field is unknown or immutable, or a value is a list or dict that is not JSON.
+    """
+    check_changes(record, changes)
+    return {
+        name: loads(dumps(value, record=record.__name__, field=name)) if isinstance(value, dict | list) else value
+        for name, value in changes.items()
+    }
 
 
 def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:
@@ -45,6 +75,42 @@ def require(connection: SQLConnection, exists: sa.Select[Any], kind: str, id: st
     """
     if id is not None and connection.row(exists, {"id": id}) is None:
         raise NotFoundError(kind, id)
+
+
+@frozen
+class Parent:
+    """A record that another refers to; an id of None refers to nothing."""
+
+    exists: sa.Select[Any]
+    kind: str
+    id: str | None
+
+
+def insert_new(
+    connection: SQLConnection,
+    table: sa.Table,
+    values: Mapping[str, Any],
+    *,
+    exists: sa.Select[Any],
+    kind: str,
+    parents: Sequence[Parent],
+) -> None:
+    """Insert a row whose id no other has; `exists` and `kind` are of the record itself.
+
+    Raises:
+        AlreadyExistsError: a row has the id, whatever else is wrong.
+        NotFoundError: a parent is not there.
+    """
+    try:
+        for parent in parents:
+            require(connection, parent.exists, parent.kind, parent.id)
+    except NotFoundError:
+        if connection.row(exists, {"id": values["id"]}) is None:
+            raise
+    else:
+        if connection.run(connection.dialect.insert_if_absent(table), values):
+            return
+    raise AlreadyExistsError(kind, values["id"])
 
 
 def set_columns(table: sa.Table, names: Sequence[str]) -> sa.Update:

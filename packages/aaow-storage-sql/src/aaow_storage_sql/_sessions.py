@@ -6,12 +6,12 @@ import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import apply_changes, plan_query
-from aaow_storage.errors import AlreadyExistsError, NotFoundError
+from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents, _workflows
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import DocumentReader
+from aaow_storage_sql._documents import Document, DocumentReader, encoded_document
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import built_with, existence, new_values, require, set_columns
+from aaow_storage_sql._rows import Parent, built_with, encoded, existence, insert_new, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
 
 EXISTS = existence(sessions.c.id)
@@ -27,16 +27,21 @@ _BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snaps
 _SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY.scalar_subquery()})
 
 
-def create(connection: SQLConnection, session: Session) -> None:
-    """Insert the session and, unless it is stored already, its snapshot."""
-    if connection.row(EXISTS, {"id": session.id}) is not None:
-        raise AlreadyExistsError("session", session.id)
-    require(connection, _workflows.EXISTS, "workflow", session.workflow_id)
-    require(connection, EXISTS, "session", session.parent_session_id)
-    digest = _documents.put(connection, session.workflow_snapshot, record="Session", field="workflow_snapshot")
+def row_of(session: Session) -> tuple[dict[str, Any], Document]:
+    """Return the row of a session, and its snapshot."""
+    snapshot = encoded_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
     values = {name: getattr(session, name) for name in _FIELDS}
-    if not connection.run(connection.dialect.insert_if_absent(sessions), {**values, "snapshot_digest": digest}):
-        raise AlreadyExistsError("session", session.id)
+    return encoded(sessions, {**values, "snapshot_digest": snapshot.digest}), snapshot
+
+
+def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -> None:
+    """Insert the session and, unless it is stored already, its snapshot."""
+    parents = [
+        Parent(_workflows.EXISTS, "workflow", row["workflow_id"]),
+        Parent(EXISTS, "session", row["parent_session_id"]),
+    ]
+    _documents.put(connection, snapshot)
+    insert_new(connection, sessions, row, exists=EXISTS, kind="session", parents=parents)
 
 
 def get(connection: SQLConnection, id: str) -> Session | None:

@@ -1,12 +1,14 @@
 """Stream events."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StreamEvent
 from aaow_storage.authoring import plan_query
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built
+from aaow_storage_sql._rows import built, encoded
 from aaow_storage_sql._schema import stream_events
 
 _FIELDS = ("id", "stream_id", "node_id", "data", "timestamp")
@@ -18,9 +20,14 @@ _OF_STREAM = Source(
 )
 
 
-def save(connection: SQLConnection, event: StreamEvent) -> None:
+def row_of(event: StreamEvent) -> dict[str, Any]:
+    """Return the row of an event."""
+    return encoded(stream_events, {name: getattr(event, name) for name in _FIELDS})
+
+
+def save(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the event, or replace the whole row."""
-    connection.run(connection.dialect.upsert(stream_events), {name: getattr(event, name) for name in _FIELDS})
+    connection.run(connection.dialect.upsert(stream_events), row)
 
 
 def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:

@@ -27,6 +27,15 @@ class Instant(sa.TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+class EncodedJSON:
+    """A JSON value that was encoded already."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 class JSONText(sa.TypeDecorator[Any]):
     """A JSON value as compact text; null is NULL. `field` names it in the error for a value that is not JSON."""
 
@@ -39,8 +48,18 @@ class JSONText(sa.TypeDecorator[Any]):
         self.field = field
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
-        """Encode the value, strictly."""
-        return None if value is None else dumps(value, record=self.record, field=self.field)
+        """Encode the value, strictly, unless it is encoded."""
+        if value is None:
+            return None
+        return value.text if type(value) is EncodedJSON else self.encoded(value).text
+
+    def encoded(self, value: Any) -> EncodedJSON:
+        """Encode the value.
+
+        Raises:
+            ValidationError: it is not JSON.
+        """
+        return EncodedJSON(dumps(value, record=self.record, field=self.field))
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         """Decode the text."""

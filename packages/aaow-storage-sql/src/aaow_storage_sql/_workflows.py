@@ -9,9 +9,9 @@ from aaow_storage.authoring import apply_changes, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import DocumentReader
+from aaow_storage_sql._documents import Document, DocumentReader, encoded_document
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import built_with, existence
+from aaow_storage_sql._rows import built_with, encoded, existence
 from aaow_storage_sql._schema import documents, workflows
 
 EXISTS = existence(workflows.c.id)
@@ -25,13 +25,19 @@ _BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.defi
 _SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
 
 
-def save(connection: SQLConnection, workflow: StoredWorkflow) -> None:
-    """Insert the workflow, or replace the whole row."""
-    previous = connection.row(_DIGEST, {"id": workflow.id})
-    digest = _documents.put(connection, workflow.definition, record="StoredWorkflow", field="definition")
+def row_of(workflow: StoredWorkflow) -> tuple[dict[str, Any], Document]:
+    """Return the row of a workflow, and its definition."""
+    definition = encoded_document(workflow.definition, record="StoredWorkflow", field="definition")
     values = {name: getattr(workflow, name) for name in _FIELDS}
-    connection.run(connection.dialect.upsert(workflows), {**values, "definition_digest": digest})
-    if previous is not None and previous[0] != digest:
+    return encoded(workflows, {**values, "definition_digest": definition.digest}), definition
+
+
+def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -> None:
+    """Insert the workflow, or replace the whole row."""
+    previous = connection.row(_DIGEST, {"id": row["id"]})
+    _documents.put(connection, definition)
+    connection.run(connection.dialect.upsert(workflows), row)
+    if previous is not None and previous[0] != definition.digest:
         _documents.release(connection, previous[0])
 
 
@@ -59,7 +65,7 @@ def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     if stored is None:
         raise NotFoundError("workflow", id)
     changed = apply_changes(stored, changes)
-    save(connection, changed)
+    save(connection, *row_of(changed))
     return changed
 
 

@@ -56,7 +56,7 @@ class StorageOperations(ABC):
         """Return how many workflows `list_workflows` would return."""
 
     @abstractmethod
-    async def update_workflow(self, id: str, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+    async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
         """Change the fields that are named, and only those; return the changed record.
 
         `updated_at` becomes now where it is not named. Sessions keep the snapshot that they were created with.
@@ -97,7 +97,7 @@ class StorageOperations(ABC):
         """Return how many sessions `list_sessions` would return."""
 
     @abstractmethod
-    async def update_session(self, id: str, **changes: Unpack[SessionChanges]) -> Session:
+    async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
         """Change `status`, `metadata` or `updated_at`, which becomes now where it is not named; return the record.
 
         Raises:
@@ -183,7 +183,7 @@ class StorageOperations(ABC):
         """Return the pools whose parent that is; not their own children."""
 
     @abstractmethod
-    async def update_budget_pool(self, id: str, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+    async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
         """Set `total_budget`, `used_budget`, `status` or `metadata`, as named; return the changed record.
 
         Raises:
@@ -262,7 +262,7 @@ class StorageOperations(ABC):
         """Return the requests of all sessions that can still be decided: pending, and not run out."""
 
     @abstractmethod
-    async def update_approval_request(self, id: str, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+    async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         """Set `context` or `expires_at` of a pending request, or its `status` to expired; return the changed record.
 
         Raises:
