@@ -1,5 +1,6 @@
 """Documents: JSON comes back as it was, whatever it holds, however large, and whoever changes his copy."""
 
+import asyncio
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from aaow_storage_conformance import _values as values
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._contents import assert_identical, everything_in
 from aaow_storage_conformance._kinds import EXECUTION_STATE, KINDS, SESSION_ID, Kind, each, prepare
+from aaow_storage_conformance._stores import Store
 
 MEBIBYTE = 1024 * 1024
 
@@ -142,6 +144,23 @@ class DocumentTests:
         assert_identical([stored_workflow.definition, stored_workflow.metadata], [expected, expected])
         assert_identical([stored_session.metadata, stored_pool.metadata], [expected, expected])
         assert_identical(stored_request.context, expected)
+
+    @clause("REC-6", "OPS-6")
+    @each(KINDS)
+    async def test_changing_what_was_passed_while_its_operation_waits_changes_nothing_stored(
+        self, store: Store, storage: StorageAdapter, kind: Kind
+    ) -> None:
+        await prepare(storage)
+        record, twin = _twins(kind)
+        async with store.open() as other:
+            before = await other.begin_transaction()
+            await before.save_workflow(samples.a_workflow())
+            waiting = asyncio.create_task(kind.store(storage, record))
+            await asyncio.sleep(0)
+            _spoil(kind, record)
+            await before.rollback()
+            await waiting
+        assert_identical(await kind.find(storage, twin), twin)
 
     @clause("REC-6", "OPS-1")
     async def test_changing_a_list_that_was_returned_changes_nothing_stored(self, storage: StorageAdapter) -> None:

@@ -141,6 +141,24 @@ class OperationTests:
             await storage.create_session(samples.a_session(id=SESSION_ID))
         assert_identical(await everything_in(storage), before)
 
+    @clause("OPS-2")
+    async def test_an_id_that_is_taken_is_told_before_a_parent_that_is_missing(self, storage: StorageAdapter) -> None:
+        await prepare(storage)
+        await self._fill(storage)
+        pool, *_ = await storage.list_budget_pools()
+        call, *_ = await storage.get_session_tool_calls(SESSION_ID)
+        request, *_ = await storage.list_approval_requests(SESSION_ID)
+        calls: tuple[tuple[str, Call], ...] = (
+            (SESSION_ID, lambda: storage.create_session(samples.a_session(id=SESSION_ID, workflow_id="nowhere"))),
+            (pool.id, lambda: storage.create_budget_pool(samples.a_pool(id=pool.id, parent_pool_id="nowhere"))),
+            (call.id, lambda: storage.log_tool_call(samples.a_tool_call("nowhere", id=call.id))),
+            (request.id, lambda: storage.create_approval_request(samples.a_request("nowhere", id=request.id))),
+        )
+        for id, create in calls:
+            with pytest.raises(AlreadyExistsError) as raised:
+                await create()
+            assert raised.value.id == id
+
     @clause("OPS-3")
     @each(SAVED)
     async def test_saving_again_replaces_the_whole_record(self, storage: StorageAdapter, kind: Kind) -> None:
