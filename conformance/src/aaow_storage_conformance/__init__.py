@@ -5,10 +5,12 @@ from aaow_storage_conformance._approvals import ApprovalTests
 from aaow_storage_conformance._atomicity import AtomicityTests
 from aaow_storage_conformance._budgets import BudgetTests
 from aaow_storage_conformance._clauses import CLAUSES, Clause, clause, lacks, requires
+from aaow_storage_conformance._closing import ClosingTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._isolation import IsolationTests
+from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._queries import QueryTests
@@ -27,10 +29,12 @@ __all__ = [
     "AtomicityTests",
     "BudgetTests",
     "Clause",
+    "ClosingTests",
     "DifferentialTests",
     "DocumentTests",
     "ExecutionTests",
     "IsolationTests",
+    "LifecycleTests",
     "OperationTests",
     "PagingTests",
     "QueryTests",

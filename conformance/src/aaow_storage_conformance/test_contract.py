@@ -4,10 +4,12 @@ from aaow_storage_conformance import (
     ApprovalTests,
     AtomicityTests,
     BudgetTests,
+    ClosingTests,
     DifferentialTests,
     DocumentTests,
     ExecutionTests,
     IsolationTests,
+    LifecycleTests,
     OperationTests,
     PagingTests,
     QueryTests,
@@ -33,6 +35,10 @@ class TestBudgets(BudgetTests):
     """Budget pools."""
 
 
+class TestClosing(ClosingTests):
+    """Closing."""
+
+
 class TestDifferential(DifferentialTests):
     """Random filters."""
 
@@ -47,6 +53,10 @@ class TestExecutions(ExecutionTests):
 
 class TestIsolation(IsolationTests):
     """Transactions beside others."""
+
+
+class TestLifecycle(LifecycleTests):
+    """Opening, and opening again."""
 
 
 class TestOperations(OperationTests):
