@@ -18,6 +18,7 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     TransactionError,
 )
+from aaow_storage_sqlite._jobs import Job, Outcome
 
 pytestmark = pytest.mark.asyncio
 
@@ -130,7 +131,7 @@ async def test_a_full_disk_inside_a_transaction_ends_it_or_leaves_it_usable(stor
         await tx.commit()
         expected = {"first"}
     else:
-        assert tx.outcome is TransactionOutcome.ROLLED_BACK
+        assert tx.outcome is TransactionOutcome.ABORTED
         with pytest.raises(TransactionError, match="full"):
             await tx.get_session("first")
         expected = set()
@@ -144,6 +145,40 @@ async def test_an_operation_cancelled_while_it_waits_is_not_run(storage: Storage
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await storage.get_session("s") is None
+
+
+async def test_an_operation_cancelled_while_it_runs_has_ended_when_its_task_has(storage: StorageAdapter):
+    begun, release = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def create(connection) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert release.wait(PATIENCE_S)
+        connection.command("INSERT INTO documents (digest, body) VALUES (x'00', 'stored')")
+
+    task = asyncio.create_task(storage._executor.write(create))
+    await begun.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    body = await storage._executor.read(lambda c: c.command("SELECT body FROM documents WHERE digest = x'00'"))
+    assert body == ("stored",)
+
+
+@pytest.mark.parametrize("error", [None, NotFoundError("session", "s")])
+async def test_an_outcome_that_came_just_before_the_cancellation_is_not_waited_for_again(error: Exception | None):
+    job = Job(lambda _: None)
+    task = asyncio.create_task(job.settled_result())
+    await asyncio.sleep(0)
+    assert job.take()
+    job.settle(Outcome(job, error=error))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def test_closing_finishes_what_was_accepted(storage: StorageAdapter, path: Path):

@@ -137,11 +137,12 @@ async def test_a_transaction_that_the_block_ended_is_left_alone(end: str):
             raise KeyError
 
 
-async def test_a_block_that_went_through_is_told_that_time_ran_out():
+@pytest.mark.parametrize("outcome", [TransactionOutcome.TIMED_OUT, TransactionOutcome.ABORTED])
+async def test_a_block_that_went_through_is_told_that_all_was_undone(outcome: TransactionOutcome):
     adapter = FakeAdapter()
-    with pytest.raises(TransactionError, match="timed_out"):
+    with pytest.raises(TransactionError, match=outcome):
         async with adapter.transaction() as transaction:
-            transaction.ended = TransactionOutcome.TIMED_OUT
+            transaction.ended = outcome
 
 
 async def test_the_error_of_a_block_is_not_replaced_by_that_of_a_late_rollback():

@@ -224,6 +224,18 @@ class IsolationTests:
                 await outstay(other, "waiting too", ZeroDivisionError())
         assert await workers.workflow_ids(storage) == ["waiting", "waiting too"]
 
+    @clause("TXN-1", "LIF-2")
+    async def test_a_block_whose_adapter_was_closed_meanwhile_does_not_pass_for_committed(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            with pytest.raises(TransactionError):
+                async with storage.transaction() as transaction:
+                    await samples.stored_workflow(transaction, id="lost")
+                    await _in_another_task(storage.close())
+            assert transaction.outcome is TransactionOutcome.ABORTED
+            assert await workers.workflow_ids(other) == []
+
     @clause("TXN-7")
     async def test_a_transaction_that_its_task_forgot_lets_others_go_on(
         self, storage: StorageAdapter, store: Store

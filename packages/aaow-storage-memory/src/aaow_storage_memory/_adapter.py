@@ -45,10 +45,10 @@ class MemoryTransaction(MemoryOperations, Transaction):
             self._end(TransactionOutcome.ROLLED_BACK, "it was rolled back")
 
     def end_with_adapter(self) -> None:
-        """Roll back, unless it is over, since the adapter closes."""
+        """Undo everything, unless it is over, since the adapter closes."""
         with self._line.lock:
             if self.outcome is None:
-                self._end(TransactionOutcome.ROLLED_BACK, "its adapter was closed while it was open")
+                self._end(TransactionOutcome.ABORTED, "its adapter was closed while it was open")
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

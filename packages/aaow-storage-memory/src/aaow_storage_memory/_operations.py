@@ -36,7 +36,6 @@ from aaow_storage import (
 from aaow_storage import now as present
 from aaow_storage.authoring import (
     apply_changes,
-    check_changes,
     check_id,
     check_instant,
     check_pending,
@@ -46,12 +45,13 @@ from aaow_storage.authoring import (
     has_run_out,
     increased,
     is_decidable,
+    own_changes,
     plan_query,
     positive_amount,
     resolved,
 )
 from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
-from aaow_storage_memory._copies import copied, copied_value
+from aaow_storage_memory._copies import copied
 from aaow_storage_memory._tables import Tables
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
@@ -339,8 +339,7 @@ class MemoryOperations(StorageOperations):
 
     async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
         check_id(operation, "id", id)
-        check_changes(kind, changes)
-        changes = {name: copied_value(kind, name, value) for name, value in changes.items()}
+        changes = own_changes(kind, changes)
         async with self._writing() as tables:
             stored = _stored(tables, kind, id)
             if isinstance(stored, ApprovalRequest):

@@ -32,11 +32,10 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage import now as present
-from aaow_storage.authoring import check_id, check_instant, check_record, check_text, positive_amount
+from aaow_storage.authoring import check_id, check_instant, check_record, check_text, own_changes, positive_amount
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql import _approvals, _budgets, _execution, _llm, _sessions, _streams, _workflows
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._rows import own_changes
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from attrs import frozen
 
-from aaow_storage.authoring import check_changes, dumps, loads
 from aaow_storage.errors import AlreadyExistsError, CorruptDataError, NotFoundError, ValidationError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._types import JSONText
@@ -25,19 +24,6 @@ def encoded(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict | list) and isinstance(kind := table.c[name].type, JSONText)
         else value
         for name, value in values.items()
-    }
-
-
-def own_changes(record: type, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changes of an update with copies of the JSON in them.
-
-    Raises:
-        ValidationError: a field is unknown or immutable, or a value is a list or dict that is not JSON.
-    """
-    check_changes(record, changes)
-    return {
-        name: loads(dumps(value, record=record.__name__, field=name)) if isinstance(value, dict | list) else value
-        for name, value in changes.items()
     }
 
 

@@ -48,14 +48,14 @@ class SQLiteExecutor(Executor):
             raise _not_open()
         job = Job(work)
         self._readers.put(job)
-        return await job.future
+        return await job.result()
 
     async def write(self, work: Work[T]) -> T:
         if self._writer is None:
             raise _not_open()
         job = Job(work)
         self._writer.put(job)
-        return await job.future
+        return await job.settled_result()
 
     async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
         if self._writer is None:
@@ -63,7 +63,7 @@ class SQLiteExecutor(Executor):
         transaction = LentTransaction(timeout)
         self._writer.put(transaction)
         try:
-            await transaction.opened.future
+            await transaction.opened.result()
         except asyncio.CancelledError:
             transaction.abandon()
             raise

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -15,20 +16,62 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """Work that a task of the running event loop is about to wait for.
 
-    A job whose task was cancelled before a thread took it up is not run; one that was taken up is run whole.
+    A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_loop", "future", "work")
+    __slots__ = ("_end", "_future", "_is_taken", "_loop", "work")
 
     def __init__(self, work: Work[T]) -> None:
         self.work = work
         self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[T] = self._loop.create_future()
+        self._future: asyncio.Future[T] = self._loop.create_future()
+        self._end: asyncio.Event | None = None
+        self._is_taken = threading.Lock()
 
     @property
     def is_abandoned(self) -> bool:
         """Whether nobody waits for it any more."""
-        return self.future.cancelled()
+        return self._future.cancelled()
+
+    def take(self) -> bool:
+        """Take the job up, or away; only the first to try may."""
+        return self._is_taken.acquire(blocking=False)
+
+    async def result(self) -> T:
+        """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""
+        return await self._future
+
+    async def settled_result(self) -> T:
+        """Wait for what comes of the work; a task that is cancelled leaves when the work is done, or never will be."""
+        try:
+            return await self._future
+        except asyncio.CancelledError:
+            if not self._future.cancelled():
+                self._future.exception()  # the outcome came first; an error in it is nobody's any more
+            elif not self.take():
+                await self._settled()
+            raise
+
+    def abandon(self) -> None:
+        """Say that nobody is going to wait."""
+        self._future.cancel()
+
+    async def _settled(self) -> None:
+        """Wait until the outcome has come, however often the task is cancelled meanwhile."""
+        self._end = self._end or asyncio.Event()
+        while not self._end.is_set():
+            with suppress(asyncio.CancelledError):
+                await self._end.wait()
+
+    def settle(self, outcome: "Outcome") -> None:
+        """Wake the task that waits; called on its own loop."""
+        if self._future.cancelled():
+            self._end = self._end or asyncio.Event()
+            self._end.set()
+        elif outcome.error is not None:
+            self._future.set_exception(outcome.error)
+        else:
+            self._future.set_result(outcome.value)
 
     def outcome_on(self, connection: SQLConnection) -> "Outcome":
         """Run the work, and return what came of it."""
@@ -41,21 +84,12 @@ class Job(Generic[T]):
 class Outcome:
     """What came of a job: a value or an error."""
 
-    __slots__ = ("_value", "error", "job")
+    __slots__ = ("error", "job", "value")
 
     def __init__(self, job: Job[Any], *, value: Any = None, error: BaseException | None = None) -> None:
         self.job = job
-        self._value = value
+        self.value = value
         self.error = error
-
-    def settle(self) -> None:
-        """Wake the task that waits, on its own loop."""
-        if self.job.future.done():
-            return
-        if self.error is not None:
-            self.job.future.set_exception(self.error)
-        else:
-            self.job.future.set_result(self._value)
 
 
 def deliver(outcomes: Iterable[Outcome]) -> None:
@@ -73,7 +107,7 @@ def deliver(outcomes: Iterable[Outcome]) -> None:
 
 def _settle(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
-        outcome.settle()
+        outcome.job.settle(outcome)
 
 
 class Inbox(Generic[T]):

@@ -31,8 +31,18 @@ def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
     return outcome
 
 
-class Ending(Job[None]):
-    """The last job of a transaction. It is carried out even where nobody waits for it any more."""
+class Step(Job[None]):
+    """A savepoint opened or closed: carried out even where nobody waits for it, and not undone by itself."""
+
+    __slots__ = ()
+
+    def __init__(self, work: Work[None]) -> None:
+        super().__init__(work)
+        self.take()
+
+
+class Ending(Step):
+    """The last step of a transaction."""
 
     __slots__ = ("outcome", "reason")
 
@@ -40,12 +50,6 @@ class Ending(Job[None]):
         super().__init__(lambda _: None)
         self.outcome = outcome
         self.reason = reason
-
-
-class Step(Job[None]):
-    """A savepoint opened or closed: carried out even where nobody waits for it, and not undone by itself."""
-
-    __slots__ = ()
 
 
 class LentTransaction(ExecutorTransaction):
@@ -69,7 +73,7 @@ class LentTransaction(ExecutorTransaction):
     async def run(self, work: Work[T]) -> T:
         job = Job(work)
         self._send(job)
-        return await job.future
+        return await job.settled_result()
 
     async def commit(self) -> None:
         await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed"))
@@ -88,7 +92,9 @@ class LentTransaction(ExecutorTransaction):
 
     def abandon(self) -> None:
         """Roll back, since whoever began the transaction was cancelled before it was opened."""
-        self._jobs.put(Ending(TransactionOutcome.ROLLED_BACK, "its beginning was cancelled"))
+        ending = Ending(TransactionOutcome.ROLLED_BACK, "its beginning was cancelled")
+        ending.abandon()
+        self._jobs.put(ending)
 
     def end_with_adapter(self) -> None:
         """Roll back, since the adapter closes. Called from any thread."""
@@ -97,11 +103,11 @@ class LentTransaction(ExecutorTransaction):
     async def _step(self, *commands: str) -> None:
         step = Step(lambda connection: _run_all(connection, commands))
         self._send(step)
-        await step.future
+        await step.settled_result()
 
     async def _end(self, ending: Ending) -> None:
         self._send(ending)
-        await ending.future
+        await ending.settled_result()
 
     def _send(self, job: Job[Any]) -> None:
         with self._lock:
@@ -129,13 +135,13 @@ class LentTransaction(ExecutorTransaction):
                 self._break_off(connection, job, is_late=is_late)
             elif isinstance(job, Ending):
                 self._carry_out(connection, job)
-            elif isinstance(job, Step) or not job.is_abandoned:
+            elif isinstance(job, Step) or job.take():
                 self._run(connection, job)
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         outcome = job.outcome_on(connection) if isinstance(job, Step) else undone_alone(connection, job)
         if not connection.driver_connection.in_transaction:
-            self._close(TransactionOutcome.ROLLED_BACK, f"SQLite rolled it back: {outcome.error}")
+            self._close(TransactionOutcome.ABORTED, f"SQLite rolled it back: {outcome.error}")
         deliver([outcome])
 
     def _carry_out(self, connection: SQLConnection, ending: Ending) -> None:
@@ -145,7 +151,7 @@ class LentTransaction(ExecutorTransaction):
         except StorageError as failure:
             error = failure
             roll_back(connection)
-            self._close(TransactionOutcome.ROLLED_BACK, f"its commit failed: {failure}")
+            self._close(TransactionOutcome.ABORTED, f"its commit failed: {failure}")
         else:
             self._close(ending.outcome, ending.reason)
         deliver([Outcome(ending, error=error)])
@@ -155,18 +161,18 @@ class LentTransaction(ExecutorTransaction):
         if is_late:
             self._close(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self._timeout:g} s")
         else:
-            self._close(TransactionOutcome.ROLLED_BACK, _ADAPTER_CLOSED)
+            self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
         if job is not None:
             deliver([self._refusal(job)])
 
     def break_down(self, connection: SQLConnection, error: StorageError) -> None:
         """End the transaction, since the connection failed under it."""
         roll_back(connection)
-        self._close(TransactionOutcome.ROLLED_BACK, str(error))
+        self._close(TransactionOutcome.ABORTED, str(error))
 
     def refuse(self, error: Exception) -> None:
         """Tell the caller that the transaction could not be begun."""
-        self._close(TransactionOutcome.ROLLED_BACK, str(error))
+        self._close(TransactionOutcome.ABORTED, str(error))
         deliver([Outcome(self.opened, error=error)])
 
     def _close(self, outcome: TransactionOutcome, reason: str) -> None:

@@ -72,21 +72,25 @@ class Writer:
         return self._inbox.take()
 
     def _commit(self, batch: list[Job[Any]]) -> None:
-        jobs = [job for job in batch if not job.is_abandoned]
-        if not jobs:
+        if all(job.is_abandoned for job in batch):
             return
-        outcomes = self._committed_together(jobs) if len(jobs) > 1 else None
-        if outcomes is None:
-            outcomes = [self._committed_alone(job) for job in jobs]
-        deliver(outcomes)
-
-    def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
-        """Run the jobs in one transaction, each undone alone where it fails; None where SQLite lost the transaction."""
-        connection = self._connection
         try:
             self._begin()
         except StorageError as error:
-            return [Outcome(job, error=error) for job in jobs]
+            deliver([Outcome(job, error=error) for job in batch])
+            return
+        # Not before the transaction is open: who is cancelled while it waits for another process need not wait too.
+        jobs = [job for job in batch if job.take()]
+        if len(jobs) > 1:
+            outcomes = self._committed_together(jobs) or [self._committed_alone(job) for job in jobs]
+        else:
+            outcomes = [self._committed(job) for job in jobs]
+            roll_back(self._connection)
+        deliver(outcomes)
+
+    def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
+        """Run the jobs in the open transaction, each undone alone where it fails; None where SQLite lost it."""
+        connection = self._connection
         try:
             outcomes = []
             for job in jobs:
@@ -104,6 +108,10 @@ class Writer:
             self._begin()
         except StorageError as error:
             return Outcome(job, error=error)
+        return self._committed(job)
+
+    def _committed(self, job: Job[Any]) -> Outcome:
+        """Run the job in the open transaction, and end that."""
         outcome = job.outcome_on(self._connection)
         if outcome.error is None:
             try:

@@ -13,11 +13,17 @@ from aaow_storage.errors import TransactionError
 
 
 class TransactionOutcome(StrEnum):
-    """How a transaction ended."""
+    """How a transaction ended: as its holder said, or open for too long, or with its adapter or its connection."""
 
     COMMITTED = "committed"
     ROLLED_BACK = "rolled_back"
     TIMED_OUT = "timed_out"
+    ABORTED = "aborted"
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether everything was undone without the holder's saying so."""
+        return self in {TransactionOutcome.TIMED_OUT, TransactionOutcome.ABORTED}
 
 
 class Transaction(StorageOperations):
@@ -62,12 +68,13 @@ class Transaction(StorageOperations):
         """Commit, or roll back when the block raised; a transaction that the block ended itself is left alone.
 
         Raises:
-            TransactionError: the block went through, but the transaction ran out of time.
+            TransactionError: the block went through, but the transaction had been undone: it ran out of time, or the
+                adapter was closed, or the store failed.
         """
-        if kind is None and self.outcome in {None, TransactionOutcome.TIMED_OUT}:
+        if kind is None and (self.outcome is None or self.outcome.is_forced):
             await self.commit()
         elif self.outcome is None:
-            with suppress(TransactionError):  # it ran out of time just now, and the block's own error tells more
+            with suppress(TransactionError):  # it was undone just now, and the block's own error tells more
                 await self.rollback()
 
 

@@ -9,7 +9,7 @@ import attrs
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
 from aaow_storage._fields import shown
 from aaow_storage._ids import now
-from aaow_storage._json import JSONObject
+from aaow_storage._json import JSONObject, dumps, loads
 from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
 from aaow_storage.errors import ValidationError
 
@@ -70,6 +70,19 @@ def apply_changes(record: RecordT, changes: Any) -> RecordT:
     if "updated_at" in MUTABLE_FIELDS[kind]:
         changes = {"updated_at": now(), **changes}
     return attrs.evolve(record, **changes)
+
+
+def own_changes(kind: type, changes: Any) -> dict[str, Any]:
+    """Return the changes with copies of the JSON in them, so that what a caller does to his has no effect later.
+
+    Raises:
+        ValidationError: a field is unknown, derived or immutable, or a list or dict is not JSON.
+    """
+    check_changes(kind, changes)
+    return {
+        name: loads(dumps(value, record=kind.__name__, field=name)) if isinstance(value, dict | list) else value
+        for name, value in changes.items()
+    }
 
 
 def check_changes(kind: type, changes: Any) -> None:

@@ -1,6 +1,6 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
-from aaow_storage._changes import apply_changes, check_changes
+from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, loads
 from aaow_storage._open_transactions import OpenTransactions
 from aaow_storage._planning import QUERY_FIELDS, plan_query
@@ -39,7 +39,6 @@ __all__ = [
     "QueryField",
     "QueryPlan",
     "apply_changes",
-    "check_changes",
     "check_id",
     "check_instant",
     "check_json",
@@ -53,6 +52,7 @@ __all__ = [
     "increased",
     "is_decidable",
     "loads",
+    "own_changes",
     "plan_query",
     "positive_amount",
     "redacted_url",
