@@ -3,16 +3,20 @@
 import asyncio
 import pickle
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from aaow_storage import create_adapter
+from aaow_storage import create_adapter, register_plugin
 
 Function = Callable[..., Awaitable[Any]]
 
 
-async def run(store: tuple[str, str | None, dict[str, Any]], function: Function, args: Any, kwargs: Any) -> object:
+async def run(
+    plugins: Sequence[object], store: tuple[str, str | None, dict[str, Any]], function: Function, args: Any, kwargs: Any
+) -> object:
     """Run the function on an initialized adapter of the store."""
+    for plugin in plugins:
+        register_plugin(plugin)
     backend, url, options = store
     async with create_adapter(backend, url, **options) as adapter:
         return await function(adapter, *args, **kwargs)

@@ -4,7 +4,7 @@ import os
 import pickle
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,12 +16,22 @@ T = TypeVar("T")
 
 
 class Store:
-    """An empty store of a test's own, and the adapters that the test opened on it."""
+    """An empty store of a test's own, and the adapters that the test opened on it.
 
-    def __init__(self, backend: Backend, url: str | None, options: Mapping[str, Any] | None = None) -> None:
+    `plugins` are what another process registers before it makes an adapter, where the backend is not installed.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        url: str | None,
+        options: Mapping[str, Any] | None = None,
+        plugins: Sequence[object] = (),
+    ) -> None:
         self.backend = backend
         self.url = url
         self.options = dict(options or {})
+        self.plugins = tuple(plugins)
         self._adapters: list[StorageAdapter] = []
 
     def adapter(self, **options: Any) -> StorageAdapter:
@@ -51,7 +61,7 @@ class Store:
         Raises:
             RuntimeError: the other process failed; the message holds what it printed.
         """
-        task = pickle.dumps(((self.backend.name, self.url, self.options), function, args, kwargs))
+        task = pickle.dumps((self.plugins, (self.backend.name, self.url, self.options), function, args, kwargs))
         process = await create_subprocess_exec(
             *(sys.executable, "-m", "aaow_storage_conformance._elsewhere"),
             stdin=PIPE,

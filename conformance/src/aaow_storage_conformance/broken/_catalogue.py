@@ -1,0 +1,84 @@
+"""The catalogue of broken backends: what each gets wrong, and which clauses that breaks."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from aaow_storage import Backend, Capability, StorageAdapter
+from aaow_storage_conformance._clauses import CLAUSES
+from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_memory import MemoryAdapter
+from aaow_storage_memory._stores import store_at
+
+AdapterFactory = TypeVar("AdapterFactory", bound=Callable[..., StorageAdapter])
+
+
+@attrs.frozen
+class BrokenBackend:
+    """A backend with one mistake that a real author could make.
+
+    Attributes:
+        name: of the class or function that makes the mistake.
+        mistake: what it gets wrong, in one sentence.
+        clauses: what it breaks; the tests of each of them have to fail.
+        factory: a subclass of `Delegating`, which works on any sound backend; a subclass of `MemoryAdapter`; or a
+            function that takes a URL and options, and makes an adapter of the backend `on`.
+        on: the name of the one backend that it works on, None for any.
+        needs: what a sound backend must claim to be broken like this.
+        options: the options of the sound backend's adapters.
+    """
+
+    name: str
+    mistake: str
+    clauses: tuple[str, ...]
+    factory: Callable[..., StorageAdapter]
+    on: str | None = None
+    needs: frozenset[Capability] = frozenset()
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def suits(self, sound: Backend) -> bool:
+        """Say whether that backend can be broken like this."""
+        return self.on in {None, sound.name} and self.needs <= sound.capabilities
+
+    def create(self, sound: Backend, url: str | None = None, **options: Any) -> StorageAdapter:
+        """Make a broken adapter, of a store of the sound backend."""
+        options = {**self.options, **options}
+        if _is_kind_of(self.factory, Delegating):
+            return self.factory(sound.create(url, **options))
+        if _is_kind_of(self.factory, MemoryAdapter):
+            return self.factory(store_at(url))
+        return self.factory(url, **options)
+
+
+BROKEN: dict[str, BrokenBackend] = {}
+"""Every broken backend, by its name."""
+
+
+def breaks(
+    *clauses: str,
+    on: str | None = None,
+    needs: Iterable[Capability] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Callable[[AdapterFactory], AdapterFactory]:
+    """List a class of adapters, or a function that makes one, as a backend that breaks the clauses.
+
+    Its docstring opens with the mistake, in one sentence.
+    """
+    for clause in clauses:
+        CLAUSES[clause]
+
+    def enter(factory: AdapterFactory) -> AdapterFactory:
+        name = factory.__name__
+        if name in BROKEN:
+            raise ValueError(f"there are two broken backends {name}")
+        mistake, *_ = (factory.__doc__ or "").strip().splitlines() or [""]
+        only = "memory" if _is_kind_of(factory, MemoryAdapter) else on
+        BROKEN[name] = BrokenBackend(name, mistake, clauses, factory, only, frozenset(needs), options or {})
+        return factory
+
+    return enter
+
+
+def _is_kind_of(factory: object, kind: type) -> bool:
+    return isinstance(factory, type) and issubclass(factory, kind)

@@ -1,0 +1,168 @@
+"""Mistakes with values: what comes back is not what was stored."""
+
+from decimal import Decimal
+
+import attrs
+
+from aaow_storage import AlreadyExistsError, ValidationError
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating
+
+
+@breaks("REC-1", "REC-2")
+class TakesAnyId(Delegating):
+    """Answers None for an id that is none."""
+
+    async def get_workflow(self, id):
+        try:
+            return await super().get_workflow(id)
+        except ValidationError:
+            return None
+
+
+@breaks("REC-1", "REC-4")
+class StoresWithoutChecking(Delegating):
+    """Stores what is left of a record that was made invalid after it was built."""
+
+    async def save_workflow(self, workflow):
+        try:
+            await super().save_workflow(workflow)
+        except ValidationError:
+            await super().save_workflow(attrs.evolve(workflow, definition={}, metadata=None))
+
+
+@breaks("REC-2")
+class FoldsCase(Delegating):
+    """Takes ids that differ in case for one."""
+
+    async def create_session(self, session):
+        if any(session.id.lower() == other.id.lower() for other in await self.list_sessions()):
+            raise AlreadyExistsError("session", session.id)
+        await super().create_session(session)
+
+
+@breaks("REC-2")
+class StripsIds(Delegating):
+    """Strips spaces off ids before it looks them up."""
+
+    async def get_workflow(self, id):
+        return await super().get_workflow(id.strip() or id)
+
+
+@breaks("REC-3", "LLM-3")
+class CutsInstantsToMilliseconds(Delegating):
+    """Keeps instants to the millisecond."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        at = result.timestamp
+        cut = at.replace(microsecond=at.microsecond // 1000 * 1000)
+        await super().save_llm_execution(session_id, node_id, attrs.evolve(result, timestamp=cut))
+
+
+@breaks("REC-4")
+class LosesFalsyDocuments(Delegating):
+    """Takes every falsy output for none."""
+
+    async def update_node_state(self, session_id, node_id, state):
+        await super().update_node_state(session_id, node_id, attrs.evolve(state, output=state.output or None))
+
+
+@breaks("REC-4")
+class SortsKeys(Delegating):
+    """Sorts the keys of a document."""
+
+    async def save_workflow(self, workflow):
+        await super().save_workflow(attrs.evolve(workflow, definition=dict(sorted(workflow.definition.items()))))
+
+
+@breaks("REC-4")
+class LosesEmptyObjects(Delegating):
+    """Takes an empty object for none."""
+
+    async def create_session(self, session):
+        await super().create_session(attrs.evolve(session, metadata=session.metadata or None))
+
+
+@breaks("REC-4", "SES-2")
+class SharesEqualSnapshots(Delegating):
+    """Shares one stored document between equal ones, where 1, 1.0 and True are equal."""
+
+    async def create_session(self, session):
+        for other in [*await self.list_workflows(), *await self.list_sessions()]:
+            document = getattr(other, "definition", None) or getattr(other, "workflow_snapshot", None)
+            if document == session.workflow_snapshot:
+                session = attrs.evolve(session, workflow_snapshot=document)
+        await super().create_session(session)
+
+
+@breaks("REC-5")
+class StoresEmptyTextAsNull(Delegating):
+    """Stores an empty text as null."""
+
+    async def log_tool_call(self, log):
+        await super().log_tool_call(attrs.evolve(log, error=log.error or None))
+
+
+@breaks("REC-6")
+class HandsOutItsOwnRecords(Delegating):
+    """Hands the same record to every caller."""
+
+    async def get_session(self, id):
+        held = vars(self).setdefault("held", {})
+        found = await super().get_session(id)
+        return found if found is None else held.setdefault(found.id, found)
+
+
+@breaks("REC-6")
+class KeepsWhatItWasGiven(Delegating):
+    """Keeps the very document that it was given."""
+
+    async def save_workflow(self, workflow):
+        await super().save_workflow(workflow)
+        vars(self).setdefault("given", {})[workflow.id] = workflow
+
+    async def get_workflow(self, id):
+        found = await super().get_workflow(id)
+        given = vars(self).get("given", {}).get(id)
+        return found if found is None or given is None else attrs.evolve(found, definition=given.definition)
+
+
+@breaks("REC-7")
+class LimitsDocuments(Delegating):
+    """Refuses documents of more than a million characters."""
+
+    async def log_tool_call(self, log):
+        if len(repr(log.result)) > 1_000_000:
+            raise ValidationError("ToolCallLog", "result", "is too long")
+        await super().log_tool_call(log)
+
+
+@breaks("REC-7")
+class LimitsNesting(Delegating):
+    """Refuses documents that nest deeper than 60 levels."""
+
+    async def save_workflow(self, workflow):
+        if "inner" in workflow.definition and repr(workflow.definition).count("[") > 60:
+            raise ValidationError("StoredWorkflow", "definition", "nests too deep")
+        await super().save_workflow(workflow)
+
+
+@breaks("REC-8")
+class CountsInFloats(Delegating):
+    """Adds amounts up as floats."""
+
+    async def get_budget_pool(self, id):
+        pool = await super().get_budget_pool(id)
+        children = await self.get_child_budget_pools(id)
+        drifted = 0.0
+        while children and drifted < float(pool.used_budget) - 0.05:
+            drifted += 0.1
+        return attrs.evolve(pool, used_budget=Decimal(f"{drifted:.15g}")) if children else pool
+
+
+@breaks("REC-8")
+class KeepsSixDecimals(Delegating):
+    """Keeps six decimals of an amount."""
+
+    async def create_budget_pool(self, pool):
+        await super().create_budget_pool(attrs.evolve(pool, total_budget=round(pool.total_budget, 6)))

@@ -1,0 +1,211 @@
+"""Running the tests of the suite one by one, on a broken backend, until one fails."""
+
+import asyncio
+import inspect
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from _pytest.outcomes import Failed, Skipped
+
+from aaow_storage import Backend, Capability, StorageAdapter, available_backends, register_plugin, unregister_plugin
+from aaow_storage.hookspecs import hookimpl
+from aaow_storage_conformance._clauses import CLAUSES
+from aaow_storage_conformance._stores import Store
+from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
+
+TEST_ENDS_WITHIN_S = 120.0
+
+
+class RunnerError(Exception):
+    """A test could not be run as pytest would run it, which says nothing of the backend."""
+
+
+@attrs.frozen
+class ContractTest:
+    """One test of the suite, with one set of parameters."""
+
+    owner: type
+    name: str
+    marks: tuple[pytest.Mark, ...]
+    arguments: dict[str, Any]
+
+    @property
+    def clauses(self) -> set[str]:
+        """The clauses that it checks."""
+        return {clause for mark in self.marks if mark.name == "clause" for clause in mark.args}
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes seconds."""
+        return any(mark.name == "slow" for mark in self.marks)
+
+    def suits(self, capabilities: frozenset[Capability]) -> bool:
+        """Say whether it is for an adapter with those capabilities."""
+        needed = {mark.args[0] for mark in self.marks if mark.name == "requires_capability"}
+        unwanted = {mark.args[0] for mark in self.marks if mark.name == "lacks_capability"}
+        return needed <= capabilities and not unwanted & capabilities
+
+
+@attrs.frozen
+class Verdict:
+    """What the tests of one clause said of a broken backend.
+
+    Attributes:
+        test: the name of the first test that failed, None where all passed.
+        failure: how it failed, in one line.
+    """
+
+    broken: BrokenBackend
+    clause: str
+    test: str | None = None
+    failure: str = ""
+
+
+@attrs.frozen
+class BrokenPlugin:
+    """Provides a broken backend under the name `broken`, in this process and, pickled, in others."""
+
+    broken: str
+    sound: str
+
+    @hookimpl
+    def aaow_storage_backend(self) -> Backend:
+        """Describe the broken backend."""
+        sound = available_backends()[self.sound]
+        return Backend(name="broken", summary=BROKEN[self.broken].mistake, create=self.create, options=sound.options)
+
+    def create(self, url: str | None = None, **options: Any) -> StorageAdapter:
+        """Make a broken adapter."""
+        return BROKEN[self.broken].create(available_backends()[self.sound], url, **options)
+
+
+def contract_tests() -> Iterator[ContractTest]:
+    """List the tests of the suite, those that take seconds last."""
+    yield from sorted(_tests(), key=lambda test: test.is_slow)
+
+
+def sound_backends() -> list[Backend]:
+    """List the installed backends that can be broken: those that load, and make stores to test on."""
+    return [each for each in available_backends().values() if each.problem is None and each.temporary_store is not None]
+
+
+def verdicts(broken: BrokenBackend, sound: Backend) -> list[Verdict]:
+    """Run the tests of each clause that a backend breaks."""
+    with _registered(BrokenPlugin(broken.name, sound.name)) as plugin:
+        return [_verdict(broken, clause, sound, plugin) for clause in broken.clauses]
+
+
+def failures_of(sound: Backend, clause: str) -> list[str]:
+    """Run the tests of a clause on a backend that is not broken, and describe the failures."""
+    found = []
+    for test in contract_tests():
+        if clause in test.clauses and not test.is_slow:
+            failure = _failure(test, sound, sound.name, ())
+            found += [f"{test.name}: {failure}"] if failure is not None else []
+    return found
+
+
+@contextmanager
+def _registered(plugin: BrokenPlugin) -> Iterator[BrokenPlugin]:
+    register_plugin(plugin)
+    try:
+        yield plugin
+    finally:
+        unregister_plugin(plugin)
+
+
+def _verdict(broken: BrokenBackend, clause: str, sound: Backend, plugin: BrokenPlugin) -> Verdict:
+    for test in contract_tests():
+        if clause in test.clauses:
+            failure = _failure(test, sound, "broken", (plugin,))
+            if failure is not None:
+                return Verdict(broken, clause, test.name, failure)
+    return Verdict(broken, clause)
+
+
+def _failure(test: ContractTest, sound: Backend, name: str, plugins: tuple[BrokenPlugin, ...]) -> str | None:
+    """Run a test on an empty store, and say how it failed, or None where it passed or is not for such a store.
+
+    Raises:
+        RunnerError: it came to no end, or wants a fixture that is not known here.
+    """
+    assert sound.temporary_store is not None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sound.temporary_store(Path(folder)) as url:
+        store = Store(available_backends()[name], url, plugins=plugins)
+        if not test.suits(store.capabilities):
+            return None
+        try:
+            asyncio.run(_run(test, store, Path(folder)))
+        except RunnerError:
+            raise
+        except Skipped:
+            return None
+        except (Exception, Failed) as error:  # noqa: BLE001 - a broken backend may raise anything
+            first_line, *_ = str(error).strip().splitlines() or [""]
+            return f"{type(error).__name__}: {first_line}"
+    return None
+
+
+async def _run(test: ContractTest, store: Store, folder: Path) -> None:
+    method = getattr(test.owner(), test.name)
+    wanted = inspect.signature(method).parameters
+    try:
+        async with asyncio.timeout(TEST_ENDS_WITHIN_S) as limit, store.open() as storage:
+            fixtures = {"storage": storage, "store": store, "tmp_path": folder, **test.arguments}
+            if unknown := set(wanted) - set(fixtures):
+                raise RunnerError(f"{test.name} wants the fixtures {', '.join(sorted(unknown))}")
+            outcome = method(**{name: fixtures[name] for name in wanted})
+            if inspect.isawaitable(outcome):
+                await outcome
+    except TimeoutError as error:
+        if limit.expired():
+            raise RunnerError(f"{test.name} did not end within {TEST_ENDS_WITHIN_S:g} s") from error
+        raise
+    finally:
+        await store.close()
+
+
+def _tests() -> Iterator[ContractTest]:
+    from aaow_storage_conformance import test_contract  # noqa: PLC0415 - its classes are for pytest to collect
+
+    for owner in vars(test_contract).values():
+        if inspect.isclass(owner) and owner.__name__.startswith("Test"):
+            for name, function in inspect.getmembers(owner, inspect.isfunction):
+                if name.startswith("test_"):
+                    marks = [*getattr(owner, "pytestmark", []), *getattr(function, "pytestmark", [])]
+                    for arguments, more in _parameters(marks):
+                        yield ContractTest(owner, name, (*marks, *more), arguments)
+
+
+def _parameters(marks: list[pytest.Mark]) -> Iterator[tuple[dict[str, Any], list[pytest.Mark]]]:
+    """Expand `parametrize`: each set of arguments, with the marks that are its own."""
+    axes = []
+    for mark in marks:
+        if mark.name == "parametrize":
+            names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+            axis = []
+            for case in mark.args[1]:
+                values = getattr(case, "values", (case,)) if hasattr(case, "marks") else (case,)
+                values = values[0] if len(names) > 1 and len(values) == 1 else values
+                of_case = [each.mark if hasattr(each, "mark") else each for each in getattr(case, "marks", ())]
+                axis.append((dict(zip((name.strip() for name in names), values, strict=True)), of_case))
+            axes.append(axis)
+    for combination in itertools.product(*axes):
+        arguments: dict[str, Any] = {}
+        more: list[pytest.Mark] = []
+        for values, of_case in combination:
+            arguments |= values
+            more += of_case
+        yield arguments, more
+
+
+def clauses_without_a_mistake() -> list[str]:
+    """List the clauses that no broken backend breaks."""
+    broken = {clause for each in BROKEN.values() for clause in each.clauses}
+    return [clause for clause in CLAUSES if clause not in broken]
