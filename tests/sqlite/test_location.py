@@ -52,6 +52,7 @@ def test_shared_memory_goes_by_its_name():
     ("url", "problem"),
     [
         ("", "names no store"),
+        ("postgresql://app:pw@db/runs", r"'postgresql://app:\*\*\*@db/runs' is a URL of something else"),
         ("a\x00b", "names no store"),
         ("file:", "names no file"),
         ("file://server/share/runs.db", "not this machine"),

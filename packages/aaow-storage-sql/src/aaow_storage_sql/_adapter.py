@@ -6,6 +6,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
 from aaow_storage.authoring import OpenTransactions, check_timeout
+from aaow_storage.errors import TransactionError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Executor, ExecutorTransaction
 from aaow_storage_sql._operations import SQLOperations
@@ -19,6 +20,7 @@ class SQLTransaction(SQLOperations, Transaction):
 
     def __init__(self, lent: ExecutorTransaction) -> None:
         self._lent = lent
+        self._savepoints: list[int] = []
 
     @property
     def outcome(self) -> TransactionOutcome | None:
@@ -33,13 +35,20 @@ class SQLTransaction(SQLOperations, Transaction):
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         number = await self._lent.open_savepoint()
+        self._savepoints.append(number)
         try:
             yield
         except BaseException:
-            if self.outcome is None:
-                await self._lent.close_savepoint(number, undo=True)
+            if self.outcome is None and number in self._savepoints:
+                await self._close_savepoint(number, undo=True)
             raise
-        await self._lent.close_savepoint(number, undo=False)
+        if self.outcome is None and number not in self._savepoints:
+            raise TransactionError("the savepoint has ended, with one that was opened before it")
+        await self._close_savepoint(number, undo=False)
+
+    async def _close_savepoint(self, number: int, *, undo: bool) -> None:
+        await self._lent.close_savepoint(number, undo=undo)
+        del self._savepoints[self._savepoints.index(number) :]
 
     async def _read(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs

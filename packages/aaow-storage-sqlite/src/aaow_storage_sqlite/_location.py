@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from attrs import frozen
 
 from aaow_storage import new_id
+from aaow_storage.authoring import redacted_url
 from aaow_storage.errors import ValidationError
 
 DEFAULT_URL = "file:./aaow.db"
@@ -49,6 +50,8 @@ def parse_location(url: str | None) -> Location:
             return _of_file_uri(rest)
         case "sqlite":
             return _of_url(rest)
+    if rest.startswith("//"):
+        raise ValidationError("sqlite", "url", f"{redacted_url(text)!r} is a URL of something else; {_FORMS}")
     return _memory() if text == _MEMORY else _file(text)
 
 
