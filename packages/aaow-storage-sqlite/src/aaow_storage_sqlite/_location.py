@@ -43,7 +43,7 @@ def parse_location(url: str | None) -> Location:
     """
     text = DEFAULT_URL if url is None else url
     if not text or "\x00" in text:
-        raise ValidationError("sqlite", "url", f"{text!r} names no store; {_FORMS}")
+        raise ValidationError("sqlite", "url", f"{redacted_url(text)!r} names no store; {_FORMS}")
     scheme, colon, rest = text.partition(":")
     match scheme.lower() if colon else "":
         case "file":
@@ -61,7 +61,8 @@ def _of_file_uri(rest: str) -> Location:
     if path.startswith("//"):
         authority, slash, tail = path[2:].partition("/")
         if authority not in {"", "localhost"}:
-            raise ValidationError("sqlite", "url", f"the authority {authority!r} is not this machine; {_FORMS}")
+            named = redacted_url(f"file://{authority}")
+            raise ValidationError("sqlite", "url", f"the host in {named!r} is not this machine; {_FORMS}")
         path = slash + tail
     path = unquote(path)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
@@ -69,7 +70,8 @@ def _of_file_uri(rest: str) -> Location:
     shared = parameters.pop("cache", "private")
     if parameters or mode not in {"rwc", "rw", "memory"} or shared not in {"shared", "private"}:
         known = "mode=rwc (the default), mode=rw (refuse to create), mode=memory, cache=shared, cache=private"
-        raise ValidationError("sqlite", "url", f"the parameters {query!r} are not supported; there are {known}")
+        problem = f"the parameters {redacted_url(query)!r} are not supported; there are {known}"
+        raise ValidationError("sqlite", "url", problem)
     if mode == "memory" or path == _MEMORY:
         name = _SHARED_MEMORY if path == _MEMORY else path
         return _memory(name) if shared == "shared" else _memory()
@@ -80,12 +82,13 @@ def _of_url(rest: str) -> Location:
     """Read the part of a `sqlite://` URL behind the scheme: three slashes for a relative path, four for an absolute."""
     path, mark, query = rest.partition("?")
     if mark:
-        problem = f"the parameters {query!r} are not supported in a sqlite:// URL; pass them as options"
+        problem = f"the parameters {redacted_url(query)!r} are not supported in a sqlite:// URL; pass them as options"
         raise ValidationError("sqlite", "url", problem)
     if path in {"//", "///", f"///{_MEMORY}"}:
         return _memory()
     if not path.startswith("///"):
-        raise ValidationError("sqlite", "url", f"'sqlite:{rest}' names a host or no path; {_FORMS}")
+        named = redacted_url(f"sqlite:{rest}")
+        raise ValidationError("sqlite", "url", f"{named!r} names a host or no path; {_FORMS}")
     return _file(unquote(path[3:]))
 
 
