@@ -8,6 +8,7 @@ from aaow_storage_conformance._clauses import CLAUSES, Clause, clause, lacks, re
 from aaow_storage_conformance._closing import ClosingTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
+from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
@@ -32,6 +33,7 @@ __all__ = [
     "ClosingTests",
     "DifferentialTests",
     "DocumentTests",
+    "ErrorTests",
     "ExecutionTests",
     "IsolationTests",
     "LifecycleTests",

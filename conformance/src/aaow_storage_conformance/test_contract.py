@@ -7,6 +7,7 @@ from aaow_storage_conformance import (
     ClosingTests,
     DifferentialTests,
     DocumentTests,
+    ErrorTests,
     ExecutionTests,
     IsolationTests,
     LifecycleTests,
@@ -45,6 +46,10 @@ class TestDifferential(DifferentialTests):
 
 class TestDocuments(DocumentTests):
     """The JSON inside records."""
+
+
+class TestErrors(ErrorTests):
+    """Errors."""
 
 
 class TestExecutions(ExecutionTests):
