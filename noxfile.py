@@ -30,7 +30,7 @@ PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", "3.14", THIS_PYTHON]))
 @nox.session
 def quickstart(session: nox.Session):
     """Run a workflow of agents on SQLite; `-- FILE.json` takes another definition."""
-    install(session, STORAGE, SQL, SQLITE, group="quickstart")
+    install(session, STORAGE, SQL, SQLITE, MEMORY, group="quickstart")
     session.run("python", f"{STORAGE}/examples/quickstart", *session.posargs)
 
 

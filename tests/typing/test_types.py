@@ -3,9 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
-
-mypy = pytest.importorskip("mypy.api", reason="mypy is not installed; `nox -s types` has it")
+from mypy import api as mypy
 
 USES = Path(__file__).with_name("uses.py")
 CONFIGURATION = Path(__file__).parents[2] / "pyproject.toml"

@@ -155,7 +155,7 @@ class DocumentTests:
         async with store.open() as other:
             before = await other.begin_transaction()
             await before.save_workflow(samples.a_workflow())
-            waiting = asyncio.create_task(kind.store(storage, record))
+            waiting = asyncio.ensure_future(kind.store(storage, record))
             await asyncio.sleep(0)
             _spoil(kind, record)
             await before.rollback()

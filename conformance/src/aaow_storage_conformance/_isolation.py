@@ -229,11 +229,12 @@ class IsolationTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            with pytest.raises(TransactionError):
-                async with storage.transaction() as transaction:
-                    await samples.stored_workflow(transaction, id="lost")
-                    await _in_another_task(storage.close())
+            transaction = await storage.begin_transaction()
+            await samples.stored_workflow(transaction, id="lost")
+            await _in_another_task(storage.close())
             assert transaction.outcome is TransactionOutcome.ABORTED
+            with pytest.raises(TransactionError):
+                await transaction.__aexit__(None, None, None)
             assert await workers.workflow_ids(other) == []
 
     @clause("TXN-7")

@@ -154,10 +154,10 @@ class OperationTests:
             (call.id, lambda: storage.log_tool_call(samples.a_tool_call("nowhere", id=call.id))),
             (request.id, lambda: storage.create_approval_request(samples.a_request("nowhere", id=request.id))),
         )
-        for id, create in calls:
+        for taken, create in calls:
             with pytest.raises(AlreadyExistsError) as raised:
                 await create()
-            assert raised.value.id == id
+            assert raised.value.id == taken
 
     @clause("OPS-3")
     @each(SAVED)

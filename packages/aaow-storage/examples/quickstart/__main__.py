@@ -12,10 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from definition import DefinitionError, nodes_of, read_workflow
-from engine import run_workflow
-from findings import Findings, read_back
-from report import print_report
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
@@ -23,6 +19,10 @@ from rich.text import Text
 
 from aaow_storage import BackendNotFoundError, Capability, StorageError, StoredWorkflow, create_adapter
 from aaow_storage.authoring import redacted_url
+from definition import DefinitionError, nodes_of, read_workflow
+from engine import run_workflow
+from findings import Findings, read_back
+from report import print_report
 
 SHIPPED_WORKFLOW = Path(__file__).parent / "research_report.json"
 SQLITE = "sqlite"

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_UP, Decimal, InvalidOperation
 
 from attrs import frozen
-from definition import Node, nodes_of
-from model import expected_cost
 
 from aaow_storage import BudgetPool, JSONObject, QueryFilter, StorageOperations, StoredWorkflow
+from definition import Node, nodes_of
+from model import expected_cost
 
 _CENT = Decimal("0.01")
 _TENTH_OF_A_CENT = Decimal("0.001")

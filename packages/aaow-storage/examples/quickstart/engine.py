@@ -10,10 +10,6 @@ from decimal import Decimal
 from time import perf_counter
 
 from attrs import asdict, evolve
-from budget import Budget, create_budget, increase_for, name_of
-from definition import Node, NodeKind, nodes_of
-from model import ModelOverloadedError, model_for, stream, use_tool
-from people import BUDGET_OWNERS, grant_increase, review
 
 from aaow_storage import (
     JSON,
@@ -37,6 +33,10 @@ from aaow_storage import (
     WorkflowExecutionState,
     now,
 )
+from budget import Budget, create_budget, increase_for, name_of
+from definition import Node, NodeKind, nodes_of
+from model import ModelOverloadedError, model_for, stream, use_tool
+from people import BUDGET_OWNERS, grant_increase, review
 
 _MAX_SHOWN = 120
 

@@ -6,8 +6,6 @@ from decimal import Decimal
 from itertools import chain
 
 from attrs import frozen
-from definition import Node, NodeKind, nodes_of
-from engine import journal_of, stream_of
 
 from aaow_storage import (
     ApprovalRequest,
@@ -27,6 +25,8 @@ from aaow_storage import (
     ToolCallLog,
     WorkflowExecutionState,
 )
+from definition import Node, NodeKind, nodes_of
+from engine import journal_of, stream_of
 
 MAX_PENDING = 5
 

@@ -4,9 +4,9 @@ from decimal import Decimal
 from random import Random
 
 from attrs import frozen
-from definition import Node, NodeKind
 
 from aaow_storage import JSONObject, TokenUsage
+from definition import Node, NodeKind
 
 _SENTENCES = (
     "Most sources agree on the direction and differ on the size of the effect.",

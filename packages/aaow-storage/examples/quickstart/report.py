@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from budget import name_of
-from findings import MAX_PENDING, Findings, text_of
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
-from session_tree import duration, session_tree, table_head
 
 from aaow_storage import ApprovalRequest, BudgetPool, now
+from budget import name_of
+from findings import MAX_PENDING, Findings, text_of
+from session_tree import duration, session_tree, table_head
 
 _MAX_JOURNAL = 12
 _ROUGH_TIMES = ((86_400, "d"), (3_600, "h"), (60, "min"))

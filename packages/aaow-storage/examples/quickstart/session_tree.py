@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 
-from definition import Node
-from findings import Findings, cost_of, text_of, tokens_of
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from aaow_storage import ApprovalStatus, LLMExecution, NodeExecutionStatus
+from definition import Node
+from findings import Findings, cost_of, text_of, tokens_of
 
 MANY_STEPS = 24
 FIRST, LAST, NOTABLE = 6, 4, 6
