@@ -1,5 +1,6 @@
 """Opening a store: what is made, what is set, and what is refused, with the path in the message."""
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -126,9 +127,32 @@ async def test_a_store_in_memory_claims_no_durability_and_is_gone_when_closed():
         assert storage.capabilities == {Capability.STREAM_EVENTS}
         await storage.create_session(Session(workflow_id=None, workflow_snapshot={}))
         ((folder, _),) = _memory._folders.values()
-    assert not folder.exists()
+    assert not folder.path.exists()
     async with storage:
         assert await storage.count_sessions() == 0
+
+
+async def test_what_a_killed_process_left_in_memory_is_removed_by_the_next(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(_memory, "_MEMORY_FILE_SYSTEM", tmp_path)
+    script = f"""
+import asyncio, os, pathlib, signal
+from aaow_storage import create_adapter
+from aaow_storage_sqlite import _memory
+
+async def main():
+    _memory._MEMORY_FILE_SYSTEM = pathlib.Path({str(tmp_path)!r})
+    await create_adapter("sqlite://").initialize()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    async with create_adapter("sqlite://") as first, create_adapter("sqlite://") as second:
+        assert not left.exists()
+        assert await first.list_sessions() == await second.list_sessions() == []
+        assert len(list(tmp_path.iterdir())) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_shared_memory_lasts_until_its_last_adapter_closes():

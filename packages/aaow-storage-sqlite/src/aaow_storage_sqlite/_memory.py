@@ -2,21 +2,46 @@
 
 SQLite's own databases in memory make readers wait for a writer's whole transaction. So a store in memory is a file like
 any other, in a folder of the process: in the memory file system where there is one, or else among temporary files. It
-is there until the last adapter on it closes.
+is there until the last adapter on it closes; what a process that was killed left is removed by the next.
 """
 
+import os
 import shutil
+import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from aaow_storage_sqlite._location import Location
 
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
+
 _MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+_PREFIX = "aaow-memory-"
+_OWNER = "owner"
+
+
+@frozen
+class _Folder:
+    """A folder whose owner is alive for as long as a lock on the file in it is held."""
+
+    path: Path
+    lock: int | None
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.lock is not None:
+            os.close(self.lock)
+
+
 _lock = threading.Lock()
-_folders: dict[str, tuple[Path, int]] = {}
+_folders: dict[str, tuple[_Folder, int]] = {}
 
 
 def acquire(location: Location) -> Location:
@@ -26,7 +51,7 @@ def acquire(location: Location) -> Location:
     with _lock:
         folder, users = _folders.get(location.memory_name) or (_new_folder(), 0)
         _folders[location.memory_name] = (folder, users + 1)
-    return evolve(location, path=folder / "store.db")
+    return evolve(location, path=folder.path / "store.db")
 
 
 def release(location: Location) -> None:
@@ -38,12 +63,45 @@ def release(location: Location) -> None:
         if users > 1:
             _folders[location.memory_name] = (folder, users - 1)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
 
 
-def _new_folder() -> Path:
-    parent = _MEMORY_FILE_SYSTEM if _MEMORY_FILE_SYSTEM.is_dir() else None
+def _new_folder() -> _Folder:
+    for parent in (_MEMORY_FILE_SYSTEM, Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            _remove_what_the_dead_left(parent)
+            return _folder_in(parent)
+    return _folder_in(None)
+
+
+def _folder_in(parent: Path | None) -> _Folder:
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    if fcntl is None:
+        return _Folder(path, None)
+    unlocked = path / "new"
+    lock = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
+    _is_locked(lock)
+    unlocked.rename(path / _OWNER)  # nobody finds it before it is locked
+    return _Folder(path, lock)
+
+
+def _remove_what_the_dead_left(parent: Path) -> None:
+    for path in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # another user's, or another process removes it just now
+            lock = os.open(path / _OWNER, os.O_RDWR)
+            folder = _Folder(path, lock)
+            if _is_locked(lock):
+                folder.remove()
+            else:
+                os.close(lock)
+
+
+def _is_locked(lock: int) -> bool:
+    """Lock a file until it is closed, and say whether that was possible."""
+    if fcntl is None:
+        return False
     try:
-        return Path(tempfile.mkdtemp(prefix="aaow-", dir=parent))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="aaow-"))
+        return False
+    return True
