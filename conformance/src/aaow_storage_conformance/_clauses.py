@@ -1,7 +1,10 @@
 """The clauses of the storage contract, as data, and the marks that tie a test to them."""
 
+import hashlib
 import inspect
+import json
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import attrs
@@ -12,13 +15,59 @@ from aaow_storage import Capability
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 
+CONTRACT_VERSION = "1.0"
+"""The version of the storage contract that the clauses are of."""
+
+AREAS = {
+    "REC": "Records",
+    "OPS": "Operations",
+    "WFL": "Workflows",
+    "SES": "Sessions",
+    "STA": "Execution states",
+    "LLM": "LLM executions",
+    "TOO": "Tool calls",
+    "BUD": "Budgets",
+    "APR": "Approvals",
+    "STR": "Streams",
+    "QRY": "Queries",
+    "TXN": "Transactions",
+    "LIF": "Lifecycle",
+    "ERR": "Errors",
+    "CON": "Concurrency",
+    "DUR": "Durability",
+}
+"""What the clauses are about, by the first letters of their ids."""
+
+
+class Level(StrEnum):
+    """How much a clause binds: a backend that breaks a MUST is not conformant, one that breaks a SHOULD still is."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+
+
 @attrs.frozen
 class Clause:
-    """One promise of the contract; `capability` is what a backend must claim for it to hold, None for every backend."""
+    """One promise of the contract.
+
+    Attributes:
+        id: the area's letters, and a number that is never given twice.
+        sentence: the promise in one line.
+        capability: what a backend must claim for the clause to bind it, None for every backend.
+        level: how much it binds.
+        since: the version of the contract that it came with.
+    """
 
     id: str
     sentence: str
     capability: Capability | None = None
+    level: Level = attrs.field(default=Level.MUST, kw_only=True)
+    since: str = attrs.field(default="1.0", kw_only=True)
+
+    @property
+    def area(self) -> str:
+        """What it is about, as a key of `AREAS`."""
+        return self.id.partition("-")[0]
 
 
 _ALL = (
@@ -95,6 +144,12 @@ CLAUSES: dict[str, Clause] = {clause.id: clause for clause in _ALL}
 """Every clause, by its id, in the order of the contract."""
 
 
+def registry_digest() -> str:
+    """Return the SHA-256, in hex, of the version and all clauses; two reports with the same one tested the same."""
+    told = [[each.id, each.sentence, each.capability, each.level, each.since] for each in CLAUSES.values()]
+    return hashlib.sha256(json.dumps([CONTRACT_VERSION, told]).encode()).hexdigest()
+
+
 def clause(*ids: str) -> Callable[[TestT], TestT]:
     """Mark a test with the clauses it checks, and an `async def` as a test that runs in a loop of its own.
 
@@ -114,10 +169,10 @@ def clause(*ids: str) -> Callable[[TestT], TestT]:
 
 
 def requires(capability: Capability) -> pytest.MarkDecorator:
-    """Mark a test, a class or a parameter that a store without the capability skips."""
+    """Mark a test, a class or a parameter that is only for stores with the capability; others have not claimed it."""
     return pytest.mark.requires_capability(capability)
 
 
 def lacks(capability: Capability) -> pytest.MarkDecorator:
-    """Mark a test, a class or a parameter that a store with the capability skips."""
+    """Mark a test, a class or a parameter that is only for stores without the capability, such as one of a refusal."""
     return pytest.mark.lacks_capability(capability)
