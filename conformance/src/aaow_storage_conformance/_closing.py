@@ -62,6 +62,14 @@ class ClosingTests:
         await check_closed(adapter)
 
     @clause("LIF-2")
+    async def test_one_close_ends_any_number_of_initializes(self, store: Store) -> None:
+        adapter = store.adapter()
+        for _ in range(3):
+            await adapter.initialize()
+        await adapter.close()
+        await check_closed(adapter)
+
+    @clause("LIF-2")
     async def test_many_tasks_may_close_at_once(self, store: Store) -> None:
         adapter = store.adapter()
         await adapter.initialize()

@@ -68,7 +68,7 @@ TREE: dict[type[StorageError], tuple[type[BaseException], ...]] = {
 WRONG: tuple[Any, ...] = (object(), b"x", 1j, Ellipsis)
 """What no argument takes."""
 ODD: tuple[Any, ...] = (
-    *(None, True, 0, -1, 1.5, 2**64, 10**400, float("nan"), Decimal("Infinity"), Decimal("sNaN")),
+    *(None, True, 0, -1, 1.5, 2**63 - 1, 2**64, 10**400, float("nan"), Decimal("Infinity"), Decimal("sNaN")),
     *("", "\x00", "\ud800", "x" * 300, "1e999999", [], {}, (), [None], {"a": object()}, {1: 2}, type, print),
 )
 """What an argument may take or refuse, and a driver may stumble over."""

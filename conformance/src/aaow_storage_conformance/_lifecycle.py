@@ -199,6 +199,27 @@ class LifecycleTests:
         async with store.open() as other:
             assert_identical(await kind.find(other, record), record)
 
+    @clause("LIF-3")
+    async def test_what_others_changed_while_an_adapter_was_closed_is_found(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        adapter = store.adapter()
+        async with adapter:
+            before = await filled(adapter)
+            workflow, session, pool = (before[kind][0].id for kind in ("workflows", "sessions", "budget_pools"))
+            assert_identical(await adapter.get_workflow(workflow), before["workflows"][0])
+            assert_identical(await adapter.get_session(session), before["sessions"][0])
+        async with store.open() as other:
+            await other.update_workflow(workflow, name="renamed")
+            await other.delete_session(session)
+        await storage.update_budget_pool(pool, metadata=None)
+        await samples.stored_session(storage)
+        async with adapter:
+            assert getattr(await adapter.get_workflow(workflow), "name", None) == "renamed"
+            assert await adapter.get_session(session) is None
+            after = await everything_in(storage, streams=[STREAM_ID])
+            assert_identical(await everything_in(adapter, streams=[STREAM_ID]), after)
+
     @clause("LIF-3", "OPS-7")
     @requires(Capability.DURABLE)
     async def test_a_durable_store_keeps_everything_while_nobody_has_it_open(self, store: Store) -> None:

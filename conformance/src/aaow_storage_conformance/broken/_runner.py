@@ -5,7 +5,7 @@ import inspect
 import itertools
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +156,10 @@ async def _run(test: ContractTest, store: Store, folder: Path) -> None:
     method = getattr(test.owner(), test.name)
     wanted = inspect.signature(method).parameters
     try:
-        async with asyncio.timeout(TEST_ENDS_WITHIN_S) as limit, store.open() as storage:
-            fixtures = {"storage": storage, "store": store, "tmp_path": folder, **test.arguments}
+        async with asyncio.timeout(TEST_ENDS_WITHIN_S) as limit, AsyncExitStack() as stack:
+            fixtures = {"store": store, "tmp_path": folder, **test.arguments}
+            if "storage" in wanted:
+                fixtures["storage"] = await stack.enter_async_context(store.open())
             if unknown := set(wanted) - set(fixtures):
                 raise RunnerError(f"{test.name} wants the fixtures {', '.join(sorted(unknown))}")
             outcome = method(**{name: fixtures[name] for name in wanted})
