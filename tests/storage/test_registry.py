@@ -150,7 +150,15 @@ def test_a_plugin_whose_hook_returns_something_else_is_refused():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", "My_DB"), ("name", ""), ("name", 7), ("create", "module:function"), ("options", ["x"])],
+    [
+        ("name", "My_DB"),
+        ("name", ""),
+        ("name", 7),
+        ("create", "module:function"),
+        ("options", ["x"]),
+        ("contract", "1"),
+        ("contract", 1.0),
+    ],
 )
 def test_a_backend_that_could_not_be_chosen_or_made_is_refused(field: str, value: Any):
     with pytest.raises(ValidationError, match=rf"^Backend\.{field}: "):

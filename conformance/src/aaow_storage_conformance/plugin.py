@@ -4,16 +4,34 @@ A backend's own tests override in their conftest what these are made from: `stor
 `storage_url` and `storage_options`.
 """
 
+import secrets
+import shutil
+import tempfile
+import time
+import warnings
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis.configuration
 import pytest
 import pytest_asyncio
+from _pytest.terminal import TerminalReporter
 
 from aaow_storage import Backend, StorageAdapter, available_backends
+from aaow_storage_conformance._clauses import CLAUSES, CONTRACT_VERSION
+from aaow_storage_conformance._inventory import suite_tests
+from aaow_storage_conformance._leaks import folders_of, left_behind, traces
+from aaow_storage_conformance._page import page
+from aaow_storage_conformance._recorder import ATTRIBUTE, HAS_FAILED, NotForThisStore, Recorder
+from aaow_storage_conformance._report import Report, command_of, headline, write_json
+from aaow_storage_conformance._results import Outcome
+from aaow_storage_conformance._seeds import set_seed
 from aaow_storage_conformance._stores import Store
+from aaow_storage_conformance._summary import print_summary
+from aaow_storage_conformance._waivers import read_waivers
 
 PACKAGE = __name__.partition(".")[0]
 MARKERS = (
@@ -22,10 +40,14 @@ MARKERS = (
     "requires_capability(capability): the test is for stores that claim the capability",
     "slow: the test takes seconds",
 )
+RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
+REPORTS: pytest.StashKey[list[Report]] = pytest.StashKey()
+HYPOTHESIS_HOME: pytest.StashKey[Path] = pytest.StashKey()
+SEEDS = 2**32
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--storage-backend` and `--storage-url`."""
+    """Add the options of the suite."""
     group = parser.getgroup("aaow-storage conformance")
     group.addoption("--storage-backend", metavar="NAME", help="run the conformance suite on this installed backend")
     group.addoption(
@@ -34,33 +56,129 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the store of a test, in place of one that the backend makes; {tmp_path} in it becomes an empty folder of "
         "the test's own, {unique} a name that no other test has",
     )
+    group.addoption(
+        "--storage-waivers", metavar="FILE", type=Path, help="a TOML file of clauses that the backend does not keep yet"
+    )
+    group.addoption(
+        "--conformance-report",
+        metavar="FILE",
+        type=Path,
+        help="write the report to FILE.json and FILE.html; FILE ends in one of them, and the other is put beside it",
+    )
+    group.addoption(
+        "--conformance-seed", metavar="N", type=int, help="let everything random follow from N, as a report names it"
+    )
+    group.addoption(
+        "--conformance-clause",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="run only the tests of this clause; may be given several times",
+    )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers; refuse a backend that is not there, and a URL that tests would have to share."""
+    """Register the markers, and check the options; a seed that is not given is chosen here, for all workers."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    url = config.getoption("--storage-url")
+    url, name, seed = (config.getoption(f"--{each}") for each in ("storage-url", "storage-backend", "conformance-seed"))
     if url is not None and "{tmp_path}" not in url and "{unique}" not in url:
         raise pytest.UsageError(f"--storage-url={url} needs {{tmp_path}} or {{unique}}: each test has its own store")
-    name = config.getoption("--storage-backend")
+    report = config.getoption("--conformance-report")
+    if report is not None and report.suffix not in (".json", ".html"):
+        raise pytest.UsageError(f"--conformance-report={report} has to end in .json or .html")
+    wanted = config.getoption("--conformance-clause")
+    for each in wanted:
+        if each not in CLAUSES:
+            raise pytest.UsageError(f"--conformance-clause={each} is no clause of the contract, such as REC-1")
     if name is not None:
         _backend(name)
     elif _asks_for_the_suite(config):
         raise pytest.UsageError(no_backend_chosen())
+    if seed is None:
+        config.option.conformance_seed = seed = secrets.randbelow(SEEDS)
+    set_seed(seed)
+    if name is not None:
+        _leave_no_trace_in_the_folder(config)
+    waivers = config.getoption("--storage-waivers")
+    clauses_by_test = {test: each.clauses for test, each in suite_tests().items()}
+    recorder = Recorder(read_waivers(waivers, clauses_by_test) if waivers else [], frozenset(wanted), name)
+    config.stash[RECORDER] = recorder
+    config.pluginmanager.register(recorder, f"{PACKAGE}-recorder")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what hypothesis wrote."""
+    if HYPOTHESIS_HOME in config.stash:
+        shutil.rmtree(config.stash[HYPOTHESIS_HOME], ignore_errors=True)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is tested, and under which seed."""
+    name = config.getoption("--storage-backend")
+    return headline(_backend(name), config.getoption("--conformance-seed")) if name is not None else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Skip a test that is not for a store with these capabilities."""
+    """Leave out a test that is not for a store with these capabilities; the report says that it was."""
     store = getattr(item, "funcargs", {}).get("store")
     if isinstance(store, Store):
         for mark in item.iter_markers("requires_capability"):
             if mark.args[0] not in store.capabilities:
-                pytest.skip(f"the store does not claim the capability {mark.args[0]}")
+                raise NotForThisStore(Outcome.NOT_CLAIMED, f"the store does not claim the capability {mark.args[0]}")
         for mark in item.iter_markers("lacks_capability"):
             if mark.args[0] in store.capabilities:
-                pytest.skip(f"the store claims the capability {mark.args[0]}")
+                raise NotForThisStore(Outcome.NOT_APPLICABLE, f"the store claims the capability {mark.args[0]}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Put the report together, and write it; a run that tested nothing, or keeps a waiver for nothing, fails."""
+    config = session.config
+    recorder = config.stash[RECORDER]
+    if hasattr(config, "workerinput"):
+        config.workeroutput[ATTRIBUTE] = recorder.for_the_controller()  # type: ignore[attr-defined]  # of pytest-xdist
+        return
+    chosen = config.getoption("--storage-backend") is not None
+    if config.getoption("collectonly", default=False) or not (chosen or recorder.is_in_use):
+        return
+    all_results = recorder.results()
+    problems = recorder.problems_of_waivers(all_results.values())
+    reports = [
+        Report(
+            backend=_backend(name),
+            claimed=recorder.claimed.get(name, sorted(_backend(name).capabilities)),
+            results=results,
+            seed=config.getoption("--conformance-seed"),
+            command=command_of(config.invocation_params.args, config.getoption("--conformance-seed")),
+            waivers=recorder.waivers,
+            problems=problems,
+            started_at=datetime.fromtimestamp(recorder.started_at_s, UTC),
+            duration_s=time.time() - recorder.started_at_s,
+        )
+        for name, results in all_results.items()
+    ]
+    config.stash[REPORTS] = reports
+    path: Path | None = config.getoption("--conformance-report")
+    for report in reports if path is not None else ():
+        assert path is not None
+        stem = path.stem if len(reports) == 1 else f"{path.stem}-{report.backend.name}"
+        document = report.document()
+        write_json(document, path.with_name(f"{stem}.json"))
+        path.with_name(f"{stem}.html").write_text(page(document), encoding="utf-8")
+    ran = {test.outcome for results in all_results.values() for test in results.tests.values()}
+    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if not ran & {Outcome.PASSED, Outcome.FAILED, Outcome.WAIVED}:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif problems:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """Print the report."""
+    for report in config.stash.get(REPORTS, []):
+        print_summary(terminalreporter, report)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -120,11 +238,21 @@ def storage_options() -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="function")
-async def store(storage_backend: str, storage_url: str | None, storage_options: dict[str, Any]) -> AsyncIterator[Store]:
-    """An empty store of the test's own."""
+async def store(
+    request: pytest.FixtureRequest,
+    storage_backend: str,
+    storage_url: str | None,
+    storage_options: dict[str, Any],
+    tmp_path: Path,
+) -> AsyncIterator[Store]:
+    """An empty store of the test's own; a test that passed and left something behind fails when it ends."""
+    folders = folders_of(storage_url, tmp_path)
+    before = traces(folders)
     store = Store(_backend(storage_backend), storage_url, storage_options)
     yield store
     await store.close()
+    if not request.node.stash.get(HAS_FAILED, False) and (left := await left_behind(before, folders)):
+        pytest.fail("the test, or the backend, left behind:\n" + "\n".join(left), pytrace=False)
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -140,4 +268,21 @@ def _backend(name: str) -> Backend:
         raise pytest.UsageError(f"there is no storage backend {name!r}; {no_backend_chosen()}")
     if (problem := backends[name].problem) is not None:
         raise pytest.UsageError(f"the storage backend {name!r} cannot be used: {problem}")
-    return backends[name]
+    backend = backends[name]
+    built_for, known = (tuple(map(int, each.split("."))) for each in (backend.contract, CONTRACT_VERSION))
+    if built_for > known or built_for[0] != known[0]:
+        raise pytest.UsageError(
+            f"the storage backend {name!r} keeps the contract {backend.contract}, and this suite tests "
+            f"{CONTRACT_VERSION}; install the version of {PACKAGE.replace('_', '-')} for that contract"
+        )
+    return backend
+
+
+def _leave_no_trace_in_the_folder(config: pytest.Config) -> None:
+    """Let hypothesis keep its files elsewhere, and pytest-asyncio be content with fixtures that name their loops."""
+    if not (config.rootpath / ".hypothesis").is_dir():
+        config.stash[HYPOTHESIS_HOME] = Path(tempfile.mkdtemp(prefix="aaow-conformance-"))
+        hypothesis.configuration.set_hypothesis_home_dir(config.stash[HYPOTHESIS_HOME])
+    warnings.filterwarnings(
+        "ignore", '.*"asyncio_default_fixture_loop_scope" is unset', pytest.PytestDeprecationWarning
+    )

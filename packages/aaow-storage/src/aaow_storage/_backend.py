@@ -13,12 +13,18 @@ from aaow_storage._enums import Capability
 from aaow_storage._fields import Named, refuse, shown
 
 _NAME = re.compile(r"[a-z][a-z0-9+.\-]*")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 
 def _is_name(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         problem = "is not a name; use lower-case letters, digits and + . - as in the scheme of a URL"
         raise refuse(instance, attribute, f"{shown(value)} {problem}")
+
+
+def _is_version(instance: object, attribute: Named, value: Any) -> None:
+    if not isinstance(value, str) or _VERSION.fullmatch(value) is None:
+        raise refuse(instance, attribute, f"{shown(value)} is not a version of the contract, such as '1.0'")
 
 
 def _is_callable(instance: object, attribute: Named, value: Any) -> None:
@@ -47,6 +53,7 @@ class Backend:
         capabilities: what the backend can do beyond what every backend must.
         temporary_store: makes an empty store, perhaps in the folder it is given, and yields its URL; the store is gone
             when the context ends. The conformance suite runs on it.
+        contract: the version of the storage contract that the backend was built for.
         problem: why the backend cannot be used, None for one that can.
     """
 
@@ -56,4 +63,5 @@ class Backend:
     options: Mapping[str, str] = field(factory=dict, validator=_are_options)
     capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
     temporary_store: Callable[[Path], AbstractContextManager[str]] | None = field(default=None, repr=False)
+    contract: str = field(default="1.0", validator=_is_version)
     problem: str | None = None

@@ -1,0 +1,124 @@
+"""What a test leaves behind: threads, tasks, processes and open files that were not there before."""
+
+import asyncio
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import thread as thread_pools
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+GOES_AWAY_WITHIN_S = 2.0
+LOOKS_AGAIN_AFTER_S = 0.01
+PROC = Path("/proc/self")
+FILES = PROC / "fd"
+TASKS = PROC / "task"
+HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+"""Processes that Python starts once, and keeps."""
+DEBUGGERS = ("pydevd", "debugpy", "ptvsd")
+
+
+@attrs.frozen
+class Traces:
+    """What was there at one moment.
+
+    Attributes:
+        threads: those that run, but for idle ones of the loop's own pool.
+        tasks: those of the running loop.
+        processes: the ids of the children.
+        files: descriptors of sockets, and of files in one of the folders, each with what it is open on.
+    """
+
+    threads: frozenset[threading.Thread]
+    tasks: frozenset[asyncio.Task[Any]]
+    processes: frozenset[int]
+    files: frozenset[tuple[str, str]]
+
+    def left_since(self, before: "Traces") -> list[str]:
+        """Describe what was not there before, one line each."""
+        threads = sorted(f"the thread {thread.name!r}" for thread in self.threads - before.threads)
+        tasks = sorted(f"the task {_described(task)}" for task in self.tasks - before.tasks)
+        processes = [f"the process {_command(each)}" for each in sorted(self.processes - before.processes)]
+        files = [f"the descriptor {number} of {name}" for number, name in sorted(self.files - before.files)]
+        return [*threads, *tasks, *processes, *files]
+
+
+def traces(folders: Iterable[str] = ()) -> Traces:
+    """Look at what is there; called in a running loop, from the task that is not to be counted."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    return Traces(_threads(), frozenset(tasks), _processes(), _files(tuple(folders)))
+
+
+def folders_of(url: str | None, folder: Path) -> tuple[str, ...]:
+    """Return the places whose open files belong to a store: its test's folder, its URL's path, and files in memory."""
+    path = unquote(urlsplit(url).path) if url is not None else ""
+    path = f"/{path.lstrip('/')}" if path.startswith("/") else str(Path(path).absolute()) if path else ""
+    return (str(folder), "/dev/shm/", *([path] if len(path) > 1 else []))  # noqa: S108 - nothing is written there
+
+
+async def left_behind(before: Traces, folders: Iterable[str]) -> list[str]:
+    """Describe what is there that was not before, once it had the time to go away."""
+    patience_ends = time.monotonic() + GOES_AWAY_WITHIN_S
+    while (left := traces(folders).left_since(before)) and time.monotonic() < patience_ends:  # noqa: ASYNC110
+        await asyncio.sleep(LOOKS_AGAIN_AFTER_S)
+    return left
+
+
+def _threads() -> frozenset[threading.Thread]:
+    frames = sys._current_frames()  # noqa: SLF001 - the one way to tell a thread that waits for work
+    return frozenset(
+        thread
+        for thread in threading.enumerate()
+        if not isinstance(thread, threading._DummyThread)  # noqa: SLF001 - it belongs to what is not Python
+        and not thread.name.startswith(DEBUGGERS)
+        and not (thread.name.startswith("asyncio_") and _waits_for_work(frames.get(thread.ident or 0)))
+    )
+
+
+def _waits_for_work(frame: FrameType | None) -> bool:
+    return frame is None or frame.f_code.co_filename == thread_pools.__file__
+
+
+def _processes() -> frozenset[int]:
+    children = {process.pid for process in multiprocessing.active_children() if process.pid is not None}
+    if TASKS.is_dir():
+        for thread in os.listdir(TASKS):  # noqa: PTH208 - twice as fast, and done before and after each test
+            try:
+                text = (TASKS / thread / "children").read_text()
+            except OSError:  # the thread has ended, or the system does not tell
+                continue
+            children.update(map(int, text.split()))
+    return frozenset(child for child in children if not any(helper in _command(child) for helper in HELPERS))
+
+
+def _files(folders: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    found = set()
+    if FILES.is_dir():
+        for number in os.listdir(FILES):  # noqa: PTH208 - as above
+            try:
+                target = os.readlink(f"{FILES}/{number}")  # noqa: PTH115 - as above
+            except OSError:  # the descriptor of the listing itself
+                continue
+            if target.startswith(("socket:", *folders)):
+                found.add((number, target))
+    return frozenset(found)
+
+
+def _command(process: int) -> str:
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        words = ""
+    return f"{process} ({words[:120] or 'ended, and nobody waited for it'})"
+
+
+def _described(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return f"{task.get_name()!r} of {getattr(coroutine, '__qualname__', coroutine)}"

@@ -1,0 +1,221 @@
+"""Watching a run of pytest: which tests there are, what became of them, and what a waiver makes of a failure.
+
+Under pytest-xdist the workers send what they collected when they end, and what became of a test with its reports.
+"""
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any
+
+import attrs
+import pytest
+from _pytest.outcomes import Skipped
+
+from aaow_storage_conformance._inventory import name_of, suite_tests
+from aaow_storage_conformance._results import Outcome, Results, TestResult, merged
+from aaow_storage_conformance._stores import Store
+from aaow_storage_conformance._waivers import Waiver, matches
+
+ATTRIBUTE = "aaow_storage"
+NAME: pytest.StashKey[str] = pytest.StashKey()
+HAS_FAILED: pytest.StashKey[bool] = pytest.StashKey()
+DETAIL_CHARACTERS = 2000
+STATUSES = {
+    Outcome.WAIVED: ("w", ("WAIVED", {"yellow": True})),
+    Outcome.NOT_CLAIMED: ("-", ("NOT CLAIMED", {"cyan": True})),
+    Outcome.NOT_APPLICABLE: ("-", ("NOT APPLICABLE", {"cyan": True})),
+}
+
+
+class NotForThisStore(Skipped):
+    """The test is for stores that claim other capabilities."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+@attrs.define
+class Seen:
+    """What was seen of one test of one class on one backend."""
+
+    backend: str | None = None
+    outcome: Outcome = Outcome.NOT_RUN
+    duration_s: float = 0.0
+    detail: str = ""
+
+
+@attrs.define(eq=False)
+class Recorder:
+    """The plugin that watches.
+
+    Attributes:
+        waivers: what may fail.
+        wanted: the clauses whose tests run alone; empty for all.
+        backend: the backend that was chosen on the command line.
+        claimed: what the stores of each backend claim.
+    """
+
+    waivers: list[Waiver]
+    wanted: frozenset[str] = frozenset()
+    backend: str | None = None
+    collected: dict[str, tuple[str, tuple[str, ...], bool]] = attrs.field(factory=dict, init=False)
+    claimed: dict[str, list[str]] = attrs.field(factory=dict, init=False)
+    _seen: dict[str, Seen] = attrs.field(factory=dict, init=False)
+    started_at_s: float = attrs.field(factory=time.time, init=False)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Remember every test of a clause before any is deselected; keep those of the wanted clauses alone."""
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
+        for item in items:
+            clauses = tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
+            if clauses:
+                item.stash[NAME] = name_of(item)
+                is_slow = item.get_closest_marker("slow") is not None
+                self.collected[item.nodeid] = (item.stash[NAME], clauses, is_slow)
+            (kept if not self.wanted or self.wanted & set(clauses) else dropped).append(item)
+        if dropped:
+            items[:] = kept
+            config.hook.pytest_deselected(items=dropped)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say on the report whose store it was, and turn a failure that is waived into one that was expected."""
+        report = yield
+        name = item.stash.get(NAME, None)
+        if name is None:
+            return report
+        item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
+        clauses = [clause for mark in item.iter_markers("clause") for clause in mark.args]
+        told: dict[str, Any] = {"test": [name, clauses, item.get_closest_marker("slow") is not None]}
+        store = getattr(item, "funcargs", {}).get("store")
+        if isinstance(store, Store):
+            told["backend"] = store.backend.name
+            if report.when == "call" and store.backend.name not in self.claimed:
+                self.claimed[store.backend.name] = sorted(store.capabilities)
+        if call.excinfo is not None and isinstance(call.excinfo.value, NotForThisStore):
+            told["outcome"] = str(call.excinfo.value.outcome)
+        elif report.failed:
+            self._waive(report, name, clauses, told)
+        setattr(report, ATTRIBUTE, told)
+        return report
+
+    def _waive(self, report: pytest.TestReport, name: str, clauses: list[str], told: dict[str, Any]) -> None:
+        covering = [waiver for waiver in self.waivers if waiver.covers(name, clauses)]
+        for waiver in covering:
+            if not waiver.has_expired:
+                told["outcome"] = str(Outcome.WAIVED)
+                told["detail"] = f"waiver of {waiver.clause} until {waiver.expires}: {waiver.reason}"
+                report.outcome = "skipped"
+                report.wasxfail = told["detail"]  # as for a mark `xfail`
+                return
+        for waiver in covering:
+            text = f"The waiver of {waiver.clause} expired on {waiver.expires}: {waiver.reason}"
+            report.sections.append(("waiver", text))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """Show what is waived, and what is not for this store, as what it is."""
+        outcome = getattr(report, ATTRIBUTE, {}).get("outcome")
+        return None if outcome is None else (outcome, *STATUSES[Outcome(outcome)])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Put the phases of a test together."""
+        told: dict[str, Any] | None = getattr(report, ATTRIBUTE, None)
+        place = _place(report.nodeid)
+        is_crash_of_worker = report.when not in ("setup", "call", "teardown")
+        if told is None and not is_crash_of_worker:
+            return
+        told = told or {}
+        if "test" in told:
+            name, clauses, is_slow = told["test"]
+            self.collected.setdefault(place, (name, tuple(clauses), is_slow))
+        seen = self._seen.setdefault(place, Seen())
+        seen.backend = told.get("backend", seen.backend)
+        seen.duration_s += report.duration
+        if "outcome" in told and seen.outcome is not Outcome.FAILED:
+            seen.outcome, seen.detail = Outcome(told["outcome"]), told.get("detail", "") or _detail(report)
+        elif "outcome" not in told and (report.failed or (report.skipped and hasattr(report, "wasxfail"))):
+            seen.outcome, seen.detail = Outcome.FAILED, _detail(report)
+        elif report.skipped and seen.outcome is Outcome.NOT_RUN:
+            seen.detail = _detail(report)
+        elif report.passed and report.when == "call":
+            seen.outcome = Outcome.PASSED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker of pytest-xdist collected."""
+        told = getattr(node, "workeroutput", {}).get(ATTRIBUTE, {"collected": [], "claimed": {}})
+        self.collected |= {_place(place): (name, tuple(ids), slow) for place, name, ids, slow in told["collected"]}
+        for backend, claimed in told["claimed"].items():
+            self.claimed.setdefault(backend, claimed)
+
+    def for_the_controller(self) -> dict[str, Any]:
+        """Return what a worker of pytest-xdist sends when it ends."""
+        collected = [[place, name, list(ids), slow] for place, (name, ids, slow) in self.collected.items()]
+        return {"collected": collected, "claimed": self.claimed}
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether any test of a clause was collected."""
+        return bool(self.collected)
+
+    def results(self) -> dict[str, Results]:
+        """Return what became of the tests, by backend."""
+        backends = {each.backend for each in self._seen.values()} - {None} or {self.backend}
+        return {name: merged(self._tests(name)) for name in sorted(filter(None, backends))}
+
+    def _tests(self, backend: str) -> Iterator[TestResult]:
+        names = set()
+        for place, (name, clauses, is_slow) in self.collected.items():
+            seen = self._seen.get(place, Seen())
+            names.add(name.partition("[")[0])
+            if seen.backend in (None, backend):
+                yield TestResult(
+                    name=name,
+                    clauses=clauses,
+                    is_slow=is_slow,
+                    outcome=seen.outcome,
+                    duration_s=round(seen.duration_s, 6),
+                    detail=seen.detail,
+                )
+        for name, test in suite_tests().items():
+            if name not in names:
+                yield TestResult(name=name, clauses=test.clauses, is_slow=test.is_slow, detail="it was not collected")
+
+    def problems_of_waivers(self, all_results: Iterable[Results]) -> list[str]:
+        """Say which waivers are of no use any more, where all of their tests ran."""
+        tests = [test for results in all_results for test in results.tests.values()]
+        problems = []
+        for waiver in self.waivers:
+            for pattern in waiver.patterns:
+                waived = [test for test in tests if waiver.clause in test.clauses and matches(pattern, test.name)]
+                outcomes = {test.outcome for test in waived}
+                if not outcomes & {Outcome.FAILED, Outcome.WAIVED, Outcome.NOT_RUN}:
+                    what = "every test of it" if pattern == "*" else f"every test of it that {pattern!r} names"
+                    why = f"{what} passed" if Outcome.PASSED in outcomes else "it has no test for this store"
+                    problems.append(f"waiver {waiver.entry} ({waiver.clause}) is not needed, {why}: remove it")
+            if waiver.has_expired:
+                problems.append(f"waiver {waiver.entry} ({waiver.clause}) expired on {waiver.expires}: remove it")
+        return problems
+
+
+def _place(nodeid: str) -> str:
+    """Return the node id without the group that pytest-xdist adds to it."""
+    head, at, group = nodeid.rpartition("@")
+    return head if at and "]" not in group and "::" in head else nodeid
+
+
+def _detail(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        text = crash.message
+    elif isinstance(report.longrepr, tuple):
+        text = report.longrepr[2]
+    else:
+        text = str(report.longrepr or getattr(report, "wasxfail", ""))
+    return str(text)[:DETAIL_CHARACTERS]

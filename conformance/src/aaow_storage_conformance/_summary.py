@@ -1,0 +1,71 @@
+"""The report in the terminal: the areas, the clauses that did not simply pass, and the verdict."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+from _pytest.terminal import TerminalReporter
+
+from aaow_storage_conformance._clauses import AREAS, CONTRACT_VERSION
+from aaow_storage_conformance._report import Report
+from aaow_storage_conformance._results import ClauseResult, Outcome, Result, Verdict
+
+COLUMNS = (Outcome.PASSED, Outcome.FAILED, Outcome.WAIVED, Outcome.NOT_CLAIMED, Outcome.NOT_RUN)
+NAME_WIDTH = 24
+WIDTHS = (9, 8, 8, 8, 13, 9, 9)
+COLORS = {
+    Result.FAILED: "red",
+    Result.NOT_RUN: "yellow",
+    Result.INCOMPLETE: "yellow",
+    Result.WAIVED: "yellow",
+    Result.NOT_CLAIMED: "cyan",
+    Result.PASSED: "green",
+}
+VERDICT_COLORS = {Verdict.CONFORMANT: "green", Verdict.QUICK: "yellow", Verdict.INCOMPLETE: "yellow"}
+
+
+def print_summary(terminal: TerminalReporter, report: Report) -> None:
+    """Print the report; every clause on a verbose run."""
+    terminal.section(f"storage contract {CONTRACT_VERSION}: {report.backend.name}")
+    terminal.write_line(_row("", ("clauses", *map(str, COLUMNS), "seconds")))
+    verbose = terminal.verbosity > 0
+    for line, color in _lines(report, verbose=verbose):
+        terminal.write_line(line, **({color: True} if color else {}))
+    for waiver in report.waivers:
+        terminal.write_line(f"waiver {waiver.entry} ({waiver.clause}) until {waiver.expires}: {waiver.reason}")
+    for problem in report.problems:
+        terminal.write_line(problem, red=True)
+    terminal.write_line("")
+    verdict = report.results
+    terminal.write_line(verdict.sentence, bold=True, **{VERDICT_COLORS.get(verdict.verdict, "red"): True})
+    terminal.write_line(f"to run the same again: {report.command}")
+
+
+def _lines(report: Report, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    for area, group in groupby(report.results.clauses, key=lambda each: each.clause.area):
+        clauses = list(group)
+        tests = {test.name: test for each in clauses for test in each.tests}
+        counts = Counter(test.outcome for test in tests.values())
+        duration_s = sum(test.duration_s for test in tests.values())
+        passed = sum(each.result is Result.PASSED for each in clauses)
+        share = f"{passed}/{len(clauses)}"
+        worst = min((each.result for each in clauses), key=list(Result).index)
+        yield _row(f"{area}  {AREAS[area]}", (share, *_cells(counts), f"{duration_s:.1f}")), COLORS[worst]
+        for each in clauses:
+            if verbose or each.result is not Result.PASSED:
+                yield (
+                    _row(f"  {each.clause.id}", ("", *_cells(each.counts), f"{each.duration_s:.1f}")) + _told(each),
+                    "",
+                )
+
+
+def _cells(counts: Counter[Outcome]) -> Iterator[str]:
+    return (str(counts[each]) if counts[each] else "." for each in COLUMNS)
+
+
+def _row(name: str, cells: tuple[str, ...]) -> str:
+    return f"{name:{NAME_WIDTH}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+
+
+def _told(each: ClauseResult) -> str:
+    return f"  {each.result}: {each.clause.sentence}"

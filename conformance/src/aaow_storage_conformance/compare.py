@@ -1,0 +1,136 @@
+"""Compare two reports: `python -m aaow_storage_conformance.compare OLD.json NEW.json`.
+
+What got worse comes first. The exit status is 1 if a clause got worse, 2 if a report cannot be read, 0 otherwise.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from aaow_storage_conformance._report import FORMAT
+from aaow_storage_conformance._results import Outcome, Result
+
+_RANKS = {result: rank for rank, result in enumerate(Result)}
+
+
+class ReportError(ValueError):
+    """A file is not a report that can be compared."""
+
+
+@attrs.frozen
+class Change:
+    """What became of a clause from one report to the other; None where a report does not have the clause.
+
+    Attributes:
+        failing: the tests that failed in the new report, and did not in the old one.
+    """
+
+    clause: str
+    sentence: str
+    old: Result | None
+    new: Result | None
+    failing: tuple[str, ...] = ()
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the clause was kept better before: in both reports, and worse as a whole or in one of its tests."""
+        if self.old is None or self.new is None:
+            return False
+        return _RANKS[self.new] < _RANKS[self.old] or bool(self.failing)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the clause is kept better now."""
+        return None not in (self.old, self.new) and self.old is not self.new and not self.is_worse
+
+
+def load_report(path: Path) -> dict[str, Any]:
+    """Read the JSON of a report.
+
+    Raises:
+        ReportError: it cannot be read, is no report, or one of another format.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path} cannot be read: {error}") from error
+    if not isinstance(report, dict) or report.get("format") != FORMAT:
+        raise ReportError(f"{path} is no report of format {FORMAT}; make one with --conformance-report={path}")
+    return report
+
+
+def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """List the clauses that differ: those that got worse, got better, came, and went, each in the contract's order."""
+    before, after = ({each["id"]: each for each in report["clauses"]} for report in (old, new))
+    changes = [_change(name, before.get(name), after.get(name), old, new) for name in {**after, **before}]
+    differing = [each for each in changes if each.old is not each.new or each.failing]
+    return sorted(differing, key=lambda each: (not each.is_worse, not each.is_better, each.new is None))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print how two reports differ, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m aaow_storage_conformance.compare",
+        description="Compare two reports of the conformance suite; the exit status is 1 if a clause got worse.",
+    )
+    parser.add_argument("old", type=Path, metavar="OLD.json")
+    parser.add_argument("new", type=Path, metavar="NEW.json")
+    paths = parser.parse_args(arguments)
+    try:
+        old, new = load_report(paths.old), load_report(paths.new)
+    except ReportError as error:
+        parser.exit(2, f"{error}\n")
+    changes = compare(old, new)
+    sys.stdout.write("\n".join(_lines(old, new, changes)) + "\n")
+    return 1 if any(each.is_worse for each in changes) else 0
+
+
+def _change(
+    name: str, before: dict[str, Any] | None, after: dict[str, Any] | None, old: dict[str, Any], new: dict[str, Any]
+) -> Change:
+    failing = [
+        test
+        for test in (after["tests"] if before and after else ())
+        if new["tests"][test]["outcome"] == Outcome.FAILED
+        and old["tests"].get(test, {"outcome": Outcome.NOT_RUN})["outcome"] == Outcome.PASSED
+    ]
+    return Change(
+        name,
+        (after or before or {})["sentence"],
+        Result(before["result"]) if before else None,
+        Result(after["result"]) if after else None,
+        tuple(failing),
+    )
+
+
+def _lines(old: dict[str, Any], new: dict[str, Any], changes: list[Change]) -> Iterator[str]:
+    for label, report in (("old", old), ("new", new)):
+        backend = report["backend"]
+        origin = f"{backend['distribution'] or 'no distribution'} {backend['version'] or ''}".strip()
+        yield f"{label}: {backend['name']} ({origin}), seed {report['seed']}, {report['started_at']}"
+        yield f"     {report['sentence']}"
+    if old["contract"] != new["contract"]:
+        versions = " and ".join(report["contract"]["version"] for report in (old, new))
+        yield f"the clauses differ: contract {versions}"
+    for title, chosen in (
+        ("worse", [each for each in changes if each.is_worse]),
+        ("better", [each for each in changes if each.is_better]),
+        ("only in the new report", [each for each in changes if each.old is None]),
+        ("only in the old report", [each for each in changes if each.new is None]),
+    ):
+        if chosen:
+            yield f"\n{title}:"
+        for each in chosen:
+            yield f"  {each.clause}  {each.old or 'absent'} -> {each.new or 'absent'}  {each.sentence}"
+            yield from (f"      {test} failed" for test in each.failing)
+    if not changes:
+        yield "\nno clause differs"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
