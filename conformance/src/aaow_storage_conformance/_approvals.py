@@ -12,6 +12,8 @@ from aaow_storage import (
     ApprovalStatus,
     Capability,
     ConflictError,
+    NotFoundError,
+    SessionStatus,
     StorageAdapter,
     StorageOperations,
     ValidationError,
@@ -100,6 +102,16 @@ class ApprovalTests:
             with pytest.raises(ConflictError) as caught:
                 await decide(request.id, "ann")
             assert_identical(caught.value.current, request)
+
+    @clause("APR-1")
+    async def test_a_request_that_is_not_there_cannot_be_decided(self, storage: StorageAdapter) -> None:
+        await _pending(storage)
+        before = await everything_in(storage)
+        for decide in (storage.approve_request, storage.reject_request):
+            with pytest.raises(NotFoundError) as caught:
+                await decide("nothing", "ann")
+            assert (caught.value.kind, caught.value.id) == ("approval_request", "nothing")
+        assert_identical(await everything_in(storage), before)
 
     @clause("APR-2")
     async def test_of_fifty_decisions_at_once_on_two_adapters_one_wins(
@@ -264,7 +276,10 @@ class ApprovalTests:
     @pytest.mark.parametrize("status", DECIDED)
     async def test_a_decided_request_is_immutable(self, storage: StorageAdapter, status: ApprovalStatus) -> None:
         request = await _pending(storage, status=status, resolved_by="ann", resolution_notes="done")
-        changes: tuple[dict[str, Any], ...] = ({"context": {}}, {"expires_at": None}, {"status": "expired"})
+        changes: tuple[dict[str, Any], ...] = (
+            *({"context": {}}, {"expires_at": None}, {"status": "expired"}),
+            {"expires_at": now() + timedelta(hours=1)},
+        )
         for change in changes:
             with pytest.raises(ConflictError) as caught:
                 await storage.update_approval_request(request.id, **change)
@@ -278,6 +293,9 @@ class ApprovalTests:
     ) -> None:
         open_ones = [await _pending(storage), await _pending(storage, expires_at=None)]
         open_ones.append(await samples.stored_request(storage, open_ones[0].session_id))
+        for session_status in SessionStatus:
+            session = await samples.stored_session(storage, status=session_status)
+            open_ones.append(await samples.stored_request(storage, session.id))
         await _pending(storage, expires_at=LONG_AGO)
         for status in DECIDED:
             await _pending(storage, status=status)

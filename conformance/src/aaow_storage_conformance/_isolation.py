@@ -78,6 +78,11 @@ class IsolationTests:
                     await samples.stored_workflow(transaction)
                 assert_identical(await _soon(everything_in(other)), before)
                 assert_identical(await _soon(_in_another_task(everything_in(storage))), before)
+                for reader in (storage, other):
+                    assert await _soon(_in_another_task(reader.count_workflows())) == 1
+                    assert await _soon(_in_another_task(reader.count_sessions())) == 1
+                    assert_identical(await _soon(_in_another_task(reader.get_workflow(old.id))), old)
+                    assert_identical(await _soon(_in_another_task(reader.get_session(gone.id))), gone)
                 seen = await everything_in(transaction)
             assert_identical(await everything_in(other), seen)
             assert_identical(await everything_in(storage), seen)

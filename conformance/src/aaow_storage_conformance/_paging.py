@@ -19,6 +19,7 @@ from aaow_storage import (
     QueryFilter,
     StorageAdapter,
     StorageOperations,
+    StoredWorkflow,
     ValidationError,
 )
 from aaow_storage_conformance import _samples as samples
@@ -160,6 +161,15 @@ class PagingTests:
             assert await storage.count_workflows(QueryFilter(where, limit=3)) == 3
             assert await storage.count_workflows(QueryFilter(where, offset=3)) == 1
 
+    @clause("QRY-6")
+    async def test_a_list_without_a_limit_has_no_limit(self, storage: StorageAdapter) -> None:
+        async with storage.transaction() as transaction:
+            for _ in range(1_200):
+                await transaction.save_workflow(StoredWorkflow(name="n", version="1", definition={}))
+        assert len(await storage.list_workflows()) == 1_200
+        assert len(await storage.list_workflows(QueryFilter({"name": "n"}, offset=50))) == 1_150
+        assert await storage.count_workflows(QueryFilter({"name": "n"})) == 1_200
+
     @clause("QRY-7")
     @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
     async def test_walking_page_by_page_visits_the_whole_list_in_order(
@@ -203,6 +213,18 @@ class PagingTests:
         ids = [execution.id for execution in visited]
         assert len(ids) == len(set(ids))
         assert there - gone <= set(ids)
+
+    @clause("QRY-7")
+    async def test_going_on_behind_a_record_that_has_moved_goes_on_from_where_it_was(
+        self, storage: StorageAdapter
+    ) -> None:
+        session = await samples.stored_session(storage)
+        made = [await samples.stored_execution(storage, session.id) for _ in range(5)]
+        for later in (samples.instant(-1), samples.instant(2_000_000)):
+            moved = attrs.evolve(made[1], timestamp=later)
+            await storage.save_llm_execution(session.id, moved.node_id, _result_of(moved))
+            found = await storage.get_llm_executions(session.id, QueryFilter(limit=2).after(made[1]))
+            assert_identical(found, made[2:4])
 
     @clause("QRY-7")
     @every_listing

@@ -185,10 +185,8 @@ class TransactionTests:
         async with storage.transaction() as transaction:
             await transaction.save_workflow(first)
             before = await everything_in(transaction)
-            with suppress(Stop):
-                async with transaction.savepoint():
-                    await _change_all(transaction)
-                    raise Stop
+            with pytest.raises(Stop):
+                await _fail_in_savepoint(transaction, _change_all_and_stop)
             assert_identical(await everything_in(transaction), before)
             await transaction.save_workflow(last)
         before["workflows"].append(last)
@@ -216,7 +214,8 @@ class TransactionTests:
         """The blocks are a (b (c) d (e) f) g; a name in `failing` says at the end of which block it fails."""
 
         async def part(name: str, *inner: Callable[[], Awaitable[None]], last: str = "") -> None:
-            with suppress(Stop):
+            has_failed = False
+            try:
                 async with transaction.savepoint():
                     await write(name)
                     for step in inner:
@@ -225,6 +224,9 @@ class TransactionTests:
                         await write(last)
                     if name in failing:
                         raise Stop
+            except Stop:
+                has_failed = True
+            assert has_failed is (name in failing)
 
         async def write(name: str) -> None:
             await transaction.save_workflow(samples.a_workflow(id=name))
@@ -366,6 +368,11 @@ async def _change_all(storage: StorageOperations) -> None:
     await storage.delete_session("old session")
     await storage.delete_workflow("old workflow")
     await storage.delete_budget_pool("old child")
+
+
+async def _change_all_and_stop(storage: StorageOperations) -> None:
+    await _change_all(storage)
+    raise Stop
 
 
 async def _fail_in_savepoint(transaction: Transaction, call: Callable[[StorageOperations], Awaitable[Any]]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from _pytest.outcomes import Failed, Skipped
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, register_plugin, unregister_plugin
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_conformance._clauses import CLAUSES
+from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
+from aaow_storage_conformance.broken._delegating import Delegating
 
 TEST_ENDS_WITHIN_S = 120.0
 
@@ -67,27 +69,27 @@ class Verdict:
     failure: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class BrokenPlugin:
     """Provides a broken backend under the name `broken`, in this process and, pickled, in others."""
 
-    broken: str
+    broken: BrokenBackend
     sound: str
 
     @hookimpl
     def aaow_storage_backend(self) -> Backend:
         """Describe the broken backend."""
         sound = available_backends()[self.sound]
-        return Backend(name="broken", summary=BROKEN[self.broken].mistake, create=self.create, options=sound.options)
+        return Backend(name="broken", summary=self.broken.mistake, create=self.create, options=sound.options)
 
     def create(self, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter."""
-        return BROKEN[self.broken].create(available_backends()[self.sound], url, **options)
+        return self.broken.create(available_backends()[self.sound], url, **options)
 
 
 def contract_tests() -> Iterator[ContractTest]:
-    """List the tests of the suite, those that take seconds last."""
-    yield from sorted(_tests(), key=lambda test: test.is_slow)
+    """List the tests of the suite, those that take longer last."""
+    yield from sorted(_tests(), key=lambda test: (test.is_slow, issubclass(test.owner, DifferentialTests)))
 
 
 def sound_backends() -> list[Backend]:
@@ -97,18 +99,16 @@ def sound_backends() -> list[Backend]:
 
 def verdicts(broken: BrokenBackend, sound: Backend) -> list[Verdict]:
     """Run the tests of each clause that a backend breaks."""
-    with _registered(BrokenPlugin(broken.name, sound.name)) as plugin:
+    with _registered(BrokenPlugin(broken, sound.name)) as plugin:
         return [_verdict(broken, clause, sound, plugin) for clause in broken.clauses]
 
 
-def failures_of(sound: Backend, clause: str) -> list[str]:
-    """Run the tests of a clause on a backend that is not broken, and describe the failures."""
-    found = []
-    for test in contract_tests():
-        if clause in test.clauses and not test.is_slow:
-            failure = _failure(test, sound, sound.name, ())
-            found += [f"{test.name}: {failure}"] if failure is not None else []
-    return found
+def failures(sound: Backend, layer: type[Delegating], tests: Iterable[ContractTest]) -> list[str]:
+    """Run tests on a sound backend behind a layer that breaks nothing, and describe the failures."""
+    unbroken = BrokenBackend(layer.__name__, "Gets nothing wrong.", (), layer)
+    with _registered(BrokenPlugin(unbroken, sound.name)) as plugin:
+        outcomes = [(test, _failure(test, sound, "broken", (plugin,))) for test in tests]
+    return [f"{test.name}: {failure}" for test, failure in outcomes if failure is not None]
 
 
 @contextmanager

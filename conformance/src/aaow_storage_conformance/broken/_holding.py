@@ -1,0 +1,140 @@
+"""Mistakes with a transaction that is open: what its task may do meanwhile, and for how long."""
+
+import asyncio
+from contextlib import suppress
+
+from aaow_storage import TransactionError, TransactionOutcome, ValidationError
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTransaction
+from aaow_storage_conformance.broken._transactions import BeginsBroken, BeginsBrokenInMemory
+from aaow_storage_memory import MemoryAdapter
+from aaow_storage_memory._adapter import MemoryTransaction
+
+
+@breaks("TXN-6")
+class ReadsPastItsTransaction(MemoryAdapter):
+    """Guards the writes of a task that holds a transaction, but not its reads."""
+
+    async def get_workflow(self, id):
+        held, self._transactions = self._transactions, self._transactions.__class__()
+        try:
+            return await super().get_workflow(id)
+        finally:
+            self._transactions = held
+
+
+@breaks("TXN-6")
+class JoinsTheOpenTransaction(MemoryAdapter):
+    """Hands the open transaction to its task again when that begins another."""
+
+    async def begin_transaction(self, timeout=30.0):
+        try:
+            return await super().begin_transaction(timeout)
+        except TransactionError:
+            return self._last_transaction
+
+
+@breaks("TXN-6")
+class WritesPastItsTransaction(MemoryAdapter):
+    """Writes past the line of writers for a task that holds a transaction."""
+
+    async def save_workflow(self, workflow):
+        try:
+            await super().save_workflow(workflow)
+        except TransactionError:
+            self._store.tables.put(workflow.id, workflow)
+
+
+@breaks("TXN-6")
+class GuardsTheAdapterForAll(MemoryAdapter):
+    """Refuses every task while one of them holds a transaction."""
+
+    async def list_workflows(self, filter=None):
+        if self._last_transaction is not None and self._last_transaction.outcome is None:
+            raise TransactionError("a transaction is open")
+        return await super().list_workflows(filter)
+
+
+@breaks("TXN-6")
+class GuardsATaskForEver(MemoryAdapter):
+    """Refuses a task that has held a transaction, after its end too."""
+
+    async def delete_workflow(self, id):
+        self._refuse()
+        await super().delete_workflow(id)
+
+    async def save_workflow(self, workflow):
+        self._refuse()
+        await super().save_workflow(workflow)
+
+    def _refuse(self):
+        if asyncio.current_task() in vars(self).get("holders", ()):
+            raise TransactionError("this task holds a transaction")
+
+    async def begin_transaction(self, timeout=30.0):
+        transaction = await super().begin_transaction(timeout)
+        vars(self).setdefault("holders", set()).add(asyncio.current_task())
+        return transaction
+
+
+@breaks("TXN-7")
+class IgnoresTimeouts(Delegating):
+    """Lets every transaction stay open for half a minute."""
+
+    async def begin_transaction(self, timeout=30.0):
+        await (await super().begin_transaction(timeout)).rollback()
+        return await super().begin_transaction()
+
+
+@breaks("TXN-7")
+class TakesAnyTimeout(Delegating):
+    """Takes a timeout that is no time for the default."""
+
+    async def begin_transaction(self, timeout=30.0):
+        try:
+            return await super().begin_transaction(timeout)
+        except ValidationError:
+            return await super().begin_transaction()
+
+
+@breaks("TXN-7")
+class CommitsWhatIsLate(BeginsBrokenInMemory):
+    """Commits a transaction whose time is over."""
+
+    class Broken(MemoryTransaction):
+        def _end(self, outcome, reason):
+            if outcome is TransactionOutcome.TIMED_OUT:
+                while self._layers:
+                    self._layers.pop().apply()
+            super()._end(outcome, reason)
+
+
+@breaks("TXN-7")
+class EndsLateBlocksInSilence(BeginsBroken):
+    """Leaves a block whose transaction is over as if it had been committed."""
+
+    class Broken(DelegatingTransaction):
+        async def __aexit__(self, kind, error, traceback):
+            if self.outcome is None:
+                await super().__aexit__(kind, error, traceback)
+
+
+@breaks("TXN-7")
+class RollsLateOnesBackInSilence(BeginsBroken):
+    """Answers a late commit as if it had been in time."""
+
+    class Broken(DelegatingTransaction):
+        async def commit(self):
+            with suppress(TransactionError):
+                await super().commit()
+
+
+@breaks("TXN-7")
+class SaysRolledBackForTimedOut(BeginsBroken):
+    """Does not tell a transaction that ran out of time from one that was rolled back."""
+
+    class Broken(DelegatingTransaction):
+        @property
+        def outcome(self):
+            is_late = self.sound.outcome is TransactionOutcome.TIMED_OUT
+            return TransactionOutcome.ROLLED_BACK if is_late else self.sound.outcome

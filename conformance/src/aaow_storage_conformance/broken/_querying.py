@@ -1,0 +1,110 @@
+"""An adapter that selects by itself from whole lists, as a backend without a query engine does."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aaow_storage import (
+    ApprovalRequest,
+    BudgetPool,
+    Direction,
+    LLMExecution,
+    QueryFilter,
+    Session,
+    StoredWorkflow,
+    StreamEvent,
+    ToolCallLog,
+)
+from aaow_storage.authoring import Condition, QueryField, QueryPlan, plan_query, sort_key
+from aaow_storage_conformance.broken._delegating import Delegating
+
+LISTS: dict[str, tuple[type, int]] = {
+    "list_workflows": (StoredWorkflow, 0),
+    "list_sessions": (Session, 0),
+    "get_llm_executions": (LLMExecution, 1),
+    "get_node_llm_executions": (LLMExecution, 2),
+    "list_budget_pools": (BudgetPool, 0),
+    "get_child_budget_pools": (BudgetPool, 1),
+    "get_tool_calls": (ToolCallLog, 1),
+    "get_session_tool_calls": (ToolCallLog, 1),
+    "list_approval_requests": (ApprovalRequest, 1),
+    "list_pending_approvals": (ApprovalRequest, 0),
+    "get_stream_events": (StreamEvent, 1),
+}
+"""The operations that list, each with what it lists, and the number of arguments that say of what."""
+COUNTS = {"count_workflows": "list_workflows", "count_sessions": "list_sessions"}
+
+
+class Querying(Delegating):
+    """Fetches the whole scope from the sound adapter, and selects from it; a subclass gets a step of that wrong."""
+
+    def plan(self, kind: type, filter: QueryFilter | None) -> QueryPlan:
+        """Check a filter."""
+        by_instant = kind in {LLMExecution, ToolCallLog, StreamEvent}
+        return plan_query(kind, filter, "timestamp" if by_instant else "created_at")
+
+    def select(self, plan: QueryPlan, records: Iterable[Any]) -> list[Any]:
+        """Choose records, order them, and cut the page out."""
+        return self.cut(plan, self.sort(plan, [record for record in records if self.takes(plan, record)]))
+
+    def takes(self, plan: QueryPlan, record: Any) -> bool:
+        """Say whether a record is in the list."""
+        return self.holds(plan.conditions, record) and (plan.after is None or self.is_behind(plan, record))
+
+    def holds(self, conditions: Iterable[Condition], record: Any) -> bool:
+        """Say whether a record meets the conditions."""
+        return all(self.meets(each, self.value_of(each.field, record)) for each in conditions)
+
+    def value_of(self, field: QueryField, record: Any) -> Any:
+        """Return the value of a field, or what lies at a path."""
+        return field.value_of(record)
+
+    def meets(self, condition: Condition, value: Any) -> bool:
+        """Say whether a value meets a condition."""
+        return condition.matches(value)
+
+    def key(self, value: Any) -> Any:
+        """Return what a value sorts by."""
+        return sort_key(value)
+
+    def is_behind(self, plan: QueryPlan, record: Any) -> bool:
+        """Say whether a record comes behind the one that the filter goes on from."""
+        for (field, direction), mark in zip(plan.order, plan.after or (), strict=True):
+            key, mark_key = self.key(self.value_of(field, record)), self.key(mark)
+            if key != mark_key:
+                return bool((key > mark_key) is (direction is Direction.ASCENDING))
+        return False
+
+    def sort(self, plan: QueryPlan, records: list[Any]) -> list[Any]:
+        """Put records in order."""
+        for field, direction in reversed(plan.order):
+            is_down = direction is Direction.DESCENDING
+            records.sort(key=lambda record, field=field: self.key(self.value_of(field, record)), reverse=is_down)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        return records
+
+    def cut(self, plan: QueryPlan, records: list[Any]) -> list[Any]:
+        """Cut the page out."""
+        return records[plan.offset :][: plan.limit]
+
+
+def _listing(name: str) -> Callable[..., Awaitable[list[Any]]]:
+    kind, count = LISTS[name]
+
+    async def operation(self: Querying, *args: Any, filter: QueryFilter | None = None) -> list[Any]:
+        (given,) = args[count:] or [filter]
+        whole = await getattr(self.sound, name)(*args[:count])
+        return self.select(self.plan(kind, given), whole)
+
+    return operation
+
+
+def _counting(name: str) -> Callable[..., Awaitable[int]]:
+    async def operation(self: Querying, filter: QueryFilter | None = None) -> int:
+        return len(await getattr(self, COUNTS[name])(filter))
+
+    return operation
+
+
+for _name in LISTS:
+    setattr(Querying, _name, _listing(_name))
+for _name in COUNTS:
+    setattr(Querying, _name, _counting(_name))
