@@ -9,7 +9,6 @@ from typing import Any
 
 import attrs
 import pytest
-from _pytest.outcomes import Skipped
 
 from aaow_storage_conformance._inventory import name_of, suite_tests
 from aaow_storage_conformance._results import Outcome, Results, TestResult, merged
@@ -18,6 +17,8 @@ from aaow_storage_conformance._waivers import Waiver, matches
 
 ATTRIBUTE = "aaow_storage"
 NAME: pytest.StashKey[str] = pytest.StashKey()
+NOT_FOR_THIS_STORE: pytest.StashKey[Outcome] = pytest.StashKey()
+"""Set before a test is skipped that is for stores with other capabilities."""
 HAS_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 DETAIL_CHARACTERS = 2000
 STATUSES = {
@@ -25,14 +26,6 @@ STATUSES = {
     Outcome.NOT_CLAIMED: ("-", ("NOT CLAIMED", {"cyan": True})),
     Outcome.NOT_APPLICABLE: ("-", ("NOT APPLICABLE", {"cyan": True})),
 }
-
-
-class NotForThisStore(Skipped):
-    """The test is for stores that claim other capabilities."""
-
-    def __init__(self, outcome: Outcome, reason: str) -> None:
-        super().__init__(reason)
-        self.outcome = outcome
 
 
 @attrs.define
@@ -81,9 +74,7 @@ class Recorder:
             config.hook.pytest_deselected(items=dropped)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Say on the report whose store it was, and turn a failure that is waived into one that was expected."""
         report = yield
         name = item.stash.get(NAME, None)
@@ -96,9 +87,9 @@ class Recorder:
         if isinstance(store, Store):
             told["backend"] = store.backend.name
             if report.when == "call" and store.backend.name not in self.claimed:
-                self.claimed[store.backend.name] = sorted(store.capabilities)
-        if call.excinfo is not None and isinstance(call.excinfo.value, NotForThisStore):
-            told["outcome"] = str(call.excinfo.value.outcome)
+                self.claimed[store.backend.name] = sorted(map(str, store.capabilities))
+        if report.skipped and report.when == "call" and NOT_FOR_THIS_STORE in item.stash:
+            told["outcome"] = str(item.stash[NOT_FOR_THIS_STORE])
         elif report.failed:
             self._waive(report, name, clauses, told)
         setattr(report, ATTRIBUTE, told)

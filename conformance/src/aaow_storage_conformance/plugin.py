@@ -25,7 +25,7 @@ from aaow_storage_conformance._clauses import CLAUSES, CONTRACT_VERSION
 from aaow_storage_conformance._inventory import suite_tests
 from aaow_storage_conformance._leaks import folders_of, left_behind, traces
 from aaow_storage_conformance._page import page
-from aaow_storage_conformance._recorder import ATTRIBUTE, HAS_FAILED, NotForThisStore, Recorder
+from aaow_storage_conformance._recorder import ATTRIBUTE, HAS_FAILED, NOT_FOR_THIS_STORE, Recorder
 from aaow_storage_conformance._report import Report, command_of, headline, write_json
 from aaow_storage_conformance._results import Outcome
 from aaow_storage_conformance._seeds import set_seed
@@ -127,10 +127,12 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     if isinstance(store, Store):
         for mark in item.iter_markers("requires_capability"):
             if mark.args[0] not in store.capabilities:
-                raise NotForThisStore(Outcome.NOT_CLAIMED, f"the store does not claim the capability {mark.args[0]}")
+                item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_CLAIMED
+                pytest.skip(f"the store does not claim the capability {mark.args[0]}")
         for mark in item.iter_markers("lacks_capability"):
             if mark.args[0] in store.capabilities:
-                raise NotForThisStore(Outcome.NOT_APPLICABLE, f"the store claims the capability {mark.args[0]}")
+                item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
+                pytest.skip(f"the store claims the capability {mark.args[0]}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -148,7 +150,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reports = [
         Report(
             backend=_backend(name),
-            claimed=recorder.claimed.get(name, sorted(_backend(name).capabilities)),
+            claimed=recorder.claimed.get(name, []),
             results=results,
             seed=config.getoption("--conformance-seed"),
             command=command_of(config.invocation_params.args, config.getoption("--conformance-seed")),
