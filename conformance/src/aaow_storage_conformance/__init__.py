@@ -4,7 +4,16 @@ from aaow_storage_conformance import _rewriting  # isort: skip  # noqa: F401 - h
 from aaow_storage_conformance._approvals import ApprovalTests
 from aaow_storage_conformance._atomicity import AtomicityTests
 from aaow_storage_conformance._budgets import BudgetTests
-from aaow_storage_conformance._clauses import CLAUSES, Clause, clause, lacks, requires
+from aaow_storage_conformance._clauses import (
+    CLAUSES,
+    CONTRACT_VERSION,
+    Clause,
+    Level,
+    clause,
+    lacks,
+    registry_digest,
+    requires,
+)
 from aaow_storage_conformance._closing import ClosingTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
@@ -26,6 +35,7 @@ from aaow_storage_conformance._workflows import WorkflowTests
 
 __all__ = [
     "CLAUSES",
+    "CONTRACT_VERSION",
     "ApprovalTests",
     "AtomicityTests",
     "BudgetTests",
@@ -36,6 +46,7 @@ __all__ = [
     "ErrorTests",
     "ExecutionTests",
     "IsolationTests",
+    "Level",
     "LifecycleTests",
     "OperationTests",
     "PagingTests",
@@ -50,5 +61,6 @@ __all__ = [
     "WorkflowTests",
     "clause",
     "lacks",
+    "registry_digest",
     "requires",
 ]

@@ -251,6 +251,9 @@ async def store(
     folders = folders_of(storage_url, tmp_path)
     before = traces(folders)
     store = Store(_backend(storage_backend), storage_url, storage_options)
+    if undeclared := store.capabilities - store.backend.capabilities:
+        names = ", ".join(sorted(undeclared))
+        pytest.fail(f"the adapter claims {names}, which its `Backend.capabilities` does not name", pytrace=False)
     yield store
     await store.close()
     if not request.node.stash.get(HAS_FAILED, False) and (left := await left_behind(before, folders)):

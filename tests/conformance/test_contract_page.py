@@ -1,0 +1,71 @@
+"""The contract's page, the registry of clauses and the tests of the suite say the same."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aaow_storage import Backend, Capability
+from aaow_storage_conformance import CLAUSES, CONTRACT_VERSION, Clause, Level, registry_digest
+from aaow_storage_conformance._clauses import AREAS
+from aaow_storage_conformance._inventory import suite_tests
+
+PAGE = (Path(__file__).parents[2] / "packages/aaow-storage/docs/contract.md").read_text(encoding="utf-8")
+RULES = {
+    match["id"]: match["text"]
+    for match in re.finditer(r"^- \*\*(?P<id>[A-Z]+-\d+)\*\* (?P<text>.*(?:\n  .*)*)$", PAGE, re.MULTILINE)
+}
+
+
+def test_the_page_has_every_clause_and_no_other():
+    assert re.findall(r"^- \*\*([A-Z]+-\d+)\*\* ", PAGE, re.MULTILINE) == list(CLAUSES)
+
+
+def test_the_page_says_the_version_and_the_digest():
+    assert f"# The storage contract, version {CONTRACT_VERSION}\n" in PAGE
+    assert f"`{registry_digest()}`" in PAGE
+
+
+@pytest.mark.parametrize("clause", CLAUSES.values(), ids=CLAUSES)
+def test_the_table_of_the_page_has_the_sentence_of_every_clause(clause: Clause):
+    needs = f"`{clause.capability}`" if clause.capability else ""
+    assert f"\n| {clause.id} | {clause.level} | {needs} | {clause.since} | {clause.sentence} |\n" in PAGE
+
+
+def test_the_table_of_the_page_has_no_other_clause():
+    assert re.findall(r"^\| ([A-Z]+-\d+) \|", PAGE, re.MULTILINE) == list(CLAUSES)
+
+
+@pytest.mark.parametrize("clause", CLAUSES.values(), ids=CLAUSES)
+def test_a_rule_of_the_page_names_the_capability_of_its_clause(clause: Clause):
+    assert RULES[clause.id].startswith(f"(`{clause.capability}`)") == (clause.capability is not None)
+
+
+@pytest.mark.parametrize("capability", Capability)
+def test_the_page_describes_every_capability(capability: Capability):
+    assert f"\n| `{capability}` |" in PAGE
+
+
+def test_every_clause_is_of_an_area_that_has_a_name():
+    assert list(dict.fromkeys(clause.area for clause in CLAUSES.values())) == list(AREAS)
+
+
+def test_a_clause_came_with_a_version_of_the_contract_up_to_this_one():
+    this = tuple(map(int, CONTRACT_VERSION.split(".")))
+    assert all(tuple(map(int, clause.since.split("."))) <= this for clause in CLAUSES.values())
+
+
+def test_a_backend_is_built_for_the_first_version_unless_it_says_otherwise():
+    assert Backend(name="sample", summary="", create=lambda url=None: None).contract == "1.0"
+
+
+def test_the_digest_changes_with_a_clause(monkeypatch: pytest.MonkeyPatch):
+    before = registry_digest()
+    monkeypatch.setitem(CLAUSES, "REC-1", Clause("REC-1", CLAUSES["REC-1"].sentence, level=Level.SHOULD))
+    assert registry_digest() != before
+
+
+def test_the_inventory_has_every_test_of_the_suite_with_its_clauses(suite: list[Any]):
+    found = {getattr(test.owner, test.name).__qualname__: test.clauses for test in suite}
+    assert {name: set(test.clauses) for name, test in suite_tests().items()} == found
