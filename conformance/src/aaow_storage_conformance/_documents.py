@@ -196,6 +196,14 @@ class DocumentTests:
 
     @clause("REC-7")
     @each(KINDS)
+    async def test_every_document_may_be_long(self, storage: StorageAdapter, kind: Kind) -> None:
+        await prepare(storage)
+        record = _with_documents(kind, "\N{LATIN SMALL LETTER E WITH ACUTE}\n" * 100_000)
+        await kind.store(storage, record)
+        assert_identical(await kind.find(storage, record), record)
+
+    @clause("REC-7")
+    @each(KINDS)
     async def test_a_document_of_two_hundred_levels_comes_back(self, storage: StorageAdapter, kind: Kind) -> None:
         await prepare(storage)
         cores: tuple[JSON, ...] = (None, {}, [], "text")

@@ -131,9 +131,18 @@ class StateTests:
     @clause("STA-3", "CON-1")
     async def test_updates_of_different_nodes_at_once_are_all_kept(self, storage: StorageAdapter) -> None:
         session = await samples.stored_session(storage)
-        await storage.save_execution_state(samples.a_state(session.id, node_states={}))
-        nodes = {f"node {number}": samples.a_node_state(f"node {number}") for number in range(50)}
-        await asyncio.gather(*(storage.update_node_state(session.id, key, node) for key, node in nodes.items()))
+        names = [f"node {number}" for number in range(50)]
+        nodes = {name: samples.a_node_state(name) for name in names}
+        old_ones = {name: samples.a_node_state(name) for name in names[::2]}
+        await storage.save_execution_state(samples.a_state(session.id, node_states=old_ones))
+
+        async def work(number: int, name: str) -> None:
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+            for node in (samples.a_node_state(name), nodes[name]):
+                await storage.update_node_state(session.id, name, node)
+
+        await asyncio.gather(*(work(number, name) for number, name in enumerate(names)))
         found = await storage.get_execution_state(session.id)
         assert found is not None
         assert_identical(dict(sorted(found.node_states.items())), dict(sorted(nodes.items())))

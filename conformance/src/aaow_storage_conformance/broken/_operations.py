@@ -31,6 +31,14 @@ class ListsGrandchildren(Delegating):
         return [*children, *[pool for child in children for pool in await self.get_child_budget_pools(child.id)]]
 
 
+@breaks("OPS-1")
+class ListsNone(Delegating):
+    """Answers None where a list is empty."""
+
+    async def get_tool_calls(self, execution_id, filter=None):
+        return await super().get_tool_calls(execution_id, filter) or None
+
+
 @breaks("OPS-2")
 class InsertsOrReplaces(Delegating):
     """Replaces a record whose id is taken."""
@@ -48,6 +56,15 @@ class InsertsOrIgnores(Delegating):
     async def log_tool_call(self, log):
         with suppress(AlreadyExistsError):
             await super().log_tool_call(log)
+
+
+@breaks("OPS-2")
+class InsertsTheSameTwice(Delegating):
+    """Takes a record that is inserted again as it was for a retry."""
+
+    async def create_session(self, session):
+        if session != await self.get_session(session.id):
+            await super().create_session(session)
 
 
 @breaks("OPS-3")
@@ -147,6 +164,26 @@ class UpdatesAndDeletesNothingInSilence(Delegating):
     async def delete_session(self, id):
         with suppress(NotFoundError):
             await super().delete_session(id)
+
+
+@breaks("OPS-5")
+class DeletesNoPoolInSilence(Delegating):
+    """Deletes with a statement that finds nothing to delete, and does not look how many it deleted."""
+
+    async def delete_budget_pool(self, id):
+        with suppress(NotFoundError):
+            await super().delete_budget_pool(id)
+
+
+@breaks("OPS-5")
+class SaysDeletedWhatItDidNot(Delegating):
+    """Names the session of a workflow that is not there."""
+
+    async def delete_workflow(self, id):
+        try:
+            await super().delete_workflow(id)
+        except NotFoundError as error:
+            raise NotFoundError("session", error.id) from error
 
 
 @breaks("OPS-6", "STA-2")

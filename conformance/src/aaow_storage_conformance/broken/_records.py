@@ -1,5 +1,9 @@
 """Mistakes with values: what comes back is not what was stored."""
 
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import attrs
@@ -59,6 +63,33 @@ class CutsInstantsToMilliseconds(Delegating):
         await super().save_llm_execution(session_id, node_id, attrs.evolve(result, timestamp=cut))
 
 
+@breaks("REC-3")
+class KeepsInstantsAsFloats(Delegating):
+    """Keeps instants as seconds in a float, which is too coarse far from 1970."""
+
+    async def create_session(self, session):
+        at = datetime.fromtimestamp(session.created_at.timestamp(), UTC)
+        await super().create_session(attrs.evolve(session, created_at=at))
+
+
+@breaks("REC-3")
+class KeepsTimesOfDay(Delegating):
+    """Keeps what the clock showed, and not in which zone."""
+
+    async def save_workflow(self, workflow):
+        at = workflow.updated_at.astimezone(timezone(timedelta(hours=2))).replace(tzinfo=UTC)
+        await super().save_workflow(attrs.evolve(workflow, updated_at=at))
+
+
+@breaks("REC-3")
+class KnowsNoTimeBefore1970(Delegating):
+    """Keeps an instant before 1970 as the first of 1970."""
+
+    async def create_approval_request(self, request):
+        at = max(request.created_at, datetime(1970, 1, 1, tzinfo=UTC))
+        await super().create_approval_request(attrs.evolve(request, created_at=at))
+
+
 @breaks("REC-4")
 class LosesFalsyDocuments(Delegating):
     """Takes every falsy output for none."""
@@ -83,6 +114,41 @@ class LosesEmptyObjects(Delegating):
         await super().create_session(attrs.evolve(session, metadata=session.metadata or None))
 
 
+@breaks("REC-4")
+class KeepsIntegersAsFloats(Delegating):
+    """Keeps the numbers in JSON as floats, as JavaScript does."""
+
+    async def save_stream_event(self, event):
+        await super().save_stream_event(attrs.evolve(event, data=json.loads(json.dumps(event.data), parse_int=float)))
+
+
+@breaks("REC-4")
+class LosesTheSignOfZero(Delegating):
+    """Reads -0.0 as 0.0."""
+
+    async def create_budget_pool(self, pool):
+        metadata = json.loads(json.dumps(pool.metadata), parse_float=lambda text: float(text) + 0.0)
+        await super().create_budget_pool(attrs.evolve(pool, metadata=metadata))
+
+
+@breaks("REC-4")
+class DropsNullsFromObjects(Delegating):
+    """Leaves a key out whose value is null."""
+
+    async def log_tool_call(self, log):
+        args = {key: value for key, value in log.args.items() if value is not None}
+        await super().log_tool_call(attrs.evolve(log, args=args))
+
+
+@breaks("REC-4")
+class StopsStringsAtNUL(Delegating):
+    """Cuts a string in JSON at its first NUL."""
+
+    async def create_approval_request(self, request):
+        context = json.loads(re.sub(r"\\u0000[^\"]*", "", json.dumps(request.context)))
+        await super().create_approval_request(attrs.evolve(request, context=context))
+
+
 @breaks("REC-4", "SES-2")
 class SharesEqualSnapshots(Delegating):
     """Shares one stored document between equal ones, where 1, 1.0 and True are equal."""
@@ -101,6 +167,32 @@ class StoresEmptyTextAsNull(Delegating):
 
     async def log_tool_call(self, log):
         await super().log_tool_call(attrs.evolve(log, error=log.error or None))
+
+
+@breaks("REC-5")
+class NormalizesText(Delegating):
+    """Stores text in a normal form of Unicode."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        text = result.text and unicodedata.normalize("NFC", result.text)
+        await super().save_llm_execution(session_id, node_id, attrs.evolve(result, text=text))
+
+
+@breaks("REC-5")
+class TrimsText(Delegating):
+    """Strips the white space around a text."""
+
+    async def save_workflow(self, workflow):
+        await super().save_workflow(attrs.evolve(workflow, name=workflow.name.strip()))
+
+
+@breaks("REC-5")
+class ReplacesWhatIsBeyond16Bits(Delegating):
+    """Keeps text in an encoding of three bytes, as MySQL's utf8 is."""
+
+    async def update_node_state(self, session_id, node_id, state):
+        error = state.error and "".join(each if ord(each) < 2**16 else "?" for each in state.error)
+        await super().update_node_state(session_id, node_id, attrs.evolve(state, error=error))
 
 
 @breaks("REC-6")
@@ -147,6 +239,15 @@ class LimitsNesting(Delegating):
         await super().save_workflow(workflow)
 
 
+@breaks("REC-7")
+class CutsTextAt64KiB(Delegating):
+    """Cuts strings in documents at 64 KiB, as a TEXT column does."""
+
+    async def update_node_state(self, session_id, node_id, state):
+        output = state.output[: 2**16] if isinstance(state.output, str) else state.output
+        await super().update_node_state(session_id, node_id, attrs.evolve(state, output=output))
+
+
 @breaks("REC-8")
 class CountsInFloats(Delegating):
     """Adds amounts up as floats."""
@@ -166,3 +267,12 @@ class KeepsSixDecimals(Delegating):
 
     async def create_budget_pool(self, pool):
         await super().create_budget_pool(attrs.evolve(pool, total_budget=round(pool.total_budget, 6)))
+
+
+@breaks("REC-8")
+class CountsInCents(Delegating):
+    """Rounds what is used to two decimals."""
+
+    async def consume_budget(self, pool_id, amount):
+        consumed = await super().consume_budget(pool_id, amount)
+        return await self.update_budget_pool(pool_id, used_budget=round(consumed.used_budget, 2))

@@ -4,9 +4,18 @@ import asyncio
 
 import attrs
 
-from aaow_storage import AlreadyExistsError, StorageUnavailableError, TokenUsage, ValidationError
+from aaow_storage import (
+    AlreadyExistsError,
+    ApprovalRequest,
+    QueryFilter,
+    StorageUnavailableError,
+    TokenUsage,
+    ToolCallLog,
+    ValidationError,
+)
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_memory import MemoryAdapter
 
 
 @breaks("WFL-1")
@@ -39,6 +48,32 @@ class IgnoresImmutableFields(Delegating):
         return await super().update_session(id, **{name: changes[name] for name in changes if name in mutable})
 
 
+@breaks("SES-1")
+class UpdatesTheSnapshot(MemoryAdapter):
+    """Lets an update replace the snapshot of a session."""
+
+    async def update_session(self, id, **changes):
+        snapshot = changes.pop("workflow_snapshot", None)
+        updated = await super().update_session(id, **changes)
+        if snapshot is None:
+            return updated
+        async with self._writing() as tables:
+            tables.put(id, attrs.evolve(updated, workflow_snapshot=snapshot))
+        return await self.get_session(id)
+
+
+@breaks("SES-1")
+class MovesSessions(MemoryAdapter):
+    """Lets an update take a session away from its workflow or parent."""
+
+    async def update_session(self, id, **changes):
+        places = {name: changes.pop(name) for name in ("workflow_id", "parent_session_id") if name in changes}
+        updated = await super().update_session(id, **changes)
+        async with self._writing() as tables:
+            tables.put(id, attrs.evolve(updated, **places))
+        return await self.get_session(id)
+
+
 @breaks("SES-2")
 class LooksSnapshotsUp(Delegating):
     """Reads the snapshot of a session from its workflow."""
@@ -47,6 +82,18 @@ class LooksSnapshotsUp(Delegating):
         session = await super().get_session(id)
         workflow = session and session.workflow_id and await self.get_workflow(session.workflow_id)
         return attrs.evolve(session, workflow_snapshot=workflow.definition) if workflow else session
+
+
+@breaks("SES-2", "WFL-1")
+class DropsSnapshotsWithTheirWorkflow(MemoryAdapter):
+    """Removes the stored document with its workflow, whoever else refers to it."""
+
+    async def delete_workflow(self, id):
+        sessions = await self.list_sessions(QueryFilter({"workflow_id": id}))
+        await super().delete_workflow(id)
+        async with self._writing() as tables:
+            for session in sessions:
+                tables.put(session.id, attrs.evolve(session, workflow_id=None, workflow_snapshot={}))
 
 
 @breaks("SES-3")
@@ -85,6 +132,54 @@ class LeavesApprovalsBehind(Delegating):
         return await super().get_approval_request(id) or vars(self).get("asked", {}).get(id)
 
 
+@breaks("SES-3")
+class LeavesTheStateBehind(MemoryAdapter):
+    """Leaves the execution state of a deleted session, for the next of that id to find."""
+
+    async def delete_session(self, id):
+        state = await self.get_execution_state(id)
+        await super().delete_session(id)
+        if state is not None:
+            async with self._writing() as tables:
+                tables.put(id, state)
+
+
+@breaks("SES-3")
+class LeavesExecutionsBehind(MemoryAdapter):
+    """Leaves the executions of a deleted session that have no tool calls."""
+
+    async def delete_session(self, id):
+        executions = await self.get_llm_executions(id)
+        left = [each for each in executions if not await self.get_tool_calls(each.id)]
+        await super().delete_session(id)
+        async with self._writing() as tables:
+            for execution in left:
+                tables.put(execution.id, execution)
+
+
+@breaks("SES-3")
+class DeletesTooManyApprovals(MemoryAdapter):
+    """Deletes the approvals of every session."""
+
+    async def delete_session(self, id):
+        await super().delete_session(id)
+        async with self._writing() as tables:
+            for request in tables.all(ApprovalRequest):
+                tables.remove(ApprovalRequest, request.id)
+
+
+@breaks("SES-3")
+class KeepsParentsThatAreGone(MemoryAdapter):
+    """Leaves the id of a deleted parent in its children."""
+
+    async def delete_session(self, id):
+        children = await self.list_sessions(QueryFilter({"parent_session_id": id}))
+        await super().delete_session(id)
+        async with self._writing() as tables:
+            for child in children:
+                tables.put(child.id, child)
+
+
 @breaks("STA-1")
 class ReplacesAllNodes(Delegating):
     """Loses the nodes that a saved state does not carry."""
@@ -113,6 +208,27 @@ class KeepsClearedStateFields(Delegating):
         await super().save_execution_state(state)
 
 
+@breaks("STA-1")
+class KeepsNodesItHas(Delegating):
+    """Inserts the nodes that a saved state carries, and updates none."""
+
+    async def save_execution_state(self, state):
+        old = await self.get_execution_state(state.session_id)
+        kept = {} if old is None else dict(old.node_states)
+        await super().save_execution_state(attrs.evolve(state, node_states={**state.node_states, **kept}))
+
+
+@breaks("STA-1")
+class MergesStateMetadata(Delegating):
+    """Merges the metadata of a state into what there was."""
+
+    async def save_execution_state(self, state):
+        old = await self.get_execution_state(state.session_id)
+        if old is not None and old.metadata is not None:
+            state = attrs.evolve(state, metadata={**old.metadata, **(state.metadata or {})})
+        await super().save_execution_state(state)
+
+
 @breaks("STA-2")
 class ReadsStatesInTwoSteps(Delegating):
     """Reads a state, and then its nodes."""
@@ -122,6 +238,28 @@ class ReadsStatesInTwoSteps(Delegating):
         await asyncio.sleep(0)
         later = await super().get_execution_state(session_id)
         return None if state is None or later is None else attrs.evolve(state, node_states=later.node_states)
+
+
+@breaks("STA-3")
+class UpdatesNodesByWritingAll(Delegating):
+    """Reads a whole state to update one node of it, and writes the whole state back."""
+
+    async def update_node_state(self, session_id, node_id, state):
+        await super().update_node_state(session_id, node_id, state)
+        read = await self.get_execution_state(session_id)
+        await asyncio.sleep(0)
+        await super().save_execution_state(read)
+
+
+@breaks("STA-2")
+class ReadsNodesFirst(Delegating):
+    """Reads the nodes, and then the session's own fields."""
+
+    async def get_execution_state(self, session_id):
+        state = await super().get_execution_state(session_id)
+        await asyncio.sleep(0)
+        later = await super().get_execution_state(session_id)
+        return None if state is None or later is None else attrs.evolve(later, node_states=state.node_states)
 
 
 @breaks("STA-3")
@@ -173,6 +311,15 @@ class AddsTotalsUp(Delegating):
         await super().save_llm_execution(session_id, node_id, attrs.evolve(result, usage=usage))
 
 
+@breaks("LLM-1")
+class LosesUsageOfNothing(Delegating):
+    """Takes a usage of zeros for none."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        usage = result.usage if result.usage is not None and result.usage.total_tokens else None
+        await super().save_llm_execution(session_id, node_id, attrs.evolve(result, usage=usage))
+
+
 @breaks("LLM-2")
 class TakesUnfinishedForFailed(Delegating):
     """Takes an execution that runs for one that failed."""
@@ -189,6 +336,18 @@ class InsertsExecutionsOnce(Delegating):
         if any(result.id == made.id for made in await self.get_llm_executions(session_id)):
             raise AlreadyExistsError("llm_execution", result.id)
         await super().save_llm_execution(session_id, node_id, result)
+
+
+@breaks("LLM-2")
+class ReplacesExecutionsWithTheirCalls(MemoryAdapter):
+    """Replaces an execution by deleting it first, with its tool calls."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        await super().save_llm_execution(session_id, node_id, result)
+        calls = await self.get_tool_calls(result.id)
+        async with self._writing() as tables:
+            for call in calls:
+                tables.remove(ToolCallLog, call.id)
 
 
 @breaks("LLM-3")
@@ -217,3 +376,13 @@ class BindsEveryExecution(Delegating):
         if len(await self.get_llm_executions(session_id)) > 999:
             raise StorageUnavailableError("too many SQL variables")
         return await super().get_session_tool_calls(session_id, filter)
+
+
+@breaks("TOO-1")
+class ReadsCallsOfTheFirstExecutions(Delegating):
+    """Reads the tool calls of a session's first hundred executions."""
+
+    async def get_session_tool_calls(self, session_id, filter=None):
+        found = await super().get_session_tool_calls(session_id, filter)
+        first = {execution.id for execution in await self.get_llm_executions(session_id, QueryFilter(limit=100))}
+        return [call for call in found if call.execution_id in first]
