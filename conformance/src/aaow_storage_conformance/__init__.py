@@ -21,6 +21,7 @@ from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
+from aaow_storage_conformance._model import ModelTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._queries import QueryTests
@@ -48,6 +49,7 @@ __all__ = [
     "IsolationTests",
     "Level",
     "LifecycleTests",
+    "ModelTests",
     "OperationTests",
     "PagingTests",
     "QueryTests",

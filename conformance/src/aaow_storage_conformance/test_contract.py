@@ -11,6 +11,7 @@ from aaow_storage_conformance import (
     ExecutionTests,
     IsolationTests,
     LifecycleTests,
+    ModelTests,
     OperationTests,
     PagingTests,
     QueryTests,
@@ -62,6 +63,10 @@ class TestIsolation(IsolationTests):
 
 class TestLifecycle(LifecycleTests):
     """Opening, and opening again."""
+
+
+class TestModel(ModelTests):
+    """Random histories."""
 
 
 class TestOperations(OperationTests):

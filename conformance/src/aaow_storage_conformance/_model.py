@@ -1,0 +1,271 @@
+"""A store and the memory backend side by side: whatever is asked of both, both have to answer the same."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from aaow_storage import (
+    AlreadyExistsError,
+    ApprovalRequest,
+    Capability,
+    ConflictError,
+    NotFoundError,
+    StorageAdapter,
+    StorageError,
+    StorageOperations,
+    Transaction,
+    TransactionError,
+    ValidationError,
+)
+from aaow_storage_conformance import _random_calls as random_calls
+from aaow_storage_conformance._calls import STREAM_OPERATIONS
+from aaow_storage_conformance._clauses import clause
+from aaow_storage_conformance._contents import assert_identical, everything_in
+from aaow_storage_conformance._stores import Store
+from aaow_storage_memory import MemoryAdapter
+
+EXAMPLES, STEPS = 20, 30
+MANY_EXAMPLES, MANY_STEPS = 200, 20
+ANSWERS_WITHIN_S = 60.0
+_RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
+_ERRORS = (ValidationError, NotFoundError, AlreadyExistsError, ConflictError, TransactionError)
+
+
+class ModelTests:
+    """Any sequence of operations, transactions, savepoints and reopenings."""
+
+    @clause("OPS-3", "OPS-4", "SES-3", "TXN-1", "TXN-2", "TXN-4", "LIF-3")
+    async def test_a_random_history_goes_as_in_the_model(self, store: Store, storage: StorageAdapter) -> None:
+        await _check(store, storage, EXAMPLES, STEPS)
+
+    @clause("OPS-3", "OPS-4", "SES-3", "TXN-1", "TXN-2", "TXN-4", "LIF-3")
+    @pytest.mark.slow
+    async def test_many_random_histories_go_as_in_the_model(self, store: Store, storage: StorageAdapter) -> None:
+        await _check(store, storage, MANY_EXAMPLES, MANY_STEPS)
+
+
+async def _check(store: Store, storage: StorageAdapter, examples: int, steps: int) -> None:
+    async with AsyncExitStack() as stack:
+        if Capability.DURABLE not in storage.capabilities:
+            await stack.enter_async_context(store.open())  # such a store may be gone with the last adapter on it
+        await asyncio.to_thread(check_against_the_model, storage, asyncio.get_running_loop(), examples, steps)
+
+
+def check_against_the_model(
+    storage: StorageAdapter, loop: asyncio.AbstractEventLoop, examples: int, steps: int
+) -> None:
+    """Run random histories on an adapter that belongs to a loop of another thread."""
+
+    def ask(question: Awaitable[Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(_coroutine(question), loop).result(ANSWERS_WITHIN_S)
+
+    run_state_machine_as_test(
+        _machine(storage, ask),
+        settings=settings(
+            derandomize=True,
+            database=None,
+            deadline=None,
+            max_examples=examples,
+            stateful_step_count=steps,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+async def _coroutine(question: Awaitable[Any]) -> Any:
+    return await question
+
+
+class Undo(Exception):  # noqa: N818 - it is no error
+    """Ends a savepoint that is to be undone."""
+
+
+class Pair:
+    """The adapter and the model, in the same transaction and the same savepoints."""
+
+    def __init__(self, storage: StorageAdapter) -> None:
+        self.adapters = (storage, MemoryAdapter(capabilities=storage.capabilities))
+        self.transactions: tuple[Transaction, ...] = ()
+        self.savepoints: list[tuple[AbstractAsyncContextManager[None], ...]] = []
+
+    @property
+    def inside(self) -> tuple[StorageOperations, ...]:
+        """What calls go to: the transactions, or where none is open the adapters."""
+        return self.transactions or self.adapters
+
+    async def begin(self) -> None:
+        """Empty the adapter, and open a model of what is left."""
+        storage, model = self.adapters
+        await model.initialize()
+        await empty(storage)
+        if Capability.STREAM_EVENTS in storage.capabilities:
+            for stream_id in random_calls.STREAMS:
+                for event in await storage.get_stream_events(stream_id):
+                    await model.save_stream_event(event)
+
+    async def call(self, call: random_calls.RandomCall, *, outside: bool = False) -> None:
+        """Ask both, and compare what they say."""
+        asked = self.adapters if outside else self.inside
+        found, expected = [await outcome(call.on(each)) for each in asked]
+        assert_identical(found, expected)
+
+    async def begin_transaction(self) -> None:
+        """Begin a transaction on both."""
+        storage, model = self.adapters
+        self.transactions = (await storage.begin_transaction(), await model.begin_transaction())
+
+    async def end_transaction(self, *, commit: bool) -> None:
+        """End the transaction on both."""
+        for transaction in self.transactions:
+            await (transaction.commit() if commit else transaction.rollback())
+        await self._forget_transaction()
+
+    async def open_savepoint(self) -> None:
+        """Open a savepoint in both."""
+        savepoints = tuple(transaction.savepoint() for transaction in self.transactions)
+        for savepoint in savepoints:
+            await savepoint.__aenter__()
+        self.savepoints.append(savepoints)
+
+    async def close_savepoint(self, *, undo: bool) -> None:
+        """Close the innermost savepoint of both."""
+        for savepoint in self.savepoints.pop():
+            await (savepoint.__aexit__(Undo, Undo(), None) if undo else savepoint.__aexit__(None, None, None))
+
+    async def reopen(self) -> None:
+        """Close and open both, in the middle of a transaction perhaps."""
+        for adapter in self.adapters:
+            await adapter.close()
+            await adapter.initialize()
+        await self._forget_transaction()
+
+    async def _forget_transaction(self) -> None:
+        """Leave the savepoints of a transaction that is over, which changes nothing any more."""
+        while self.savepoints:
+            await self.close_savepoint(undo=True)
+        self.transactions = ()
+
+    async def compare(self) -> None:
+        """Compare everything, as whoever holds the transaction sees it."""
+        found, expected = [await _contents(each) for each in self.inside]
+        assert_identical(found, expected)
+
+    async def end(self) -> None:
+        """Leave no transaction open, and compare everything."""
+        await self.compare()
+        if self.transactions:
+            await self.end_transaction(commit=False)
+            await self.compare()
+
+
+async def empty(storage: StorageAdapter) -> None:
+    """Delete everything but stream events, which no operation deletes."""
+    for workflow in await storage.list_workflows():
+        await storage.delete_workflow(workflow.id)
+    for session in await storage.list_sessions():
+        await storage.delete_session(session.id)
+    while pools := await storage.list_budget_pools():
+        parents = {pool.parent_pool_id for pool in pools}
+        for pool in pools:
+            if pool.id not in parents:
+                await storage.delete_budget_pool(pool.id)
+
+
+async def outcome(answer: Awaitable[Any]) -> Any:
+    """Return the answer, or what matters of the error, without the instants that each store makes for itself."""
+    try:
+        found = await answer
+    except StorageError as error:
+        kind = next((each.__name__ for each in _ERRORS if isinstance(error, each)), type(error).__name__)
+        return ["error", kind, *([error.id] if isinstance(error, AlreadyExistsError) else [])]
+    return _without_own_instants(found)
+
+
+def _without_own_instants(found: Any) -> Any:
+    if isinstance(found, list):
+        return [_without_own_instants(each) for each in found]
+    if isinstance(found, ApprovalRequest) and found.resolved_at is not None:
+        return attrs.evolve(found, resolved_at=_RESOLVED)
+    return found
+
+
+async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
+    contents = await everything_in(
+        storage, sessions=random_calls.SESSIONS, executions=random_calls.EXECUTIONS, streams=random_calls.STREAMS
+    )
+    return {name: _without_own_instants(records) for name, records in contents.items()}
+
+
+def _machine(storage: StorageAdapter, ask: Callable[[Awaitable[Any]], Any]) -> type[RuleBasedStateMachine]:
+    def is_offered(operation: str) -> bool:
+        return Capability.STREAM_EVENTS in storage.capabilities or operation not in STREAM_OPERATIONS
+
+    reads, writes = random_calls.reads(is_offered), random_calls.writes(is_offered)
+
+    class History(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pair = Pair(storage)
+            ask(self.pair.begin())
+
+        def is_in_a_transaction(self) -> bool:
+            return bool(self.pair.transactions)
+
+        def is_in_a_savepoint(self) -> bool:
+            return bool(self.pair.savepoints)
+
+        @rule(call=writes)
+        def write(self, call: random_calls.RandomCall) -> None:
+            ask(self.pair.call(call))
+
+        @rule(call=writes)
+        def write_more(self, call: random_calls.RandomCall) -> None:
+            ask(self.pair.call(call))
+
+        @rule(call=reads)
+        def read(self, call: random_calls.RandomCall) -> None:
+            ask(self.pair.call(call))
+
+        @precondition(is_in_a_transaction)
+        @rule(call=reads)
+        def read_outside(self, call: random_calls.RandomCall) -> None:
+            ask(self.pair.call(call, outside=True))
+
+        @precondition(lambda self: not self.is_in_a_transaction())
+        @rule()
+        def begin(self) -> None:
+            ask(self.pair.begin_transaction())
+
+        @precondition(is_in_a_transaction)
+        @rule(commit=st.booleans())
+        def end(self, commit: bool) -> None:
+            ask(self.pair.end_transaction(commit=commit))
+            ask(self.pair.compare())
+
+        @precondition(is_in_a_transaction)
+        @rule()
+        def open_savepoint(self) -> None:
+            ask(self.pair.open_savepoint())
+
+        @precondition(is_in_a_savepoint)
+        @rule(undo=st.booleans())
+        def close_savepoint(self, undo: bool) -> None:
+            ask(self.pair.close_savepoint(undo=undo))
+
+        @rule()
+        def reopen(self) -> None:
+            ask(self.pair.reopen())
+            ask(self.pair.compare())
+
+        def teardown(self) -> None:
+            ask(self.pair.end())
+
+    return History
