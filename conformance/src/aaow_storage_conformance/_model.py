@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -29,6 +29,7 @@ from aaow_storage_conformance import _random_calls as random_calls
 from aaow_storage_conformance._calls import STREAM_OPERATIONS
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._contents import assert_identical, everything_in
+from aaow_storage_conformance._seeds import chance
 from aaow_storage_conformance._stores import Store
 from aaow_storage_memory import MemoryAdapter
 
@@ -68,9 +69,8 @@ def check_against_the_model(
         return asyncio.run_coroutine_threadsafe(_coroutine(question), loop).result(ANSWERS_WITHIN_S)
 
     run_state_machine_as_test(
-        _machine(storage, ask),
+        seed(chance("random histories", steps).getrandbits(64))(_machine(storage, ask)),
         settings=settings(
-            derandomize=True,
             database=None,
             deadline=None,
             max_examples=examples,
