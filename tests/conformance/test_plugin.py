@@ -92,10 +92,15 @@ def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pyteste
                 assert store.backend.name == "memory"
         """
     )
-    result = project.runpytest_subprocess("-rs", "-m", "not slow")
-    outcomes = result.parseoutcomes()
-    assert (outcomes.keys() - {"deselected"}, outcomes["skipped"]) == ({"passed", "skipped"}, 1)
-    result.stdout.fnmatch_lines(["SKIPPED*the store does not claim the capability stream_events"])
+    result = project.runpytest_subprocess("-m", "not slow", "-v")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "* NOT CLAIMED *",
+            "*storage contract 1.0: memory*",
+            "incomplete: * clauses did not run*",
+        ]
+    )
 
 
 def test_a_project_that_chooses_no_backend_is_told_so(pytester: pytest.Pytester):
@@ -108,3 +113,43 @@ def test_a_project_that_chooses_no_backend_is_told_so(pytester: pytest.Pytester)
 def test_the_plugin_leaves_projects_alone_that_do_not_use_it(project: pytest.Pytester):
     project.makepyfile("def test_nothing(): pass")
     project.runpytest_subprocess("-n", "2").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_in_an_empty_folder_warns_of_nothing_and_leaves_nothing_there(pytester: pytest.Pytester, workers: str):
+    chosen = "TestWorkflows or (random_filters and list_workflows)"
+    result = suite_on(pytester, "--storage-backend=sqlite", "-k", chosen, "-n", workers, "-W", "error")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.stderr.str() == ""
+    result.stdout.no_fnmatch_line("*warning*")
+    assert {path.name for path in pytester.path.iterdir()} <= {"runpytest-0", "runpytest-current", "stdout", "stderr"}
+
+
+def test_the_seed_is_printed_and_is_in_the_command_that_runs_the_same_again(pytester: pytest.Pytester):
+    result = suite_on(pytester, "--storage-backend=memory", "-k", "TestWorkflows")
+    header = next(line for line in result.outlines if line.startswith("storage contract 1.0: memory "))
+    seed = header.rpartition("=")[2]
+    assert int(seed) >= 0
+    result.stdout.fnmatch_lines([f"to run the same again: pytest * --conformance-seed={seed}"])
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_chance_follows_from_the_seed_in_every_worker(pytester: pytest.Pytester, workers: str):
+    pytester.makepyfile(
+        """
+        import pytest
+        from aaow_storage_conformance._seeds import chance
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_chance(number):
+            assert chance("here").random() == chance("here").random() != chance("there").random()
+            with open(f"{number}.txt", "w") as file:
+                file.write(str(chance("here").random()))
+        """
+    )
+    drawn = []
+    for seed in ("7", "7", "8"):
+        pytester.runpytest_subprocess("-n", workers, f"--conformance-seed={seed}").assert_outcomes(passed=4)
+        drawn.append({path.read_text() for path in pytester.path.glob("?.txt")})
+    assert [len(each) for each in drawn] == [1, 1, 1]
+    assert drawn[0] == drawn[1] != drawn[2]

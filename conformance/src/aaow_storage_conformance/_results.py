@@ -131,8 +131,8 @@ class Results:
             return Verdict.NOTHING
         if self.having(Result.FAILED):
             return Verdict.NOT_CONFORMANT
-        if self._unrun:
-            return Verdict.QUICK if all(test.is_slow for test in self._unrun) else Verdict.INCOMPLETE
+        if self.having(Result.NOT_RUN, Result.INCOMPLETE):
+            return Verdict.QUICK if self._only_slow_tests_did_not_run else Verdict.INCOMPLETE
         return Verdict.NOT_CONFORMANT if self.having(Result.WAIVED) else Verdict.CONFORMANT
 
     @property
@@ -164,10 +164,11 @@ class Results:
             told.append(f"not claimed: {', '.join(names)} ({_listed([each.id for each in unclaimed])})")
         return f"{self.verdict}: {'; '.join(told)}"
 
-    @cached_property
-    def _unrun(self) -> list[TestResult]:
-        musts = (each for each in self.clauses if each.clause.level is Level.MUST)
-        return [test for each in musts for test in each.tests if test.outcome is Outcome.NOT_RUN]
+    @property
+    def _only_slow_tests_did_not_run(self) -> bool:
+        lacking = [each.tests for each in self.clauses if each.result in (Result.NOT_RUN, Result.INCOMPLETE)]
+        unrun = [[test for test in tests if test.outcome is Outcome.NOT_RUN] for tests in lacking]
+        return all(tests and all(test.is_slow for test in tests) for tests in unrun)
 
 
 def merged(tests: Iterable[TestResult]) -> Results:

@@ -42,6 +42,7 @@ MARKERS = (
 )
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 REPORTS: pytest.StashKey[list[Report]] = pytest.StashKey()
+CHECKED: pytest.StashKey[set[str]] = pytest.StashKey()
 HYPOTHESIS_HOME: pytest.StashKey[Path] = pytest.StashKey()
 SEEDS = 2**32
 
@@ -251,9 +252,7 @@ async def store(
     folders = folders_of(storage_url, tmp_path)
     before = traces(folders)
     store = Store(_backend(storage_backend), storage_url, storage_options)
-    if undeclared := store.capabilities - store.backend.capabilities:
-        names = ", ".join(sorted(undeclared))
-        pytest.fail(f"the adapter claims {names}, which its `Backend.capabilities` does not name", pytrace=False)
+    _check_claims(store, request.config.stash.setdefault(CHECKED, set()))
     yield store
     await store.close()
     if not request.node.stash.get(HAS_FAILED, False) and (left := await left_behind(before, folders)):
@@ -281,6 +280,16 @@ def _backend(name: str) -> Backend:
             f"{CONTRACT_VERSION}; install the version of {PACKAGE.replace('_', '-')} for that contract"
         )
     return backend
+
+
+def _check_claims(store: Store, checked: set[str]) -> None:
+    """Fail where adapters claim what their backend does not declare; looked at once for each set of options."""
+    key = repr((store.backend.name, sorted(store.options.items())))
+    if key not in checked:
+        if undeclared := store.capabilities - store.backend.capabilities:
+            names = ", ".join(sorted(undeclared))
+            pytest.fail(f"the adapter claims {names}, which its `Backend.capabilities` does not name", pytrace=False)
+        checked.add(key)
 
 
 def _leave_no_trace_in_the_folder(config: pytest.Config) -> None:
