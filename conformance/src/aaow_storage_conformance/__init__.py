@@ -17,6 +17,7 @@ from aaow_storage_conformance._clauses import (
 from aaow_storage_conformance._closing import ClosingTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
+from aaow_storage_conformance._durability import DurabilityTests
 from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._isolation import IsolationTests
@@ -44,6 +45,7 @@ __all__ = [
     "ClosingTests",
     "DifferentialTests",
     "DocumentTests",
+    "DurabilityTests",
     "ErrorTests",
     "ExecutionTests",
     "IsolationTests",

@@ -1,27 +1,168 @@
-"""The other end of `Store.elsewhere`: a process that runs one coroutine function on an adapter of its own."""
+"""Other processes that work on the store of a test, report what they do as they do it, and may be killed meanwhile."""
 
 import asyncio
+import multiprocessing
+import os
 import pickle
+import socket
+import struct
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from types import ModuleType
 from typing import Any
 
-from aaow_storage import create_adapter, register_plugin
+from aaow_storage import Backend, available_backends, register_plugin
 
-Function = Callable[..., Awaitable[Any]]
+Report = Callable[[object], None]
+"""Tells the process of the test something, before it returns."""
 
-
-async def run(
-    plugins: Sequence[object], store: tuple[str, str | None, dict[str, Any]], function: Function, args: Any, kwargs: Any
-) -> object:
-    """Run the function on an initialized adapter of the store."""
-    for plugin in plugins:
-        register_plugin(plugin)
-    backend, url, options = store
-    async with create_adapter(backend, url, **options) as adapter:
-        return await function(adapter, *args, **kwargs)
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+ENDS_WITHIN_S = 30.0
+_starting = threading.Lock()
+_LENGTH = struct.Struct("!I")
 
 
-if __name__ == "__main__":
-    result = asyncio.run(run(*pickle.load(sys.stdin.buffer)))  # noqa: S301 - written by the process that started this
-    sys.stdout.buffer.write(pickle.dumps(result))
+class OtherProcess:
+    """A process that runs a function of a module, seen from the process of the test."""
+
+    def __init__(self, process: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._has_ended = False
+
+    async def next_report(self) -> Any:
+        """Wait for what the function reports next, and return it.
+
+        Raises:
+            RuntimeError: the function failed, and the message holds its traceback; or there are no more reports.
+        """
+        kind, value = await self._receive()
+        if kind != "reported":
+            raise RuntimeError(f"the other process {kind}:\n{value}")
+        return value
+
+    async def result(self) -> Any:
+        """Return what the function returned; what it reports until then is dropped.
+
+        Raises:
+            RuntimeError: it failed, and the message holds its traceback; or the process ended before it returned.
+        """
+        while not self._has_ended:
+            kind, value = await self._receive()
+            if kind == "returned":
+                return value
+            if kind != "reported":
+                raise RuntimeError(f"the other process {kind}:\n{value}")
+        raise RuntimeError("the other process has ended")
+
+    async def kill(self) -> list[Any]:
+        """End the process as `kill -9` does, and return what it had reported and nobody had received yet.
+
+        Raises:
+            RuntimeError: the function had failed before.
+        """
+        self._process.kill()
+        return await self.last_reports()
+
+    async def last_reports(self) -> list[Any]:
+        """Wait until the process has ended, and return what it reported and nobody had received yet.
+
+        Raises:
+            RuntimeError: the function failed; the message holds its traceback.
+        """
+        reports = []
+        while not self._has_ended:
+            kind, value = await self._receive()
+            if kind == "reported":
+                reports.append(value)
+            elif kind == "failed":
+                raise RuntimeError(f"the other process {kind}:\n{value}")
+        return reports
+
+    async def end(self) -> None:
+        """Wait for the process; one that has not returned is killed."""
+        if not self._has_ended:
+            self._process.kill()
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+        await asyncio.to_thread(self._process.join, ENDS_WITHIN_S)
+        self._process.close()
+
+    async def _receive(self) -> tuple[str, Any]:
+        try:
+            (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+            received: tuple[str, Any] = pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - our own process
+        except (asyncio.IncompleteReadError, ConnectionError):
+            received = "ended", None
+        self._has_ended = received[0] != "reported"
+        return received
+
+
+@asynccontextmanager
+async def process_for(
+    plugins: Iterable[object], backend: Backend, function: Callable[..., Awaitable[Any]], *args: Any
+) -> AsyncIterator[OtherProcess]:
+    """Hold a process that runs `function(report, *args)` in an event loop of its own; it ends with the block.
+
+    The plugins are registered in it first.
+    """
+    context = multiprocessing.get_context(METHOD)
+    if METHOD == "forkserver":
+        context.set_forkserver_preload(_modules_of(backend))
+    task = pickle.dumps((tuple(plugins), function, args))
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = context.Process(target=run, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
+        await asyncio.to_thread(_start, process)
+    other = OtherProcess(process, *await asyncio.open_connection(sock=ours))
+    try:
+        yield other
+    finally:
+        await asyncio.shield(other.end())
+
+
+def _start(process: Any) -> None:
+    """Start a process that does not import the program that runs the tests, which may not be made for that."""
+    with _starting:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = program
+
+
+def run(channel: socket.socket, task: bytes) -> None:
+    """Do the task, and tell what came of it: all that the other process does. It ends when nobody listens any more."""
+    threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
+    sending = threading.Lock()
+
+    def send(kind: str, value: object) -> None:
+        message = pickle.dumps((kind, value))
+        with sending:
+            channel.sendall(_LENGTH.pack(len(message)) + message)
+
+    try:
+        plugins, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
+        for plugin in plugins:
+            register_plugin(plugin)
+        send("returned", asyncio.run(function(lambda report: send("reported", report), *args)))
+    except BaseException:  # noqa: BLE001 - raised again in the process of the test
+        send("failed", traceback.format_exc())
+
+
+def _end_with(channel: socket.socket) -> None:
+    with suppress(OSError):
+        channel.recv(1)
+    os._exit(1)
+
+
+def _modules_of(backend: Backend) -> list[str]:
+    """Name what is imported once, in the process that the others are forked from."""
+    usable = [each for each in available_backends().values() if each.problem is None]
+    return [__name__, *{each.create.__module__: None for each in (backend, *usable)}]

@@ -1,15 +1,12 @@
 """The store that a test works on, and the ways into it."""
 
-import os
-import pickle
-import sys
-from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from aaow_storage import Backend, Capability, StorageAdapter, create_adapter
+from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter
+from aaow_storage_conformance._elsewhere import OtherProcess, Report, process_for
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,31 +48,53 @@ class Store:
         """What the adapters of this store claim."""
         return self.adapter().capabilities
 
+    def process(
+        self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
+    ) -> AbstractAsyncContextManager[OtherProcess]:
+        """Hold another process that runs a coroutine function of a module, until it returns or the block ends.
+
+        The function gets a `Store` of its own, to open adapters on, and a function that reports something to this
+        process before it returns. Only a store with the capability `durable` can be reached from another process.
+
+            async with store.process(write_for_ever) as process:
+                first = await process.next_report()
+                others = await process.kill()
+        """
+        place = (self.backend.name, self.url, self.options, self.plugins)
+        return process_for(self.plugins, self.backend, _on_a_store, place, function, args, kwargs)
+
     async def elsewhere(
         self, function: Callable[Concatenate[StorageAdapter, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a coroutine function of a module in another process, on an adapter of this store, and return its result.
 
-        Only a store with the capability `durable` can be reached from another process.
-
         Raises:
-            RuntimeError: the other process failed; the message holds what it printed.
+            RuntimeError: the other process failed; the message holds its traceback.
         """
-        task = pickle.dumps((self.plugins, (self.backend.name, self.url, self.options), function, args, kwargs))
-        process = await create_subprocess_exec(
-            *(sys.executable, "-m", "aaow_storage_conformance._elsewhere"),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        output, errors = await process.communicate(task)
-        if process.returncode != 0:
-            raise RuntimeError(f"the other process failed:\n{errors.decode(errors='replace')}")
-        result: T = pickle.loads(output)  # noqa: S301 - written by the process just started
+        async with self.process(_on_an_adapter, function, args, kwargs) as process:
+            result: T = await process.result()
         return result
 
     async def close(self) -> None:
         """Close every adapter that was made."""
         while self._adapters:
             await self._adapters.pop().close()
+
+
+async def _on_a_store(
+    report: Report, place: tuple[Any, ...], function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    name, url, options, plugins = place
+    store = Store(available_backends()[name], url, options, plugins)
+    try:
+        return await function(store, report, *args, **kwargs)
+    finally:
+        await store.close()
+
+
+async def _on_an_adapter(
+    store: Store, report: Report, function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    del report  # the result says it all
+    async with store.open() as adapter:
+        return await function(adapter, *args, **kwargs)

@@ -7,6 +7,7 @@ from aaow_storage_conformance import (
     ClosingTests,
     DifferentialTests,
     DocumentTests,
+    DurabilityTests,
     ErrorTests,
     ExecutionTests,
     IsolationTests,
@@ -47,6 +48,10 @@ class TestDifferential(DifferentialTests):
 
 class TestDocuments(DocumentTests):
     """The JSON inside records."""
+
+
+class TestDurability(DurabilityTests):
+    """After a kill."""
 
 
 class TestErrors(ErrorTests):

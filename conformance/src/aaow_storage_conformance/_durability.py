@@ -1,0 +1,175 @@
+"""Durability: what was acknowledged before the process was killed is there afterwards, and nothing is there in part."""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+
+import attrs
+import pytest
+
+from aaow_storage import Capability, SchemaVersionError
+from aaow_storage_conformance import _samples as samples
+from aaow_storage_conformance._clauses import clause, requires
+from aaow_storage_conformance._contents import assert_identical
+from aaow_storage_conformance._elsewhere import OtherProcess, Report
+from aaow_storage_conformance._ledger import Ledger, Writers, opening, prepare_for_writers
+from aaow_storage_conformance._seeds import chance
+from aaow_storage_conformance._stores import Store
+
+INSTANTS, FEW_ROUNDS, MANY_ROUNDS = 2, 3, 25
+"""How many processes are killed in one test."""
+MOST_ROUNDS = 200
+"""After so many rounds without one that landed in the middle of something, a kill never does."""
+LONGEST_WAIT_S = 0.006
+SOON_S = 20.0
+SHORTEST_STEP_S = 0.005
+
+WAYS = {
+    "single writes": (1, False, 30),
+    "writes of many callers": (32, False, 90),
+    "transactions": (1, True, 5),
+    "transactions of many callers": (4, True, 12),
+}
+"""How many tasks write, whether in transactions, and how many reports come before a kill at most."""
+each_way = pytest.mark.parametrize("way", WAYS)
+
+
+@requires(Capability.DURABLE)
+class DurabilityTests:
+    """Processes that write, and are killed."""
+
+    @each_way
+    @clause("DUR-1")
+    async def test_what_is_acknowledged_is_there_when_the_process_is_killed_in_that_instant(
+        self, store: Store, way: str
+    ) -> None:
+        luck = chance("killed when it has acknowledged", way)
+        ledger = await _opened(store)
+        for number in range(INSTANTS):
+            writers = attrs.evolve(_writers(way, number), kills_itself_after=luck.randint(1, WAYS[way][2] // 2))
+            async with store.process(write, writers) as process:
+                for entry in await process.last_reports():
+                    ledger.enter(entry)
+            await _check_reopened(store, ledger)
+
+    @each_way
+    @clause("DUR-1")
+    async def test_a_kill_at_any_moment_leaves_the_acknowledged_whole_and_nothing_in_part(
+        self, store: Store, way: str
+    ) -> None:
+        await _check_kills(store, way, FEW_ROUNDS, chance("killed at any moment", way))
+
+    @each_way
+    @pytest.mark.slow
+    @clause("DUR-1")
+    async def test_of_many_kills_none_loses_what_was_acknowledged_or_leaves_anything_in_part(
+        self, store: Store, way: str
+    ) -> None:
+        await _check_kills(store, way, MANY_ROUNDS, chance("killed many times", way))
+
+    @clause("DUR-1", "CON-1")
+    async def test_when_one_of_four_writing_processes_is_killed_the_others_go_on(self, store: Store) -> None:
+        ledger = await _opened(store)
+        async with AsyncExitStack() as stack:
+            processes = [
+                await stack.enter_async_context(store.process(write, Writers(names=(f"process {number}",))))
+                for number in range(4)
+            ]
+            async with asyncio.timeout(SOON_S):
+                for process in processes:
+                    await _receive(process, 20, ledger)
+                for entry in await processes[0].kill():
+                    ledger.enter(entry)
+                was_in_flight = ledger.in_flight
+                for process in processes[1:]:
+                    await _receive(process, 40, ledger)
+            for process in processes[1:]:
+                for entry in await process.kill():
+                    ledger.enter(entry)
+        assert was_in_flight
+        await _check_reopened(store, ledger)
+
+    @clause("DUR-1", "LIF-1")
+    async def test_a_store_whose_first_opening_is_killed_is_opened_by_the_next(self, store: Store) -> None:
+        luck = chance("killed while it opened")
+        waits_up_to_s, on_the_way, is_open = SHORTEST_STEP_S, 0, False
+        while not is_open:
+            async with store.process(open_and_stay) as process:
+                assert await process.next_report() == "opening"
+                await asyncio.sleep(luck.uniform(0, waits_up_to_s))
+                is_open = "open" in await process.kill()
+            assert await _opens_as_it_is(store) or not is_open
+            on_the_way += not is_open
+            waits_up_to_s *= 1.5
+        assert on_the_way
+        async with store.open() as storage:
+            workflow = await samples.stored_workflow(storage)
+            assert_identical(await storage.get_workflow(workflow.id), workflow)
+
+
+async def write(store: Store, report: Report, writers: Writers) -> None:
+    """Let writers write on one adapter."""
+    async with store.open() as storage:
+        await writers.write(storage, report)
+
+
+async def open_and_stay(store: Store, report: Report) -> None:
+    """Report when it begins to open the store, and when that is done; then stay."""
+    storage = store.adapter()
+    report("opening")
+    await storage.initialize()
+    report("open")
+    await asyncio.Event().wait()
+
+
+def _writers(way: str, number: int) -> Writers:
+    """Make the writers of one round; no two rounds have a name in common."""
+    count, in_transactions, _ = WAYS[way]
+    names = tuple(f"round {number:03} writer {each:02}" for each in range(count))
+    return Writers(names=names, in_transactions=in_transactions)
+
+
+async def _opened(store: Store) -> Ledger:
+    calls = opening()
+    async with store.open() as storage:
+        await prepare_for_writers(storage, calls)
+    return Ledger(calls)
+
+
+async def _check_kills(store: Store, way: str, rounds: int, luck: random.Random) -> None:
+    """Kill a writing process in every round, and go on until one was killed in the middle of something."""
+    ledger = await _opened(store)
+    landed_in_flight = number = 0
+    while number < rounds or (not landed_in_flight and number < MOST_ROUNDS):
+        async with store.process(write, _writers(way, number)) as process:
+            await _receive(process, luck.randint(1, WAYS[way][2]), ledger)
+            await asyncio.sleep(luck.uniform(0, LONGEST_WAIT_S))
+            for entry in await process.kill():
+                ledger.enter(entry)
+        landed_in_flight += bool(ledger.in_flight)
+        await _check_reopened(store, ledger)
+        number += 1
+    assert landed_in_flight, f"of {number} kills none came while something was being written"
+    assert ledger.count
+
+
+async def _opens_as_it_is(store: Store) -> bool:
+    """Say whether the store has its schema; where it has not, it must not have a part of it, which `migrate` tells."""
+    try:
+        await store.adapter().initialize(migrate=False)
+    except SchemaVersionError as error:
+        found = error.found
+    else:
+        return True
+    assert found is None
+    return False
+
+
+async def _receive(process: OtherProcess, count: int, ledger: Ledger) -> None:
+    for _ in range(count):
+        ledger.enter(await process.next_report())
+
+
+async def _check_reopened(store: Store, ledger: Ledger) -> None:
+    async with store.open() as storage:
+        await ledger.check(storage)
