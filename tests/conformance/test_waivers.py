@@ -1,5 +1,6 @@
 """Waivers: read strictly, and of use only while the clause is broken."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -164,6 +165,13 @@ def test_a_file_is_read_entry_by_entry(tmp_path: Path):
     assert first == Waiver("WFL-1", reason, date(2999, 12, 31))
     assert second == Waiver("WFL-1", reason, date(2001, 12, 31), ("test_deleting*",), entry=2)
     assert (first.has_expired, second.has_expired) == (False, True)
+
+
+def test_the_example_of_the_documents_is_right(tmp_path: Path):
+    document = Path(__file__).parents[2] / "packages/aaow-storage/docs/conformance.md"
+    (example,) = re.findall(r"```toml\n(\[\[waiver\]\]\n.*?)```", document.read_text(), re.DOTALL)
+    (tmp_path / "waivers.toml").write_text(example)
+    assert [each.clause for each in read_waivers(tmp_path / "waivers.toml", TESTS)] == ["QRY-5", "TXN-8"]
 
 
 @pytest.mark.parametrize(
