@@ -18,7 +18,7 @@ from aaow_storage_sqlite._location import Location
 T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37, 0)
-_PAGE_BYTES = 8192
+PAGE_BYTES = 8192
 _SHORTEST_PAUSE_S = 0.0001
 _LONGEST_PAUSE_S = 0.001
 
@@ -94,7 +94,7 @@ def open_writer(settings: Settings) -> SQLConnection:
     connection = _connect(settings)
     try:
         connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
-        connection.command(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.command(f"PRAGMA page_size = {PAGE_BYTES}")
         _use_write_ahead_log(connection, settings)
         connection.command("PRAGMA foreign_keys = ON")
         connection.command(f"PRAGMA synchronous = {settings.synchronous}")
@@ -118,6 +118,13 @@ def open_reader(settings: Settings) -> SQLConnection:
     connection = _connect(settings)
     connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
     connection.command("PRAGMA query_only = ON")
+    return connection
+
+
+def open_checkpointer(settings: Settings) -> SQLConnection:
+    """Open a connection that moves what is in the write-ahead log into the database."""
+    connection = _connect(settings)
+    connection.command(f"PRAGMA synchronous = {settings.synchronous}")
     return connection
 
 

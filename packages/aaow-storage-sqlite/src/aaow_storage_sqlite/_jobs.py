@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from aaow_storage.errors import AdapterClosedError
 from aaow_storage_sql import SQLConnection, Work
+from aaow_storage_sqlite._yielding import watch_of
 
 T = TypeVar("T")
 
@@ -19,11 +20,12 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_is_taken", "_loop", "work")
+    __slots__ = ("_end", "_future", "_is_taken", "_loop", "_watch", "work")
 
     def __init__(self, work: Work[T]) -> None:
         self.work = work
         self._loop = asyncio.get_running_loop()
+        self._watch = watch_of(self._loop)
         self._future: asyncio.Future[T] = self._loop.create_future()
         self._end: asyncio.Event | None = None
         self._is_taken = threading.Lock()
@@ -39,12 +41,16 @@ class Job(Generic[T]):
 
     async def result(self) -> T:
         """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""
-        return await self._future
+        self._watch.enter()
+        try:
+            return await self._future
+        finally:
+            self._watch.leave()
 
     async def settled_result(self) -> T:
         """Wait for what comes of the work; a task that is cancelled leaves when the work is done, or never will be."""
         try:
-            return await self._future
+            return await self.result()
         except asyncio.CancelledError:
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
@@ -100,6 +106,7 @@ def deliver(outcomes: Iterable[Outcome]) -> None:
     for loop, settled in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, settled)
+            settled[0].job._watch.tell()  # noqa: SLF001 - of this module
         except RuntimeError:
             # The loop is closed: whoever waited there is gone.
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import SQLConnection
+from aaow_storage_sqlite._checkpoints import Checkpointer
 from aaow_storage_sqlite._connections import Settings, retry_while_locked
 from aaow_storage_sqlite._jobs import Inbox, Job, Outcome, deliver
 from aaow_storage_sqlite._lending import LentTransaction, roll_back, undone_alone
@@ -26,6 +27,7 @@ class Writer:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._lent: LentTransaction | None = None
+        self._checkpointer = Checkpointer(settings, connection)
         self._thread = threading.Thread(target=self._run, name=f"aaow-writer {settings.location}", daemon=True)
         self._thread.start()
 
@@ -54,6 +56,7 @@ class Writer:
                 request = self._inbox.take()
             else:
                 request = self._commit_batch(request)
+        self._checkpointer.stop()
         self._connection.driver_connection.close()
 
     def _commit_batch(self, first: Job[Any]) -> Request | None:
@@ -87,6 +90,7 @@ class Writer:
             outcomes = [self._committed(job) for job in jobs]
             roll_back(self._connection)
         deliver(outcomes)
+        self._checkpointer.after_commit()
 
     def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
         """Run the jobs in the open transaction, each undone alone where it fails; None where SQLite lost it."""
@@ -144,6 +148,7 @@ class Writer:
             transaction.break_down(self._connection, error)
         with self._lock:
             self._lent = None
+        self._checkpointer.after_commit()
 
     def _begin(self) -> None:
         self._retry(lambda: self._connection.command("BEGIN IMMEDIATE"))

@@ -1,0 +1,103 @@
+"""Moving what was committed from the write-ahead log into the database, beside the writer and not inside its commits.
+
+A thread copies, which holds up nobody. But under steady load it never catches up, so that the log would grow for ever,
+and readers that overlap keep SQLite from starting it anew. So when the log is long, the writer itself restarts it,
+between two commits: that waits for the readers of the moment, and copies the little that is left.
+"""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from aaow_storage.errors import StorageError
+from aaow_storage_sql import SQLConnection
+from aaow_storage_sqlite._connections import PAGE_BYTES, Settings, open_checkpointer
+
+COPY_EVERY_BYTES = 8 * 2**20
+COPY_EVERY_PAGES = COPY_EVERY_BYTES // PAGE_BYTES
+RESTART_ABOVE_PAGES = 64 * 2**20 // PAGE_BYTES
+RESTART_WAITS_MS = 100
+CHANGES_AT_FIRST = 400
+MOST_CHANGES = 100_000
+
+
+class Checkpointer:
+    """Looks after the write-ahead log of one writer. The thread and its connection are there once they are needed."""
+
+    def __init__(self, settings: Settings, writing: SQLConnection) -> None:
+        self._settings = settings
+        self._writing = writing
+        writing.command("PRAGMA wal_autocheckpoint = 0")
+        self._log_path = f"{settings.location.path}-wal"
+        self._changes_seen = 0
+        self._bytes_seen = 0
+        self._changes_a_copy = CHANGES_AT_FIRST
+        self._restart_above = RESTART_ABOVE_PAGES
+        self._pages = 0
+        self._thread: threading.Thread | None = None
+        self._is_wanted = threading.Event()
+        self._is_stopping = False
+
+    def after_commit(self) -> None:
+        """Do what is due; called by the writer, outside of a transaction."""
+        if self._pages > self._restart_above:
+            self._restart()
+        elif not self._is_wanted.is_set() and self._is_due():
+            if self._thread is None:
+                name = f"aaow-checkpointer {self._settings.location}"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+            self._is_wanted.set()
+
+    def stop(self) -> None:
+        """End the thread, and leave a short log, where no reader needs a long one; called by the writer."""
+        self._is_stopping = True
+        self._is_wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._checkpoint("TRUNCATE")
+
+    def _is_due(self) -> bool:
+        changes = self._writing.driver_connection.total_changes
+        size = Path(self._log_path).stat().st_size
+        if changes - self._changes_seen < self._changes_a_copy and size - self._bytes_seen < COPY_EVERY_BYTES:
+            return False
+        self._changes_seen, self._bytes_seen = changes, size
+        return True
+
+    def _restart(self) -> None:
+        """Let the next commit go to the start of the log; where readers stay on, try again when it is longer."""
+        is_restarted = self._checkpoint("RESTART")
+        self._restart_above = RESTART_ABOVE_PAGES if is_restarted else self._pages + COPY_EVERY_PAGES
+        self._pages = 0
+
+    def _checkpoint(self, kind: str) -> bool:
+        """Copy what is left and restart the log, and say whether the readers allowed it."""
+        self._writing.command(f"PRAGMA busy_timeout = {RESTART_WAITS_MS}")
+        try:
+            row = self._writing.command(f"PRAGMA wal_checkpoint({kind})")
+        except StorageError:
+            return False
+        finally:
+            self._writing.command("PRAGMA busy_timeout = 0")
+        return row is not None and row[0] == 0
+
+    def _run(self) -> None:
+        connection = open_checkpointer(self._settings)
+        try:
+            while True:
+                self._is_wanted.wait()
+                self._is_wanted.clear()
+                if self._is_stopping:
+                    break
+                with suppress(StorageError):  # another process is at it
+                    self._copy(connection)
+        finally:
+            connection.driver_connection.close()
+
+    def _copy(self, connection: SQLConnection) -> None:
+        _, pages, _ = connection.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, 0)
+        if pages > self._pages:
+            changes = self._changes_a_copy * COPY_EVERY_PAGES // (pages - self._pages)
+            self._changes_a_copy = min(max(1, changes), MOST_CHANGES)
+        self._pages = pages

@@ -1,0 +1,69 @@
+"""Letting the threads of a store run beside an event loop that never rests.
+
+A loop whose tasks are always ready lets go of the interpreter for microseconds only, too short for a thread to wake up
+in, so that a thread may wait for its turn for ever. While operations wait on a loop, a timer looks whether the loop has
+rested since it last looked; where it has not, the loop's thread stands still until an outcome comes, for a moment at
+most.
+"""
+
+import asyncio
+import threading
+import time
+from weakref import WeakKeyDictionary
+
+LOOK_EVERY_S = 0.001
+LONGEST_REST_S = 0.0003
+BUSY = 0.9
+
+
+class LoopWatch:
+    """Looks after one event loop for as long as operations wait on it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting = 0
+        self._is_looking = False
+        self._looked_at = self._worked = 0.0
+        self._outcome_came = threading.Event()
+        self._outcome_came.set()
+
+    def enter(self) -> None:
+        """Count an operation that waits; called on the loop."""
+        self._waiting += 1
+        if not self._is_looking:
+            self._is_looking = True
+            self._look_later()
+
+    def leave(self) -> None:
+        """Count one less; called on the loop."""
+        self._waiting -= 1
+
+    def tell(self) -> None:
+        """Say that an outcome is on its way to the loop; called from any thread."""
+        if not self._outcome_came.is_set():
+            self._outcome_came.set()
+
+    def _look_later(self) -> None:
+        self._looked_at, self._worked = time.perf_counter(), time.thread_time()
+        self._loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        if not self._waiting:
+            self._is_looking = False
+            return
+        if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
+            self._outcome_came.clear()
+            self._outcome_came.wait(LONGEST_REST_S)
+            self._outcome_came.set()
+        self._look_later()
+
+
+_watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]" = WeakKeyDictionary()
+
+
+def watch_of(loop: asyncio.AbstractEventLoop) -> LoopWatch:
+    """Return what looks after the loop; called on the loop."""
+    watch = _watches.get(loop)
+    if watch is None:
+        watch = _watches[loop] = LoopWatch(loop)
+    return watch
