@@ -1,6 +1,6 @@
 """New identifiers, and the clock that stamps records."""
 
-import secrets
+import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def new_id() -> str:
         now_ms = time.time_ns() // 1_000_000
         if now_ms > _last_millisecond:
             _last_millisecond = now_ms
-            _counter = secrets.randbits(_COUNTER_BITS - 1)
+            _counter = _random_bits(_COUNTER_BITS - 1)
         else:
             _counter += 1
             if _counter >> _COUNTER_BITS:
@@ -33,8 +33,13 @@ def new_id() -> str:
         millisecond, counter = _last_millisecond, _counter
     value = millisecond << 80
     value |= 0x7 << 76 | (counter >> 30) << 64
-    value |= 0b10 << 62 | (counter & 0x3FFF_FFFF) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    value |= 0b10 << 62 | (counter & 0x3FFF_FFFF) << _RANDOM_BITS | _random_bits(_RANDOM_BITS)
     return str(UUID(int=value))
+
+
+def _random_bits(count: int) -> int:
+    size = (count + 7) // 8
+    return int.from_bytes(os.urandom(size)) >> (8 * size - count)
 
 
 def now() -> datetime:
