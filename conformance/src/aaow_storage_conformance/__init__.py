@@ -4,6 +4,7 @@ from aaow_storage_conformance import _rewriting  # isort: skip  # noqa: F401 - h
 from aaow_storage_conformance._approvals import ApprovalTests
 from aaow_storage_conformance._atomicity import AtomicityTests
 from aaow_storage_conformance._budgets import BudgetTests
+from aaow_storage_conformance._cancellation import CancellationTests
 from aaow_storage_conformance._clauses import (
     CLAUSES,
     CONTRACT_VERSION,
@@ -15,6 +16,7 @@ from aaow_storage_conformance._clauses import (
     requires,
 )
 from aaow_storage_conformance._closing import ClosingTests
+from aaow_storage_conformance._concurrency import ConcurrencyTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._durability import DurabilityTests
@@ -41,8 +43,10 @@ __all__ = [
     "ApprovalTests",
     "AtomicityTests",
     "BudgetTests",
+    "CancellationTests",
     "Clause",
     "ClosingTests",
+    "ConcurrencyTests",
     "DifferentialTests",
     "DocumentTests",
     "DurabilityTests",

@@ -4,7 +4,9 @@ from aaow_storage_conformance import (
     ApprovalTests,
     AtomicityTests,
     BudgetTests,
+    CancellationTests,
     ClosingTests,
+    ConcurrencyTests,
     DifferentialTests,
     DocumentTests,
     DurabilityTests,
@@ -38,8 +40,16 @@ class TestBudgets(BudgetTests):
     """Budget pools."""
 
 
+class TestCancellation(CancellationTests):
+    """Cancelled tasks."""
+
+
 class TestClosing(ClosingTests):
     """Closing."""
+
+
+class TestConcurrency(ConcurrencyTests):
+    """Many at once."""
 
 
 class TestDifferential(DifferentialTests):
