@@ -45,6 +45,7 @@ REPORTS: pytest.StashKey[list[Report]] = pytest.StashKey()
 CHECKED: pytest.StashKey[set[str]] = pytest.StashKey()
 HYPOTHESIS_HOME: pytest.StashKey[Path] = pytest.StashKey()
 SEEDS = 2**32
+SEED_OF_CONTROLLER = "aaow_storage_seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,7 +99,9 @@ def pytest_configure(config: pytest.Config) -> None:
     elif _asks_for_the_suite(config):
         raise pytest.UsageError(no_backend_chosen())
     if seed is None:
-        config.option.conformance_seed = seed = secrets.randbelow(SEEDS)
+        of_controller = getattr(config, "workerinput", {}).get(SEED_OF_CONTROLLER)
+        seed = secrets.randbelow(SEEDS) if of_controller is None else of_controller
+        config.option.conformance_seed = seed
     set_seed(seed)
     if name is not None:
         _leave_no_trace_in_the_folder(config)
@@ -107,6 +110,12 @@ def pytest_configure(config: pytest.Config) -> None:
     recorder = Recorder(read_waivers(waivers, clauses_by_test) if waivers else [], frozenset(wanted), name)
     config.stash[RECORDER] = recorder
     config.pluginmanager.register(recorder, f"{PACKAGE}-recorder")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give the seed to a worker of pytest-xdist."""
+    node.workerinput[SEED_OF_CONTROLLER] = node.config.getoption("--conformance-seed")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
