@@ -5,11 +5,13 @@ import pytest
 from aaow_storage import available_backends
 from aaow_storage_conformance import test_contract
 from aaow_storage_conformance.broken import BROKEN, BrokenBackend, Delegating, Querying
+from aaow_storage_conformance.broken._matrix import main
 from aaow_storage_conformance.broken._runner import (
     ContractTest,
+    Verdict,
     clauses_without_a_mistake,
     failures,
-    sound_backends,
+    sound_backend_for,
     verdicts,
 )
 
@@ -20,15 +22,15 @@ AREAS_TO_COME = ("LIF", "ERR", "CON", "DUR", "BUD-3", "APR-2", "TXN-8")
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_broken_backend_is_caught(broken: BrokenBackend):
-    sound = next(each for each in sound_backends() if broken.suits(each))
+    sound = sound_backend_for(broken)
+    assert sound is not None
     assert [verdict.clause for verdict in verdicts(broken, sound) if verdict.test is None] == []
 
 
-@pytest.mark.parametrize("layer", [Delegating, Querying])
 @pytest.mark.parametrize("area", AREAS)
-def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str, layer: type[Delegating]):
+def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
     tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
-    assert failures(available_backends()["memory"], layer, tests) == []
+    assert failures(available_backends()["memory"], Querying, tests) == []
 
 
 def test_every_clause_is_broken_by_some_backend():
@@ -37,3 +39,26 @@ def test_every_clause_is_broken_by_some_backend():
 
 def test_every_broken_backend_says_what_it_gets_wrong():
     assert [name for name, broken in BROKEN.items() if not broken.mistake.endswith(".")] == []
+
+
+def test_a_backend_that_is_not_broken_survives():
+    sound = available_backends()["memory"]
+    unbroken = BrokenBackend("Delegating", "Gets nothing wrong.", ("SES-1", "OPS-5"), Delegating)
+    assert verdicts(unbroken, sound) == [Verdict("SES-1"), Verdict("OPS-5")]
+
+
+def test_the_command_prints_which_test_catches_which_mistake(capsys: pytest.CaptureFixture[str]):
+    assert main(["KeepsOldNodeErrors", "ReplacesByDeletingFirst"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "KeepsOldNodeErrors: Keeps the old error of a node that has none.",
+        "  STA-3   test_a_retry_that_succeeded_keeps_no_old_error",
+        "ReplacesByDeletingFirst: Deletes what it is about to replace, with all that cascades.",
+        "  OPS-3   test_saving_again_keeps_what_belongs_to_the_record",
+        "  WFL-1   test_saving_a_workflow_again_keeps_its_sessions_attached",
+        "all were run; 2 of 2 broken backends caught",
+    ]
+
+
+def test_the_command_refuses_a_backend_that_is_not_in_the_catalogue(capsys: pytest.CaptureFixture[str]):
+    assert main(["Unheard"]) == 2
+    assert "Unheard" in capsys.readouterr().err

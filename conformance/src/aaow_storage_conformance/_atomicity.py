@@ -18,8 +18,8 @@ from aaow_storage_conformance._stores import Store
 
 TURNS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 """How many turns of the event loop an operation gets before it is cancelled."""
-DELAYS_S = (0.0002, 0.0005, 0.001, 0.002, 0.004)
-"""How long an operation gets, where it runs on a thread and the turns of the loop say little."""
+PARTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""How much of its time an operation gets, where it runs on a thread and the turns of the loop say little."""
 SETTLED_WITHIN_S = 1.0
 
 Contents = dict[str, list[Any]]
@@ -258,7 +258,11 @@ async def _check_cancelled(
     allowed: Sequence[Contents],
 ) -> None:
     """Cancel the operation at many points, and check that the store holds one of the contents that are allowed."""
-    for wait in (*TURNS, *DELAYS_S):
+    await reset()
+    started = time.perf_counter()
+    await operation()
+    took = time.perf_counter() - started
+    for wait in (*TURNS, *(took * part for part in PARTS)):
         await reset()
         task = asyncio.create_task(operation())
         if isinstance(wait, int):

@@ -268,7 +268,7 @@ class PagingTests:
 
         async def cost(filter: QueryFilter, expected: str) -> float:
             best = float("inf")
-            for _ in range(25):
+            for _ in range(15):
                 started = time.perf_counter()
                 page = await storage.get_llm_executions(session.id, filter)
                 best = min(best, time.perf_counter() - started)

@@ -139,6 +139,8 @@ class StateTests:
         async def work(number: int, name: str) -> None:
             for _ in range(number % 7):
                 await asyncio.sleep(0)
+            for _ in range(number % 3):
+                await storage.update_session(session.id, metadata={"by": name})
             for node in (samples.a_node_state(name), nodes[name]):
                 await storage.update_node_state(session.id, name, node)
 

@@ -1,7 +1,7 @@
 """Mistakes with approvals."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -128,7 +128,8 @@ class ExpiresAMomentLate(Delegating):
     """Lets a request run out behind its instant, not at it."""
 
     async def expire_approvals(self, now=None):
-        return await super().expire_approvals(now - timedelta(microseconds=1) if now is not None else None)
+        moment = timedelta(microseconds=1)
+        return await super().expire_approvals(now - moment if isinstance(now, datetime) else now)
 
 
 @breaks("APR-3")
@@ -209,7 +210,7 @@ class ExpiryIsADecision(Overwrites):
 class UpdatesWhatIsDecided(Overwrites):
     """Updates the context of a decided request."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         try:
             return await super().update_approval_request(id, **changes)
         except ConflictError as error:
@@ -222,7 +223,7 @@ class UpdatesWhatIsDecided(Overwrites):
 class ReopensWhatHasExpired(Overwrites):
     """Gives an expired request more time, and makes it pending again."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         request = await self.get_approval_request(id)
         if request is not None and request.status is ApprovalStatus.EXPIRED and changes.get("expires_at"):
             await self.overwrite(attrs.evolve(request, status=PENDING))
@@ -233,7 +234,7 @@ class ReopensWhatHasExpired(Overwrites):
 class ApprovesByUpdate(Overwrites):
     """Lets an update set any status."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         if changes.get("status") in {ApprovalStatus.APPROVED, ApprovalStatus.REJECTED}:
             request = await self.get_approval_request(id)
             return await self.overwrite(attrs.evolve(request, status=changes["status"]))
@@ -244,7 +245,7 @@ class ApprovesByUpdate(Overwrites):
 class DropsWhoDecided(Delegating):
     """Ignores the fields of a decision in an update."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         fields = {"resolved_at", "resolved_by", "resolution_notes"}
         return await super().update_approval_request(
             id, **{name: changes[name] for name in changes if name not in fields}
@@ -255,7 +256,7 @@ class DropsWhoDecided(Delegating):
 class KeepsTheExpiry(Delegating):
     """Does not clear the expiry of a request."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         if changes.get("expires_at", ...) is None:
             del changes["expires_at"]
         return await super().update_approval_request(id, **changes)
@@ -265,7 +266,7 @@ class KeepsTheExpiry(Delegating):
 class RefusesToExtendTheLate(Delegating):
     """Refuses to give a request that has run out more time."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         request = await self.get_approval_request(id)
         if request is not None and request.expires_at is not None and request.expires_at <= now():
             raise ConflictError("it has run out", request)
@@ -276,7 +277,7 @@ class RefusesToExtendTheLate(Delegating):
 class MergesContexts(Delegating):
     """Merges a new context into the old one."""
 
-    async def update_approval_request(self, id, **changes):
+    async def update_approval_request(self, id, /, **changes):
         request = await self.get_approval_request(id)
         if request is not None and "context" in changes:
             changes["context"] = {**request.context, **changes["context"]}

@@ -151,17 +151,16 @@ class TakesSuspendedForExhausted(Delegating):
 
 
 @breaks("BUD-1")
-class TakesNegativeAmounts(Delegating):
-    """Gives back what a negative amount says."""
+class IgnoresNegativeAmounts(Delegating):
+    """Takes a negative amount for nothing."""
 
     async def consume_budget(self, pool_id, amount):
         try:
             return await super().consume_budget(pool_id, amount)
         except ValidationError:
-            if not isinstance(amount, int | float | Decimal) or isinstance(amount, bool) or not amount < 0:
+            if type(amount) is not int or amount >= 0:
                 raise
-            pool = await self.get_budget_pool(pool_id)
-            return await self.update_budget_pool(pool_id, used_budget=pool.used_budget + Decimal(str(amount)))
+            return await self.get_budget_pool(pool_id)
 
 
 @breaks("BUD-1")
@@ -314,7 +313,7 @@ class DoesNotShowTheParent(Delegating):
 class DropsTheRemainingBudget(Delegating):
     """Ignores a remaining budget, which is derived."""
 
-    async def update_budget_pool(self, id, **changes):
+    async def update_budget_pool(self, id, /, **changes):
         changes.pop("remaining_budget", None)
         return await super().update_budget_pool(id, **changes)
 
@@ -323,7 +322,7 @@ class DropsTheRemainingBudget(Delegating):
 class DropsTheParent(Delegating):
     """Ignores another parent, in an update that changes the total."""
 
-    async def update_budget_pool(self, id, **changes):
+    async def update_budget_pool(self, id, /, **changes):
         changes.pop("parent_pool_id", None)
         return await super().update_budget_pool(id, **changes)
 
@@ -332,7 +331,7 @@ class DropsTheParent(Delegating):
 class RefusesTotalsBelowUse(Delegating):
     """Refuses a total below what was used."""
 
-    async def update_budget_pool(self, id, **changes):
+    async def update_budget_pool(self, id, /, **changes):
         pool = await self.get_budget_pool(id)
         if pool is not None and "total_budget" in changes and Decimal(str(changes["total_budget"])) < pool.used_budget:
             raise ValidationError("update_budget_pool", "total_budget", "is below what was used")
@@ -343,7 +342,7 @@ class RefusesTotalsBelowUse(Delegating):
 class DerivesTheStatusOfUpdates(Delegating):
     """Sets the status of a pool by what an update leaves in it."""
 
-    async def update_budget_pool(self, id, **changes):
+    async def update_budget_pool(self, id, /, **changes):
         updated = await super().update_budget_pool(id, **changes)
         if updated.remaining_budget <= 0 and "status" not in changes:
             return await super().update_budget_pool(id, status=EXHAUSTED)
@@ -354,7 +353,7 @@ class DerivesTheStatusOfUpdates(Delegating):
 class SumsUpdatesUpInAncestors(ReadsAncestors):
     """Adds what an update uses to the ancestors."""
 
-    async def update_budget_pool(self, id, **changes):
+    async def update_budget_pool(self, id, /, **changes):
         before = await self.get_budget_pool(id)
         updated = await super().update_budget_pool(id, **changes)
         for pool in await self.ancestors(id):

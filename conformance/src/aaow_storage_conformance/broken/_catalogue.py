@@ -39,7 +39,8 @@ class BrokenBackend:
 
     def suits(self, sound: Backend) -> bool:
         """Say whether that backend can be broken like this."""
-        return self.on in {None, sound.name} and self.needs <= sound.capabilities
+        has_options = set(self.options) <= set(sound.options)
+        return self.on in {None, sound.name} and self.needs <= sound.capabilities and has_options
 
     def create(self, sound: Backend, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter, of a store of the sound backend."""

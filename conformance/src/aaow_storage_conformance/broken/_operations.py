@@ -101,7 +101,7 @@ class KeepsTheFirstCreationTime(Delegating):
 class IgnoresUnknownFields(Delegating):
     """Ignores the unknown fields of an update."""
 
-    async def update_workflow(self, id, **changes):
+    async def update_workflow(self, id, /, **changes):
         known = {"name", "version", "definition", "metadata", "updated_at"}
         return await super().update_workflow(id, **{name: changes[name] for name in changes if name in known})
 
@@ -110,7 +110,7 @@ class IgnoresUnknownFields(Delegating):
 class TakesNoneForNotNamed(Delegating):
     """Takes a field named with None for one that is not named."""
 
-    async def update_session(self, id, **changes):
+    async def update_session(self, id, /, **changes):
         return await super().update_session(id, **{name: new for name, new in changes.items() if new is not None})
 
 
@@ -118,7 +118,7 @@ class TakesNoneForNotNamed(Delegating):
 class ClearsWhatIsNotNamed(Delegating):
     """Clears a field that an update does not name."""
 
-    async def update_budget_pool(self, id, **changes):
+    async def update_budget_pool(self, id, /, **changes):
         return await super().update_budget_pool(id, **{"metadata": None, **changes})
 
 
@@ -126,7 +126,7 @@ class ClearsWhatIsNotNamed(Delegating):
 class NeverStampsUpdates(Delegating):
     """Leaves updated_at as it is."""
 
-    async def update_workflow(self, id, **changes):
+    async def update_workflow(self, id, /, **changes):
         old = await self.get_workflow(id)
         kept = {} if old is None else {"updated_at": old.updated_at}
         return await super().update_workflow(id, **{**kept, **changes})
@@ -136,7 +136,7 @@ class NeverStampsUpdates(Delegating):
 class AlwaysStampsUpdates(Delegating):
     """Overwrites an updated_at that was named."""
 
-    async def update_session(self, id, **changes):
+    async def update_session(self, id, /, **changes):
         return await super().update_session(id, **{**changes, "updated_at": now()})
 
 
@@ -144,7 +144,7 @@ class AlwaysStampsUpdates(Delegating):
 class UpdatesWhatItCan(Delegating):
     """Updates field by field, and stops at one that is wrong."""
 
-    async def update_workflow(self, id, **changes):
+    async def update_workflow(self, id, /, **changes):
         updated = await self.get_workflow(id)
         for name, new in changes.items() or [("metadata", updated and updated.metadata)]:
             updated = await super().update_workflow(id, **{name: new})
@@ -155,7 +155,7 @@ class UpdatesWhatItCan(Delegating):
 class UpdatesAndDeletesNothingInSilence(Delegating):
     """Says nothing where there is nothing to update or delete."""
 
-    async def update_session(self, id, **changes):
+    async def update_session(self, id, /, **changes):
         try:
             return await super().update_session(id, **changes)
         except NotFoundError:

@@ -1,5 +1,6 @@
 """An adapter that selects by itself from whole lists, as a backend without a query engine does."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from aaow_storage import (
     LLMExecution,
     QueryFilter,
     Session,
+    StorageOperations,
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
@@ -17,20 +19,20 @@ from aaow_storage import (
 from aaow_storage.authoring import Condition, QueryField, QueryPlan, plan_query, sort_key
 from aaow_storage_conformance.broken._delegating import Delegating
 
-LISTS: dict[str, tuple[type, int]] = {
-    "list_workflows": (StoredWorkflow, 0),
-    "list_sessions": (Session, 0),
-    "get_llm_executions": (LLMExecution, 1),
-    "get_node_llm_executions": (LLMExecution, 2),
-    "list_budget_pools": (BudgetPool, 0),
-    "get_child_budget_pools": (BudgetPool, 1),
-    "get_tool_calls": (ToolCallLog, 1),
-    "get_session_tool_calls": (ToolCallLog, 1),
-    "list_approval_requests": (ApprovalRequest, 1),
-    "list_pending_approvals": (ApprovalRequest, 0),
-    "get_stream_events": (StreamEvent, 1),
+LISTS: dict[str, type] = {
+    "list_workflows": StoredWorkflow,
+    "list_sessions": Session,
+    "get_llm_executions": LLMExecution,
+    "get_node_llm_executions": LLMExecution,
+    "list_budget_pools": BudgetPool,
+    "get_child_budget_pools": BudgetPool,
+    "get_tool_calls": ToolCallLog,
+    "get_session_tool_calls": ToolCallLog,
+    "list_approval_requests": ApprovalRequest,
+    "list_pending_approvals": ApprovalRequest,
+    "get_stream_events": StreamEvent,
 }
-"""The operations that list, each with what it lists, and the number of arguments that say of what."""
+"""The operations that list, each with what it lists."""
 COUNTS = {"count_workflows": "list_workflows", "count_sessions": "list_sessions"}
 
 
@@ -87,12 +89,13 @@ class Querying(Delegating):
 
 
 def _listing(name: str) -> Callable[..., Awaitable[list[Any]]]:
-    kind, count = LISTS[name]
+    signature = inspect.signature(getattr(StorageOperations, name))
 
-    async def operation(self: Querying, *args: Any, filter: QueryFilter | None = None) -> list[Any]:
-        (given,) = args[count:] or [filter]
-        whole = await getattr(self.sound, name)(*args[:count])
-        return self.select(self.plan(kind, given), whole)
+    async def operation(self: Querying, *args: Any, **kwargs: Any) -> list[Any]:
+        given = signature.bind(self, *args, **kwargs).arguments
+        filter_given, _ = given.pop("filter", None), given.pop("self")
+        whole = await getattr(self.sound, name)(**given)
+        return self.select(self.plan(LISTS[name], filter_given), whole)
 
     return operation
 

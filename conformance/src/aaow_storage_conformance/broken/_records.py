@@ -50,7 +50,7 @@ class StripsIds(Delegating):
     """Strips spaces off ids before it looks them up."""
 
     async def get_workflow(self, id):
-        return await super().get_workflow(id.strip() or id)
+        return await super().get_workflow(id.strip() or id if isinstance(id, str) else id)
 
 
 @breaks("REC-3", "LLM-3")
@@ -68,8 +68,8 @@ class KeepsInstantsAsFloats(Delegating):
     """Keeps instants as seconds in a float, which is too coarse far from 1970."""
 
     async def create_session(self, session):
-        at = datetime.fromtimestamp(session.created_at.timestamp(), UTC)
-        await super().create_session(attrs.evolve(session, created_at=at))
+        seconds = min(session.created_at.timestamp(), datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+        await super().create_session(attrs.evolve(session, created_at=datetime.fromtimestamp(seconds, UTC)))
 
 
 @breaks("REC-3")

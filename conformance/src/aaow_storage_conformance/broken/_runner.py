@@ -17,10 +17,12 @@ from aaow_storage import Backend, Capability, StorageAdapter, available_backends
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_conformance._clauses import CLAUSES
 from aaow_storage_conformance._differential import DifferentialTests
+from aaow_storage_conformance._model import ModelTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
 from aaow_storage_conformance.broken._delegating import Delegating
 
+RANDOM = (DifferentialTests, ModelTests)
 TEST_ENDS_WITHIN_S = 120.0
 
 
@@ -63,7 +65,6 @@ class Verdict:
         failure: how it failed, in one line.
     """
 
-    broken: BrokenBackend
     clause: str
     test: str | None = None
     failure: str = ""
@@ -89,7 +90,7 @@ class BrokenPlugin:
 
 def contract_tests() -> Iterator[ContractTest]:
     """List the tests of the suite, those that take longer last."""
-    yield from sorted(_tests(), key=lambda test: (test.is_slow, issubclass(test.owner, DifferentialTests)))
+    yield from sorted(_tests(), key=lambda test: (test.is_slow, issubclass(test.owner, RANDOM)))
 
 
 def sound_backends() -> list[Backend]:
@@ -97,10 +98,16 @@ def sound_backends() -> list[Backend]:
     return [each for each in available_backends().values() if each.problem is None and each.temporary_store is not None]
 
 
+def sound_backend_for(broken: BrokenBackend, preferred: str = "memory") -> Backend | None:
+    """Return the backend to break: the preferred one, or where that does not suit another, or None."""
+    suitable = {sound.name: sound for sound in sound_backends() if broken.suits(sound)}
+    return suitable.get(preferred, next(iter(suitable.values()), None))
+
+
 def verdicts(broken: BrokenBackend, sound: Backend) -> list[Verdict]:
     """Run the tests of each clause that a backend breaks."""
     with _registered(BrokenPlugin(broken, sound.name)) as plugin:
-        return [_verdict(broken, clause, sound, plugin) for clause in broken.clauses]
+        return [_verdict(clause, sound, plugin) for clause in broken.clauses]
 
 
 def failures(sound: Backend, layer: type[Delegating], tests: Iterable[ContractTest]) -> list[str]:
@@ -120,13 +127,13 @@ def _registered(plugin: BrokenPlugin) -> Iterator[BrokenPlugin]:
         unregister_plugin(plugin)
 
 
-def _verdict(broken: BrokenBackend, clause: str, sound: Backend, plugin: BrokenPlugin) -> Verdict:
+def _verdict(clause: str, sound: Backend, plugin: BrokenPlugin) -> Verdict:
     for test in contract_tests():
         if clause in test.clauses:
             failure = _failure(test, sound, "broken", (plugin,))
             if failure is not None:
-                return Verdict(broken, clause, test.name, failure)
-    return Verdict(broken, clause)
+                return Verdict(clause, test.name, failure)
+    return Verdict(clause)
 
 
 def _failure(test: ContractTest, sound: Backend, name: str, plugins: tuple[BrokenPlugin, ...]) -> str | None:

@@ -43,7 +43,7 @@ class RefusesToDeleteUsedWorkflows(Delegating):
 class IgnoresImmutableFields(Delegating):
     """Ignores the fields of a session that cannot be updated."""
 
-    async def update_session(self, id, **changes):
+    async def update_session(self, id, /, **changes):
         mutable = {"status", "metadata", "updated_at"}
         return await super().update_session(id, **{name: changes[name] for name in changes if name in mutable})
 
@@ -52,7 +52,7 @@ class IgnoresImmutableFields(Delegating):
 class UpdatesTheSnapshot(MemoryAdapter):
     """Lets an update replace the snapshot of a session."""
 
-    async def update_session(self, id, **changes):
+    async def update_session(self, id, /, **changes):
         snapshot = changes.pop("workflow_snapshot", None)
         updated = await super().update_session(id, **changes)
         if snapshot is None:
@@ -66,7 +66,7 @@ class UpdatesTheSnapshot(MemoryAdapter):
 class MovesSessions(MemoryAdapter):
     """Lets an update take a session away from its workflow or parent."""
 
-    async def update_session(self, id, **changes):
+    async def update_session(self, id, /, **changes):
         places = {name: changes.pop(name) for name in ("workflow_id", "parent_session_id") if name in changes}
         updated = await super().update_session(id, **changes)
         async with self._writing() as tables:

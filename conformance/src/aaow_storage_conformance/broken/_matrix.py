@@ -1,0 +1,72 @@
+"""The kill matrix: which test of the suite catches which mistake."""
+
+import argparse
+import logging
+import multiprocessing
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+from aaow_storage_conformance.broken import BROKEN
+from aaow_storage_conformance.broken._runner import RunnerError, Verdict, sound_backend_for, verdicts
+
+DEFAULT = "memory"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tests of the suite on each broken backend; return 0 where it catches all of them, else 1."""
+    options = _parser().parse_args(arguments)
+    names = options.names or list(BROKEN)
+    if unknown := [name for name in names if name not in BROKEN]:
+        print(f"there is no broken backend {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    caught, survived, left_out = 0, 0, 0
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=_be_quiet) as pool:
+        for name, found in zip(names, pool.map(partial(_judge, options.on), names), strict=True):
+            print(f"{name}: {BROKEN[name].mistake}")
+            for verdict in found:
+                print(f"  {verdict.clause:7} {verdict.test or f'SURVIVED {verdict.failure}'.strip()}", flush=True)
+            if not found:
+                left_out += 1
+                print(f"  not run: no backend that is installed can be broken like this {_needs(name)}")
+            elif all(verdict.test for verdict in found):
+                caught += 1
+            else:
+                survived += 1
+    print(f"{left_out} were not run" if left_out else "all were run", end="; ")
+    print(f"{caught} of {caught + survived} broken backends caught")
+    return 1 if survived else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m aaow_storage_conformance.broken", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one of the broken backends (all)")
+    parser.add_argument("--on", default=DEFAULT, metavar="BACKEND", help=f"the sound backend to break ({DEFAULT})")
+    return parser
+
+
+def _judge(preferred: str, name: str) -> list[Verdict]:
+    broken = BROKEN[name]
+    sound = sound_backend_for(broken, preferred)
+    if sound is None:
+        return []
+    try:
+        return verdicts(broken, sound)
+    except RunnerError as error:
+        return [Verdict(clause, failure=str(error)) for clause in broken.clauses]
+
+
+def _needs(name: str) -> str:
+    broken = BROKEN[name]
+    wanted = [f"the backend {broken.on!r}"] if broken.on is not None else [f"{each!r}" for each in broken.needs]
+    return f"(it takes {' and '.join(wanted)})"
+
+
+def _be_quiet() -> None:
+    """Keep what broken backends leave behind, such as tasks, from filling the screen."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
