@@ -58,7 +58,14 @@ def test_a_capability_that_is_not_claimed_is_refused_and_reported(pytester: pyte
     assert clause["counts"]["not claimed"] > 0
     assert clause["counts"]["not run"] == clause["counts"]["not applicable"] == 0
     assert json.loads((pytester.path / "r.json").read_text())["backend"]["capabilities"] == []
-    result.stdout.fnmatch_lines(["  STR-1  not claimed *", "*not claimed: stream_events (STR-1)"])
+    result.stdout.fnmatch_lines(["  STR-1  not claimed *", "*not claimed: stream_events, durable (STR-1, DUR-1)"])
+
+
+def test_a_test_that_is_not_for_the_store_is_so_even_where_it_was_deselected(pytester: pytest.Pytester):
+    on_plain(pytester, "--conformance-clause=STR-1", "-k", "refused", "--conformance-report=r.json")
+    counts = clause_of(pytester.path / "r.json", "STR-1")["counts"]
+    assert counts["not claimed"] > 1
+    assert 0 < counts["passed"] + counts["not run"] < counts["not claimed"]
 
 
 def test_a_capability_that_is_claimed_is_tested_and_its_refusal_does_not_apply(pytester: pytest.Pytester):

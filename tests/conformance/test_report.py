@@ -90,7 +90,7 @@ def test_a_clause_of_which_one_test_did_not_run_is_incomplete():
     found = merged([*whole, unrun])
     assert found.having(Result.INCOMPLETE) == ["REC-1"]
     assert found.verdict is Verdict.QUICK
-    assert found.sentence == f"quick profile: 1 of {len(CLAUSES)} ran without their slow tests"
+    assert found.sentence == f"quick profile: 1 of {len(CLAUSES)} clauses ran without their slow tests"
     assert merged([*whole, attrs.evolve(unrun, is_slow=False)]).verdict is Verdict.INCOMPLETE
 
 

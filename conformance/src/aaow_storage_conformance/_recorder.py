@@ -4,7 +4,7 @@ Under pytest-xdist the workers send what they collected when they end, and what 
 """
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -16,7 +16,7 @@ from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._waivers import Waiver, matches
 
 ATTRIBUTE = "aaow_storage"
-NAME: pytest.StashKey[str] = pytest.StashKey()
+COLLECTED: pytest.StashKey["Collected"] = pytest.StashKey()
 NOT_FOR_THIS_STORE: pytest.StashKey[Outcome] = pytest.StashKey()
 """Set before a test is skipped that is for stores with other capabilities."""
 HAS_FAILED: pytest.StashKey[bool] = pytest.StashKey()
@@ -26,6 +26,20 @@ STATUSES = {
     Outcome.NOT_CLAIMED: ("-", ("NOT CLAIMED", {"cyan": True})),
     Outcome.NOT_APPLICABLE: ("-", ("NOT APPLICABLE", {"cyan": True})),
 }
+
+
+@attrs.frozen
+class Collected:
+    """A test of a clause, as it was collected.
+
+    Attributes:
+        needs: the capabilities that a store has to claim for it.
+    """
+
+    name: str
+    clauses: Sequence[str]
+    is_slow: bool
+    needs: Sequence[str]
 
 
 @attrs.define
@@ -52,7 +66,7 @@ class Recorder:
     waivers: list[Waiver]
     wanted: frozenset[str] = frozenset()
     backend: str | None = None
-    collected: dict[str, tuple[str, tuple[str, ...], bool]] = attrs.field(factory=dict, init=False)
+    collected: dict[str, Collected] = attrs.field(factory=dict, init=False)
     claimed: dict[str, list[str]] = attrs.field(factory=dict, init=False)
     _seen: dict[str, Seen] = attrs.field(factory=dict, init=False)
     started_at_s: float = attrs.field(factory=time.time, init=False)
@@ -65,9 +79,7 @@ class Recorder:
         for item in items:
             clauses = tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
             if clauses:
-                item.stash[NAME] = name_of(item)
-                is_slow = item.get_closest_marker("slow") is not None
-                self.collected[item.nodeid] = (item.stash[NAME], clauses, is_slow)
+                item.stash[COLLECTED] = self.collected[item.nodeid] = _collected(item, clauses)
             (kept if not self.wanted or self.wanted & set(clauses) else dropped).append(item)
         if dropped:
             items[:] = kept
@@ -77,12 +89,11 @@ class Recorder:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Say on the report whose store it was, and turn a failure that is waived into one that was expected."""
         report = yield
-        name = item.stash.get(NAME, None)
-        if name is None:
+        test = item.stash.get(COLLECTED, None)
+        if test is None:
             return report
         item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
-        clauses = [clause for mark in item.iter_markers("clause") for clause in mark.args]
-        told: dict[str, Any] = {"test": [name, clauses, item.get_closest_marker("slow") is not None]}
+        told: dict[str, Any] = {"test": attrs.asdict(test)}
         store = getattr(item, "funcargs", {}).get("store")
         if isinstance(store, Store):
             told["backend"] = store.backend.name
@@ -91,12 +102,12 @@ class Recorder:
         if report.skipped and report.when == "call" and NOT_FOR_THIS_STORE in item.stash:
             told["outcome"] = str(item.stash[NOT_FOR_THIS_STORE])
         elif report.failed:
-            self._waive(report, name, clauses, told)
+            self._waive(report, test, told)
         setattr(report, ATTRIBUTE, told)
         return report
 
-    def _waive(self, report: pytest.TestReport, name: str, clauses: list[str], told: dict[str, Any]) -> None:
-        covering = [waiver for waiver in self.waivers if waiver.covers(name, clauses)]
+    def _waive(self, report: pytest.TestReport, test: Collected, told: dict[str, Any]) -> None:
+        covering = [waiver for waiver in self.waivers if waiver.covers(test.name, test.clauses)]
         for waiver in covering:
             if not waiver.has_expired:
                 told["outcome"] = str(Outcome.WAIVED)
@@ -123,8 +134,7 @@ class Recorder:
             return
         told = told or {}
         if "test" in told:
-            name, clauses, is_slow = told["test"]
-            self.collected.setdefault(place, (name, tuple(clauses), is_slow))
+            self.collected.setdefault(place, Collected(**told["test"]))
         seen = self._seen.setdefault(place, Seen())
         seen.backend = told.get("backend", seen.backend)
         seen.duration_s += report.duration
@@ -140,14 +150,14 @@ class Recorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take over what a worker of pytest-xdist collected."""
-        told = getattr(node, "workeroutput", {}).get(ATTRIBUTE, {"collected": [], "claimed": {}})
-        self.collected |= {_place(place): (name, tuple(ids), slow) for place, name, ids, slow in told["collected"]}
+        told = getattr(node, "workeroutput", {}).get(ATTRIBUTE, {"collected": {}, "claimed": {}})
+        self.collected |= {_place(place): Collected(**test) for place, test in told["collected"].items()}
         for backend, claimed in told["claimed"].items():
             self.claimed.setdefault(backend, claimed)
 
     def for_the_controller(self) -> dict[str, Any]:
         """Return what a worker of pytest-xdist sends when it ends."""
-        collected = [[place, name, list(ids), slow] for place, (name, ids, slow) in self.collected.items()]
+        collected = {place: attrs.asdict(test) for place, test in self.collected.items()}
         return {"collected": collected, "claimed": self.claimed}
 
     @property
@@ -162,21 +172,25 @@ class Recorder:
 
     def _tests(self, backend: str) -> Iterator[TestResult]:
         names = set()
-        for place, (name, clauses, is_slow) in self.collected.items():
+        claimed = self.claimed.get(backend)
+        for place, test in self.collected.items():
             seen = self._seen.get(place, Seen())
-            names.add(name.partition("[")[0])
+            names.add(test.name.partition("[")[0])
+            outcome = seen.outcome
+            if outcome is Outcome.NOT_RUN and claimed is not None and not set(test.needs) <= set(claimed):
+                outcome = Outcome.NOT_CLAIMED
             if seen.backend in (None, backend):
                 yield TestResult(
-                    name=name,
-                    clauses=clauses,
-                    is_slow=is_slow,
-                    outcome=seen.outcome,
+                    name=test.name,
+                    clauses=tuple(test.clauses),
+                    is_slow=test.is_slow,
+                    outcome=outcome,
                     duration_s=round(seen.duration_s, 6),
                     detail=seen.detail,
                 )
-        for name, test in suite_tests().items():
+        for name, each in suite_tests().items():
             if name not in names:
-                yield TestResult(name=name, clauses=test.clauses, is_slow=test.is_slow, detail="it was not collected")
+                yield TestResult(name=name, clauses=each.clauses, is_slow=each.is_slow, detail="it was not collected")
 
     def problems_of_waivers(self, all_results: Iterable[Results]) -> list[str]:
         """Say which waivers are of no use any more, where all of their tests ran."""
@@ -193,6 +207,11 @@ class Recorder:
             if waiver.has_expired:
                 problems.append(f"waiver {waiver.entry} ({waiver.clause}) expired on {waiver.expires}: remove it")
         return problems
+
+
+def _collected(item: pytest.Item, clauses: Sequence[str]) -> Collected:
+    needs = [str(mark.args[0]) for mark in item.iter_markers("requires_capability")]
+    return Collected(name_of(item), clauses, item.get_closest_marker("slow") is not None, needs)
 
 
 def _place(nodeid: str) -> str:

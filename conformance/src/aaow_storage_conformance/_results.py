@@ -156,7 +156,7 @@ class Results:
             told.append(f"{len(missing)} of {bound} clauses did not run")
         if in_part:
             what = "without their slow tests" if self.verdict is Verdict.QUICK else "only in part"
-            told.append(f"{len(in_part)} of {bound} ran {what}")
+            told.append(f"{len(in_part)} of {bound} clauses ran {what}")
         if should := self.having(Result.FAILED, level=Level.SHOULD):
             told.append(f"SHOULD clauses failed: {_listed(should)}")
         if unclaimed := [each.clause for each in self.clauses if each.result is Result.NOT_CLAIMED]:
