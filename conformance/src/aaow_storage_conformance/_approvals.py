@@ -118,12 +118,16 @@ class ApprovalTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            for _ in range(3):
+            for offset in range(4):
                 request = await _pending(storage)
-                adapters = (storage, other)
+                adapters = [(storage, other)[turn // 2 % 2] for turn in range(50)]
                 outcomes = await asyncio.gather(
-                    *(adapters[turn // 2 % 2].approve_request(request.id, f"yes {turn}") for turn in range(25)),
-                    *(adapters[turn // 2 % 2].reject_request(request.id, f"no {turn}") for turn in range(25)),
+                    *(
+                        adapter.approve_request(request.id, f"yes {turn}")
+                        if turn % 2
+                        else adapter.reject_request(request.id, f"no {turn}")
+                        for turn, adapter in enumerate(adapters, start=offset)
+                    ),
                     return_exceptions=True,
                 )
                 (winner,) = [outcome for outcome in outcomes if isinstance(outcome, ApprovalRequest)]

@@ -21,6 +21,7 @@ TURNS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 PARTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """How much of its time an operation gets, where it runs on a thread and the turns of the loop say little."""
 SETTLED_WITHIN_S = 1.0
+ENDS_WITHIN_S = 30.0
 
 Contents = dict[str, list[Any]]
 
@@ -127,7 +128,8 @@ class AtomicityTests:
             assert was_cancelled or workflow.id in stored
             if workflow.id in stored:
                 assert_identical(stored[workflow.id], workflow)
-        await storage.save_workflow(workflows[0])
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await storage.save_workflow(workflows[0])
         assert_identical(await storage.get_workflow(workflows[0].id), workflows[0])
 
     @clause("OPS-6")

@@ -289,7 +289,7 @@ class CancellationTests:
                 for task in tasks:
                     task.cancel()
                 await ended(*tasks)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+                assert asyncio.all_tasks() == {asyncio.current_task()}
         assert await left_behind(before, ()) == []
 
 

@@ -79,6 +79,19 @@ class ConcurrencyTests:
                     ledger.enter(entry)
         await ledger.check(storage)
 
+    @clause("CON-1", "OPS-7")
+    @requires(Capability.DURABLE)
+    async def test_what_another_process_changed_is_read_at_once(self, storage: StorageAdapter, store: Store) -> None:
+        workflow = await samples.stored_workflow(storage)
+        for name in ("renamed", "renamed again"):
+            found = await storage.get_workflow(workflow.id)
+            assert found is not None
+            assert found.name != name
+            await store.elsewhere(workers.rename, workflow.id, name)
+            found = await storage.get_workflow(workflow.id)
+            assert found is not None
+            assert found.name == name
+
     @clause("CON-1")
     @pytest.mark.parametrize(
         "seconds", [LONG_S, pytest.param(VERY_LONG_S, marks=pytest.mark.slow)], ids=["long", "very long"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from contextlib import AsyncExitStack
 
 import attrs
@@ -20,7 +21,7 @@ INSTANTS, FEW_ROUNDS, MANY_ROUNDS = 2, 3, 25
 """How many processes are killed in one test."""
 MOST_ROUNDS = 200
 """After so many rounds without one that landed in the middle of something, a kill never does."""
-LONGEST_WAIT_S = 0.006
+LONGEST_WAIT_S = 0.03
 SOON_S = 20.0
 SHORTEST_STEP_S = 0.005
 
@@ -142,8 +143,8 @@ async def _check_kills(store: Store, way: str, rounds: int, luck: random.Random)
     landed_in_flight = number = 0
     while number < rounds or (not landed_in_flight and number < MOST_ROUNDS):
         async with store.process(write, _writers(way, number)) as process:
-            await _receive(process, luck.randint(1, WAYS[way][2]), ledger)
-            await asyncio.sleep(luck.uniform(0, LONGEST_WAIT_S))
+            took_s = await _receive(process, luck.randint(1, WAYS[way][2]), ledger)
+            await asyncio.sleep(luck.uniform(0, min(took_s, LONGEST_WAIT_S)))
             for entry in await process.kill():
                 ledger.enter(entry)
         landed_in_flight += bool(ledger.in_flight)
@@ -165,9 +166,14 @@ async def _opens_as_it_is(store: Store) -> bool:
     return False
 
 
-async def _receive(process: OtherProcess, count: int, ledger: Ledger) -> None:
-    for _ in range(count):
+async def _receive(process: OtherProcess, count: int, ledger: Ledger) -> float:
+    """Receive so many reports, and return how many seconds one unit of work of a writer took, as far as they tell."""
+    ledger.enter(await process.next_report())
+    started, done = time.perf_counter(), ledger.count
+    for _ in range(count - 1):
         ledger.enter(await process.next_report())
+    done, writers = ledger.count - done, ledger.in_flight + 1
+    return writers * (time.perf_counter() - started) / done if done else LONGEST_WAIT_S
 
 
 async def _check_reopened(store: Store, ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from aaow_storage_conformance._calls import Call
 from aaow_storage_conformance._contents import everything_in, first_difference
 from aaow_storage_memory import MemoryAdapter
 
-SOON_S = 20.0
+SOON_S = 10.0
 """How long, in seconds, what needs not wait may take on a busy machine; it is less than a transaction may be open."""
 DELAYS_S = (0.0002, 0.0006, 0.0015)
 """How long an operation gets, where it waits in one place for what a thread does in many steps."""

@@ -186,7 +186,8 @@ class Ledger:
         with_records = sum(_consumptions(self._in_flight[name]) for name in landed)
         unknown = [unit for unit in self._in_flight.values() if len(unit) == _consumptions(unit)]
         least = leaf.used_budget + with_records * UNIT_OF_BUDGET
-        (used,) = {pool.used_budget for pool in pools}
+        used = pools[-1].used_budget
+        assert {pool.used_budget for pool in pools} == {used}
         assert least <= used <= least + len(unknown) * UNIT_OF_BUDGET, (least, used, len(unknown))
         self._acknowledged += unknown[: int(Decimal(used - least) / UNIT_OF_BUDGET)]
         self._in_flight.clear()

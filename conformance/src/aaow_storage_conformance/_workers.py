@@ -69,3 +69,8 @@ async def _has_counted(storage: StorageAdapter, session_id: str) -> bool:
     except ConflictError:
         return False
     return True
+
+
+async def rename(storage: StorageOperations, workflow_id: str, name: str) -> None:
+    """Give a workflow another name."""
+    await storage.update_workflow(workflow_id, name=name)

@@ -3,6 +3,8 @@
 from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the catalogue
     _approvals,
     _budgets,
+    _cancellation,
+    _concurrency,
     _errors,
     _filters,
     _holding,
@@ -10,6 +12,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _operations,
     _paging,
     _paths,
+    _processes,
     _records,
     _savepoints,
     _sessions,

@@ -1,0 +1,162 @@
+"""Mistakes with cancellation: what is left half done, what comes late, and what is never let go of."""
+
+import asyncio
+from contextlib import suppress
+
+import attrs
+
+from aaow_storage import TransactionError, TransactionOutcome
+from aaow_storage.authoring import consumed, positive_amount
+from aaow_storage_conformance.broken._budgets import ReadsAncestors
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTransaction
+from aaow_storage_conformance.broken._transactions import BeginsBroken, BeginsBrokenInMemory
+from aaow_storage_memory import MemoryAdapter
+from aaow_storage_memory._adapter import MemoryTransaction
+from aaow_storage_memory._tables import Tables
+
+
+@breaks("CON-2")
+class GoesOnWhenCancelled(Delegating):
+    """Lets a cancelled task go at once, and writes for it afterwards."""
+
+    async def save_workflow(self, workflow):
+        await asyncio.shield(super().save_workflow(workflow))
+
+
+@breaks("CON-2", "OPS-6")
+class SavesStatesInTwoSteps(Delegating):
+    """Saves the fields of a state, then its nodes; a cancelled task comes no further than the first."""
+
+    async def save_execution_state(self, state):
+        await super().save_execution_state(attrs.evolve(state, node_states={}))
+        await super().save_execution_state(state)
+
+
+@breaks("CON-2", "OPS-6")
+class ConsumesPoolByPool(ReadsAncestors):
+    """Consumes from a pool, then from its parent; a cancelled task comes no further than the first."""
+
+    async def consume_budget(self, pool_id, amount):
+        above = await self.ancestors(pool_id)
+        consumed_from = await super().consume_budget(pool_id, amount)
+        for pool in above:
+            await self.update_budget_pool(pool.id, used_budget=pool.used_budget)
+        if above:
+            for pool in consumed(above, positive_amount("consume_budget", amount)):
+                await self.update_budget_pool(pool.id, used_budget=pool.used_budget)
+        return consumed_from
+
+
+@breaks("CON-2")
+class SwallowsCancellation(Delegating):
+    """Returns from a cancelled call as if it had gone through."""
+
+    async def save_workflow(self, workflow):
+        with suppress(asyncio.CancelledError):
+            await super().save_workflow(workflow)
+
+
+@breaks("CON-2")
+class CommitsInTwoParts(BeginsBrokenInMemory):
+    """Lets others run in the middle of a commit, where its task can be cancelled."""
+
+    class Broken(MemoryTransaction):
+        async def commit(self):
+            self._check()
+            first, changes = Tables(self._layers[0]._layers[0]), self._layers[0]._changes
+            for kind in list(changes)[:2]:
+                first._changes[kind] |= changes.pop(kind)
+            first.apply()
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                await super().rollback()
+                raise
+            await super().commit()
+
+
+@breaks("CON-2")
+class LeavesATransactionNobodyHolds(Delegating):
+    """Begins a transaction for a task that is cancelled meanwhile, and that nobody ever ends."""
+
+    async def begin_transaction(self, timeout=30.0):
+        return await asyncio.shield(super().begin_transaction(timeout))
+
+
+@breaks("CON-2", "TXN-1")
+class LeavesCancelledBlocksOpen(BeginsBroken):
+    """Rolls a block back for an Exception, which a cancellation is not."""
+
+    class Broken(DelegatingTransaction):
+        async def __aexit__(self, kind, error, traceback):
+            if kind is None or issubclass(kind, Exception):
+                await super().__aexit__(kind, error, traceback)
+
+
+@breaks("CON-2")
+class KeepsItsPlaceInTheLine(MemoryAdapter):
+    """Lets nobody write any more when a task is cancelled between its turn and its work."""
+
+    async def save_workflow(self, workflow):
+        self._check()
+        place = await self._store.line.enter(self)
+        await asyncio.sleep(0)
+        self._store.line.leave(place)
+        await super().save_workflow(workflow)
+
+    async def close(self):
+        self._is_open = False
+
+
+@breaks("CON-2")
+class HoldsWhatItNeverGot(Delegating):
+    """Takes a task that was cancelled while it began a transaction for one that holds it."""
+
+    def __init__(self, sound):
+        super().__init__(sound)
+        self.holders = set()
+
+    async def begin_transaction(self, timeout=30.0):
+        task = asyncio.current_task()
+        self.holders.add(task)
+        await self.sound.count_workflows()
+        transaction = await super().begin_transaction(timeout)
+        self.holders.discard(task)
+        return transaction
+
+    async def save_workflow(self, workflow):
+        if asyncio.current_task() in self.holders:
+            raise TransactionError("this task holds a transaction")
+        await super().save_workflow(workflow)
+
+
+@breaks("CON-2")
+class WatchesForEver(Delegating):
+    """Starts a task for every read, and forgets it when the read is cancelled."""
+
+    async def list_workflows(self, filter=None):
+        watcher = asyncio.create_task(asyncio.Event().wait())
+        found = await super().list_workflows(filter)
+        watcher.cancel()
+        return found
+
+
+@breaks("CON-2")
+class TakesALateCommitForNone(BeginsBroken):
+    """Tells the holder of a commit that was cancelled that it was rolled back, whatever came of it."""
+
+    class Broken(DelegatingTransaction):
+        was_cancelled = False
+
+        @property
+        def outcome(self):
+            return TransactionOutcome.ROLLED_BACK if self.was_cancelled else self.sound.outcome
+
+        async def commit(self):
+            try:
+                await super().commit()
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                self.was_cancelled = True
+                raise

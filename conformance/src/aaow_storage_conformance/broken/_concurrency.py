@@ -1,0 +1,264 @@
+"""Mistakes with many at once: what is checked and then done, and locks that reach too short."""
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import attrs
+
+from aaow_storage import (
+    ApprovalStatus,
+    Capability,
+    ConflictError,
+    Session,
+    StorageUnavailableError,
+    StoredWorkflow,
+    now,
+)
+from aaow_storage.authoring import consumed, increased, positive_amount, resolved
+from aaow_storage_conformance.broken._budgets import ReadsAncestors
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_memory import MemoryAdapter
+from aaow_storage_memory._adapter import MemoryTransaction
+from aaow_storage_memory._line import WriterLine
+from aaow_storage_memory._stores import Store
+from aaow_storage_memory._tables import Tables
+
+_lock_of_the_process = threading.Lock()
+
+
+@breaks("BUD-3")
+class ChecksThenConsumes(ReadsAncestors):
+    """Reads what is left, and writes what is left then, with others in between."""
+
+    async def consume_budget(self, pool_id, amount):
+        pool = await self.get_budget_pool(pool_id)
+        if pool is None:
+            return await super().consume_budget(pool_id, amount)
+        chain = consumed([pool, *await self.ancestors(pool_id)], positive_amount("consume_budget", amount))
+        for each in chain:
+            await self.update_budget_pool(each.id, used_budget=each.used_budget, status=each.status)
+        return chain[0]
+
+
+@breaks("BUD-3")
+class LocksBudgetsInOneAdapter(ChecksThenConsumes):
+    """Keeps the tasks of one adapter apart, and no others."""
+
+    def __init__(self, sound):
+        super().__init__(sound)
+        self.lock = asyncio.Lock()
+
+    async def consume_budget(self, pool_id, amount):
+        async with self.lock:
+            return await super().consume_budget(pool_id, amount)
+
+
+@breaks("BUD-3", needs=[Capability.DURABLE])
+class LocksBudgetsInOneProcess(ChecksThenConsumes):
+    """Keeps the tasks and threads of one process apart, and no others."""
+
+    async def consume_budget(self, pool_id, amount):
+        async with of_the_process():
+            return await super().consume_budget(pool_id, amount)
+
+
+@breaks("BUD-3")
+class ReadsThenIncreases(Delegating):
+    """Reads the total, and writes a higher one, with others in between."""
+
+    async def increase_budget(self, pool_id, amount):
+        pool = await self.get_budget_pool(pool_id)
+        if pool is None:
+            return await super().increase_budget(pool_id, amount)
+        pool = increased(pool, positive_amount("increase_budget", amount))
+        return await self.update_budget_pool(pool_id, total_budget=pool.total_budget, status=pool.status)
+
+
+@breaks("APR-2")
+class ChecksThenDecides(MemoryAdapter):
+    """Reads a request, and writes a decision over whatever was decided meanwhile."""
+
+    async def _resolve(self, id, status, by, notes):
+        request = await self.get_approval_request(id)
+        if request is None:
+            return await super()._resolve(id, status, by, notes)
+        request = resolved(request, status, by=by, notes=notes, at=now())
+        async with self._writing() as tables:
+            tables.put(id, request)
+        return request
+
+
+@breaks("APR-2")
+class LocksDecisionsInOneAdapter(ChecksThenDecides):
+    """Keeps the decisions made through one adapter apart, and no others."""
+
+    async def _resolve(self, id, status, by, notes):
+        async with vars(self).setdefault("lock", asyncio.Lock()):
+            return await super()._resolve(id, status, by, notes)
+
+
+@breaks("APR-2")
+class CallsEveryoneAWinner(Delegating):
+    """Returns a rejection as made where another decision came first."""
+
+    async def reject_request(self, id, rejected_by, reason=None):
+        request = await self.get_approval_request(id)
+        try:
+            return await super().reject_request(id, rejected_by, reason)
+        except ConflictError:
+            if request.status is not ApprovalStatus.PENDING:
+                raise
+            return attrs.evolve(request, status="rejected", resolved_by=rejected_by, resolved_at=now())
+
+
+@breaks("APR-2", needs=[Capability.DURABLE])
+class LocksDecisionsInOneProcess(CallsEveryoneAWinner):
+    """Keeps the decisions made in one process apart, and no others."""
+
+    async def approve_request(self, id, approved_by, notes=None):
+        async with of_the_process():
+            return await super().approve_request(id, approved_by, notes)
+
+    async def reject_request(self, id, rejected_by, reason=None):
+        async with of_the_process():
+            return await super().reject_request(id, rejected_by, reason)
+
+
+@breaks("TXN-8")
+class LocksItsOwnWritersOnly(MemoryAdapter):
+    """Lets the transactions of one adapter wait for each other, and for no others."""
+
+    def __init__(self, store=None):
+        super().__init__(store)
+        private = Store()
+        private.tables = self._store.tables
+        private.line = WriterLine()
+        private.line.lock = self._store.line.lock
+        self._store = private
+
+
+@breaks("TXN-8")
+class ReadsAsBeforeItsTurn(MemoryAdapter):
+    """Reads in a transaction what was there when it was asked for, before it had to wait."""
+
+    class Broken(MemoryTransaction):
+        async def get_workflow(self, id):
+            return await self.as_before(StoredWorkflow, id) or await super().get_workflow(id)
+
+        async def get_session(self, id):
+            return await self.as_before(Session, id) or await super().get_session(id)
+
+        async def as_before(self, kind, id):
+            is_changed = any(id in layer._changes[kind] for layer in self._layers)
+            return None if is_changed else self.before.get(kind, id)
+
+    async def begin_transaction(self, timeout=30.0):
+        before = Tables()
+        for kind, records in self._store.tables._changes.items():
+            before._changes[kind] |= records
+        transaction = await super().begin_transaction(timeout)
+        transaction.__class__ = self.Broken
+        transaction.before = before
+        return transaction
+
+
+@breaks("CON-1")
+class RemembersItsArgumentsOnItself(Delegating):
+    """Keeps the arguments of a call on the adapter, where the next call finds them."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        self.place = session_id, node_id
+        await self.sound.count_sessions()
+        await super().save_llm_execution(*self.place, result)
+
+
+@breaks("CON-1")
+class RunsOutOfConnections(Delegating):
+    """Refuses a call while twenty others are under way."""
+
+    under_way = 0
+
+    async def create_session(self, session):
+        if self.under_way >= 20:
+            raise StorageUnavailableError("QueuePool limit of size 20 reached")
+        self.under_way += 1
+        try:
+            await self.sound.count_sessions()
+            await super().create_session(session)
+        finally:
+            self.under_way -= 1
+
+
+@breaks("CON-1")
+class UpdatesNodesInWhatItRead(Delegating):
+    """Writes a whole state to change a node of it, and all other nodes back as they were when it read them."""
+
+    async def update_node_state(self, session_id, node_id, state):
+        whole = await self.get_execution_state(session_id)
+        await super().update_node_state(session_id, node_id, state)
+        if whole is not None:
+            nodes = {**whole.node_states, node_id: state}
+            await super().save_execution_state(attrs.evolve(whole, node_states=nodes))
+
+
+@breaks("CON-1")
+class BelongsToOneEventLoop(MemoryAdapter):
+    """Lets writers wait in a lock of the event loop in which the first of them waited."""
+
+    async def create_session(self, session):
+        async with vars(self._store).setdefault("lock", asyncio.Lock()):
+            await asyncio.sleep(0)
+            await super().create_session(session)
+
+
+@breaks("CON-1", options={"busy_timeout": 0.1})
+class GivesUpOnLocks(Delegating):
+    """Waits for another adapter's lock for a tenth of a second."""
+
+
+@breaks("CON-1", options={"busy_timeout": 5.0})
+class WaitsAsTheDriverDoes(Delegating):
+    """Waits for another adapter's lock for the five seconds that sqlite3 waits by itself."""
+
+
+@breaks("CON-1", "OPS-7", needs=[Capability.DURABLE])
+class CachesForTheProcess(Delegating):
+    """Forgets what it read when this process changes it, and not when another does."""
+
+    cache: ClassVar[dict[str, object]] = {}
+
+    async def get_workflow(self, id):
+        if id not in self.cache:
+            self.cache[id] = await super().get_workflow(id)
+        return self.cache[id]
+
+    async def save_workflow(self, workflow):
+        await super().save_workflow(workflow)
+        self.cache.pop(workflow.id, None)
+
+    async def update_workflow(self, id, /, **changes):
+        updated = await super().update_workflow(id, **changes)
+        self.cache.pop(id, None)
+        return updated
+
+    async def delete_workflow(self, id):
+        await super().delete_workflow(id)
+        self.cache.pop(id, None)
+
+    async def close(self):
+        self.cache.clear()
+        await super().close()
+
+
+@asynccontextmanager
+async def of_the_process():
+    """Hold a lock that all event loops of this process share."""
+    while not _lock_of_the_process.acquire(blocking=False):  # noqa: ASYNC110 - an Event is of one loop
+        await asyncio.sleep(0.0005)
+    try:
+        yield
+    finally:
+        _lock_of_the_process.release()
