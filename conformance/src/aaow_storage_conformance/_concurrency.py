@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 A_FEW = QueryFilter(limit=2)
 THREADS = PROCESSES = 4
+READS = 20
 ENDS_WITHIN_S = 60.0
 LONG_S = 0.5
 VERY_LONG_S = 7.0
@@ -182,9 +183,9 @@ async def _transactions(storage: StorageAdapter, count: int, ledger: Ledger) -> 
 
 
 async def _read(storage: StorageAdapter, writing: "asyncio.Future[Any]") -> int:
-    """Read until the writing is over, and return how often that was."""
+    """Read while the writing goes on, and return how often that was."""
     times = 0
-    while not writing.done():
+    while times < READS and not writing.done():
         await _check_reads(storage)
         times += 1
     return times

@@ -14,7 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 from typing import Any
 
+import attrs
+
 from aaow_storage import Backend, available_backends, register_plugin
+from aaow_storage.hookspecs import hookimpl
 
 Report = Callable[[object], None]
 """Tells the process of the test something, before it returns."""
@@ -33,6 +36,12 @@ class OtherProcess:
         self._reader = reader
         self._writer = writer
         self._has_ended = False
+
+    @property
+    def id(self) -> int:
+        """What the operating system calls it."""
+        number: int = self._process.pid
+        return number
 
     async def next_report(self) -> Any:
         """Wait for what the function reports next, and return it.
@@ -109,12 +118,13 @@ async def process_for(
 ) -> AsyncIterator[OtherProcess]:
     """Hold a process that runs `function(report, *args)` in an event loop of its own; it ends with the block.
 
-    The plugins are registered in it first.
+    The plugins are registered in it first. A backend that it does not find then, since it is not installed, has to be
+    one that can be pickled.
     """
     context = multiprocessing.get_context(METHOD)
     if METHOD == "forkserver":
         context.set_forkserver_preload(_modules_of(backend))
-    task = pickle.dumps((tuple(plugins), function, args))
+    task = pickle.dumps((tuple(plugins), backend.name, _pickled(backend), function, args))
     ours, theirs = socket.socketpair()
     with theirs:
         process = context.Process(target=run, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
@@ -148,12 +158,33 @@ def run(channel: socket.socket, task: bytes) -> None:
             channel.sendall(_LENGTH.pack(len(message)) + message)
 
     try:
-        plugins, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
+        plugins, name, backend, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
         for plugin in plugins:
             register_plugin(plugin)
+        if backend is not None and name not in available_backends():
+            register_plugin(Provides(pickle.loads(backend)))  # noqa: S301 - as above
         send("returned", asyncio.run(function(lambda report: send("reported", report), *args)))
     except BaseException:  # noqa: BLE001 - raised again in the process of the test
         send("failed", traceback.format_exc())
+
+
+@attrs.frozen(eq=False)
+class Provides:
+    """A plugin of a backend that is not installed."""
+
+    backend: Backend
+
+    @hookimpl
+    def aaow_storage_backend(self) -> Backend:
+        """Return it."""
+        return self.backend
+
+
+def _pickled(backend: Backend) -> bytes | None:
+    try:
+        return pickle.dumps(backend)
+    except (pickle.PicklingError, AttributeError, TypeError):  # of a function in a function, or with an open file
+        return None
 
 
 def _end_with(channel: socket.socket) -> None:
