@@ -24,6 +24,7 @@ Report = Callable[[object], None]
 
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 ENDS_WITHIN_S = 30.0
+SILENT_FOR_S = 100.0
 _starting = threading.Lock()
 _LENGTH = struct.Struct("!I")
 
@@ -104,10 +105,14 @@ class OtherProcess:
 
     async def _receive(self) -> tuple[str, Any]:
         try:
-            (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+            async with asyncio.timeout(SILENT_FOR_S):
+                (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
             received: tuple[str, Any] = pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - our own process
         except (asyncio.IncompleteReadError, ConnectionError):
             received = "ended", None
+        except TimeoutError:
+            received = "failed", f"it reported nothing for {SILENT_FOR_S:g} s"
+            self._process.kill()
         self._has_ended = received[0] != "reported"
         return received
 
