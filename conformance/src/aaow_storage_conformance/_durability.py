@@ -32,6 +32,7 @@ WAYS = {
     "transactions of many callers": (4, True, 12),
 }
 """How many tasks write, whether in transactions, and how many reports come before a kill at most."""
+FOUR = tuple(Writers(names=tuple(f"process {number} writer {each}" for each in range(4))) for number in range(4))
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
@@ -72,18 +73,15 @@ class DurabilityTests:
     async def test_when_one_of_four_writing_processes_is_killed_the_others_go_on(self, store: Store) -> None:
         ledger = await _opened(store)
         async with AsyncExitStack() as stack:
-            processes = [
-                await stack.enter_async_context(store.process(write, Writers(names=(f"process {number}",))))
-                for number in range(4)
-            ]
+            processes = [await stack.enter_async_context(store.process(write, writers)) for writers in FOUR]
             async with asyncio.timeout(SOON_S):
                 for process in processes:
-                    await _receive(process, 20, ledger)
+                    await _receive(process, 40, ledger)
                 for entry in await processes[0].kill():
                     ledger.enter(entry)
-                was_in_flight = ledger.in_flight
+                was_in_flight = ledger.in_flight & set(FOUR[0].names)
                 for process in processes[1:]:
-                    await _receive(process, 40, ledger)
+                    await _receive(process, 80, ledger)
             for process in processes[1:]:
                 for entry in await process.kill():
                     ledger.enter(entry)
@@ -143,7 +141,8 @@ async def _check_kills(store: Store, way: str, rounds: int, luck: random.Random)
     landed_in_flight = number = 0
     while number < rounds or (not landed_in_flight and number < MOST_ROUNDS):
         async with store.process(write, _writers(way, number)) as process:
-            took_s = await _receive(process, luck.randint(1, WAYS[way][2]), ledger)
+            reports = luck.randint(1, WAYS[way][2]) if number else WAYS[way][2]
+            took_s = await _receive(process, reports, ledger)
             await asyncio.sleep(luck.uniform(0, min(took_s, LONGEST_WAIT_S)))
             for entry in await process.kill():
                 ledger.enter(entry)
@@ -172,7 +171,7 @@ async def _receive(process: OtherProcess, count: int, ledger: Ledger) -> float:
     started, done = time.perf_counter(), ledger.count
     for _ in range(count - 1):
         ledger.enter(await process.next_report())
-    done, writers = ledger.count - done, ledger.in_flight + 1
+    done, writers = ledger.count - done, len(ledger.in_flight) + 1
     return writers * (time.perf_counter() - started) / done if done else LONGEST_WAIT_S
 
 

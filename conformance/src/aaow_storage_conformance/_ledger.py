@@ -120,9 +120,9 @@ class Ledger:
         self.count = 0
 
     @property
-    def in_flight(self) -> int:
-        """How many units were begun, and not acknowledged."""
-        return len(self._in_flight)
+    def in_flight(self) -> set[str]:
+        """The writers that began something which was not acknowledged."""
+        return set(self._in_flight)
 
     def enter(self, entry: Entry) -> None:
         """Note what a writer reports."""
