@@ -113,6 +113,19 @@ class ApprovalTests:
             assert (caught.value.kind, caught.value.id) == ("approval_request", "nothing")
         assert_identical(await everything_in(storage), before)
 
+    @clause("APR-1")
+    @pytest.mark.parametrize("wrong", [1, b"ann", True, ["ann"], "\x00", "\ud800"], ids=ascii)
+    async def test_a_decider_or_note_that_is_no_text_is_refused_whatever_became_of_the_request(
+        self, storage: StorageAdapter, wrong: Any
+    ) -> None:
+        requests = [await _pending(storage), await _pending(storage, status=APPROVED)]
+        for id in (*(request.id for request in requests), "nothing"):  # noqa: A001 - it is the argument's name
+            for decide in (storage.approve_request, storage.reject_request):
+                for arguments in ((wrong,), ("ann", wrong)):
+                    with pytest.raises(ValidationError):
+                        await decide(id, *arguments)
+        assert_identical([await storage.get_approval_request(request.id) for request in requests], requests)
+
     @clause("APR-2")
     async def test_of_fifty_decisions_at_once_on_two_adapters_one_wins(
         self, storage: StorageAdapter, store: Store
