@@ -76,6 +76,13 @@ def docs(session: nox.Session):
 
 
 @nox.session
+def benchmarks(session: nox.Session):
+    """Measure the SQLite backend beside bare sqlite3; `-- --help` lists what may be asked for."""
+    install(session, STORAGE, SQL, SQLITE, group="benchmarks")
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def packaging(session: nox.Session):
     """Build each distribution, and install each wheel into an environment of its own."""
     install(session, group="packaging")

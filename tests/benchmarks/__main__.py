@@ -1,0 +1,67 @@
+"""Run benchmarks, and print what came of them: `python -m benchmarks --help`."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.beside_writer import beside_writer
+from benchmarks.busy_loop import busy_loop
+from benchmarks.cases import READS, WRITES
+from benchmarks.options import Options, parsed
+from benchmarks.plot import throughput_svg
+from benchmarks.processes import processes
+from benchmarks.results import Bound, Report, machine
+from benchmarks.rounds import compared
+from benchmarks.startup import startup
+from benchmarks.sustained import sustained
+from benchmarks.table import report_text
+
+SCENARIOS: dict[str, Callable[[Path, Options], Iterable[Bound]]] = {
+    "beside_writer": lambda folder, options: beside_writer(folder, options.seconds / 5, options.rounds),
+    "processes": lambda folder, options: processes(folder, options.seconds / 3),
+    "sustained": lambda folder, options: sustained(folder, options.seconds),
+    "startup": lambda folder, options: startup(folder, 2 * options.rounds + 1),
+    "busy_loop": lambda folder, options: busy_loop(folder, options.seconds / 3),
+}
+"""What is no ratio to a floor, by the name that `--only` knows it by."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what was asked for, say what was just done, and print the whole at the end."""
+    options = parsed(arguments)
+    with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=options.folder) as name:
+        folder = Path(name)
+        report = Report(machine(folder))
+        for line in measured(report, folder, options):
+            print(line, file=sys.stderr, flush=True)
+    print(report_text(report))
+    if options.json is not None:
+        report.written(options.json)
+    if options.plot is not None:
+        options.plot.write_text(throughput_svg(report.ratios, options.synchronous[0]), encoding="utf-8")
+
+
+def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
+    """Fill the report, and yield what has just been measured."""
+    for case in (*WRITES, *READS):
+        if options.only in case.name:
+            for synchronous in options.synchronous if case in WRITES else options.synchronous[:1]:
+                ratios = compared(
+                    case,
+                    folder,
+                    callers=options.callers,
+                    synchronous=synchronous,
+                    rounds=options.rounds,
+                    share=options.share,
+                )
+                report.ratios += ratios
+            yield case.name
+    for name, scenario in SCENARIOS.items():
+        if options.only in name:
+            report.bounds += scenario(folder, options)
+            yield name
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The report as text."""
+
+from collections.abc import Sequence
+
+from benchmarks.results import Bound, Ratio, Report
+
+RATIO_HEADINGS = (
+    "operation",
+    "sync",
+    "callers",
+    "ratio",
+    "wanted",
+    "ops/s",
+    "floor ops/s",
+    "p50 ms",
+    "p99 ms",
+    "worst ms",
+    "stall p99 ms",
+    "cpu us",
+    "floor cpu us",
+    "bytes/op",
+)
+BOUND_HEADINGS = ("what", "measured", "wanted", "")
+
+
+def report_text(report: Report) -> str:
+    """Return all of the report."""
+    machine = "  ".join(f"{name} {value}" for name, value in report.machine.items())
+    parts = [machine]
+    if report.ratios:
+        parts.append(aligned(RATIO_HEADINGS, [ratio_cells(ratio) for ratio in report.ratios]))
+    if report.bounds:
+        parts.append(aligned(BOUND_HEADINGS, [bound_cells(bound) for bound in report.bounds]))
+    return "\n\n".join(parts)
+
+
+def ratio_cells(ratio: Ratio) -> list[str]:
+    """Return the line of a ratio; `<` marks one that is below what is wanted."""
+    wanted = "" if ratio.wanted is None else f"{'<' if ratio.ratio < ratio.wanted else ''}{ratio.wanted:g}"
+    size = "" if ratio.bytes_per_operation is None else f"{ratio.bytes_per_operation:,.0f}"
+    return [
+        ratio.case,
+        ratio.synchronous,
+        str(ratio.callers),
+        f"{ratio.ratio:.2f}",
+        wanted,
+        f"{ratio.rate:,.0f}",
+        f"{ratio.floor_rate:,.0f}",
+        f"{ratio.p50_ms:.2f}",
+        f"{ratio.p99_ms:.2f}",
+        f"{ratio.worst_ms:.1f}",
+        f"{ratio.stall_p99_ms:.1f}",
+        f"{ratio.cpu_us:,.0f}",
+        f"{ratio.floor_cpu_us:,.0f}",
+        size,
+    ]
+
+
+def bound_cells(bound: Bound) -> list[str]:
+    """Return the line of a bound."""
+    wanted = "" if bound.at_least is None else f">= {bound.at_least:g}"
+    if bound.at_most is not None:
+        wanted = f"<= {bound.at_most:g}"
+    verdict = {True: "holds", False: "MISSED", None: ""}[bound.holds]
+    return [bound.name, f"{number(bound.measured)} {bound.unit}".rstrip(), wanted, verdict]
+
+
+def number(value: float) -> str:
+    """Write a number with as many digits as mean something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def aligned(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Set lines in columns, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in [headings, *lines]
+    )
+
+
+def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Set lines as a table of Markdown."""
+    ruler = ["---"] + ["---:"] * (len(headings) - 1)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [headings, ruler, *lines])

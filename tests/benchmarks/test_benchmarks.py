@@ -1,0 +1,148 @@
+"""The benchmarks run, with sizes that say nothing about time."""
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from aaow_storage import create_adapter
+from benchmarks import __main__ as program
+from benchmarks.beside_writer import beside_writer
+from benchmarks.busy_loop import busy_loop
+from benchmarks.cases import READS, WRITES, Case
+from benchmarks.floors import open_bare
+from benchmarks.measuring import percentile
+from benchmarks.options import parsed
+from benchmarks.plot import throughput_svg
+from benchmarks.processes import processes
+from benchmarks.results import Bound, Ratio, Report
+from benchmarks.rounds import compared
+from benchmarks.startup import startup
+from benchmarks.sustained import sustained
+from benchmarks.table import aligned, bound_cells
+
+each_case = pytest.mark.parametrize("case", [*WRITES, *READS], ids=lambda case: case.name)
+each_read = pytest.mark.parametrize("case", READS, ids=lambda case: case.name)
+
+
+@each_case
+def test_a_case_runs_beside_its_floor(case: Case, tmp_path: Path):
+    callers = min(2, case.most_callers)
+    (ratio,) = compared(case, tmp_path, callers=[callers], synchronous="NORMAL", rounds=1, share=0.001)
+    assert (ratio.case, ratio.callers) == (case.name, callers)
+    assert ratio.ratio == pytest.approx(ratio.rate / ratio.floor_rate)
+
+
+@each_read
+@pytest.mark.asyncio
+async def test_a_floor_reads_what_the_adapter_reads(case: Case, tmp_path: Path):
+    path = tmp_path / "store.db"
+    async with create_adapter("sqlite", str(path)) as storage:
+        await case.fill(storage)
+        ours = await case.ours(storage)(7)
+    with closing(open_bare(path, "NORMAL")) as connection:
+        assert case.floor(connection)(7) == ours
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("save_llm_execution", "llm_executions"),
+        ("update_node_state", "node_execution_states"),
+        ("save_execution_state, 20 nodes", "node_execution_states"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_floor_writes_what_the_adapter_writes(name: str, table: str, tmp_path: Path):
+    (case,) = (case for case in WRITES if case.name == name)
+    path, bare = tmp_path / "store.db", tmp_path / "bare.db"
+    async with create_adapter("sqlite", str(path)) as storage:
+        await case.fill(storage)
+    shutil.copy(path, bare)
+    async with create_adapter("sqlite", str(path)) as storage:
+        await case.ours(storage)(7)
+    with closing(open_bare(bare, "NORMAL")) as connection:
+        case.floor(connection)(7)
+    assert rows(bare, table) == rows(path, table)
+
+
+def rows(path: Path, table: str) -> list[dict]:
+    """All rows of a table, without what is new each time."""
+    with closing(open_bare(path, "NORMAL")) as connection:
+        cursor = connection.execute(f"SELECT * FROM {table} ORDER BY session_id, node_id")
+        names = [name for name, *_ in cursor.description]
+        found = [dict(zip(names, row, strict=True)) for row in cursor]
+    return [{name: value for name, value in row.items() if name not in {"id", "timestamp"}} for row in found]
+
+
+def test_reads_run_beside_a_writing_process(tmp_path: Path):
+    (bound,) = beside_writer(tmp_path, seconds=0.02, rounds=1)
+    assert bound.measured > 0
+
+
+def test_four_processes_write(tmp_path: Path):
+    alone, ratio, _, longest = processes(tmp_path, seconds=0.05)
+    assert min(alone.measured, ratio.measured, longest.measured) > 0
+
+
+def test_writes_go_on_beside_readers(tmp_path: Path):
+    saves, *_ = sustained(tmp_path, seconds=0.05)
+    assert saves.measured > 0
+
+
+def test_a_file_is_opened_without_alembic(tmp_path: Path):
+    bounds = {bound.name: bound for bound in startup(tmp_path, times=1)}
+    assert bounds["processes that imported alembic for it"].measured == 0
+
+
+def test_saves_go_on_beside_a_loop_that_is_always_busy(tmp_path: Path):
+    assert [bound.measured > 0 for bound in busy_loop(tmp_path, seconds=0.05)] == [True, True]
+
+
+def test_the_program_prints_a_table_and_writes_json_and_a_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["--only", "get_budget_pool", "--quick", "--rounds", "1", "--callers", "1", "2"]
+    files = ["--folder", str(tmp_path), "--json", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.svg")]
+    program.main([*arguments, *files])
+    assert capsys.readouterr().out.count("get_budget_pool") == 2
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert [ratio["callers"] for ratio in written["ratios"]] == [1, 2]
+    assert ET.parse(tmp_path / "r.svg").getroot().tag.endswith("svg")
+
+
+def test_every_name_of_only_runs_what_has_it_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(program, "SCENARIOS", {"one": lambda *_: [Bound("1", 1)], "other": lambda *_: [Bound("2", 2)]})
+    report = Report({})
+    assert list(program.measured(report, tmp_path, parsed(["--only", "other"]))) == ["other"]
+    assert report.bounds == [Bound("2", 2)]
+
+
+def test_a_bound_holds_where_it_is_met():
+    assert Bound("x", 5, at_least=5).holds
+    assert not Bound("x", 5, at_most=4).holds
+    assert Bound("x", 5).holds is None
+    assert bound_cells(Bound("x", 5, "ms", at_most=4)) == ["x", "5 ms", "<= 4", "MISSED"]
+
+
+def test_a_percentile_is_a_value_that_was_measured():
+    values = [float(value) for value in range(1, 101)]
+    assert (percentile(values, 0.5), percentile(values, 0.99), percentile(values, 1)) == (51, 100, 100)
+    assert percentile([], 0.5) == 0
+
+
+def test_columns_are_as_wide_as_what_is_in_them():
+    assert aligned(["name", "n"], [["a", "100"], ["long", "1"]]) == "name    n\na     100\nlong    1"
+
+
+def test_a_drawing_leaves_out_what_ran_with_one_number_of_callers():
+    assert "nothing ran" in throughput_svg([ratio("one", 1)], "FULL")
+    drawn = throughput_svg([ratio("one", 1), ratio("a & b", 1), ratio("a & b", 64)], "FULL")
+    assert "a &amp; b" in drawn
+    assert ">one<" not in drawn
+
+
+def ratio(case: str, callers: int) -> Ratio:
+    """A ratio of which only case and callers matter."""
+    return Ratio(case, "FULL", callers, 2.0, None, *[1.0] * 8, None, None)
