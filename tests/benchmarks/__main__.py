@@ -7,11 +7,12 @@ from pathlib import Path
 
 from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
-from benchmarks.cases import READS, WRITES
+from benchmarks.cases import READS, WRITES, Case
+from benchmarks.growth import growth
 from benchmarks.options import Options, parsed
 from benchmarks.plot import throughput_svg
 from benchmarks.processes import processes
-from benchmarks.results import Bound, Report, machine
+from benchmarks.results import Bound, Ratio, Report, machine
 from benchmarks.rounds import compared
 from benchmarks.startup import startup
 from benchmarks.sustained import sustained
@@ -44,23 +45,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
     """Fill the report, and yield what has just been measured."""
+    if options.scale is not None:
+        report.bounds += growth(folder, options.scale, options.rounds)
+        yield "growth"
+        return
     for case in (*WRITES, *READS):
         if options.only in case.name:
-            for synchronous in options.synchronous if case in WRITES else options.synchronous[:1]:
-                ratios = compared(
-                    case,
-                    folder,
-                    callers=options.callers,
-                    synchronous=synchronous,
-                    rounds=options.rounds,
-                    share=options.share,
-                )
-                report.ratios += ratios
+            report.ratios += ratios_of(case, folder, options)
             yield case.name
     for name, scenario in SCENARIOS.items():
         if options.only in name:
             report.bounds += scenario(folder, options)
             yield name
+
+
+def ratios_of(case: Case, folder: Path, options: Options) -> Iterator[Ratio]:
+    """Yield the ratios of a case; durability makes no difference to one that reads."""
+    for synchronous in options.synchronous if case in WRITES else options.synchronous[:1]:
+        yield from compared(
+            case,
+            folder,
+            callers=options.callers,
+            synchronous=synchronous,
+            rounds=options.rounds,
+            share=options.share,
+        )
 
 
 if __name__ == "__main__":

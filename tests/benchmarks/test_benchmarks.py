@@ -10,6 +10,7 @@ import pytest
 
 from aaow_storage import create_adapter
 from benchmarks import __main__ as program
+from benchmarks import growth as growing
 from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
@@ -146,3 +147,11 @@ def test_a_drawing_leaves_out_what_ran_with_one_number_of_callers():
 def ratio(case: str, callers: int) -> Ratio:
     """A ratio of which only case and callers matter."""
     return Ratio(case, "FULL", callers, 2.0, None, *[1.0] * 8, None, None)
+
+
+def test_a_store_is_filled_and_compared_with_a_smaller_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(growing, "SMALL", 300)
+    monkeypatch.setattr(growing, "OPERATIONS", 2)
+    bounds = list(growing.growth(tmp_path, 600, 1))
+    assert len(bounds) == 14
+    assert min(bound.measured for bound in bounds) >= 0
