@@ -36,12 +36,12 @@ def quickstart(session: nox.Session):
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session):
-    """Run all tests on each Python, or what `-- ARGUMENTS` tell pytest to run."""
+    """Run the tests on each Python, and the slow ones on the Python of nox; or what `-- ARGUMENTS` tell pytest to run."""
     install(session, *EVERYTHING, group="test")
     if session.posargs:
         session.run("pytest", *session.posargs)
     else:
-        run_everything(session, "pytest")
+        run_everything(session, "pytest", slow=session.python == THIS_PYTHON)
 
 
 @nox.session
@@ -105,8 +105,9 @@ def install(session: nox.Session, *distributions: str, group: str) -> None:
     session.install(*requirements, *(f"--editable={path}" for path in distributions))
 
 
-def run_everything(session: nox.Session, *pytest: str) -> None:
+def run_everything(session: nox.Session, *pytest: str, slow: bool = True) -> None:
     """Run the repository's own tests, then the conformance suite as a backend's author would."""
-    session.run(*pytest, "--numprocesses=auto", "--ignore=tests/packaging")
+    chosen = [] if slow else ["-m", "not slow"]
+    session.run(*pytest, "--numprocesses=auto", "--ignore=tests/packaging", *chosen)
     for backend in BACKENDS:
-        session.run(*pytest, *SUITE, f"--storage-backend={backend}")
+        session.run(*pytest, *SUITE, f"--storage-backend={backend}", *chosen)

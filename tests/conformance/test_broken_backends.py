@@ -18,6 +18,7 @@ from aaow_storage_conformance.broken._runner import (
 AREAS = [name for name in vars(test_contract) if name.startswith("Test")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_broken_backend_is_caught(broken: BrokenBackend):
     sound = sound_backend_for(broken)
@@ -25,6 +26,7 @@ def test_a_broken_backend_is_caught(broken: BrokenBackend):
     assert [verdict.clause for verdict in verdicts(broken, sound) if verdict.test is None] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("area", AREAS)
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
     tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
