@@ -36,7 +36,7 @@ def quickstart(session: nox.Session):
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session):
-    """Run the tests on each Python, and the slow ones on the Python of nox; or what `-- ARGUMENTS` tell pytest to run."""
+    """Run all tests, the slow ones on the Python of nox alone; `-- ARGUMENTS` go to pytest instead."""
     install(session, *EVERYTHING, group="test")
     if session.posargs:
         session.run("pytest", *session.posargs)
