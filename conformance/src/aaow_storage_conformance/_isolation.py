@@ -243,6 +243,18 @@ class IsolationTests:
             assert await workers.workflow_ids(other) == []
 
     @clause("TXN-7")
+    async def test_how_a_transaction_ended_does_not_change_when_its_time_is_over(self, storage: StorageAdapter) -> None:
+        committed = await storage.begin_transaction(timeout=1)
+        await samples.stored_workflow(committed, id="kept")
+        await committed.commit()
+        rolled_back = await storage.begin_transaction(timeout=1)
+        await rolled_back.rollback()
+        await asyncio.sleep(1.1)
+        assert committed.outcome is TransactionOutcome.COMMITTED
+        assert rolled_back.outcome is TransactionOutcome.ROLLED_BACK
+        assert await workers.workflow_ids(storage) == ["kept"]
+
+    @clause("TXN-7")
     async def test_a_transaction_that_its_task_forgot_lets_others_go_on(
         self, storage: StorageAdapter, store: Store
     ) -> None:

@@ -239,6 +239,15 @@ class TransactionTests:
             await write("g")
         assert "".join(workflow.id for workflow in await storage.list_workflows()) == kept
 
+    @clause("TXN-4", "TXN-3")
+    @pytest.mark.parametrize(("ending", "kept"), [("commit", ["a", "b"]), ("rollback", [])])
+    async def test_an_end_in_a_savepoint_ends_all(self, storage: StorageAdapter, ending: str, kept: list[str]) -> None:
+        transaction = await storage.begin_transaction()
+        await transaction.save_workflow(samples.a_workflow(id="a"))
+        with pytest.raises(TransactionError):
+            await _fail_in_savepoint(transaction, lambda inside: getattr(inside, ending)(), id="b")
+        assert [workflow.id for workflow in await storage.list_workflows()] == kept
+
     @clause("TXN-4", "CON-2")
     async def test_a_savepoint_that_is_cancelled_undoes_its_own_part_alone(self, storage: StorageAdapter) -> None:
         async with storage.transaction() as transaction:
@@ -377,9 +386,11 @@ async def _change_all_and_stop(storage: StorageOperations) -> None:
     raise Stop
 
 
-async def _fail_in_savepoint(transaction: Transaction, call: Callable[[StorageOperations], Awaitable[Any]]) -> None:
+async def _fail_in_savepoint(
+    transaction: Transaction, call: Callable[[StorageOperations], Awaitable[Any]], id: str = "dropped"
+) -> None:
     async with transaction.savepoint():
-        await transaction.save_workflow(samples.a_workflow(id="dropped"))
+        await transaction.save_workflow(samples.a_workflow(id=id))
         await call(transaction)
 
 

@@ -138,3 +138,19 @@ class SaysRolledBackForTimedOut(BeginsBroken):
         def outcome(self):
             is_late = self.sound.outcome is TransactionOutcome.TIMED_OUT
             return TransactionOutcome.ROLLED_BACK if is_late else self.sound.outcome
+
+
+@breaks("TXN-7")
+class RunsOutOfTimeAfterTheEnd(BeginsBroken):
+    """Says that a transaction ran out of time once its time is over, however it ended."""
+
+    class Broken(DelegatingTransaction):
+        is_late = False
+
+        def __init__(self, sound):
+            super().__init__(sound)
+            asyncio.get_running_loop().call_later(0.9, setattr, self, "is_late", True)
+
+        @property
+        def outcome(self):
+            return TransactionOutcome.TIMED_OUT if self.is_late else self.sound.outcome

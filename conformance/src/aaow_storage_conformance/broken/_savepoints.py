@@ -178,3 +178,14 @@ class UndoesTheOperationBefore(BeginsBrokenInMemory):
             except StorageError:
                 self._layers[-1]._changes.clear()
                 raise
+
+
+@breaks("TXN-4")
+class CommitsNoOpenSavepoint(BeginsBrokenInMemory):
+    """Commits, inside a savepoint, what is outside of it."""
+
+    class Broken(MemoryTransaction):
+        async def commit(self):
+            self._check()
+            del self._layers[1:]
+            await super().commit()
