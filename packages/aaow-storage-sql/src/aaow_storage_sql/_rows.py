@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from aaow_storage.errors import AlreadyExistsError, CorruptDataError, NotFoundError, ValidationError
+from aaow_storage_sql._building import builder
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._types import JSONText
 
@@ -33,7 +34,10 @@ def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> Re
     Raises:
         CorruptDataError: the row holds what no record can.
     """
-    return built_with(record, dict(zip(names, row, strict=True)))
+    try:
+        return builder(record, tuple(names))(row)
+    except ValidationError as error:
+        raise CorruptDataError(f"a stored {record.__name__} is not valid: {error}") from error
 
 
 def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
@@ -42,10 +46,7 @@ def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
     Raises:
         CorruptDataError: no record can have them.
     """
-    try:
-        return record(**fields)
-    except ValidationError as error:
-        raise CorruptDataError(f"a stored {record.__name__} is not valid: {error}") from error
+    return built(record, tuple(fields), tuple(fields.values()))
 
 
 def existence(column: sa.Column[Any]) -> sa.Select[Any]:

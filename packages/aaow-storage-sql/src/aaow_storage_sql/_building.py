@@ -1,0 +1,113 @@
+"""Making records of rows, without checking again what a stored value shows at a glance.
+
+A record checks everything it is built of, all of its JSON included, which costs several times what it takes to read it
+from a database. What comes out of a column is of few kinds: JSON was decoded a moment ago, an instant was made of a
+number. So a builder looks at each value only as long as that settles it, and leaves what is left to the field's own
+converter and validator: it refuses what the record refuses.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import NoneType
+from typing import Any, Generic, TypeVar, cast, get_args
+
+import attrs
+
+from aaow_storage import JSON, JSONObject
+
+RecordT = TypeVar("RecordT")
+
+Take = Callable[[object, Any], Any]
+"""Takes a value for a field of a record that is being made, and returns what the field is to hold."""
+
+_SHORT = 255
+_MOST_DIGITS = 15
+_MOST = 2**63 - 1
+
+
+class Builder(Generic[RecordT]):
+    """Makes records of one kind of values in one order, which names every field."""
+
+    def __init__(self, record: type[RecordT], names: Sequence[str]) -> None:
+        self._record = record
+        fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", record))
+        if set(names) != set(fields) or hasattr(record, "__attrs_post_init__"):
+            raise TypeError(f"{record.__name__} is not built of {', '.join(names)}")
+        self._steps = [(name, _takes_none(fields[name]), _take(fields[name])) for name in names]
+
+    def __call__(self, values: Sequence[Any]) -> RecordT:
+        """Make the record.
+
+        Raises:
+            ValidationError: it cannot have that value.
+        """
+        made = self._record.__new__(self._record)
+        assign = object.__setattr__
+        for (name, takes_none, take), value in zip(self._steps, values, strict=True):
+            assign(made, name, value if value is None and takes_none else take(made, value))
+        return made
+
+
+def builder(record: type[RecordT], names: tuple[str, ...]) -> Builder[RecordT]:
+    """Return what makes such records of values in that order."""
+    made = _builders.get((record, names))
+    if made is None:
+        made = _builders[record, names] = Builder(record, names)
+    return made
+
+
+_builders: dict[tuple[type, tuple[str, ...]], Builder[Any]] = {}
+
+
+def _takes_none(field: "attrs.Attribute[Any]") -> bool:
+    return NoneType in get_args(field.type)
+
+
+def _take(field: "attrs.Attribute[Any]") -> Take:
+    """Return what takes the values of a field, by its type."""
+    checked = _checked(field)
+    if field.type == JSON:
+        return lambda made, value: value
+    kind = next((kind for kind in _SOUND if field.type in (kind, kind | None)), None)
+    if kind is not None:
+        is_sound = _SOUND[kind]
+        return lambda made, value: value if is_sound(value) else checked(made, value)
+    if isinstance(field.type, type) and issubclass(field.type, StrEnum):
+        members = {member.value: member for member in field.type}
+        return lambda made, value: members[value] if type(value) is str and value in members else checked(made, value)
+    return checked
+
+
+def _checked(field: "attrs.Attribute[Any]") -> Take:
+    """Return what takes a value as the record itself does."""
+    convert: Any = field.converter or (lambda value: value)
+    validate: Any = field.validator or (lambda made, field, value: None)
+
+    def take(made: object, value: Any) -> Any:
+        converted = convert(value)
+        validate(made, field, converted)
+        return converted
+
+    return take
+
+
+def _is_sound_text(value: Any) -> bool:
+    return type(value) is str and 0 < len(value) <= _SHORT and "\0" not in value
+
+
+def _is_sound_amount(value: Any) -> bool:
+    text = str(value)
+    return type(value) is Decimal and len(text) <= _MOST_DIGITS and text.replace(".", "", 1).isdecimal()
+
+
+_SOUND: dict[Any, Callable[[Any], bool]] = {
+    str: _is_sound_text,
+    int: lambda value: type(value) is int and 0 <= value <= _MOST,
+    bool: lambda value: type(value) is bool,
+    datetime: lambda value: type(value) is datetime and value.tzinfo is UTC,
+    Decimal: _is_sound_amount,
+    JSONObject: lambda value: type(value) is dict,
+}
+"""For a type of fields, what tells of a value read from a column that the field takes it; it may doubt a sound one."""
