@@ -242,7 +242,8 @@ def list_sessions(connection: sqlite3.Connection) -> BareOperation:
     def list_all(number: int) -> list[Session]:
         del number
         rows = connection.execute(LIST_SESSIONS).fetchall()
-        bodies = {row[7]: connection.execute(READ_BODY, (row[7],)).fetchone()[0] for row in rows}
+        digests = {row[7] for row in rows}
+        bodies = {digest: connection.execute(READ_BODY, (digest,)).fetchone()[0] for digest in digests}
         snapshots = {digest: orjson.loads(body) for digest, body in bodies.items()}
         return [_session(row, snapshots[row[7]]) for row in rows]
 
