@@ -71,3 +71,22 @@ async def test_a_row_that_no_record_can_be_made_of_is_reported(storage: StorageA
     raw(damage)
     with pytest.raises(CorruptDataError):
         await storage.list_sessions()
+
+
+async def test_a_document_is_checked_each_time_it_is_read(storage: StorageAdapter, raw):
+    await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot=DEFINITION))
+    assert (await storage.get_session("s")).workflow_snapshot == DEFINITION
+    raw("""UPDATE documents SET body = replace(body, '"x"', '"y"')""")
+    for _ in range(2):
+        with pytest.raises(CorruptDataError, match="is not what was stored"):
+            await storage.get_session("s")
+    raw("""UPDATE documents SET body = replace(body, '"y"', '"x"')""")
+    assert (await storage.get_session("s")).workflow_snapshot == DEFINITION
+
+
+async def test_a_document_belongs_to_the_caller_alone(storage: StorageAdapter):
+    for number in range(2):
+        await storage.create_session(Session(id=f"s{number}", workflow_id=None, workflow_snapshot=DEFINITION))
+    one, other = await storage.list_sessions()
+    one.workflow_snapshot["nodes"].append("mine")
+    assert other.workflow_snapshot == (await storage.get_session("s0")).workflow_snapshot == DEFINITION

@@ -39,7 +39,29 @@ def encoded_document(document: JSONObject, *, record: str, field: str) -> Docume
         ValidationError: a part of it is not JSON; `record` and `field` say where.
     """
     body = dumps(document, record=record, field=field)
-    return Document(hashlib.sha256(body.encode()).digest(), body)
+    return Document(digest_of(body), body)
+
+
+MOST_REMEMBERED = 64
+LONGEST_REMEMBERED = 256 * 1024
+_remembered: dict[int, tuple[str, bytes]] = {}
+"""Of some lengths, the last document that was that long, and its digest."""
+
+
+def digest_of(body: str) -> bytes:
+    """Return the digest of a document.
+
+    To compare two texts costs a hundredth of hashing one, and sessions of one workflow have one and the same snapshot.
+    """
+    known = _remembered.get(len(body))
+    if known is not None and known[0] == body:
+        return known[1]
+    digest = hashlib.sha256(body.encode()).digest()
+    if len(body) <= LONGEST_REMEMBERED:
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[len(body)] = body, digest
+    return digest
 
 
 def put(connection: SQLConnection, document: Document) -> None:
@@ -67,20 +89,21 @@ class DocumentReader:
         Raises:
             CorruptDataError: it is missing, or not what was stored.
         """
-        if digest not in self._bodies:
+        body = self._bodies.get(digest)
+        if body is None:
             row = self._connection.row(_BODY, {"digest": digest})
-            if row is None:
-                raise CorruptDataError(f"the document {digest.hex()} is missing")
-            self._bodies[digest] = checked_body(digest, row[0])
-        return loads(self._bodies[digest])
+            body = self._bodies[digest] = checked_body(digest, None if row is None else row[0])
+        return loads(body)
 
 
-def checked_body(digest: bytes, body: str) -> str:
-    """Return the text of a document, checked against its digest.
+def checked_body(digest: bytes, body: str | None) -> str:
+    """Return the text of a document, checked against its digest; None is the text of one that is not there.
 
     Raises:
         CorruptDataError: it is not what was stored.
     """
-    if hashlib.sha256(body.encode()).digest() != digest:
+    if body is None:
+        raise CorruptDataError(f"the document {digest.hex()} is missing")
+    if digest_of(body) != digest:
         raise CorruptDataError(f"the document {digest.hex()} is not what was stored: its digest differs")
     return body

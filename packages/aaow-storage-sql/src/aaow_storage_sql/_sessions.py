@@ -5,20 +5,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, Session
-from aaow_storage.authoring import apply_changes, plan_query
+from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents, _workflows
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import Document, DocumentReader, encoded_document
+from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import Parent, built_with, encoded, existence, insert_new, new_values, set_columns
+from aaow_storage_sql._rows import Parent, built, encoded, existence, insert_new, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
 
 EXISTS = existence(sessions.c.id)
 
 _FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
+_BUILT = (*_FIELDS, "workflow_snapshot")
 _ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in _FIELDS))
-_BY_ID = _ROWS.where(sessions.c.id == sa.bindparam("id"))
+_BY_ID = (
+    sa.select(documents.c.body, *_ROWS.selected_columns)
+    .select_from(sessions.outerjoin(documents, documents.c.digest == sessions.c.snapshot_digest))
+    .where(sessions.c.id == sa.bindparam("id"))
+)
 _DIGEST = sa.select(sessions.c.snapshot_digest).where(sessions.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(sessions).where(sessions.c.id == sa.bindparam("id"))
 _CHANGING = ("status", "updated_at", "metadata")
@@ -47,7 +52,10 @@ def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -
 def get(connection: SQLConnection, id: str) -> Session | None:
     """Return the session."""
     row = connection.row(_BY_ID, {"id": id})
-    return None if row is None else _session(row, DocumentReader(connection))
+    if row is None:
+        return None
+    body, digest, *values = row
+    return built(Session, _BUILT, [*values, loads(checked_body(digest, body))])
 
 
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
@@ -83,5 +91,4 @@ def delete(connection: SQLConnection, id: str) -> None:
 
 def _session(row: Row, snapshots: DocumentReader) -> Session:
     digest, *values = row
-    fields = dict(zip(_FIELDS, values, strict=True))
-    return built_with(Session, {**fields, "workflow_snapshot": snapshots.document(digest)})
+    return built(Session, _BUILT, [*values, snapshots.document(digest)])
