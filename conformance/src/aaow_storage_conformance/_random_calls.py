@@ -1,18 +1,14 @@
-"""Random calls with good arguments, on so few ids and values that calls meet each other's records."""
+"""Random calls with good arguments, and what is stored before the first, so that calls find something."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import attrs
 from hypothesis import strategies as st
 
 from aaow_storage import (
-    JSON,
     ApprovalRequest,
     ApprovalStatus,
-    ApprovalType,
     BudgetPool,
     BudgetPoolStatus,
     Contains,
@@ -24,7 +20,6 @@ from aaow_storage import (
     Lt,
     Ne,
     NodeExecutionState,
-    NodeExecutionStatus,
     NotIn,
     OrderBy,
     QueryFilter,
@@ -34,23 +29,10 @@ from aaow_storage import (
     StorageOperations,
     StoredWorkflow,
     StreamEvent,
-    TokenUsage,
-    ToolCall,
     ToolCallLog,
     WorkflowExecutionState,
 )
-from aaow_storage.authoring import dumps, loads
-
-WORKFLOWS, SESSIONS, NODES = ("w", "W", "w%"), ("s", "S", "é_"), ("n", "N")
-EXECUTIONS, CALLS, POOLS = ("e", "E", "e'"), ("c", "C"), ("p", "P", "p.")
-REQUESTS, EVENTS, STREAMS = ("r", "R", "r\\"), ("v", "V"), ("t", "T")
-TEXTS = ("", "a", "A%", "é_")
-START = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
-INSTANTS = (START, START + timedelta(microseconds=1), START + timedelta(microseconds=1001))
-PAST, FUTURE = datetime(2001, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
-AMOUNTS = tuple(map(Decimal, ("0.1", "0.2", "0.3", "1", "10")))
-JSONS: tuple[JSON, ...] = (None, 0, False, "", [], {}, 1, 1.0, True, "a%", [{"b": 1, "a": None}])
-SCALARS = tuple(value for value in JSONS if not isinstance(value, list | dict))
+from aaow_storage_conformance import _random_records as records
 
 
 @attrs.frozen
@@ -72,165 +54,129 @@ def _call(name: str, /, **arguments: st.SearchStrategy[Any]) -> st.SearchStrateg
 
 
 def _update(name: str, ids: tuple[str, ...], /, **changes: st.SearchStrategy[Any]) -> st.SearchStrategy[RandomCall]:
-    named = st.fixed_dictionaries({"id": _one(ids)}, optional=changes)
+    named = st.fixed_dictionaries({"id": records.one_of_these(ids)}, optional=changes)
     return st.builds(RandomCall, st.just(name), named)
 
 
-def _one(values: Any) -> st.SearchStrategy[Any]:
-    return st.sampled_from(values)
-
-
-def _fresh(value: Any) -> Any:
-    """Return a document of its own, so that no two records share one."""
-    return loads(dumps(value))
-
-
-_json = st.builds(_fresh, _one(JSONS))
-_object = st.builds(_fresh, st.dictionaries(_one(("a", "a.b", "")), _json, max_size=3))
-_object_or_none = st.none() | _object
-_text_or_none = st.none() | _one(TEXTS)
-_instant = _one(INSTANTS)
-_instant_or_none = st.none() | _instant
-_limits = st.none() | st.integers(0, 3)
-
-_workflow = st.builds(
-    StoredWorkflow,
-    id=_one(WORKFLOWS),
-    name=_one(TEXTS),
-    version=_one(("1", "2")),
-    definition=_object,
-    created_at=_instant,
-    updated_at=_instant,
-    metadata=_object_or_none,
-)
-_session = st.builds(
-    Session,
-    id=_one(SESSIONS),
-    workflow_id=st.none() | _one(WORKFLOWS),
-    workflow_snapshot=_object,
-    status=_one(SessionStatus),
-    parent_session_id=st.none() | _one(SESSIONS),
-    created_at=_instant,
-    updated_at=_instant,
-    metadata=_object_or_none,
-)
-
-
-def _node_state(node_id: str) -> st.SearchStrategy[NodeExecutionState]:
-    return st.builds(
-        NodeExecutionState,
-        node_id=st.just(node_id),
-        status=_one(NodeExecutionStatus),
-        input=_json,
-        output=_json,
-        error=_text_or_none,
-        started_at=_instant_or_none,
-        retry_count=st.integers(0, 2),
-        pending_approval_id=st.none() | _one(REQUESTS),
-        metadata=_object_or_none,
-    )
-
-
-_state = st.builds(
-    WorkflowExecutionState,
-    session_id=_one(SESSIONS),
-    status=_one(SessionStatus),
-    budget_pool_id=st.none() | _one(POOLS),
-    current_node_id=st.none() | _one(NODES),
-    started_at=_instant_or_none,
-    completed_at=_instant_or_none,
-    node_states=st.fixed_dictionaries({}, optional={node_id: _node_state(node_id) for node_id in NODES}),
-    metadata=_object_or_none,
-)
-_counts = st.integers(0, 9)
-_result = st.builds(
-    LLMExecutionResult,
-    id=_one(EXECUTIONS),
-    timestamp=_instant,
-    success=_one((None, True, False)),
-    text=_text_or_none,
-    tool_calls=st.none()
-    | st.lists(st.builds(ToolCall, tool_call_id=_one(CALLS), tool_name=_one(TEXTS), args=_object, result=_json)).map(
-        tuple
+BEGINNING = (
+    RandomCall(
+        "save_workflow",
+        {
+            "workflow": StoredWorkflow(
+                id="w", name="a", version="1", definition={}, created_at=records.START, updated_at=records.START
+            )
+        },
     ),
-    usage=st.none() | st.builds(TokenUsage, prompt_tokens=_counts, completion_tokens=_counts, total_tokens=_counts),
-    error=_text_or_none,
-    metadata=_object_or_none,
+    RandomCall(
+        "create_session",
+        {
+            "session": Session(
+                id="s", workflow_id="w", workflow_snapshot={"a": 0}, created_at=records.START, updated_at=records.START
+            )
+        },
+    ),
+    RandomCall(
+        "create_session",
+        {
+            "session": Session(
+                id="S_",
+                workflow_id=None,
+                workflow_snapshot={},
+                parent_session_id="s",
+                created_at=records.START,
+                updated_at=records.START,
+            )
+        },
+    ),
+    RandomCall(
+        "save_execution_state",
+        {
+            "state": WorkflowExecutionState(
+                session_id="s", status="running", node_states={"n": NodeExecutionState(node_id="n", error="a")}
+            )
+        },
+    ),
+    RandomCall(
+        "save_llm_execution",
+        {"session_id": "s", "node_id": "n", "result": LLMExecutionResult(id="e", timestamp=records.START, text="a")},
+    ),
+    RandomCall(
+        "log_tool_call",
+        {
+            "log": ToolCallLog(
+                id="c", execution_id="e", tool_call_id="c", tool_name="a", args={}, timestamp=records.START
+            )
+        },
+    ),
+    RandomCall("create_budget_pool", {"pool": BudgetPool(id="p", total_budget=10, created_at=records.START)}),
+    RandomCall(
+        "create_budget_pool",
+        {"pool": BudgetPool(id="P.", parent_pool_id="p", total_budget=1, created_at=records.START)},
+    ),
+    *(
+        RandomCall(
+            "create_approval_request",
+            {
+                "request": ApprovalRequest(
+                    id=request_id,
+                    session_id="s",
+                    node_id="n",
+                    type="human_review",
+                    created_at=records.START,
+                    expires_at=expires_at,
+                )
+            },
+        )
+        for request_id, expires_at in zip(records.REQUESTS, (None, records.PAST), strict=True)
+    ),
 )
-_log = st.builds(
-    ToolCallLog,
-    id=_one(CALLS),
-    execution_id=_one(EXECUTIONS),
-    tool_call_id=_one(CALLS),
-    tool_name=_one(TEXTS),
-    args=_object,
-    result=_json,
-    error=_text_or_none,
-    timestamp=_instant,
-    duration_ms=_one((None, 0.0, 0.5, 12.0)),
-)
-_pool = st.builds(
-    BudgetPool,
-    id=_one(POOLS),
-    parent_pool_id=st.none() | _one(POOLS),
-    total_budget=_one(AMOUNTS),
-    created_at=_instant,
-    metadata=_object_or_none,
-)
-_request = st.builds(
-    ApprovalRequest,
-    id=_one(REQUESTS),
-    session_id=_one(SESSIONS),
-    node_id=_one(NODES),
-    type=_one(ApprovalType),
-    context=_object,
-    created_at=_instant,
-    expires_at=_one((None, PAST, FUTURE)),
-)
-_event = st.builds(
-    StreamEvent, id=_one(EVENTS), stream_id=_one(STREAMS), node_id=_one(NODES), data=_json, timestamp=_instant
-)
+"""What is stored before the first random call, so that calls find something."""
 
 _FIELDS: dict[type, dict[Any, tuple[Any, ...]]] = {
     StoredWorkflow: {
-        "id": WORKFLOWS,
-        "name": TEXTS,
-        "created_at": INSTANTS,
-        ("metadata", "a"): SCALARS,
-        ("definition", "a.b"): SCALARS,
+        "id": records.WORKFLOWS,
+        "name": records.TEXTS,
+        "created_at": records.INSTANTS,
+        ("metadata", "a"): records.SCALARS,
+        ("definition", "a.b"): records.SCALARS,
     },
     Session: {
-        "id": SESSIONS,
-        "workflow_id": WORKFLOWS,
-        "parent_session_id": SESSIONS,
+        "id": records.SESSIONS,
+        "workflow_id": records.WORKFLOWS,
+        "parent_session_id": records.SESSIONS,
         "status": tuple(SessionStatus),
-        ("metadata", "a"): SCALARS,
-        ("workflow_snapshot", "a.b"): SCALARS,
+        ("metadata", "a"): records.SCALARS,
+        ("workflow_snapshot", "a.b"): records.SCALARS,
     },
     LLMExecution: {
-        "node_id": NODES,
-        "session_id": SESSIONS,
+        "node_id": records.NODES,
+        "session_id": records.SESSIONS,
         "success": (True, False),
-        "text": TEXTS,
-        "timestamp": INSTANTS,
-        ("metadata", "a"): SCALARS,
+        "text": records.TEXTS,
+        "timestamp": records.INSTANTS,
+        ("metadata", "a"): records.SCALARS,
     },
-    ToolCallLog: {"tool_name": TEXTS, "duration_ms": (0.0, 0.5, 12.0), "timestamp": INSTANTS, ("args", "a"): SCALARS},
+    ToolCallLog: {
+        "tool_name": records.TEXTS,
+        "duration_ms": (0.0, 0.5, 12.0),
+        "timestamp": records.INSTANTS,
+        ("args", "a"): records.SCALARS,
+    },
     BudgetPool: {
-        "parent_pool_id": POOLS,
-        "used_budget": AMOUNTS,
-        "total_budget": AMOUNTS,
+        "parent_pool_id": records.POOLS,
+        "used_budget": records.AMOUNTS,
+        "total_budget": records.AMOUNTS,
         "status": tuple(BudgetPoolStatus),
-        ("metadata", "a"): SCALARS,
+        ("metadata", "a"): records.SCALARS,
     },
     ApprovalRequest: {
-        "session_id": SESSIONS,
+        "session_id": records.SESSIONS,
         "status": tuple(ApprovalStatus),
-        "expires_at": (PAST, FUTURE),
-        "node_id": NODES,
-        ("context", "a"): SCALARS,
+        "expires_at": (records.PAST, records.FUTURE),
+        "node_id": records.NODES,
+        ("context", "a"): records.SCALARS,
     },
-    StreamEvent: {"stream_id": STREAMS, "node_id": NODES, "timestamp": INSTANTS},
+    StreamEvent: {"stream_id": records.STREAMS, "node_id": records.NODES, "timestamp": records.INSTANTS},
 }
 
 
@@ -238,21 +184,29 @@ def _filter(kind: type) -> st.SearchStrategy[QueryFilter | None]:
     fields = _FIELDS[kind]
     where = st.fixed_dictionaries({}, optional={name: _condition(values) for name, values in fields.items()})
     orders = st.lists(
-        st.builds(OrderBy, _one([name for name in fields if isinstance(name, str)]), _one(Direction)), max_size=2
+        st.builds(
+            OrderBy,
+            records.one_of_these([name for name in fields if isinstance(name, str)]),
+            records.one_of_these(Direction),
+        ),
+        max_size=2,
     )
-    filters = st.builds(QueryFilter, where=where, order_by=orders, limit=_limits, offset=st.integers(0, 2))
+    filters = st.builds(QueryFilter, where=where, order_by=orders, limit=records.limits, offset=st.integers(0, 2))
     return st.none() | st.builds(QueryFilter, order_by=orders) | filters
 
 
 def _condition(values: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    one = st.none() | _one(values)
+    one = st.none() | records.one_of_these(values)
     some = st.lists(one, max_size=3)
     conditions: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
     comparable = [value for value in values if value is not None and not isinstance(value, bool)]
     if comparable:
-        conditions += [st.builds(Lt, _one(comparable)), st.builds(Ge, _one(comparable))]
+        conditions += [st.builds(Lt, records.one_of_these(comparable)), st.builds(Ge, records.one_of_these(comparable))]
     if texts := [value for value in values if isinstance(value, str)]:
-        conditions += [st.builds(Contains, _one(texts)), st.builds(StartsWith, _one(texts))]
+        conditions += [
+            st.builds(Contains, records.one_of_these(texts)),
+            st.builds(StartsWith, records.one_of_these(texts)),
+        ]
     return st.one_of(conditions)
 
 
@@ -261,30 +215,30 @@ _LISTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
     "count_workflows": (StoredWorkflow, {}),
     "list_sessions": (Session, {}),
     "count_sessions": (Session, {}),
-    "get_llm_executions": (LLMExecution, {"session_id": SESSIONS}),
-    "get_node_llm_executions": (LLMExecution, {"session_id": SESSIONS, "node_id": NODES}),
+    "get_llm_executions": (LLMExecution, {"session_id": records.SESSIONS}),
+    "get_node_llm_executions": (LLMExecution, {"session_id": records.SESSIONS, "node_id": records.NODES}),
     "list_budget_pools": (BudgetPool, {}),
-    "get_child_budget_pools": (BudgetPool, {"parent_id": POOLS}),
-    "get_tool_calls": (ToolCallLog, {"execution_id": EXECUTIONS}),
-    "get_session_tool_calls": (ToolCallLog, {"session_id": SESSIONS}),
-    "list_approval_requests": (ApprovalRequest, {"session_id": SESSIONS}),
+    "get_child_budget_pools": (BudgetPool, {"parent_id": records.POOLS}),
+    "get_tool_calls": (ToolCallLog, {"execution_id": records.EXECUTIONS}),
+    "get_session_tool_calls": (ToolCallLog, {"session_id": records.SESSIONS}),
+    "list_approval_requests": (ApprovalRequest, {"session_id": records.SESSIONS}),
     "list_pending_approvals": (ApprovalRequest, {}),
-    "get_stream_events": (StreamEvent, {"stream_id": STREAMS}),
+    "get_stream_events": (StreamEvent, {"stream_id": records.STREAMS}),
 }
 
 _LOOK_UPS = (
-    _call("get_workflow", id=_one(WORKFLOWS)),
-    _call("get_session", id=_one(SESSIONS)),
-    _call("get_execution_state", session_id=_one(SESSIONS)),
-    _call("get_budget_pool", id=_one(POOLS)),
-    _call("get_approval_request", id=_one(REQUESTS)),
+    _call("get_workflow", id=records.one_of_these(records.WORKFLOWS)),
+    _call("get_session", id=records.one_of_these(records.SESSIONS)),
+    _call("get_execution_state", session_id=records.one_of_these(records.SESSIONS)),
+    _call("get_budget_pool", id=records.one_of_these(records.POOLS)),
+    _call("get_approval_request", id=records.one_of_these(records.REQUESTS)),
 )
 
 
 def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
     """Return calls that change nothing, of the operations that are offered."""
     lists = [
-        _call(name, **{argument: _one(ids) for argument, ids in scope.items()}, filter=_filter(kind))
+        _call(name, **{argument: records.one_of_these(ids) for argument, ids in scope.items()}, filter=_filter(kind))
         for name, (kind, scope) in _LISTS.items()
         if is_offered(name)
     ]
@@ -298,49 +252,81 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
     that leaves `resolved_at`.
     """
     calls = [
-        _call("save_workflow", workflow=_workflow),
+        _call("save_workflow", workflow=records.workflows),
         _update(
             "update_workflow",
-            WORKFLOWS,
-            name=_one(TEXTS),
-            version=_one(("1", "2")),
-            definition=_object,
-            metadata=_object_or_none,
+            records.WORKFLOWS,
+            name=records.one_of_these(records.TEXTS),
+            version=records.one_of_these(("1", "2")),
+            definition=records.document,
+            metadata=records.document_or_none,
         ).map(_stamped),
-        _call("delete_workflow", id=_one(WORKFLOWS)),
-        _call("create_session", session=_session),
-        _update("update_session", SESSIONS, status=_one(SessionStatus), metadata=_object_or_none).map(_stamped),
-        _call("delete_session", id=_one(SESSIONS)),
-        _call("save_execution_state", state=_state),
-        _one(NODES).flatmap(
+        _call("delete_workflow", id=records.one_of_these(records.WORKFLOWS)),
+        _call("create_session", session=records.sessions),
+        _update(
+            "update_session",
+            records.SESSIONS,
+            status=records.one_of_these(SessionStatus),
+            metadata=records.document_or_none,
+        ).map(_stamped),
+        _call("delete_session", id=records.one_of_these(records.SESSIONS)),
+        _call("save_execution_state", state=records.execution_states),
+        records.one_of_these(records.NODES).flatmap(
             lambda node_id: _call(
-                "update_node_state", session_id=_one(SESSIONS), node_id=st.just(node_id), state=_node_state(node_id)
+                "update_node_state",
+                session_id=records.one_of_these(records.SESSIONS),
+                node_id=st.just(node_id),
+                state=records.node_states(node_id),
             )
         ),
-        _call("save_llm_execution", session_id=_one(SESSIONS), node_id=_one(NODES), result=_result),
-        _call("log_tool_call", log=_log),
-        _call("create_budget_pool", pool=_pool),
+        _call(
+            "save_llm_execution",
+            session_id=records.one_of_these(records.SESSIONS),
+            node_id=records.one_of_these(records.NODES),
+            result=records.results,
+        ),
+        _call("log_tool_call", log=records.tool_call_logs),
+        _call("create_budget_pool", pool=records.pools),
         _update(
             "update_budget_pool",
-            POOLS,
-            total_budget=_one(AMOUNTS),
-            used_budget=_one(AMOUNTS),
-            status=_one(BudgetPoolStatus),
-            metadata=_object_or_none,
+            records.POOLS,
+            total_budget=records.one_of_these(records.AMOUNTS),
+            used_budget=records.one_of_these(records.AMOUNTS),
+            status=records.one_of_these(BudgetPoolStatus),
+            metadata=records.document_or_none,
         ),
-        _call("delete_budget_pool", id=_one(POOLS)),
-        _call("consume_budget", pool_id=_one(POOLS), amount=_one(AMOUNTS)),
-        _call("increase_budget", pool_id=_one(POOLS), amount=_one(AMOUNTS)),
-        _call("create_approval_request", request=_request),
-        _update("update_approval_request", REQUESTS, context=_object, expires_at=_one((None, PAST, FUTURE))),
-        _call("approve_request", id=_one(REQUESTS), approved_by=_one(TEXTS), notes=_text_or_none),
-        _call("reject_request", id=_one(REQUESTS), rejected_by=_one(TEXTS), reason=_text_or_none),
-        _call("expire_approvals", now=_one((PAST, START))),
+        _call("delete_budget_pool", id=records.one_of_these(records.POOLS)),
+        _call(
+            "consume_budget", pool_id=records.one_of_these(records.POOLS), amount=records.one_of_these(records.AMOUNTS)
+        ),
+        _call(
+            "increase_budget", pool_id=records.one_of_these(records.POOLS), amount=records.one_of_these(records.AMOUNTS)
+        ),
+        _call("create_approval_request", request=records.requests),
+        _update(
+            "update_approval_request",
+            records.REQUESTS,
+            context=records.document,
+            expires_at=records.one_of_these((None, records.PAST, records.FUTURE)),
+        ),
+        _call(
+            "approve_request",
+            id=records.one_of_these(records.REQUESTS),
+            approved_by=records.one_of_these(records.TEXTS),
+            notes=records.text_or_none,
+        ),
+        _call(
+            "reject_request",
+            id=records.one_of_these(records.REQUESTS),
+            rejected_by=records.one_of_these(records.TEXTS),
+            reason=records.text_or_none,
+        ),
+        _call("expire_approvals", now=records.one_of_these((records.PAST, records.START))),
     ]
     if is_offered("save_stream_event"):
-        calls.append(_call("save_stream_event", event=_event))
+        calls.append(_call("save_stream_event", event=records.events))
     return st.one_of(calls)
 
 
 def _stamped(call: RandomCall) -> RandomCall:
-    return attrs.evolve(call, arguments={"updated_at": START, **call.arguments})
+    return attrs.evolve(call, arguments={"updated_at": records.START, **call.arguments})
