@@ -1,6 +1,8 @@
 """The threads that read, each on a connection of its own. The writer never makes them wait."""
 
 import threading
+import time
+from collections import deque
 from queue import Empty
 from typing import Any
 
@@ -10,6 +12,8 @@ from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._jobs import Inbox, Job, Outcome, deliver
 
 MAX_BATCH = 16
+MOMENT_S = 0.001
+"""How long jobs share one state of the store, and wait for each other's outcomes."""
 
 
 class Readers:
@@ -51,24 +55,35 @@ class Readers:
     def _run(self, connection: SQLConnection) -> None:
         job = self._inbox.take()
         while job is not None:
-            batch = [job]
+            batch = deque([job])
             try:
                 while len(batch) < MAX_BATCH and (following := self._inbox.take_waiting()) is not None:
                     batch.append(following)
                 is_last = len(batch) < MAX_BATCH
             except Empty:
                 is_last = False
-            deliver(read(connection, job) for job in batch if not job.is_abandoned)
+            while batch:
+                deliver(read_some(connection, batch))
             job = None if is_last else self._inbox.take()
         connection.driver_connection.close()
 
 
-def read(connection: SQLConnection, job: Job[Any]) -> Outcome:
-    """Run a job on one state of the store."""
+def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]:
+    """Take jobs away and run them on one state of the store, for a moment; the first of them however long it takes.
+
+    The state is newer than every job, so each sees what was committed before it was asked for.
+    """
+    outcomes: list[Outcome] = []
     try:
         connection.command("BEGIN")
-        outcome = job.outcome_on(connection)
+        until = time.perf_counter() + MOMENT_S
+        while jobs and (not outcomes or time.perf_counter() < until):
+            job = jobs.popleft()
+            if not job.is_abandoned:
+                outcomes.append(job.outcome_on(connection))
         connection.command("ROLLBACK")
     except StorageError as error:
-        return Outcome(job, error=error)
-    return outcome
+        unread = [*(outcome.job for outcome in outcomes), *jobs]
+        jobs.clear()
+        return [Outcome(job, error=error) for job in unread]
+    return outcomes

@@ -1,0 +1,88 @@
+"""Reads that wait together share one state of the store, newer than each of them; a long one makes few wait."""
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aaow_storage.errors import StorageError
+from aaow_storage_sql import SQLConnection
+from aaow_storage_sqlite import _readers
+from aaow_storage_sqlite._connections import Settings, Synchronous, open_reader, open_writer
+from aaow_storage_sqlite._jobs import Job
+from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._readers import read_some
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def settings(path: Path) -> Settings:
+    return Settings(Location(path), Synchronous.NORMAL, busy_timeout=5)
+
+
+@pytest.fixture
+def writer(settings: Settings) -> Iterator[SQLConnection]:
+    """A connection to a file with one number in it."""
+    opened = open_writer(settings)
+    opened.command("CREATE TABLE numbers (number INTEGER)")
+    opened.command("INSERT INTO numbers VALUES (1)")
+    yield opened
+    opened.driver_connection.close()
+
+
+@pytest.fixture
+def reader(settings: Settings, writer: SQLConnection) -> Iterator[SQLConnection]:
+    """A connection that reads the file."""
+    opened = open_reader(settings)
+    yield opened
+    opened.driver_connection.close()
+
+
+def number(connection: SQLConnection) -> int:
+    return connection.command("SELECT number FROM numbers")[0]
+
+
+async def test_jobs_that_are_read_together_see_one_state(reader: SQLConnection, writer: SQLConnection):
+    def read_and_change(connection: SQLConnection) -> int:
+        found = number(connection)
+        writer.command("UPDATE numbers SET number = number + 1")
+        return found
+
+    jobs = deque([Job(read_and_change), Job(read_and_change)])
+    assert [outcome.value for outcome in read_some(reader, jobs)] == [1, 1]
+    assert [outcome.value for outcome in read_some(reader, deque([Job(number)]))] == [3]
+
+
+async def test_jobs_behind_a_long_one_are_left_for_later(reader: SQLConnection, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_readers, "MOMENT_S", 0)
+    jobs = deque([Job(number), Job(number)])
+    assert len(read_some(reader, jobs)) == 1
+    assert len(jobs) == 1
+    assert not reader.driver_connection.in_transaction
+
+
+async def test_a_job_that_nobody_waits_for_is_not_run(reader: SQLConnection):
+    ran = []
+    job = Job(ran.append)
+    job.abandon()
+    assert read_some(reader, deque([job])) == []
+    assert ran == []
+
+
+async def test_a_job_that_fails_leaves_the_others_alone(reader: SQLConnection):
+    def fail(connection: SQLConnection) -> None:
+        connection.command("SELECT nothing FROM nowhere")
+
+    failed, read = read_some(reader, deque([Job(fail), Job(number)]))
+    assert isinstance(failed.error, StorageError)
+    assert (read.value, read.error) == (1, None)
+
+
+async def test_where_no_state_can_be_read_every_job_is_told(reader: SQLConnection):
+    jobs = deque([Job(number), Job(number)])
+    reader.driver_connection.close()
+    outcomes = read_some(reader, jobs)
+    assert [type(outcome.error) for outcome in outcomes] == [StorageError, StorageError]
+    assert not jobs
