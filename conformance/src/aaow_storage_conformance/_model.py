@@ -207,6 +207,13 @@ async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
     contents = await everything_in(
         storage, sessions=random_records.SESSIONS, executions=random_records.EXECUTIONS, streams=random_records.STREAMS
     )
+    contents["pending_approvals"] = await storage.list_pending_approvals()
+    contents["requests"] = [await storage.get_approval_request(each) for each in random_records.REQUESTS]
+    for session_id in random_records.SESSIONS:
+        contents[f"tool calls of {session_id}"] = list(await storage.get_session_tool_calls(session_id))
+        for node_id in random_records.NODES:
+            made = await storage.get_node_llm_executions(session_id, node_id)
+            contents[f"executions of {session_id} {node_id}"] = list(made)
     return {name: _without_own_instants(records) for name, records in contents.items()}
 
 

@@ -119,15 +119,21 @@ BEGINNING = (
             {
                 "request": ApprovalRequest(
                     id=request_id,
-                    session_id="s",
+                    session_id=session_id,
                     node_id="n",
                     type="human_review",
-                    created_at=records.START,
+                    created_at=created_at,
                     expires_at=expires_at,
                 )
             },
         )
-        for request_id, expires_at in zip(records.REQUESTS, (None, records.PAST), strict=True)
+        for request_id, session_id, created_at, expires_at in zip(
+            records.REQUESTS,
+            ("s", "s", "S_"),
+            records.INSTANTS,
+            (None, records.PAST, records.FUTURE),
+            strict=True,
+        )
     ),
 )
 """What is stored before the first random call, so that calls find something."""

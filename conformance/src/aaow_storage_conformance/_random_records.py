@@ -27,7 +27,7 @@ from aaow_storage.authoring import dumps, loads
 
 WORKFLOWS, SESSIONS, NODES = ("w", "W%"), ("s", "S_"), ("n", "N")
 EXECUTIONS, CALLS, POOLS = ("e", "E'"), ("c", "C"), ("p", "P.", "q")
-REQUESTS, EVENTS, STREAMS = ("r", "R\\"), ("v", "V"), ("t", "T")
+REQUESTS, EVENTS, STREAMS = ("r", "R\\", "a"), ("v", "V"), ("t", "T")
 TEXTS = ("", "a", "A%", "é_")
 START = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
 INSTANTS = (START, START + timedelta(microseconds=1), START + timedelta(microseconds=1001))
@@ -148,6 +148,7 @@ requests = st.builds(
     session_id=one_of_these(SESSIONS),
     node_id=one_of_these(NODES),
     type=one_of_these(ApprovalType),
+    status=one_of_these(("pending", "pending", "approved", "expired")),
     context=document,
     created_at=instant,
     expires_at=one_of_these((None, PAST, FUTURE)),
