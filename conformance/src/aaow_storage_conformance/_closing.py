@@ -148,6 +148,7 @@ class ClosingTests:
             closing = asyncio.create_task(adapter.close())
             for _ in range(20):
                 assert await workers.workflow_ids(transaction) == ["first"]
+            assert saving.done() or not closing.done()
         async with asyncio.timeout(SOON_S):
             await asyncio.gather(closing, saving)
         assert await workers.workflow_ids(storage) == ["first", "second"]
@@ -184,6 +185,23 @@ class ClosingTests:
             with pytest.raises(TransactionError):
                 await work(adapter)
         assert await storage.list_workflows() == []
+
+    @clause("LIF-2")
+    async def test_a_transaction_that_begins_beside_closing_ends_with_it(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        adapter = store.adapter()
+        await adapter.initialize()
+        async with storage.transaction():
+            beginning = asyncio.create_task(adapter.begin_transaction())
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(adapter.close())
+            await asyncio.sleep(0)
+        async with asyncio.timeout(SOON_S):
+            await closing
+            if await _succeeds(beginning, *_OVER):
+                await check_over(beginning.result())
+            await samples.stored_workflow(storage)
 
     @clause("LIF-2")
     async def test_closing_leaves_nobody_waiting(self, storage: StorageAdapter, store: Store) -> None:
