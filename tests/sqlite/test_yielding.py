@@ -8,9 +8,14 @@ import pytest
 
 from aaow_storage import StorageAdapter
 from aaow_storage_sqlite import _yielding
-from aaow_storage_sqlite._yielding import LONGEST_REST_S, LOOK_EVERY_S, LoopWatch, watch_of
-
-BETWEEN_LOOKS_S = 2 * LOOK_EVERY_S
+from aaow_storage_sqlite._yielding import (
+    LONGEST_REST_S,
+    LOOK_OFTEN_S,
+    LOOK_SELDOM_S,
+    LOOKS_OFTEN,
+    LoopWatch,
+    watch_of,
+)
 
 
 class Clock:
@@ -30,11 +35,11 @@ class Loop:
     """Keeps the one timer that is set."""
 
     timer: Callable[[], None] | None = None
+    delay = 0.0
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        assert delay == LOOK_EVERY_S
         assert self.timer is None
-        self.timer = callback
+        self.timer, self.delay = callback, delay
 
     def ring(self) -> None:
         timer, self.timer = self.timer, None
@@ -66,11 +71,28 @@ def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(cloc
     watch = LoopWatch(loop)
     watch._outcome_came = outcomes
     watch.enter()
-    clock.now += BETWEEN_LOOKS_S
-    clock.worked += worked * BETWEEN_LOOKS_S
-    loop.ring()
+    pass_time(clock, loop, worked)
     assert outcomes.waits == waits
     assert loop.timer is not None
+
+
+def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while(clock: Clock):
+    loop = Loop()
+    watch = LoopWatch(loop)
+    watch.enter()
+    assert loop.delay == LOOK_SELDOM_S
+    pass_time(clock, loop, worked=1)
+    for _ in range(LOOKS_OFTEN):
+        assert loop.delay == LOOK_OFTEN_S
+        pass_time(clock, loop, worked=0.1)
+    assert loop.delay == LOOK_SELDOM_S
+
+
+def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
+    """Let the loop work for such a share of the time until its timer rings."""
+    clock.now += loop.delay
+    clock.worked += worked * loop.delay
+    loop.ring()
 
 
 def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock):

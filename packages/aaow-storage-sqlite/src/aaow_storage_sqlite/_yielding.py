@@ -3,7 +3,8 @@
 A loop whose tasks are always ready lets go of the interpreter for microseconds only, too short for a thread to wake up
 in, so that a thread may wait for its turn for ever. While operations wait on a loop, a timer looks whether the loop has
 rested since it last looked; where it has not, the loop's thread stands still until an outcome comes, for a moment at
-most.
+most, and the timer looks often from then on, until it has seen the loop rest for a while. It looks seldom at a loop
+that rests: waiting with a short timer may cost a processor more than an operation does.
 """
 
 import asyncio
@@ -11,7 +12,10 @@ import threading
 import time
 from weakref import WeakKeyDictionary
 
-LOOK_EVERY_S = 0.001
+LOOK_SELDOM_S = 0.020
+LOOK_OFTEN_S = 0.001
+LOOKS_OFTEN = 50
+"""How many times in a row it looks often before it looks seldom again."""
 LONGEST_REST_S = 0.0003
 BUSY = 0.9
 
@@ -23,6 +27,7 @@ class LoopWatch:
         self._loop = loop
         self._waiting = 0
         self._is_looking = False
+        self._looks_often = 0
         self._looked_at = self._worked = 0.0
         self._outcome_came = threading.Event()
         self._outcome_came.set()
@@ -45,16 +50,19 @@ class LoopWatch:
 
     def _look_later(self) -> None:
         self._looked_at, self._worked = time.perf_counter(), time.thread_time()
-        self._loop.call_later(LOOK_EVERY_S, self._look)
+        self._loop.call_later(LOOK_OFTEN_S if self._looks_often else LOOK_SELDOM_S, self._look)
 
     def _look(self) -> None:
         if not self._waiting:
             self._is_looking = False
             return
         if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
+            self._looks_often = LOOKS_OFTEN
             self._outcome_came.clear()
             self._outcome_came.wait(LONGEST_REST_S)
             self._outcome_came.set()
+        elif self._looks_often:
+            self._looks_often -= 1
         self._look_later()
 
 
