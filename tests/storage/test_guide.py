@@ -7,14 +7,16 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 GUIDE = Path(__file__).parents[2] / "packages" / "aaow-storage" / "docs" / "write-a-backend.md"
-AREAS = "Records or Documents or Operations or Updates or Workflows or Sessions or States or Executions"
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_guide_passes_the_suite(tmp_path: Path):
     program = [block for block in blocks("python") if "asyncio.run(" not in block]
     (project,) = (tomllib.loads(block)["project"] for block in blocks("toml"))
@@ -25,7 +27,7 @@ def test_the_backend_of_the_guide_passes_the_suite(tmp_path: Path):
     points = [f"{name} = {value}" for name, value in project["entry-points"]["aaow_storage"].items()]
     (info / "entry_points.txt").write_text("\n".join(["[aaow_storage]", *points]))
 
-    suite = ["--pyargs", "aaow_storage_conformance", "--storage-backend=notebook", "-k", AREAS, "-m", "not slow"]
+    suite = ["--pyargs", "aaow_storage_conformance", "--storage-backend=notebook", "-m", "not slow"]
     options = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
@@ -37,4 +39,4 @@ def test_the_backend_of_the_guide_passes_the_suite(tmp_path: Path):
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 100
+    assert "\nquick profile: " in done.stdout

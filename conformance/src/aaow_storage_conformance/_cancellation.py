@@ -308,6 +308,7 @@ async def _in_order(storage: StorageOperations, calls: Sequence[Call]) -> None:
 
 async def _in_a_block(storage: StorageAdapter, calls: Sequence[Call]) -> None:
     async with storage.transaction() as transaction:
+        await asyncio.sleep(0)  # a place to be cancelled at, on a backend that never waits
         await _in_order(transaction, calls)
 
 

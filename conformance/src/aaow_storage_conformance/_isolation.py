@@ -110,6 +110,7 @@ class IsolationTests:
                 assert len(workflows) % 5 == 0
                 assert len({workflow.version for workflow in workflows}) <= 1
                 looks += 1
+                await asyncio.sleep(0)
             return looks
 
         async with store.open() as other:
@@ -120,6 +121,7 @@ class IsolationTests:
                         await transaction.update_workflow(workflow.id, version=str(turn))
                     for _ in range(5):
                         await samples.stored_workflow(transaction, version=str(turn))
+                        await asyncio.sleep(0)
             is_over.set()
             assert all(await asyncio.gather(*readers))
 

@@ -250,17 +250,6 @@ class GoesOnFromItsOwnCopy(Querying):
         return super().select(plan, records)
 
 
-@breaks("QRY-7")
-class WalksToWhereItGoesOn(Delegating):
-    """Reads all pages before the one that it was asked for."""
-
-    async def get_llm_executions(self, session_id, filter=None):
-        if not isinstance(filter, QueryFilter) or filter.after_record is None:
-            return await super().get_llm_executions(session_id, filter)
-        await super().get_llm_executions(session_id, attrs.evolve(filter, after_record=None, limit=None, where={}))
-        return await super().get_llm_executions(session_id, filter)
-
-
 @breaks("QRY-6")
 class ListsOnePage(Querying):
     """Lists a thousand records at most, unless there is a limit."""
