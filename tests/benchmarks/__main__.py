@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.against_peers import against_peers
 from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
@@ -18,6 +19,7 @@ from benchmarks.startup import startup
 from benchmarks.sustained import sustained
 from benchmarks.table import report_text
 
+PEER_OPERATIONS = 512
 SCENARIOS: dict[str, Callable[[Path, Options], Iterable[Bound]]] = {
     "beside_writer": lambda folder, options: beside_writer(folder, options.seconds / 5, options.rounds),
     "processes": lambda folder, options: processes(folder, options.seconds / 3),
@@ -48,6 +50,10 @@ def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
     if options.scale is not None:
         report.bounds += growth(folder, options.scale, options.rounds)
         yield "growth"
+        return
+    if options.peers:
+        report.bounds += against_peers(folder, options.rounds, round(PEER_OPERATIONS * options.share), options.only)
+        yield "peers"
         return
     for case in (*WRITES, *READS):
         if options.only in case.name:

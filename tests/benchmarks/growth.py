@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -86,7 +87,7 @@ async def operations(storage: StorageAdapter, sessions: int) -> dict[str, Operat
             any_id(number), "node-0", payloads.llm_result(number)
         ),
         "update_node_state": lambda number: storage.update_node_state(
-            any_id(number), "node-0", payloads.node_state("node-0", number)
+            any_id(number), "node-0", payloads.node_state("node-0", time.time_ns())
         ),
         "create_session": lambda number: storage.create_session(session(number)),
     }

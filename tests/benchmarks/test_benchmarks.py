@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -10,7 +11,9 @@ import pytest
 
 from aaow_storage import create_adapter
 from benchmarks import __main__ as program
+from benchmarks import against_peers as comparing
 from benchmarks import growth as growing
+from benchmarks.against_peers import Peer
 from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
@@ -155,3 +158,45 @@ def test_a_store_is_filled_and_compared_with_a_smaller_one(tmp_path: Path, monke
     bounds = list(growing.growth(tmp_path, 600, 1))
     assert len(bounds) == 14
     assert min(bound.measured for bound in bounds) >= 0
+
+
+def test_a_peer_that_does_not_run_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(comparing, "_python", lambda peer: Path(sys.executable))
+    monkeypatch.setattr(comparing, "PEERS", [Peer("nobody", (), "no_such_program.py")])
+    (bound,) = comparing.against_peers(tmp_path, 1, 1)
+    assert "nobody could not be measured" in bound.name
+    assert "no_such_program.py" in bound.name
+
+
+def test_the_program_of_a_peer_reports_its_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    program = tmp_path / "sleeper.py"
+    program.write_text(SLEEPER)
+    monkeypatch.setenv("PYTHONPATH", str(comparing.PROGRAMS))
+    monkeypatch.setattr(comparing, "_python", lambda peer: Path(sys.executable))
+    monkeypatch.setattr(comparing, "PEERS", [Peer("sleeper", (), str(program))])
+    one, many = comparing.against_peers(tmp_path, 1, 4)
+    assert "journal delete" in one.name
+    assert min(one.measured, many.measured) > 0
+
+
+SLEEPER = """
+import asyncio
+from contextlib import asynccontextmanager
+
+from harness import measure
+
+
+@asynccontextmanager
+async def opened(path):
+    yield asyncio.sleep_briefly
+
+
+asyncio.sleep_briefly = lambda number: asyncio.sleep(0)
+measure("pytest", opened)
+"""
+
+
+def test_every_peer_has_a_program():
+    assert {peer.program for peer in comparing.PEERS} | {"harness.py"} == {
+        path.name for path in comparing.PROGRAMS.glob("*.py")
+    }

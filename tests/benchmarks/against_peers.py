@@ -1,0 +1,82 @@
+"""Other libraries that keep what agents do in SQLite, each in an environment of its own, on the same payload.
+
+Each runs with its documented defaults beside the same floor: bare `sqlite3`, WAL, `synchronous=FULL`, a commit a row,
+with two indexes. None of them sets `synchronous`, which is FULL then; with a rollback journal (`delete`) that is two
+flushes or three a commit.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from benchmarks.results import Bound
+
+PROGRAMS = Path(__file__).with_name("peers")
+
+
+@frozen
+class Peer:
+    """A library, what installs it, and the program that measures it."""
+
+    name: str
+    requirements: tuple[str, ...]
+    program: str
+
+
+PEERS = (
+    Peer("LangGraph AsyncSqliteSaver.aput", ("langgraph-checkpoint-sqlite",), "langgraph_saver.py"),
+    Peer("DBOS workflow of one step", ("dbos",), "dbos_step.py"),
+    Peer("OpenAI SQLAlchemySession.add_items", ("openai-agents[sqlalchemy]", "aiosqlite"), "openai_session.py"),
+    Peer("Agno AsyncSqliteDb.upsert_session", ("agno", "sqlalchemy[asyncio]", "aiosqlite"), "agno_db.py"),
+    Peer("ADK DatabaseSessionService.append_event", ("google-adk[db]", "aiosqlite"), "adk_events.py"),
+)
+
+
+def against_peers(folder: Path, rounds: int, operations: int, only: str = "") -> Iterator[Bound]:
+    """Yield the ratio of each peer to its floor, with 1 and with 64 callers; one that does not run says why."""
+    for peer in PEERS:
+        if only not in peer.name:
+            continue
+        try:
+            result = _measured(peer, folder.resolve(), rounds, operations)
+        except subprocess.CalledProcessError as error:
+            yield Bound(f"{peer.name} could not be measured: {_last_line(error)}", 0)
+            continue
+        for callers, ratio in result["ratios"].items():
+            how = f"{result['version']}, journal {result['journal']}, synchronous FULL"
+            yield Bound(f"{peer.name} ({how}), {callers} callers, ratio to its floor", ratio)
+
+
+def _measured(peer: Peer, folder: Path, rounds: int, operations: int) -> dict[str, Any]:
+    command = [str(part) for part in (_python(peer), PROGRAMS / peer.program, folder, rounds, operations)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result
+
+
+def _python(peer: Peer) -> Path:
+    """Return the interpreter of the peer's environment, which is inside this one and made where it is not there."""
+    home = Path(sys.prefix) / "peers" / Path(peer.program).stem
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        venv.create(home, with_pip=shutil.which("uv") is None)
+    _install(python, peer.requirements)
+    return python
+
+
+def _install(python: Path, requirements: tuple[str, ...]) -> None:
+    uv = shutil.which("uv")
+    pip = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
+    subprocess.run([*pip, "--quiet", *requirements], check=True, capture_output=True, text=True)
+
+
+def _last_line(error: subprocess.CalledProcessError) -> str:
+    lines = str(error.stderr).strip().splitlines()
+    return lines[-1] if lines else f"exit status {error.returncode}"
