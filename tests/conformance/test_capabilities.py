@@ -46,7 +46,7 @@ def clause_of(path: Path, name: str) -> dict[str, Any]:
     return next(each for each in report["clauses"] if each["id"] == name)
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_capability_that_is_not_claimed_is_refused_and_reported(pytester: pytest.Pytester, workers: str):
     result = on_plain(pytester, "--conformance-clause=STR-1", "--conformance-report=r.json", "-n", workers)
     assert result.ret == pytest.ExitCode.OK
@@ -84,7 +84,7 @@ def test_what_is_claimed_without_being_declared_fails(pytester: pytest.Pytester)
     result.stdout.fnmatch_lines(["the adapter claims stream_events, which its `Backend.capabilities` does not name"])
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize(
     "arguments", [("-k", "nothing_like_this"), ("--conformance-clause=STR-1", "-k", "refused_and")]
 )

@@ -29,7 +29,7 @@ def test_the_suite_runs_on_an_installed_backend_without_any_code(project: pytest
     result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_without_a_backend_the_suite_says_which_are_installed(pytester: pytest.Pytester, workers: str):
     result = suite_on(pytester, "-n", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -115,7 +115,7 @@ def test_the_plugin_leaves_projects_alone_that_do_not_use_it(project: pytest.Pyt
     project.runpytest_subprocess("-n", "2").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_run_in_an_empty_folder_warns_of_nothing_and_leaves_nothing_there(pytester: pytest.Pytester, workers: str):
     chosen = "TestWorkflows or (random_filters and list_workflows)"
     result = suite_on(pytester, "--storage-backend=sqlite", "-k", chosen, "-n", workers, "-W", "error")
@@ -133,7 +133,7 @@ def test_the_seed_is_printed_and_is_in_the_command_that_runs_the_same_again(pyte
     result.stdout.fnmatch_lines([f"to run the same again: pytest * --conformance-seed={seed}"])
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_chance_follows_from_the_seed_in_every_worker(pytester: pytest.Pytester, workers: str):
     pytester.makepyfile(
         """

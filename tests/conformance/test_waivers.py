@@ -72,7 +72,7 @@ def test_without_a_waiver_the_broken_backend_fails(broken: pytest.Pytester):
     result.stdout.fnmatch_lines(["not conformant: 1 of * clauses failed (WFL-1*"])
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_waived_clause_may_fail_and_is_reported_as_waived(broken: pytest.Pytester, workers: str):
     result = suite_on(broken, WAIVER, "-n", workers)
     assert result.ret == pytest.ExitCode.OK
