@@ -17,7 +17,7 @@ from benchmarks.results import Bound, Ratio, Report, machine
 from benchmarks.rounds import compared
 from benchmarks.startup import startup
 from benchmarks.sustained import sustained
-from benchmarks.table import report_text
+from benchmarks.table import aligned, markdown, report_text
 
 PEER_OPERATIONS = 512
 SCENARIOS: dict[str, Callable[[Path, Options], Iterable[Bound]]] = {
@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = Report(machine(folder))
         for line in measured(report, folder, options):
             print(line, file=sys.stderr, flush=True)
-    print(report_text(report))
+    print(report_text(report, aligned), end="")
+    if options.markdown is not None:
+        options.markdown.write_text(report_text(report, markdown), encoding="utf-8")
     if options.json is not None:
         report.written(options.json)
     if options.plot is not None:

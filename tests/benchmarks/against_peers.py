@@ -6,6 +6,7 @@ flushes or three a commit.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def against_peers(folder: Path, rounds: int, operations: int, only: str = "") ->
         try:
             result = _measured(peer, folder.resolve(), rounds, operations)
         except subprocess.CalledProcessError as error:
-            yield Bound(f"{peer.name} could not be measured: {_last_line(error)}", 0)
+            yield Bound(f"{peer.name} could not be measured: {_reason(error)}", 0)
             continue
         for callers, ratio in result["ratios"].items():
             how = f"{result['version']}, journal {result['journal']}, synchronous FULL"
@@ -77,6 +78,8 @@ def _install(python: Path, requirements: tuple[str, ...]) -> None:
     subprocess.run([*pip, "--quiet", *requirements], check=True, capture_output=True, text=True)
 
 
-def _last_line(error: subprocess.CalledProcessError) -> str:
+def _reason(error: subprocess.CalledProcessError) -> str:
+    """Return the last line that names an error."""
     lines = str(error.stderr).strip().splitlines()
-    return lines[-1] if lines else f"exit status {error.returncode}"
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return (named or lines or [f"exit status {error.returncode}"])[-1]

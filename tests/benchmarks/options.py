@@ -22,6 +22,7 @@ class Options:
     seconds: float
     """How long a run by time lasts."""
     json: Path | None
+    markdown: Path | None
     plot: Path | None
     scale: int | None
     peers: bool
@@ -37,6 +38,9 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--synchronous", nargs="+", default=["FULL", "NORMAL"], choices=["FULL", "NORMAL"])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON too")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the tables for a page of the documentation"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw throughput against callers, as SVG")
     parser.add_argument(
         "--scale", type=int, nargs="?", const=SESSIONS, metavar="N", help="compare with a store of N sessions instead"
@@ -52,6 +56,7 @@ def parsed(arguments: Sequence[str] | None) -> Options:
         share=0.2 if given.quick else 1.0,
         seconds=1.0 if given.quick else 10.0,
         json=given.json,
+        markdown=given.markdown,
         plot=given.plot,
         scale=given.scale,
         peers=given.peers,

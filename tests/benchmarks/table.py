@@ -1,6 +1,6 @@
 """The report as text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks.results import Bound, Ratio, Report
 
@@ -23,15 +23,17 @@ RATIO_HEADINGS = (
 BOUND_HEADINGS = ("what", "measured", "wanted", "")
 
 
-def report_text(report: Report) -> str:
-    """Return all of the report."""
-    machine = "  ".join(f"{name} {value}" for name, value in report.machine.items())
-    parts = [machine]
+Cells = Sequence[Sequence[str]]
+
+
+def report_text(report: Report, drawn: Callable[[Sequence[str], Cells], str]) -> str:
+    """Return all of the report, with its tables drawn by `aligned` or `markdown`."""
+    parts = ["  ".join(f"{name} {value}" for name, value in report.machine.items())]
     if report.ratios:
-        parts.append(aligned(RATIO_HEADINGS, [ratio_cells(ratio) for ratio in report.ratios]))
+        parts.append(drawn(RATIO_HEADINGS, [ratio_cells(ratio) for ratio in report.ratios]))
     if report.bounds:
-        parts.append(aligned(BOUND_HEADINGS, [bound_cells(bound) for bound in report.bounds]))
-    return "\n\n".join(parts)
+        parts.append(drawn(BOUND_HEADINGS, [bound_cells(bound) for bound in report.bounds]))
+    return "\n\n".join(parts) + "\n"
 
 
 def ratio_cells(ratio: Ratio) -> list[str]:
@@ -70,7 +72,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def aligned(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def aligned(headings: Sequence[str], lines: Cells) -> str:
     """Set lines in columns, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
     return "\n".join(
@@ -82,7 +84,7 @@ def aligned(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(headings: Sequence[str], lines: Cells) -> str:
     """Set lines as a table of Markdown."""
     ruler = ["---"] + ["---:"] * (len(headings) - 1)
     return "\n".join(f"| {' | '.join(line)} |" for line in [headings, ruler, *lines])

@@ -109,10 +109,12 @@ def test_saves_go_on_beside_a_loop_that_is_always_busy(tmp_path: Path):
 def test_the_program_prints_a_table_and_writes_json_and_a_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     arguments = ["--only", "get_budget_pool", "--quick", "--rounds", "1", "--callers", "1", "2"]
     files = ["--folder", str(tmp_path), "--json", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.svg")]
+    files += ["--markdown", str(tmp_path / "r.md")]
     program.main([*arguments, *files])
     assert capsys.readouterr().out.count("get_budget_pool") == 2
     written = json.loads((tmp_path / "r.json").read_text())
     assert [ratio["callers"] for ratio in written["ratios"]] == [1, 2]
+    assert (tmp_path / "r.md").read_text().count("| get_budget_pool |") == 2
     assert ET.parse(tmp_path / "r.svg").getroot().tag.endswith("svg")
 
 
