@@ -42,12 +42,14 @@ class CompiledStatement:
         return values
 
     def fetched(self, row: Row) -> Row:
-        """Return the values of a row as the columns' types make them."""
+        """Return the values of a row as the columns' types make them; NULL is None in all of them."""
         if not self._processors:
             return row
         values = list(row)
         for index, processor in self._processors:
-            values[index] = processor(values[index])
+            value = values[index]
+            if value is not None:
+                values[index] = processor(value)
         return tuple(values)
 
 
