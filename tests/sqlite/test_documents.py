@@ -84,9 +84,11 @@ async def test_a_document_is_checked_each_time_it_is_read(storage: StorageAdapte
     assert (await storage.get_session("s")).workflow_snapshot == DEFINITION
 
 
-async def test_a_document_belongs_to_the_caller_alone(storage: StorageAdapter):
+async def test_the_records_of_one_list_share_equal_documents_and_those_of_two_do_not(storage: StorageAdapter):
     for number in range(2):
         await storage.create_session(Session(id=f"s{number}", workflow_id=None, workflow_snapshot=DEFINITION))
     one, other = await storage.list_sessions()
+    assert one.workflow_snapshot is other.workflow_snapshot
     one.workflow_snapshot["nodes"].append("mine")
-    assert other.workflow_snapshot == (await storage.get_session("s0")).workflow_snapshot == DEFINITION
+    assert [each.workflow_snapshot for each in await storage.list_sessions()] == [DEFINITION, DEFINITION]
+    assert (await storage.get_session("s0")).workflow_snapshot == DEFINITION

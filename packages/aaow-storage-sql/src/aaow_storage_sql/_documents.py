@@ -77,23 +77,23 @@ def release(connection: SQLConnection, digest: bytes) -> None:
 
 
 class DocumentReader:
-    """Reads the documents that several rows point to, each one once."""
+    """Reads the documents that the rows of one list point to: each is read and decoded once, and shared by its rows."""
 
     def __init__(self, connection: SQLConnection) -> None:
         self._connection = connection
-        self._bodies: dict[bytes, str] = {}
+        self._documents: dict[bytes, Any] = {}
 
     def document(self, digest: bytes) -> Any:
-        """Return a document of its own for each call.
+        """Return the document.
 
         Raises:
             CorruptDataError: it is missing, or not what was stored.
         """
-        body = self._bodies.get(digest)
-        if body is None:
+        document = self._documents.get(digest)
+        if document is None:
             row = self._connection.row(_BODY, {"digest": digest})
-            body = self._bodies[digest] = checked_body(digest, None if row is None else row[0])
-        return loads(body)
+            document = self._documents[digest] = loads(checked_body(digest, None if row is None else row[0]))
+        return document
 
 
 def checked_body(digest: bytes, body: str | None) -> str:
