@@ -85,8 +85,9 @@ class DocumentTests:
                 assert raised.value.field.startswith(f"{field}.root.nodes[1]")
                 spoiled = kind.make(**{field: {"root": {"nodes": [0]}}})
                 getattr(spoiled, field)["root"]["nodes"].append(wrong)
-                with pytest.raises(ValidationError):
+                with pytest.raises(ValidationError) as raised:
                     await kind.store(storage, spoiled)
+                assert raised.value.field.startswith(f"{field}.root.nodes[1]")
                 assert await kind.find(storage, spoiled) is None
 
     @clause("REC-6")

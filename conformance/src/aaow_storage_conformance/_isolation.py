@@ -244,6 +244,20 @@ class IsolationTests:
                 await transaction.__aexit__(None, None, None)
             assert await workers.workflow_ids(other) == []
 
+    @clause("TXN-7", "CON-2")
+    async def test_whoever_gives_up_waiting_for_a_transaction_does_not_give_it_more_time(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            transaction = await storage.begin_transaction(timeout=1)
+            ends_at = asyncio.get_running_loop().time() + 1
+            while asyncio.get_running_loop().time() < ends_at - 0.3:
+                giving_up = asyncio.create_task(_store_workflow(other, "given up"))
+                await asyncio.wait([giving_up], timeout=0.05)
+                giving_up.cancel()
+            await asyncio.sleep(ends_at + 0.1 - asyncio.get_running_loop().time())
+            assert transaction.outcome is TransactionOutcome.TIMED_OUT
+
     @clause("TXN-7")
     async def test_how_a_transaction_ended_does_not_change_when_its_time_is_over(self, storage: StorageAdapter) -> None:
         committed = await storage.begin_transaction(timeout=1)
