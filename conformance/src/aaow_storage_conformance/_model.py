@@ -34,7 +34,7 @@ from aaow_storage_conformance._seeds import chance
 from aaow_storage_conformance._stores import Store
 from aaow_storage_memory import MemoryAdapter
 
-EXAMPLES, STEPS = 20, 12
+EXAMPLES, STEPS = 10, 12
 MANY_EXAMPLES, MANY_STEPS = 200, 12
 ANSWERS_WITHIN_S = 60.0
 _RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -128,7 +128,7 @@ class Pair:
     async def end_transaction(self, *, commit: bool) -> None:
         """End the transaction on both."""
         for transaction in self.transactions:
-            await (transaction.commit() if commit else transaction.rollback())
+            await (transaction.__aexit__(None, None, None) if commit else transaction.__aexit__(Undo, Undo(), None))
         await self._forget_transaction()
 
     async def open_savepoint(self) -> None:
@@ -157,9 +157,9 @@ class Pair:
         self.transactions = ()
 
     async def compare(self) -> None:
-        """Compare everything, as whoever holds the transaction sees it."""
-        found, expected = [await _contents(each) for each in self.inside]
-        assert_identical(found, expected)
+        """Compare everything, as whoever holds the transaction sees it, and as everybody else does."""
+        for storage, model in {self.inside, self.adapters}:
+            assert_identical(await _contents(storage), await _contents(model))
 
     async def end(self) -> None:
         """Leave no transaction open, and compare everything."""
@@ -207,9 +207,17 @@ async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
     contents = await everything_in(
         storage, sessions=random_records.SESSIONS, executions=random_records.EXECUTIONS, streams=random_records.STREAMS
     )
+    contents["counts"] = [await storage.count_workflows(), await storage.count_sessions()]
     contents["pending_approvals"] = await storage.list_pending_approvals()
-    contents["requests"] = [await storage.get_approval_request(each) for each in random_records.REQUESTS]
+    for request_id in random_records.REQUESTS:
+        contents[f"request {request_id}"] = [await storage.get_approval_request(request_id)]
+    for pool_id in random_records.POOLS:
+        contents[f"pool {pool_id}"] = [await storage.get_budget_pool(pool_id)]
+        contents[f"children of {pool_id}"] = list(await storage.get_child_budget_pools(pool_id))
+    for workflow_id in random_records.WORKFLOWS:
+        contents[f"workflow {workflow_id}"] = [await storage.get_workflow(workflow_id)]
     for session_id in random_records.SESSIONS:
+        contents[f"session {session_id}"] = [await storage.get_session(session_id)]
         contents[f"tool calls of {session_id}"] = list(await storage.get_session_tool_calls(session_id))
         for node_id in random_records.NODES:
             made = await storage.get_node_llm_executions(session_id, node_id)
@@ -240,6 +248,8 @@ def _machine(storage: StorageAdapter, ask: Callable[[Awaitable[Any]], Any]) -> t
         @rule(calls=st.lists(writes, min_size=4, max_size=12))
         def write(self, calls: list[random_calls.RandomCall]) -> None:
             ask(self.pair.call(*calls))
+            if self.is_in_a_transaction():
+                ask(self.pair.compare())
 
         @rule(calls=st.lists(reads, min_size=2, max_size=6))
         def read(self, calls: list[random_calls.RandomCall]) -> None:

@@ -108,10 +108,12 @@ BEGINNING = (
             )
         },
     ),
-    RandomCall("create_budget_pool", {"pool": BudgetPool(id="p", total_budget=10, created_at=records.START)}),
-    RandomCall(
-        "create_budget_pool",
-        {"pool": BudgetPool(id="P.", parent_pool_id="p", total_budget=1, created_at=records.START)},
+    *(
+        RandomCall(
+            "create_budget_pool",
+            {"pool": BudgetPool(id=pool_id, parent_pool_id=parent_id, total_budget=total, created_at=records.START)},
+        )
+        for pool_id, parent_id, total in zip(records.POOLS, (None, *records.POOLS), (1, 10, 10), strict=False)
     ),
     *(
         RandomCall(
@@ -122,6 +124,7 @@ BEGINNING = (
                     session_id=session_id,
                     node_id="n",
                     type="human_review",
+                    context={"a": 0},
                     created_at=created_at,
                     expires_at=expires_at,
                 )
