@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import Job, SQLConnection
 from aaow_storage_sqlite import _readers
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_reader, open_writer
-from aaow_storage_sqlite._jobs import Job
 from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._readers import read_some
 

@@ -18,7 +18,7 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     TransactionError,
 )
-from aaow_storage_sqlite._jobs import Job, Outcome
+from aaow_storage_sql import Job, Outcome
 
 pytestmark = pytest.mark.asyncio
 

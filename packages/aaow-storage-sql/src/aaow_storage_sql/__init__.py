@@ -4,6 +4,8 @@ from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
 from aaow_storage_sql._connection import CompiledStatement, SQLConnection, compiler
 from aaow_storage_sql._dialect import Dialect
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
+from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
+from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
 from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata
 
@@ -15,13 +17,20 @@ __all__ = [
     "Dialect",
     "Executor",
     "ExecutorTransaction",
+    "Inbox",
+    "Job",
+    "LentTransaction",
+    "Outcome",
     "SQLConnection",
     "SQLStorageAdapter",
     "SQLTransaction",
     "Work",
     "compiler",
+    "deliver",
     "metadata",
     "migrate_to",
     "migration_is_due",
+    "roll_back",
     "stored_version",
+    "undone_alone",
 ]

@@ -60,6 +60,11 @@ class SQLConnection:
         self.driver_connection = driver_connection
         self.dialect = dialect
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.dialect.is_in_transaction(self.driver_connection)
+
     def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
         """Return all rows of a select."""
         compiled = self.dialect.compiled(statement)

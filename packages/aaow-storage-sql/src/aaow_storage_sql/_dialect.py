@@ -27,6 +27,10 @@ class Dialect(ABC):
         """Return the error of storage that a driver's exception means: the one place where that is decided."""
 
     @abstractmethod
+    def is_in_transaction(self, driver_connection: Any) -> bool:
+        """Say whether a transaction is open on the driver's connection, be it one that can only be rolled back."""
+
+    @abstractmethod
     def upsert(self, table: sa.Table) -> Any:
         """Return the statement that inserts a row, or replaces the whole row that has its primary key."""
 

@@ -61,6 +61,9 @@ class SQLiteDialect(Dialect):
             return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
         return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
 
+    def is_in_transaction(self, driver_connection: Any) -> bool:
+        return bool(driver_connection.in_transaction)
+
     def upsert(self, table: sa.Table) -> Any:
         return _upsert(table)
 

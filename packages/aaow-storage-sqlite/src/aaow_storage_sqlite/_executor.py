@@ -8,11 +8,9 @@ from typing import TypeVar
 import attrs
 
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_sql import Executor, Work
+from aaow_storage_sql import Executor, Job, LentTransaction, Work
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
-from aaow_storage_sqlite._jobs import Job
-from aaow_storage_sqlite._lending import LentTransaction
 from aaow_storage_sqlite._migration import bring_up_to_date
 from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._writer import Writer

@@ -7,9 +7,8 @@ from queue import Empty
 from typing import Any
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver
 from aaow_storage_sqlite._connections import Settings, open_reader
-from aaow_storage_sqlite._jobs import Inbox, Job, Outcome, deliver
 
 MAX_BATCH = 16
 MOMENT_S = 0.001

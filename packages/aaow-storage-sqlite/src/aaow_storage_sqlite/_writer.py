@@ -6,11 +6,9 @@ from queue import Empty
 from typing import Any
 
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back, undone_alone
 from aaow_storage_sqlite._checkpoints import Checkpointer
 from aaow_storage_sqlite._connections import Settings, retry_while_locked
-from aaow_storage_sqlite._jobs import Inbox, Job, Outcome, deliver
-from aaow_storage_sqlite._lending import LentTransaction, roll_back, undone_alone
 
 MAX_BATCH = 256
 
@@ -99,7 +97,7 @@ class Writer:
             outcomes = []
             for job in jobs:
                 outcomes.append(undone_alone(connection, job))
-                if not connection.driver_connection.in_transaction:
+                if not connection.is_in_transaction:
                     return None
             self._commit_transaction()
         except StorageError:

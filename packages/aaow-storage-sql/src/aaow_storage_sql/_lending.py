@@ -1,4 +1,4 @@
-"""An explicit transaction: the writer's connection, lent to one caller until the transaction ends."""
+"""An explicit transaction: a connection and its thread, lent to one caller until the transaction ends."""
 
 import itertools
 import threading
@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
 from aaow_storage.errors import StorageError, TransactionError
-from aaow_storage_sql import ExecutorTransaction, SQLConnection, Work
-from aaow_storage_sqlite._jobs import Job, Outcome, deliver
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._executor import ExecutorTransaction, Work
+from aaow_storage_sql._jobs import Job, Outcome, deliver
 
 T = TypeVar("T")
 
@@ -21,11 +22,12 @@ _ADAPTER_CLOSED = "the adapter was closed while it was open"
 def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
     """Run a job inside the transaction that is open; where it fails, only what it did is undone.
 
-    SQLite may have rolled the whole transaction back, when the disk is full for one: `in_transaction` tells.
+    The database may have rolled the whole transaction back, SQLite when the disk is full for one:
+    `connection.is_in_transaction` tells.
     """
     connection.command("SAVEPOINT operation")
     outcome = job.outcome_on(connection)
-    if connection.driver_connection.in_transaction:
+    if connection.is_in_transaction:
         undoing = () if outcome.error is None else ("ROLLBACK TO operation",)
         _run_all(connection, (*undoing, "RELEASE operation"))
     return outcome
@@ -53,7 +55,7 @@ class Ending(Step):
 
 
 class LentTransaction(ExecutorTransaction):
-    """Both sides of the loan: the coroutines of the caller, and `serve` for the writer's thread."""
+    """Both sides of the loan: the coroutines of the caller, and `serve` for the thread that owns the connection."""
 
     def __init__(self, timeout: float) -> None:
         self.opened: Job[None] = Job(lambda _: None)
@@ -118,7 +120,7 @@ class LentTransaction(ExecutorTransaction):
         if self._outcome is not None:
             raise TransactionError(f"the transaction is over: {self._reason}")
 
-    # the writer's side
+    # the side of the connection's thread
 
     def serve(self, connection: SQLConnection) -> None:
         """Do what the caller asks, in the transaction that is open on the connection, until it ends."""
@@ -140,8 +142,8 @@ class LentTransaction(ExecutorTransaction):
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         outcome = job.outcome_on(connection) if isinstance(job, Step) else undone_alone(connection, job)
-        if not connection.driver_connection.in_transaction:
-            self._close(TransactionOutcome.ABORTED, f"SQLite rolled it back: {outcome.error}")
+        if not connection.is_in_transaction:
+            self._close(TransactionOutcome.ABORTED, f"the database rolled it back: {outcome.error}")
         deliver([outcome])
 
     def _carry_out(self, connection: SQLConnection, ending: Ending) -> None:
@@ -194,5 +196,5 @@ def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:
 
 def roll_back(connection: SQLConnection) -> None:
     """Leave the transaction, if one is open."""
-    if connection.driver_connection.in_transaction:
+    if connection.is_in_transaction:
         connection.command("ROLLBACK")

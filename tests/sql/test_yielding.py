@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from aaow_storage import StorageAdapter
-from aaow_storage_sqlite import _yielding
-from aaow_storage_sqlite._yielding import (
+from aaow_storage_sql import _yielding
+from aaow_storage_sql._yielding import (
     LONGEST_REST_S,
     LOOK_OFTEN_S,
     LOOK_SELDOM_S,

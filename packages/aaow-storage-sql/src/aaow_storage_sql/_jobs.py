@@ -8,8 +8,9 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from aaow_storage.errors import AdapterClosedError
-from aaow_storage_sql import SQLConnection, Work
-from aaow_storage_sqlite._yielding import watch_of
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._executor import Work
+from aaow_storage_sql._yielding import watch_of
 
 T = TypeVar("T")
 
