@@ -1,10 +1,12 @@
 """A SQLite store below the adapter, for the tests of what SQL backends share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from aaow_storage import StorageAdapter, create_adapter
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_writer
 from aaow_storage_sqlite._location import Location
@@ -17,3 +19,10 @@ def connection(tmp_path: Path) -> Iterator[SQLConnection]:
     opened = open_writer(settings)
     yield opened
     opened.driver_connection.close()
+
+
+@pytest_asyncio.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[StorageAdapter]:
+    """An initialized adapter on a file."""
+    async with create_adapter("sqlite", str(tmp_path / "store.db")) as adapter:
+        yield adapter

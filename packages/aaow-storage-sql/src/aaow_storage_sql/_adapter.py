@@ -8,7 +8,7 @@ from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOut
 from aaow_storage.authoring import OpenTransactions, check_timeout
 from aaow_storage.errors import TransactionError
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._executor import Executor, ExecutorTransaction
+from aaow_storage_sql._executor import Executor, ExecutorTransaction, is_one_statement
 from aaow_storage_sql._operations import SQLOperations
 
 P = ParamSpec("P")
@@ -58,7 +58,9 @@ class SQLTransaction(SQLOperations, Transaction):
     async def _write(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self._lent.run(lambda connection: operation(connection, *args, **kwargs))
+        return await self._lent.run(
+            lambda connection: operation(connection, *args, **kwargs), is_one_statement=is_one_statement(operation)
+        )
 
 
 class SQLStorageAdapter(SQLOperations, StorageAdapter):
@@ -95,4 +97,6 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._transactions.check()
-        return await self._executor.write(lambda connection: operation(connection, *args, **kwargs))
+        return await self._executor.write(
+            lambda connection: operation(connection, *args, **kwargs), is_one_statement=is_one_statement(operation)
+        )

@@ -9,14 +9,13 @@ import sqlalchemy as sa
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
 from aaow_storage.authoring import apply_changes, check_pending, plan_query, resolved
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import _sessions
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._executor import one_statement
+from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import Parent, built, encoded, existence, insert_new, new_values, set_columns
+from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import approval_requests
 from aaow_storage_sql._types import Instant
-
-EXISTS = existence(approval_requests.c.id)
 
 _FIELDS = (
     "id",
@@ -52,10 +51,10 @@ def row_of(request: ApprovalRequest) -> dict[str, Any]:
     return encoded(approval_requests, {name: getattr(request, name) for name in _FIELDS})
 
 
+@one_statement
 def create(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the request."""
-    parents = [Parent(_sessions.EXISTS, "session", row["session_id"])]
-    insert_new(connection, approval_requests, row, exists=EXISTS, kind="approval_request", parents=parents)
+    insert_row(connection, approval_requests, row)
 
 
 def get(connection: SQLConnection, id: str) -> ApprovalRequest | None:

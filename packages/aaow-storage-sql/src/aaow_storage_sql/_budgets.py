@@ -9,11 +9,11 @@ from aaow_storage import BudgetPool, QueryFilter
 from aaow_storage.authoring import apply_changes, consumed, increased, plan_query
 from aaow_storage.errors import ConflictError, NotFoundError
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._executor import one_statement
+from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import Parent, built, encoded, existence, insert_new, new_values, set_columns
+from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import budget_pools
-
-EXISTS = existence(budget_pools.c.id)
 
 _FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
 _ROWS = sa.select(*(budget_pools.c[name] for name in _FIELDS))
@@ -31,10 +31,10 @@ def row_of(pool: BudgetPool) -> dict[str, Any]:
     return encoded(budget_pools, {name: getattr(pool, name) for name in _FIELDS})
 
 
+@one_statement
 def create(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the pool."""
-    parents = [Parent(EXISTS, "budget_pool", row["parent_pool_id"])]
-    insert_new(connection, budget_pools, row, exists=EXISTS, kind="budget_pool", parents=parents)
+    insert_row(connection, budget_pools, row)
 
 
 def get(connection: SQLConnection, id: str) -> BudgetPool | None:

@@ -19,6 +19,10 @@ class Dialect(ABC):
     """Compiles the statements; positional parameters."""
     driver_error: ClassVar[type[Exception]]
     """The root of the driver's exceptions."""
+    insert: Callable[[sa.Table], Any]
+    """Begins an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    undoes_statements: ClassVar[bool]
+    """Whether a statement that fails inside a transaction undoes itself, and leaves the transaction as it was."""
     compiled: Callable[[Any], CompiledStatement]
     """Compiles a statement once; see `compiler`."""
 
@@ -29,14 +33,6 @@ class Dialect(ABC):
     @abstractmethod
     def is_in_transaction(self, driver_connection: Any) -> bool:
         """Say whether a transaction is open on the driver's connection, be it one that can only be rolled back."""
-
-    @abstractmethod
-    def upsert(self, table: sa.Table) -> Any:
-        """Return the statement that inserts a row, or replaces the whole row that has its primary key."""
-
-    @abstractmethod
-    def insert_if_absent(self, table: sa.Table) -> Any:
-        """Return the statement that inserts a row, or touches nothing where its primary key is taken."""
 
     @abstractmethod
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -13,6 +13,7 @@ from aaow_storage import JSONObject
 from aaow_storage.authoring import dumps, loads
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._inserting import insert_if_absent
 from aaow_storage_sql._schema import documents, sessions, workflows
 
 _BODY = sa.select(documents.c.body).where(documents.c.digest == sa.bindparam("digest"))
@@ -68,7 +69,7 @@ def put(connection: SQLConnection, document: Document) -> None:
     """Store a document, unless it is there."""
     if connection.row(_EXISTS, {"digest": document.digest}) is None:
         values = {"digest": document.digest, "body": document.body}
-        connection.run(connection.dialect.insert_if_absent(documents), values)
+        connection.run(insert_if_absent(connection.dialect.insert, documents), values)
 
 
 def release(connection: SQLConnection, digest: bytes) -> None:

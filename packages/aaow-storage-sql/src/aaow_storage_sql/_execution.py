@@ -5,13 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import NodeExecutionState, WorkflowExecutionState
-from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import _sessions
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._rows import built, built_with, encoded, existence, require
+from aaow_storage_sql._executor import one_statement
+from aaow_storage_sql._inserting import save_row, save_rows
+from aaow_storage_sql._rows import built, built_with, encoded
 from aaow_storage_sql._schema import execution_states, node_execution_states
-
-EXISTS = existence(execution_states.c.session_id)
 
 _FIELDS = ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata")
 _NODE_FIELDS = (
@@ -50,10 +48,9 @@ def node_row_of(session_id: str, state: NodeExecutionState) -> dict[str, Any]:
 
 def save(connection: SQLConnection, row: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
     """Replace the session-level fields, and insert or replace the node states that the state carries."""
-    require(connection, _sessions.EXISTS, "session", row["session_id"])
-    connection.run(connection.dialect.upsert(execution_states), row)
+    save_row(connection, execution_states, row)
     if nodes:
-        connection.run_many(connection.dialect.upsert(node_execution_states), nodes)
+        save_rows(connection, node_execution_states, nodes)
 
 
 def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | None:
@@ -68,10 +65,7 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
     return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 
 
+@one_statement
 def update_node(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert or replace one node's state."""
-    session_id = row["session_id"]
-    if connection.row(EXISTS, {"id": session_id}) is None:
-        require(connection, _sessions.EXISTS, "session", session_id)
-        raise NotFoundError("execution_state", session_id)
-    connection.run(connection.dialect.upsert(node_execution_states), row)
+    save_row(connection, node_execution_states, row)

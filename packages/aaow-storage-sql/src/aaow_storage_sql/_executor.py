@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
 from aaow_storage_sql._connection import SQLConnection
@@ -11,6 +11,25 @@ T = TypeVar("T")
 
 Work = Callable[[SQLConnection], T]
 """An operation, to be run on a connection. It may be run again after a rollback, so it has no other effect."""
+
+
+Operation = TypeVar("Operation", bound=Callable[..., Any])
+
+_one_statement: set[Callable[..., Any]] = set()
+
+
+def one_statement(operation: Operation) -> Operation:
+    """Mark an operation that changes the store by one statement alone, and reads nothing before it.
+
+    It needs no transaction of its own, since a statement that fails undoes itself.
+    """
+    _one_statement.add(operation)
+    return operation
+
+
+def is_one_statement(operation: Callable[..., Any]) -> bool:
+    """Say whether the operation is so marked."""
+    return operation in _one_statement
 
 
 class ExecutorTransaction(ABC):
@@ -22,7 +41,7 @@ class ExecutorTransaction(ABC):
         """How the transaction ended, None while it is open."""
 
     @abstractmethod
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T], *, is_one_statement: bool = False) -> T:
         """Run the work; where it raises, only what it did is undone.
 
         Raises:
@@ -62,7 +81,7 @@ class Executor(ABC):
         """Run work that only reads, on one consistent state of the store."""
 
     @abstractmethod
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, is_one_statement: bool = False) -> T:
         """Run the work in a transaction of its own, and return when that is committed."""
 
     @abstractmethod

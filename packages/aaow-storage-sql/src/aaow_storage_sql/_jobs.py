@@ -21,10 +21,11 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_is_taken", "_loop", "_watch", "work")
+    __slots__ = ("_end", "_future", "_is_taken", "_loop", "_watch", "is_one_statement", "work")
 
-    def __init__(self, work: Work[T]) -> None:
+    def __init__(self, work: Work[T], *, is_one_statement: bool = False) -> None:
         self.work = work
+        self.is_one_statement = is_one_statement
         self._loop = asyncio.get_running_loop()
         self._watch = watch_of(self._loop)
         self._future: asyncio.Future[T] = self._loop.create_future()
@@ -39,6 +40,10 @@ class Job(Generic[T]):
     def take(self) -> bool:
         """Take the job up, or away; only the first to try may."""
         return self._is_taken.acquire(blocking=False)
+
+    def put_back(self) -> None:
+        """Undo `take`: nothing was done, and another may try."""
+        self._is_taken.release()
 
     async def result(self) -> T:
         """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""

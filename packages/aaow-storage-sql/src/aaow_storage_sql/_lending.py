@@ -25,6 +25,8 @@ def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
     The database may have rolled the whole transaction back, SQLite when the disk is full for one:
     `connection.is_in_transaction` tells.
     """
+    if job.is_one_statement and connection.dialect.undoes_statements:
+        return job.outcome_on(connection)
     connection.command("SAVEPOINT operation")
     outcome = job.outcome_on(connection)
     if connection.is_in_transaction:
@@ -72,8 +74,8 @@ class LentTransaction(ExecutorTransaction):
     def outcome(self) -> TransactionOutcome | None:
         return self._outcome
 
-    async def run(self, work: Work[T]) -> T:
-        job = Job(work)
+    async def run(self, work: Work[T], *, is_one_statement: bool = False) -> T:
+        job = Job(work, is_one_statement=is_one_statement)
         self._send(job)
         return await job.settled_result()
 

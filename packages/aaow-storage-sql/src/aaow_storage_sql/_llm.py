@@ -7,14 +7,12 @@ import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql import _sessions
 from aaow_storage_sql._connection import Row, SQLConnection
+from aaow_storage_sql._executor import one_statement
+from aaow_storage_sql._inserting import insert_row, save_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import Parent, built, built_with, encoded, existence, insert_new, require
+from aaow_storage_sql._rows import built, built_with, encoded
 from aaow_storage_sql._schema import llm_executions, tool_call_logs
-
-EXISTS = existence(llm_executions.c.id)
-_CALL_EXISTS = existence(tool_call_logs.c.id)
 
 _FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
 _USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -58,10 +56,10 @@ def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> dict[st
     return encoded(llm_executions, row)
 
 
+@one_statement
 def save(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
-    require(connection, _sessions.EXISTS, "session", row["session_id"])
-    connection.run(connection.dialect.upsert(llm_executions), row)
+    save_row(connection, llm_executions, row)
 
 
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
@@ -82,10 +80,10 @@ def call_row_of(log: ToolCallLog) -> dict[str, Any]:
     return encoded(tool_call_logs, {name: getattr(log, name) for name in _CALL_FIELDS})
 
 
+@one_statement
 def log_call(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the tool call."""
-    parents = [Parent(EXISTS, "llm_execution", row["execution_id"])]
-    insert_new(connection, tool_call_logs, row, exists=_CALL_EXISTS, kind="tool_call", parents=parents)
+    insert_row(connection, tool_call_logs, row)
 
 
 def calls_of_execution(connection: SQLConnection, execution_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:

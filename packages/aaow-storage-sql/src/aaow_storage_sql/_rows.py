@@ -1,14 +1,12 @@
-"""What the modules of operations share: records become rows and rows records, new ones are new, parents are there."""
+"""What the modules of operations share: records become rows, and rows records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from attrs import frozen
 
-from aaow_storage.errors import AlreadyExistsError, CorruptDataError, NotFoundError, ValidationError
+from aaow_storage.errors import CorruptDataError, ValidationError
 from aaow_storage_sql._building import builder
-from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._types import JSONText
 
 RecordT = TypeVar("RecordT")
@@ -47,57 +45,6 @@ def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
         CorruptDataError: no record can have them.
     """
     return built(record, tuple(fields), tuple(fields.values()))
-
-
-def existence(column: sa.Column[Any]) -> sa.Select[Any]:
-    """Return the select that finds out whether a row has that id."""
-    return sa.select(sa.literal(1)).where(column == sa.bindparam("id"))
-
-
-def require(connection: SQLConnection, exists: sa.Select[Any], kind: str, id: str | None) -> None:
-    """Check that the record that another refers to is there; None refers to nothing.
-
-    Raises:
-        NotFoundError: it is not.
-    """
-    if id is not None and connection.row(exists, {"id": id}) is None:
-        raise NotFoundError(kind, id)
-
-
-@frozen
-class Parent:
-    """A record that another refers to; an id of None refers to nothing."""
-
-    exists: sa.Select[Any]
-    kind: str
-    id: str | None
-
-
-def insert_new(
-    connection: SQLConnection,
-    table: sa.Table,
-    values: Mapping[str, Any],
-    *,
-    exists: sa.Select[Any],
-    kind: str,
-    parents: Sequence[Parent],
-) -> None:
-    """Insert a row whose id no other has; `exists` and `kind` are of the record itself.
-
-    Raises:
-        AlreadyExistsError: a row has the id, whatever else is wrong.
-        NotFoundError: a parent is not there.
-    """
-    try:
-        for parent in parents:
-            require(connection, parent.exists, parent.kind, parent.id)
-    except NotFoundError:
-        if connection.row(exists, {"id": values["id"]}) is None:
-            raise
-    else:
-        if connection.run(connection.dialect.insert_if_absent(table), values):
-            return
-    raise AlreadyExistsError(kind, values["id"])
 
 
 def set_columns(table: sa.Table, names: Sequence[str]) -> sa.Update:

@@ -1,7 +1,7 @@
 """The tables: the only place where a column is declared."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -197,3 +197,19 @@ stream_events = sa.Table(
     sa.Column("data", JSONText("StreamEvent", "data")),
     sa.Index(None, "stream_id", "timestamp", "id"),
 )
+
+
+_KINDS = {
+    workflows: "workflow",
+    sessions: "session",
+    execution_states: "execution_state",
+    llm_executions: "llm_execution",
+    tool_call_logs: "tool_call",
+    budget_pools: "budget_pool",
+    approval_requests: "approval_request",
+}
+
+
+def kind_of(table: sa.FromClause) -> str:
+    """Return what errors call a row of the table."""
+    return _KINDS[cast("sa.Table", table)]

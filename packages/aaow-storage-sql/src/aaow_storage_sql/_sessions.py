@@ -7,14 +7,13 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import _documents, _workflows
+from aaow_storage_sql import _documents
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
+from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import Parent, built, encoded, existence, insert_new, new_values, set_columns
+from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
-
-EXISTS = existence(sessions.c.id)
 
 _FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
 _BUILT = (*_FIELDS, "workflow_snapshot")
@@ -41,12 +40,8 @@ def row_of(session: Session) -> tuple[dict[str, Any], Document]:
 
 def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -> None:
     """Insert the session and, unless it is stored already, its snapshot."""
-    parents = [
-        Parent(_workflows.EXISTS, "workflow", row["workflow_id"]),
-        Parent(EXISTS, "session", row["parent_session_id"]),
-    ]
     _documents.put(connection, snapshot)
-    insert_new(connection, sessions, row, exists=EXISTS, kind="session", parents=parents)
+    insert_row(connection, sessions, row)
 
 
 def get(connection: SQLConnection, id: str) -> Session | None:

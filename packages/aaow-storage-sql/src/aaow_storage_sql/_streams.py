@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, StreamEvent
 from aaow_storage.authoring import plan_query
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._executor import one_statement
+from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_rows
 from aaow_storage_sql._rows import built, encoded
 from aaow_storage_sql._schema import stream_events
@@ -25,9 +27,10 @@ def row_of(event: StreamEvent) -> dict[str, Any]:
     return encoded(stream_events, {name: getattr(event, name) for name in _FIELDS})
 
 
+@one_statement
 def save(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the event, or replace the whole row."""
-    connection.run(connection.dialect.upsert(stream_events), row)
+    save_row(connection, stream_events, row)
 
 
 def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:

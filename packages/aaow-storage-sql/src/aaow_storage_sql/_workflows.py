@@ -10,11 +10,10 @@ from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, DocumentReader, encoded_document
+from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import built_with, encoded, existence
+from aaow_storage_sql._rows import built_with, encoded
 from aaow_storage_sql._schema import documents, workflows
-
-EXISTS = existence(workflows.c.id)
 
 _FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
 _ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in _FIELDS))
@@ -36,7 +35,7 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
     """Insert the workflow, or replace the whole row."""
     previous = connection.row(_DIGEST, {"id": row["id"]})
     _documents.put(connection, definition)
-    connection.run(connection.dialect.upsert(workflows), row)
+    save_row(connection, workflows, row)
     if previous is not None and previous[0] != definition.digest:
         _documents.release(connection, previous[0])
 

@@ -1,6 +1,5 @@
 """What SQLite does in its own way."""
 
-import functools
 import sqlite3
 from typing import Any, ClassVar
 
@@ -46,6 +45,8 @@ class SQLiteDialect(Dialect):
 
     sqlalchemy_dialect: ClassVar[sa.Dialect] = sqlite_dialect(paramstyle="qmark")
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
+    insert = staticmethod(insert)
+    undoes_statements: ClassVar[bool] = True
     compiled = staticmethod(compiler(sqlalchemy_dialect))
 
     def __init__(self, location: str) -> None:
@@ -63,12 +64,6 @@ class SQLiteDialect(Dialect):
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return bool(driver_connection.in_transaction)
-
-    def upsert(self, table: sa.Table) -> Any:
-        return _upsert(table)
-
-    def insert_if_absent(self, table: sa.Table) -> Any:
-        return _insert_if_absent(table)
 
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.collate(column, AMOUNT_COLLATION)
@@ -95,16 +90,3 @@ class SQLiteDialect(Dialect):
 
     def json_mark(self, value: Any) -> Any:
         return dumps(value)
-
-
-@functools.cache
-def _upsert(table: sa.Table) -> Any:
-    statement = insert(table)
-    keys = {column.name for column in table.primary_key.columns}
-    replaced = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-    return statement.on_conflict_do_update(index_elements=sorted(keys), set_=replaced)
-
-
-@functools.cache
-def _insert_if_absent(table: sa.Table) -> Any:
-    return insert(table).on_conflict_do_nothing(index_elements=[column.name for column in table.primary_key.columns])

@@ -48,10 +48,10 @@ class SQLiteExecutor(Executor):
         self._readers.put(job)
         return await job.result()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, is_one_statement: bool = False) -> T:
         if self._writer is None:
             raise _not_open()
-        job = Job(work)
+        job = Job(work, is_one_statement=is_one_statement)
         self._writer.put(job)
         return await job.settled_result()
 

@@ -9,6 +9,7 @@ from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back, undone_alone
 from aaow_storage_sqlite._checkpoints import Checkpointer
 from aaow_storage_sqlite._connections import Settings, retry_while_locked
+from aaow_storage_sqlite._dialect import is_locked
 
 MAX_BATCH = 256
 
@@ -75,6 +76,9 @@ class Writer:
     def _commit(self, batch: list[Job[Any]]) -> None:
         if all(job.is_abandoned for job in batch):
             return
+        if len(batch) == 1 and batch[0].is_one_statement and self._commits_itself(batch[0]):
+            self._checkpointer.after_commit()
+            return
         try:
             self._begin()
         except StorageError as error:
@@ -89,6 +93,17 @@ class Writer:
             roll_back(self._connection)
         deliver(outcomes)
         self._checkpointer.after_commit()
+
+    def _commits_itself(self, job: Job[Any]) -> bool:
+        """Run a lone statement without a transaction around it, and say whether it met no other process's lock."""
+        if not job.take():
+            return True
+        outcome = job.outcome_on(self._connection)
+        if outcome.error is not None and is_locked(outcome.error):
+            job.put_back()
+            return False
+        deliver([outcome])
+        return True
 
     def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
         """Run the jobs in the open transaction, each undone alone where it fails; None where SQLite lost it."""
