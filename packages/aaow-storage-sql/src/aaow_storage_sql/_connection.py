@@ -24,21 +24,22 @@ class CompiledStatement:
     def __init__(self, statement: Any, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.text = str(compiled)
-        self.parameters: list[tuple[str, _Processor | None, Any]] = []
-        for name in compiled.positiontup:
-            bind = compiled.binds[name]
-            processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            self.parameters.append((bind.key, processor, bind.value))
+        binds = [compiled.binds[name] for name in compiled.positiontup]
+        self._names = [bind.key for bind in binds]
+        self._defaults = {bind.key: bind.value for bind in binds}
+        bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
+        self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._processors = [(index, processor) for index, processor in enumerate(processors) if processor is not None]
 
     def bound(self, given: Parameters) -> list[Any]:
-        """Return the values for one execution, in the order of the placeholders."""
-        values = []
-        for name, processor, default in self.parameters:
-            value = given.get(name, default)
-            values.append(value if processor is None else processor(value))
+        """Return the values for one execution, in the order of the placeholders; None is NULL for all types."""
+        values = [*map({**self._defaults, **given}.get, self._names)]
+        for index, processor in self._bind_processors:
+            value = values[index]
+            if value is not None:
+                values[index] = processor(value)
         return values
 
     def fetched(self, row: Row) -> Row:

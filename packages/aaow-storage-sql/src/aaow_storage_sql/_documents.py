@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from aaow_storage import JSONObject
-from aaow_storage.authoring import dumps, loads
+from aaow_storage.authoring import dumps_document, loads
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_if_absent
@@ -39,7 +39,7 @@ def encoded_document(document: JSONObject, *, record: str, field: str) -> Docume
     Raises:
         ValidationError: a part of it is not JSON; `record` and `field` say where.
     """
-    body = dumps(document, record=record, field=field)
+    body = dumps_document(document, record=record, field=field)
     return Document(digest_of(body), body)
 
 

@@ -1,6 +1,7 @@
 """Putting rows in, each with one statement that does nothing where a row it refers to is missing.
 
-The foreign keys of the metadata say what a row refers to. Documents are left out: who points to one stores it first.
+The foreign keys of the metadata say what a row refers to. A missing document is nobody's mistake: who points to one
+stores it before.
 """
 
 import functools
@@ -9,12 +10,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage.errors import AlreadyExistsError, NotFoundError
+from aaow_storage.errors import AlreadyExistsError, NotFoundError, StorageUnavailableError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._schema import documents, kind_of
 
 Insert = Callable[[sa.Table], Any]
 """Begins an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+
+MOST_TRIES = 10
+"""How often to insert where a missing row is there when it is looked for, since another connection brings it."""
 
 
 def save_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any]) -> None:
@@ -23,8 +27,11 @@ def save_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any])
     Raises:
         NotFoundError: a row that it refers to is not there.
     """
-    while not connection.run(upsert(connection.dialect.insert, table), row):
+    for _ in range(MOST_TRIES):
+        if connection.run(upsert(connection.dialect.insert, table), row):
+            return
         _require_parents(connection, table, row)
+    raise _unsteady(table)
 
 
 def save_rows(connection: SQLConnection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
@@ -39,14 +46,23 @@ def insert_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any
         AlreadyExistsError: a row has the id, whatever else is wrong.
         NotFoundError: a row that it refers to is not there.
     """
-    while not connection.run(insert_if_absent(connection.dialect.insert, table), row):
+    for _ in range(MOST_TRIES):
+        if connection.run(insert_if_absent(connection.dialect.insert, table), row):
+            return
         if connection.row(existence(table.c.id), {"id": row["id"]}) is not None:
             raise AlreadyExistsError(kind_of(table), row["id"])
         _require_parents(connection, table, row)
+    raise _unsteady(table)
+
+
+def _unsteady(table: sa.Table) -> StorageUnavailableError:
+    return StorageUnavailableError(f"what the {kind_of(table)} refers to comes and goes; try again")
 
 
 def _require_parents(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any]) -> None:
     for column in _referring(table):
+        if _parent(column).table is documents:
+            continue
         for parent in _line(column):
             parent_id = row[column.name]
             if parent_id is not None and connection.row(existence(parent), {"id": parent_id}) is None:
@@ -95,7 +111,7 @@ def _value_for(column: sa.Column[Any]) -> sa.BindParameter[Any]:
 
 
 def _referring(table: sa.Table) -> list[sa.Column[Any]]:
-    return [column for column in table.columns if column.foreign_keys and _parent(column).table is not documents]
+    return [column for column in table.columns if column.foreign_keys]
 
 
 def _parent(column: sa.Column[Any]) -> sa.Column[Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -104,21 +104,29 @@ class Outcome:
         self.error = error
 
 
-def deliver(outcomes: Iterable[Outcome]) -> None:
+def deliver(outcomes: Sequence[Outcome]) -> None:
     """Send outcomes to the loops that wait for them, each loop woken once."""
+    if len(outcomes) == 1:
+        _wake(outcomes)
+        return
     by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome.job._loop, []).append(outcome)  # noqa: SLF001 - of this module
-    for loop, settled in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle, settled)
-            settled[0].job._watch.tell()  # noqa: SLF001 - of this module
-        except RuntimeError:
-            # The loop is closed: whoever waited there is gone.
-            continue
+    for settled in by_loop.values():
+        _wake(settled)
 
 
-def _settle(outcomes: list[Outcome]) -> None:
+def _wake(outcomes: Sequence[Outcome]) -> None:
+    job = outcomes[0].job
+    try:
+        job._loop.call_soon_threadsafe(_settle, outcomes)  # noqa: SLF001 - of this module
+        job._watch.tell()  # noqa: SLF001 - of this module
+    except RuntimeError:
+        # The loop is closed: whoever waited there is gone.
+        return
+
+
+def _settle(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         outcome.job.settle(outcome)
 

@@ -1,5 +1,6 @@
 """What the modules of operations share: records become rows, and rows records."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -13,17 +14,21 @@ RecordT = TypeVar("RecordT")
 
 
 def encoded(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a row with the JSON in it as text, so that a caller who changes it later changes nothing.
+    """Put text in place of the JSON in the values of a row, so that who changes it later changes nothing; return them.
 
     Raises:
         ValidationError: what was JSON when the record was built is not JSON any more.
     """
-    return {
-        name: kind.encoded(value)
-        if isinstance(value, dict | list) and isinstance(kind := table.c[name].type, JSONText)
-        else value
-        for name, value in values.items()
-    }
+    for name, kind in _json_columns(table):
+        value = values[name]
+        if type(value) is dict or type(value) is list:
+            values[name] = kind.encoded(value)
+    return values
+
+
+@functools.cache
+def _json_columns(table: sa.Table) -> list[tuple[str, JSONText]]:
+    return [(column.name, column.type) for column in table.columns if isinstance(column.type, JSONText)]
 
 
 def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:

@@ -10,7 +10,8 @@ from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
-from aaow_storage_sql._inserting import insert_row
+from aaow_storage_sql._executor import one_statement
+from aaow_storage_sql._inserting import insert_if_absent, insert_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
@@ -36,6 +37,12 @@ def row_of(session: Session) -> tuple[dict[str, Any], Document]:
     snapshot = encoded_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
     values = {name: getattr(session, name) for name in _FIELDS}
     return encoded(sessions, {**values, "snapshot_digest": snapshot.digest}), snapshot
+
+
+@one_statement
+def create_on_known_snapshot(connection: SQLConnection, row: dict[str, Any]) -> bool:
+    """Insert the session, and say so; False where anything is in the way, be it only that its snapshot is new."""
+    return connection.run(insert_if_absent(connection.dialect.insert, sessions), row) > 0
 
 
 def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -> None:

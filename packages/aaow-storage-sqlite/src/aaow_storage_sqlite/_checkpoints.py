@@ -28,7 +28,7 @@ class Checkpointer:
         self._settings = settings
         self._writing = writing
         writing.command("PRAGMA wal_autocheckpoint = 0")
-        self._log_path = f"{settings.location.path}-wal"
+        self._log = Path(f"{settings.location.path}-wal")
         self._changes_seen = 0
         self._bytes_seen = 0
         self._changes_a_copy = CHANGES_AT_FIRST
@@ -59,7 +59,7 @@ class Checkpointer:
 
     def _is_due(self) -> bool:
         changes = self._writing.driver_connection.total_changes
-        size = Path(self._log_path).stat().st_size
+        size = self._log.stat().st_size
         if changes - self._changes_seen < self._changes_a_copy and size - self._bytes_seen < COPY_EVERY_BYTES:
             return False
         self._changes_seen, self._bytes_seen = changes, size

@@ -10,7 +10,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
-from aaow_storage._json import check_json, text_problem
+from aaow_storage._json import check_json, dumps_document, text_problem
 from aaow_storage.errors import ValidationError
 
 MAX_ID_LENGTH = 255
@@ -55,6 +55,8 @@ def shown(value: object) -> str:
 
 def id_problem(value: object) -> str | None:
     """Say why a value cannot be an id, or None where it can."""
+    if type(value) is str and 1 <= len(value) <= MAX_ID_LENGTH and value.isascii() and "\x00" not in value:
+        return None
     if not isinstance(value, str):
         return f"an id must be str, not {type(value).__name__}"
     if not 1 <= len(value) <= MAX_ID_LENGTH:
@@ -64,6 +66,8 @@ def id_problem(value: object) -> str | None:
 
 def plain_text_problem(value: object) -> str | None:
     """Say why a value cannot be a plain text, or None where it can."""
+    if type(value) is str and value.isascii() and "\x00" not in value:
+        return None
     if not isinstance(value, str):
         return f"must be str, not {type(value).__name__}"
     if "\x00" in value:
@@ -98,6 +102,8 @@ def optional(validator: Validator) -> Validator:
 
 def member_or_same(enum: type[EnumT], value: EnumT | str) -> EnumT:
     """Return the member with that value, or the value as it is for the validator to refuse."""
+    if type(value) is enum:
+        return value
     try:
         return enum(value)
     except ValueError:
@@ -119,6 +125,8 @@ def is_member(enum: type[StrEnum]) -> Validator:
 
 def utc(value: datetime) -> datetime:
     """Move an aware instant to UTC."""
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if isinstance(value, datetime) and value.tzinfo is not None:
         try:
             return value.astimezone(UTC)
@@ -140,6 +148,8 @@ def is_instant(instance: object, field: Named, value: Any) -> None:
 
 def instant_problem(value: object) -> str | None:
     """Say why a value, moved to UTC, cannot be an instant, or None where it can."""
+    if type(value) is datetime and value.tzinfo is UTC:
+        return None
     if not isinstance(value, datetime):
         return f"must be an aware datetime, not {type(value).__name__}"
     if value.tzinfo is None or value.utcoffset() is None:
@@ -235,6 +245,13 @@ def is_json_object(instance: object, field: Named, value: Any) -> None:
     if type(value) is not dict:
         raise refuse(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
     check_json(value, record=type(instance).__name__, field=field.name)
+
+
+def is_document(instance: object, field: Named, value: Any) -> None:
+    """Take a dict that is JSON, a large one that many records are likely to have."""
+    if type(value) is not dict:
+        raise refuse(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
+    dumps_document(value, record=type(instance).__name__, field=field.name)
 
 
 def tuple_or_none(value: Iterable[T] | None) -> tuple[T, ...] | None:

@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
-from uuid import UUID
 
 _COUNTER_BITS = 42
 _RANDOM_BITS = 32
@@ -34,7 +33,8 @@ def new_id() -> str:
     value = millisecond << 80
     value |= 0x7 << 76 | (counter >> 30) << 64
     value |= 0b10 << 62 | (counter & 0x3FFF_FFFF) << _RANDOM_BITS | _random_bits(_RANDOM_BITS)
-    return str(UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _random_bits(count: int) -> int:

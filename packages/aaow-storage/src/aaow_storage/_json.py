@@ -1,5 +1,7 @@
 """The strict JSON codec every backend uses: what goes in comes out, or `ValidationError` says where it would not."""
 
+import functools
+import marshal
 import math
 from typing import Any, TypeAlias, cast
 
@@ -24,6 +26,36 @@ def dumps(value: JSON, *, record: str = "JSON", field: str = "value") -> str:
     """
     check_json(value, record=record, field=field)
     return orjson.dumps(value).decode()
+
+
+MOST_DOCUMENTS = 16
+LARGEST_DOCUMENT_BYTES = 256 * 1024
+
+
+def dumps_document(value: JSONObject, *, record: str = "JSON", field: str = "value") -> str:
+    """Encode as `dumps` does, at a fraction of its cost where an equal document was encoded not long ago.
+
+    A workflow's definition is checked and encoded for each of its sessions. Python's own serialization, made in a tenth
+    of the time that the check takes, shows every value and its exact type; so what has an equal one is equal JSON.
+
+    Raises:
+        ValidationError: as `dumps`.
+    """
+    try:
+        image = marshal.dumps(value)
+    except ValueError:
+        return dumps(value, record=record, field=field)
+    if len(image) > LARGEST_DOCUMENT_BYTES:
+        return dumps(value, record=record, field=field)
+    try:
+        return _text_of(image)
+    except ValidationError:
+        return dumps(value, record=record, field=field)
+
+
+@functools.lru_cache(maxsize=MOST_DOCUMENTS)
+def _text_of(image: bytes) -> str:
+    return dumps(marshal.loads(image))  # noqa: S302 - made by this process, a moment ago
 
 
 def loads(text: str | bytes) -> JSON:

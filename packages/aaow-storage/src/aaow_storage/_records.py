@@ -72,7 +72,7 @@ class StoredWorkflow:
     id: str = field(factory=new_id, validator=fields.is_id)
     name: str = field(validator=fields.is_text)
     version: str = field(validator=fields.is_text)
-    definition: JSONObject = field(validator=fields.is_json_object)
+    definition: JSONObject = field(validator=fields.is_document)
     created_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
     updated_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
@@ -87,7 +87,7 @@ class Session:
 
     id: str = field(factory=new_id, validator=fields.is_id)
     workflow_id: str | None = field(validator=_optional_id)
-    workflow_snapshot: JSONObject = field(validator=fields.is_json_object)
+    workflow_snapshot: JSONObject = field(validator=fields.is_document)
     status: SessionStatus = field(
         default=SessionStatus.RUNNING, converter=_session_status, validator=fields.is_member(SessionStatus)
     )

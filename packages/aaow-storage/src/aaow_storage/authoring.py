@@ -1,7 +1,7 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
-from aaow_storage._json import MAX_DEPTH, check_json, dumps, loads
+from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage._open_transactions import OpenTransactions
 from aaow_storage._planning import QUERY_FIELDS, plan_query
 from aaow_storage._plans import (
@@ -48,6 +48,7 @@ __all__ = [
     "check_timeout",
     "consumed",
     "dumps",
+    "dumps_document",
     "has_run_out",
     "increased",
     "is_decidable",
