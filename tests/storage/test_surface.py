@@ -19,7 +19,8 @@ register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
 Condition FieldKind MAX_DEPTH OpenTransactions Operator QUERY_FIELDS QueryField QueryPlan apply_changes
-check_id check_instant check_json check_pending check_record check_text check_timeout consumed dumps has_run_out
+check_id check_instant check_json check_pending check_record check_text check_timeout consumed dumps dumps_document
+has_run_out
 increased is_decidable loads own_changes plan_query positive_amount redacted_url resolved sort_key url_scheme value_at
 """
 HOOKS = """

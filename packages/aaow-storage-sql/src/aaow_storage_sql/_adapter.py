@@ -2,17 +2,32 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
 from aaow_storage.authoring import OpenTransactions, check_timeout
 from aaow_storage.errors import TransactionError
+from aaow_storage_sql._attempts import attempt_at
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._executor import Executor, ExecutorTransaction, is_one_statement
+from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
 from aaow_storage_sql._operations import SQLOperations
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _works(
+    operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> tuple[Work[T], Work[Any] | None]:
+    """Return the work of an operation with these arguments, and the attempt at it."""
+
+    def work(connection: SQLConnection) -> T:
+        return operation(connection, *args, **kwargs)
+
+    attempt = attempt_at(operation)
+    if attempt is None or attempt is operation:
+        return work, attempt and work
+    return work, lambda connection: attempt(connection, *args, **kwargs)
 
 
 class SQLTransaction(SQLOperations, Transaction):
@@ -58,9 +73,8 @@ class SQLTransaction(SQLOperations, Transaction):
     async def _write(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self._lent.run(
-            lambda connection: operation(connection, *args, **kwargs), is_one_statement=is_one_statement(operation)
-        )
+        work, attempt = _works(operation, *args, **kwargs)
+        return await self._lent.run(work, attempt=attempt)
 
 
 class SQLStorageAdapter(SQLOperations, StorageAdapter):
@@ -97,6 +111,5 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._transactions.check()
-        return await self._executor.write(
-            lambda connection: operation(connection, *args, **kwargs), is_one_statement=is_one_statement(operation)
-        )
+        work, attempt = _works(operation, *args, **kwargs)
+        return await self._executor.write(work, attempt=attempt)

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
 from aaow_storage.authoring import apply_changes, check_pending, plan_query, resolved
 from aaow_storage.errors import NotFoundError
+from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._executor import one_statement
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._queries import Source, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns

@@ -5,8 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import NodeExecutionState, WorkflowExecutionState
+from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._executor import one_statement
 from aaow_storage_sql._inserting import save_row, save_rows
 from aaow_storage_sql._rows import built, built_with, encoded
 from aaow_storage_sql._schema import execution_states, node_execution_states

@@ -13,25 +13,6 @@ Work = Callable[[SQLConnection], T]
 """An operation, to be run on a connection. It may be run again after a rollback, so it has no other effect."""
 
 
-Operation = TypeVar("Operation", bound=Callable[..., Any])
-
-_one_statement: set[Callable[..., Any]] = set()
-
-
-def one_statement(operation: Operation) -> Operation:
-    """Mark an operation that changes the store by one statement alone, and reads nothing before it.
-
-    It needs no transaction of its own, since a statement that fails undoes itself.
-    """
-    _one_statement.add(operation)
-    return operation
-
-
-def is_one_statement(operation: Callable[..., Any]) -> bool:
-    """Say whether the operation is so marked."""
-    return operation in _one_statement
-
-
 class ExecutorTransaction(ABC):
     """A connection lent to one caller, in an open transaction."""
 
@@ -41,7 +22,7 @@ class ExecutorTransaction(ABC):
         """How the transaction ended, None while it is open."""
 
     @abstractmethod
-    async def run(self, work: Work[T], *, is_one_statement: bool = False) -> T:
+    async def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
         """Run the work; where it raises, only what it did is undone.
 
         Raises:
@@ -81,8 +62,12 @@ class Executor(ABC):
         """Run work that only reads, on one consistent state of the store."""
 
     @abstractmethod
-    async def write(self, work: Work[T], *, is_one_statement: bool = False) -> T:
-        """Run the work in a transaction of its own, and return when that is committed."""
+    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
+        """Run the work in a transaction of its own, and return when that is committed.
+
+        `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only
+        where the attempt returns `NOT_DONE`.
+        """
 
     @abstractmethod
     async def begin(self, timeout: float) -> ExecutorTransaction:  # noqa: ASYNC109 - how long it may stay open

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from aaow_storage.errors import AdapterClosedError
+from aaow_storage_sql._attempts import NOT_DONE
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Work
 from aaow_storage_sql._yielding import watch_of
@@ -21,11 +22,11 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_is_taken", "_loop", "_watch", "is_one_statement", "work")
+    __slots__ = ("_end", "_future", "_is_taken", "_loop", "_watch", "attempt", "work")
 
-    def __init__(self, work: Work[T], *, is_one_statement: bool = False) -> None:
+    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None) -> None:
         self.work = work
-        self.is_one_statement = is_one_statement
+        self.attempt = attempt
         self._loop = asyncio.get_running_loop()
         self._watch = watch_of(self._loop)
         self._future: asyncio.Future[T] = self._loop.create_future()
@@ -85,10 +86,20 @@ class Job(Generic[T]):
         else:
             self._future.set_result(outcome.value)
 
+    def attempted_on(self, connection: SQLConnection) -> "Outcome | None":
+        """Try the work in one statement, and return what came of it; None where it is not done and must be run."""
+        if self.attempt is None:
+            return None
+        outcome = self._outcome(self.attempt, connection)
+        return None if outcome.value is NOT_DONE else outcome
+
     def outcome_on(self, connection: SQLConnection) -> "Outcome":
         """Run the work, and return what came of it."""
+        return self._outcome(self.work, connection)
+
+    def _outcome(self, work: Work[Any], connection: SQLConnection) -> "Outcome":
         try:
-            return Outcome(self, value=self.work(connection))
+            return Outcome(self, value=work(connection))
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
             return Outcome(self, error=error)
 

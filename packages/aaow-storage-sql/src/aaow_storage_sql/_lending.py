@@ -25,8 +25,8 @@ def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
     The database may have rolled the whole transaction back, SQLite when the disk is full for one:
     `connection.is_in_transaction` tells.
     """
-    if job.is_one_statement and connection.dialect.undoes_statements:
-        return job.outcome_on(connection)
+    if connection.dialect.undoes_statements and (attempted := job.attempted_on(connection)) is not None:
+        return attempted
     connection.command("SAVEPOINT operation")
     outcome = job.outcome_on(connection)
     if connection.is_in_transaction:
@@ -74,8 +74,8 @@ class LentTransaction(ExecutorTransaction):
     def outcome(self) -> TransactionOutcome | None:
         return self._outcome
 
-    async def run(self, work: Work[T], *, is_one_statement: bool = False) -> T:
-        job = Job(work, is_one_statement=is_one_statement)
+    async def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
+        job = Job(work, attempt=attempt)
         self._send(job)
         return await job.settled_result()
 

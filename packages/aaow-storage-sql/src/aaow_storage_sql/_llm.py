@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
+from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._executor import one_statement
 from aaow_storage_sql._inserting import insert_row, save_row
 from aaow_storage_sql._queries import Source, plan_rows
 from aaow_storage_sql._rows import built, built_with, encoded

@@ -78,9 +78,7 @@ class SQLOperations(StorageOperations):
 
     async def create_session(self, session: Session) -> None:
         check_record("create_session", "session", session, Session)
-        row, snapshot = _sessions.row_of(session)
-        if not await self._write(_sessions.create_on_known_snapshot, row):
-            await self._write(_sessions.create, row, snapshot)
+        await self._write(_sessions.create, *_sessions.row_of(session))
 
     async def get_session(self, id: str) -> Session | None:
         return await self._read(_sessions.get, check_id("get_session", "id", id))

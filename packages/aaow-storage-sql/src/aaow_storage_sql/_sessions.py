@@ -1,6 +1,6 @@
 """Sessions, each with the snapshot of its workflow."""
 
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -8,9 +8,9 @@ from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
+from aaow_storage_sql._attempts import NOT_DONE, Attempt, tried_first_as
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
-from aaow_storage_sql._executor import one_statement
 from aaow_storage_sql._inserting import insert_if_absent, insert_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
@@ -39,12 +39,14 @@ def row_of(session: Session) -> tuple[dict[str, Any], Document]:
     return encoded(sessions, {**values, "snapshot_digest": snapshot.digest}), snapshot
 
 
-@one_statement
-def create_on_known_snapshot(connection: SQLConnection, row: dict[str, Any]) -> bool:
-    """Insert the session, and say so; False where anything is in the way, be it only that its snapshot is new."""
-    return connection.run(insert_if_absent(connection.dialect.insert, sessions), row) > 0
+def _create_with_known_snapshot(
+    connection: SQLConnection, row: dict[str, Any], snapshot: Document
+) -> Literal[Attempt.NOT_DONE] | None:
+    """Insert the session, unless anything is in the way, be it only that its snapshot is new."""
+    return None if connection.run(insert_if_absent(connection.dialect.insert, sessions), row) else NOT_DONE
 
 
+@tried_first_as(_create_with_known_snapshot)
 def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -> None:
     """Insert the session and, unless it is stored already, its snapshot."""
     _documents.put(connection, snapshot)

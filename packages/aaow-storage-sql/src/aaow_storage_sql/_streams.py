@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StreamEvent
 from aaow_storage.authoring import plan_query
+from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._executor import one_statement
 from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_rows
 from aaow_storage_sql._rows import built, encoded

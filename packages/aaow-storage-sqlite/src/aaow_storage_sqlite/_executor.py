@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -48,10 +48,10 @@ class SQLiteExecutor(Executor):
         self._readers.put(job)
         return await job.result()
 
-    async def write(self, work: Work[T], *, is_one_statement: bool = False) -> T:
+    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
         if self._writer is None:
             raise _not_open()
-        job = Job(work, is_one_statement=is_one_statement)
+        job = Job(work, attempt=attempt)
         self._writer.put(job)
         return await job.settled_result()
 

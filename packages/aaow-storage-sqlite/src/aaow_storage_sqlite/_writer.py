@@ -76,7 +76,7 @@ class Writer:
     def _commit(self, batch: list[Job[Any]]) -> None:
         if all(job.is_abandoned for job in batch):
             return
-        if len(batch) == 1 and batch[0].is_one_statement and self._commits_itself(batch[0]):
+        if len(batch) == 1 and self._is_done_in_one_statement(batch[0]):
             self._checkpointer.after_commit()
             return
         try:
@@ -94,12 +94,14 @@ class Writer:
         deliver(outcomes)
         self._checkpointer.after_commit()
 
-    def _commits_itself(self, job: Job[Any]) -> bool:
-        """Run a lone statement without a transaction around it, and say whether it met no other process's lock."""
+    def _is_done_in_one_statement(self, job: Job[Any]) -> bool:
+        """Try a lone job without a transaction around it; False where it is none, or meets another process's lock."""
+        if job.attempt is None:
+            return False
         if not job.take():
             return True
-        outcome = job.outcome_on(self._connection)
-        if outcome.error is not None and is_locked(outcome.error):
+        outcome = job.attempted_on(self._connection)
+        if outcome is None or (outcome.error is not None and is_locked(outcome.error)):
             job.put_back()
             return False
         deliver([outcome])
