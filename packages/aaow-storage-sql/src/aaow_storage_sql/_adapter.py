@@ -70,6 +70,11 @@ class SQLTransaction(SQLOperations, Transaction):
     ) -> T:
         return await self._write(operation, *args, **kwargs)
 
+    async def _list(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._write(operation, *args, **kwargs)
+
     async def _write(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -102,6 +107,12 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         return transaction
 
     async def _read(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self._transactions.check()
+        return await self._executor.read(lambda connection: operation(connection, *args, **kwargs), is_short=True)
+
+    async def _list(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._transactions.check()

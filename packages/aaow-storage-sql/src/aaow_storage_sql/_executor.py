@@ -58,8 +58,11 @@ class Executor(ABC):
         """Finish accepted work, roll back open transactions, and close every connection."""
 
     @abstractmethod
-    async def read(self, work: Work[T]) -> T:
-        """Run work that only reads, on one consistent state of the store."""
+    async def read(self, work: Work[T], *, is_short: bool = False) -> T:
+        """Run work that only reads, on one consistent state of the store.
+
+        Work that is short reads one record with one statement, and does not wait for other work to end.
+        """
 
     @abstractmethod
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:

@@ -42,13 +42,19 @@ T = TypeVar("T")
 
 
 class SQLOperations(StorageOperations):
-    """The operations, over two ways of running a function on a connection."""
+    """The operations, over three ways of running a function on a connection."""
 
     @abstractmethod
     async def _read(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a function that only reads."""
+        """Run a function that reads one record with one statement."""
+
+    @abstractmethod
+    async def _list(
+        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function that only reads, by any number of statements."""
 
     @abstractmethod
     async def _write(
@@ -64,10 +70,10 @@ class SQLOperations(StorageOperations):
         return await self._read(_workflows.get, check_id("get_workflow", "id", id))
 
     async def list_workflows(self, filter: QueryFilter | None = None) -> list[StoredWorkflow]:
-        return await self._read(_workflows.list_all, filter)
+        return await self._list(_workflows.list_all, filter)
 
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
-        return await self._read(_workflows.count, filter)
+        return await self._list(_workflows.count, filter)
 
     async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
         check_id("update_workflow", "id", id)
@@ -84,10 +90,10 @@ class SQLOperations(StorageOperations):
         return await self._read(_sessions.get, check_id("get_session", "id", id))
 
     async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
-        return await self._read(_sessions.list_all, filter)
+        return await self._list(_sessions.list_all, filter)
 
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
-        return await self._read(_sessions.count, filter)
+        return await self._list(_sessions.count, filter)
 
     async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
         check_id("update_session", "id", id)
@@ -101,7 +107,7 @@ class SQLOperations(StorageOperations):
         await self._write(_execution.save, *_execution.rows_of(state))
 
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
-        return await self._read(_execution.get, check_id("get_execution_state", "session_id", session_id))
+        return await self._list(_execution.get, check_id("get_execution_state", "session_id", session_id))
 
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
         check_id("update_node_state", "session_id", session_id)
@@ -119,14 +125,14 @@ class SQLOperations(StorageOperations):
         await self._write(_llm.save, _llm.row_of(session_id, node_id, result))
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
-        return await self._read(_llm.of_session, check_id("get_llm_executions", "session_id", session_id), filter)
+        return await self._list(_llm.of_session, check_id("get_llm_executions", "session_id", session_id), filter)
 
     async def get_node_llm_executions(
         self, session_id: str, node_id: str, filter: QueryFilter | None = None
     ) -> list[LLMExecution]:
         check_id("get_node_llm_executions", "session_id", session_id)
         check_id("get_node_llm_executions", "node_id", node_id)
-        return await self._read(_llm.of_node, session_id, node_id, filter)
+        return await self._list(_llm.of_node, session_id, node_id, filter)
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)
@@ -136,10 +142,10 @@ class SQLOperations(StorageOperations):
         return await self._read(_budgets.get, check_id("get_budget_pool", "id", id))
 
     async def list_budget_pools(self, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        return await self._read(_budgets.list_all, filter)
+        return await self._list(_budgets.list_all, filter)
 
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        return await self._read(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
+        return await self._list(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
         check_id("update_budget_pool", "id", id)
@@ -162,11 +168,11 @@ class SQLOperations(StorageOperations):
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         check_id("get_tool_calls", "execution_id", execution_id)
-        return await self._read(_llm.calls_of_execution, execution_id, filter)
+        return await self._list(_llm.calls_of_execution, execution_id, filter)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         check_id("get_session_tool_calls", "session_id", session_id)
-        return await self._read(_llm.calls_of_session, session_id, filter)
+        return await self._list(_llm.calls_of_session, session_id, filter)
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         check_record("create_approval_request", "request", request, ApprovalRequest)
@@ -177,10 +183,10 @@ class SQLOperations(StorageOperations):
 
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         check_id("list_approval_requests", "session_id", session_id)
-        return await self._read(_approvals.of_session, session_id, filter)
+        return await self._list(_approvals.of_session, session_id, filter)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        return await self._read(_approvals.pending, filter, present())
+        return await self._list(_approvals.pending, filter, present())
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         check_id("update_approval_request", "id", id)
@@ -208,4 +214,4 @@ class SQLOperations(StorageOperations):
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         check_id("get_stream_events", "stream_id", stream_id)
-        return await self._read(_streams.of_stream, stream_id, filter)
+        return await self._list(_streams.of_stream, stream_id, filter)

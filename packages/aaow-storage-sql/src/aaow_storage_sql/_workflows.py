@@ -5,19 +5,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StoredWorkflow
-from aaow_storage.authoring import apply_changes, plan_query
+from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import Document, DocumentReader, encoded_document
+from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
 from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import built_with, encoded
+from aaow_storage_sql._rows import built, encoded
 from aaow_storage_sql._schema import documents, workflows
 
 _FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
+_BUILT = (*_FIELDS, "definition")
 _ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in _FIELDS))
-_BY_ID = _ROWS.where(workflows.c.id == sa.bindparam("id"))
+_BY_ID = (
+    sa.select(documents.c.body, *_ROWS.selected_columns)
+    .select_from(workflows.outerjoin(documents, documents.c.digest == workflows.c.definition_digest))
+    .where(workflows.c.id == sa.bindparam("id"))
+)
 _DIGEST = sa.select(workflows.c.definition_digest).where(workflows.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(workflows).where(workflows.c.id == sa.bindparam("id"))
 _BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest)
@@ -43,7 +48,10 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
 def get(connection: SQLConnection, id: str) -> StoredWorkflow | None:
     """Return the workflow."""
     row = connection.row(_BY_ID, {"id": id})
-    return None if row is None else _workflow(row, DocumentReader(connection))
+    if row is None:
+        return None
+    body, digest, *values = row
+    return built(StoredWorkflow, _BUILT, [*values, loads(checked_body(digest, body))])
 
 
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
@@ -79,5 +87,4 @@ def delete(connection: SQLConnection, id: str) -> None:
 
 def _workflow(row: Row, definitions: DocumentReader) -> StoredWorkflow:
     digest, *values = row
-    fields = dict(zip(_FIELDS, values, strict=True))
-    return built_with(StoredWorkflow, {**fields, "definition": definitions.document(digest)})
+    return built(StoredWorkflow, _BUILT, [*values, definitions.document(digest)])

@@ -41,11 +41,11 @@ class SQLiteExecutor(Executor):
     async def stop(self) -> None:
         await asyncio.shield(asyncio.to_thread(self._stop))
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, is_short: bool = False) -> T:
         if self._readers is None:
             raise _not_open()
         job = Job(work)
-        self._readers.put(job)
+        self._readers.put(job, is_short=is_short)
         return await job.result()
 
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:

@@ -1,4 +1,8 @@
-"""The threads that read, each on a connection of its own. The writer never makes them wait."""
+"""The threads that read, each on a connection of its own. The writer never makes them wait.
+
+One thread reads single records, so that none of these waits behind a list. A second would make them slower: threads of
+Python take turns, and each turn costs more than such a read.
+"""
 
 import threading
 import time
@@ -16,10 +20,11 @@ MOMENT_S = 0.001
 
 
 class Readers:
-    """A few threads that share one inbox."""
+    """One thread for the short jobs, and others for the rest; a single thread does both."""
 
     def __init__(self, settings: Settings, count: int) -> None:
-        self._inbox: Inbox[Job[Any]] = Inbox()
+        self._short: Inbox[Job[Any]] = Inbox()
+        self._other: Inbox[Job[Any]] = Inbox() if count > 1 else self._short
         connections: list[SQLConnection] = []
         try:
             for _ in range(count):
@@ -30,41 +35,52 @@ class Readers:
             raise
         self._threads = [
             threading.Thread(
-                target=self._run, args=(connection,), name=f"aaow-reader-{number} {settings.location}", daemon=True
+                target=_run,
+                args=(connection, self._short if number == 0 else self._other),
+                kwargs={"are_short": number == 0 and count > 1},
+                name=f"aaow-reader-{number} {settings.location}",
+                daemon=True,
             )
             for number, connection in enumerate(connections)
         ]
         for thread in self._threads:
             thread.start()
 
-    def put(self, job: Job[Any]) -> None:
-        """Accept a job.
+    def put(self, job: Job[Any], *, is_short: bool = False) -> None:
+        """Accept a job; a short one reads one record with one statement.
 
         Raises:
             AdapterClosedError: the readers are stopping.
         """
-        self._inbox.put(job)
+        (self._short if is_short else self._other).put(job)
 
     def stop(self) -> None:
         """Finish what was accepted, and close the connections. Blocks until done."""
-        self._inbox.close(readers=len(self._threads))
+        self._short.close()
+        if self._other is not self._short:
+            self._other.close(readers=len(self._threads) - 1)
         for thread in self._threads:
             thread.join()
 
-    def _run(self, connection: SQLConnection) -> None:
-        job = self._inbox.take()
-        while job is not None:
-            batch = deque([job])
-            try:
-                while len(batch) < MAX_BATCH and (following := self._inbox.take_waiting()) is not None:
-                    batch.append(following)
-                is_last = len(batch) < MAX_BATCH
-            except Empty:
-                is_last = False
-            while batch:
-                deliver(read_some(connection, batch))
-            job = None if is_last else self._inbox.take()
-        connection.driver_connection.close()
+
+def _run(connection: SQLConnection, inbox: Inbox[Job[Any]], *, are_short: bool) -> None:
+    job = inbox.take()
+    while job is not None:
+        batch = deque([job])
+        try:
+            while len(batch) < MAX_BATCH and (following := inbox.take_waiting()) is not None:
+                batch.append(following)
+            is_last = len(batch) < MAX_BATCH
+        except Empty:
+            is_last = False
+        if are_short and len(batch) == 1:
+            # One statement sees one state without a transaction around it.
+            deliver([job.outcome_on(connection)])
+            batch.clear()
+        while batch:
+            deliver(read_some(connection, batch))
+        job = None if is_last else inbox.take()
+    connection.driver_connection.close()
 
 
 def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]:
