@@ -1,5 +1,8 @@
 """New identifiers, and the clock."""
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -68,3 +71,22 @@ def test_now_is_aware_and_in_utc():
     instant = now()
     assert instant.tzinfo is UTC
     assert abs(datetime.now(UTC) - instant) < timedelta(seconds=10)
+
+
+FORKING = """
+import os
+from aaow_storage import new_id
+new_id()
+reads, writes = os.pipe()
+if os.fork() == 0:
+    os.write(writes, new_id().encode())
+    os._exit(0)
+print(new_id(), os.read(reads, 36).decode())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_takes_other_random_bits_than_its_parent():
+    ran = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
+    parents, childs = ran.stdout.split()
+    assert UUID(parents).int & 0xFFFF_FFFF != UUID(childs).int & 0xFFFF_FFFF

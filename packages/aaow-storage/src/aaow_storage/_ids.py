@@ -4,12 +4,26 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from itertools import islice
 
 _COUNTER_BITS = 42
 _RANDOM_BITS = 32
+_BUFFER_BYTES = 4096
 _lock = threading.Lock()
 _last_millisecond = 0
 _counter = 0
+_buffer = iter(b"")
+
+
+def _forget_parent() -> None:
+    """Share neither a held lock nor random bytes with the process that this one was forked from."""
+    global _lock, _buffer  # noqa: PLW0603 - as below
+    _lock = threading.Lock()
+    _buffer = iter(b"")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def new_id() -> str:
@@ -29,17 +43,26 @@ def new_id() -> str:
             if _counter >> _COUNTER_BITS:
                 _last_millisecond += 1
                 _counter = 0
-        millisecond, counter = _last_millisecond, _counter
+        millisecond, counter, random = _last_millisecond, _counter, _random_bits(_RANDOM_BITS)
     value = millisecond << 80
     value |= 0x7 << 76 | (counter >> 30) << 64
-    value |= 0b10 << 62 | (counter & 0x3FFF_FFFF) << _RANDOM_BITS | _random_bits(_RANDOM_BITS)
+    value |= 0b10 << 62 | (counter & 0x3FFF_FFFF) << _RANDOM_BITS | random
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _random_bits(count: int) -> int:
+    """Return random bits; called with the lock held.
+
+    They are taken from the system many at a time: each call lets another thread have the interpreter.
+    """
+    global _buffer  # noqa: PLW0603 - what is left of the bytes of the last call
     size = (count + 7) // 8
-    return int.from_bytes(os.urandom(size)) >> (8 * size - count)
+    taken = bytes(islice(_buffer, size))
+    if len(taken) < size:
+        _buffer = iter(os.urandom(_BUFFER_BYTES))
+        taken = bytes(islice(_buffer, size))
+    return int.from_bytes(taken) >> (8 * size - count)
 
 
 def now() -> datetime:
