@@ -17,7 +17,7 @@ _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
 _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
-    "reader_threads": "how many threads read: one for single records, the others for lists (3)",
+    "reader_threads": "how many threads read: one for single records, the others for lists (2)",
 }
 
 
@@ -35,7 +35,7 @@ def aaow_storage_backend() -> Backend:
 
 
 def create(
-    url: str | None = None, *, synchronous: str = "FULL", busy_timeout: float = 30.0, reader_threads: int = 3
+    url: str | None = None, *, synchronous: str = "FULL", busy_timeout: float = 30.0, reader_threads: int = 2
 ) -> SQLStorageAdapter:
     """Make an adapter of the store at a path, a `file:` URI or a `sqlite://` URL.
 
