@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._enums import Capability
 from aaow_storage._fields import Named, refuse, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9+.\-]*")
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
@@ -62,6 +64,6 @@ class Backend:
     create: Callable[..., StorageAdapter] = field(repr=False, validator=_is_callable)
     options: Mapping[str, str] = field(factory=dict, validator=_are_options)
     capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
-    temporary_store: Callable[[Path], AbstractContextManager[str]] | None = field(default=None, repr=False)
+    temporary_store: "Callable[[Path], AbstractContextManager[str]] | None" = field(default=None, repr=False)
     contract: str = field(default="1.0", validator=_is_version)
     problem: str | None = None

@@ -1,6 +1,5 @@
 """Finding and loading plugins: entry points by name, one at a time, and plugins registered in code."""
 
-import difflib
 import threading
 from typing import TYPE_CHECKING
 
@@ -172,5 +171,7 @@ def _advice(name: str, installed: list[str]) -> str:
         return f"it is not installed; run: pip install {DISTRIBUTIONS[name]}"
     if _is_like_a_path(name):
         return "a path needs a backend in front: create_adapter('sqlite', PATH), or the URL file:PATH"
+    import difflib  # noqa: PLC0415 - for errors alone
+
     close = difflib.get_close_matches(name, [*installed, *DISTRIBUTIONS], n=1)
     return f"did you mean {close[0]!r}?" if close else "no installed distribution provides it"
