@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -12,6 +11,7 @@ from aaow_storage._enums import Capability
 from aaow_storage._fields import Named, refuse, shown
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9+.\-]*")
