@@ -6,6 +6,7 @@ compiling and executing through it costs several times what the database needs f
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -85,14 +86,11 @@ class SQLConnection:
         compiled = self.dialect.compiled(statement)
         return int(self._execute(compiled.text, compiled.bound(parameters)).rowcount)
 
-    def run_many(self, statement: Any, parameters: Iterable[Parameters]) -> None:
-        """Run an insert, update or delete once for each of the parameters."""
-        compiled = self.dialect.compiled(statement)
-        bound = [compiled.bound(each) for each in parameters]
-        try:
-            self.driver_connection.executemany(compiled.text, bound)
-        except self.dialect.driver_error as error:
-            raise self.dialect.translated(error) from error
+    def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Parameters]) -> None:
+        """Run an insert of several rows; `of_one` is that of one row, with the parameters of each in the same order."""
+        one = self.dialect.compiled(of_one)
+        values = list(chain.from_iterable(map(one.bound, rows)))
+        self._execute(self.dialect.compiled(statement).text, values)
 
     def command(self, text: str) -> Row | None:
         """Run a command that is no statement on data, such as one of transaction control; return its first row."""

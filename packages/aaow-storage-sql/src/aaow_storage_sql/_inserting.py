@@ -21,6 +21,10 @@ MOST_TRIES = 10
 """How often to insert where a missing row is there when it is looked for, since another connection brings it."""
 
 
+MOST_ROWS = 64
+"""How many rows one statement has at most; it has a power of two of them, so that few statements are compiled."""
+
+
 def save_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any]) -> None:
     """Insert a row, or replace the whole row that has its primary key.
 
@@ -35,8 +39,14 @@ def save_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any])
 
 
 def save_rows(connection: SQLConnection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert or replace rows that refer to what is known to be there."""
-    connection.run_many(upsert(connection.dialect.insert, table, checks_parents=False), rows)
+    """Insert or replace rows that refer to what is known to be there, no two with one primary key."""
+    insert = connection.dialect.insert
+    one = upsert(insert, table, checks_parents=False)
+    start = 0
+    while start < len(rows):
+        count = min(MOST_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        connection.run_rows(_upsert_of_rows(insert, table, count), one, rows[start : start + count])
+        start += count
 
 
 def insert_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any]) -> None:
@@ -78,10 +88,22 @@ def existence(column: sa.Column[Any]) -> sa.Select[Any]:
 @functools.cache
 def upsert(insert: Insert, table: sa.Table, *, checks_parents: bool = True) -> Any:
     """Return the statement of `save_row`; without the check of parents, that of `save_rows`."""
-    statement = _insert(insert, table, checks_parents=checks_parents)
+    return _replacing(_insert(insert, table, checks_parents=checks_parents), table)
+
+
+def _replacing(statement: Any, table: sa.Table) -> Any:
     keys = {column.name for column in table.primary_key.columns}
     replaced = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
     return statement.on_conflict_do_update(index_elements=sorted(keys), set_=replaced)
+
+
+@functools.cache
+def _upsert_of_rows(insert: Insert, table: sa.Table, count: int) -> Any:
+    rows = [
+        {column.name: sa.bindparam(f"{column.name}_{row}", type_=column.type) for column in table.columns}
+        for row in range(count)
+    ]
+    return _replacing(insert(table).values(rows), table)
 
 
 @functools.cache

@@ -1,0 +1,47 @@
+"""Rows go in by few statements, whatever their number; each statement looks for what its row refers to."""
+
+import pytest
+import sqlalchemy as sa
+
+from aaow_storage import NodeExecutionState, Session, StorageAdapter, WorkflowExecutionState
+from aaow_storage.errors import NotFoundError
+from aaow_storage_sql import _inserting, metadata
+from aaow_storage_sql._inserting import MOST_ROWS
+from aaow_storage_sqlite._dialect import SQLiteDialect
+
+SESSION = Session(id="s", workflow_id=None, workflow_snapshot={})
+
+
+def state_of(nodes: int, mark: int = 0) -> WorkflowExecutionState:
+    names = [f"node-{number:03}" for number in range(nodes)]
+    states = {name: NodeExecutionState(node_id=name, output={"of": name, "mark": mark}) for name in names}
+    return WorkflowExecutionState(session_id="s", status="running", node_states=states)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("nodes", [1, 2, 20, MOST_ROWS - 1, MOST_ROWS, 2 * MOST_ROWS + 7])
+async def test_any_number_of_nodes_is_saved_and_replaced(storage: StorageAdapter, nodes: int):
+    await storage.create_session(SESSION)
+    for mark in range(2):
+        await storage.save_execution_state(state_of(nodes, mark))
+        assert await storage.get_execution_state("s") == state_of(nodes, mark)
+
+
+@pytest.mark.parametrize("table", metadata.tables.values(), ids=str)
+def test_the_parameters_of_one_row_are_those_of_many_row_by_row(table: sa.Table):
+    dialect = SQLiteDialect("here")
+    one = dialect.compiled(_inserting.upsert(dialect.insert, table, checks_parents=False))
+    three = dialect.compiled(_inserting._upsert_of_rows(dialect.insert, table, 3))
+    assert three._names == [f"{name}_{row}" for row in range(3) for name in one._names]
+
+
+@pytest.mark.asyncio
+async def test_what_is_missing_first_is_named(storage: StorageAdapter):
+    node = NodeExecutionState(node_id="n")
+    with pytest.raises(NotFoundError, match="session"):
+        await storage.update_node_state("s", "n", node)
+    await storage.create_session(SESSION)
+    with pytest.raises(NotFoundError, match="execution_state"):
+        await storage.update_node_state("s", "n", node)
+    await storage.save_execution_state(state_of(0))
+    await storage.update_node_state("s", "n", node)
