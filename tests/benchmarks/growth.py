@@ -20,7 +20,8 @@ SMALL = 1000
 WANTED = 1.5
 OPERATIONS = 200
 SLOW_OPERATIONS = 1
-SLOW = "list_sessions, one user in metadata"
+INDEXED = ["Session.metadata.user"]
+SLOW = "list_sessions, by metadata without an index"
 PAGE = QueryFilter(limit=100)
 NEWEST = QueryFilter({"status": "running"}, order_by=OrderBy("created_at", Direction.DESCENDING), limit=100)
 SCAN = QueryFilter(limit=1000)
@@ -58,7 +59,7 @@ async def _costs(stores: dict[Path, int]) -> Costs:
     async with AsyncExitStack() as open_stores:
         choices = []
         for path, sessions in stores.items():
-            adapter = create_adapter("sqlite", str(path), synchronous="NORMAL")
+            adapter = create_adapter("sqlite", str(path), synchronous="NORMAL", indexes=INDEXED)
             choices.append(await operations(await open_stores.enter_async_context(adapter), sessions))
         return {name: [await _cost(each[name], name) for each in choices] for name in choices[0]}
 
@@ -89,7 +90,10 @@ async def operations(storage: StorageAdapter, sessions: int) -> dict[str, Operat
             QueryFilter({"workflow_id": f"workflow-{number % WORKFLOWS}"}, limit=100)
         ),
         "list_pending_approvals, first page": lambda _: storage.list_pending_approvals(PAGE),
-        SLOW: lambda number: storage.list_sessions(QueryFilter({"metadata.user": f"user-{sessions - number}"})),
+        "list_sessions, one user in metadata": lambda number: storage.list_sessions(
+            QueryFilter({"metadata.user": f"user-{sessions - number}"})
+        ),
+        SLOW: lambda _: storage.list_sessions(QueryFilter({"metadata.team": "a"})),
         "save_llm_execution": lambda number: storage.save_llm_execution(
             any_id(number), "node-0", payloads.llm_result(number)
         ),

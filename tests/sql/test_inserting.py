@@ -41,7 +41,7 @@ async def test_what_is_missing_first_is_named(storage: StorageAdapter):
     with pytest.raises(NotFoundError, match="session"):
         await storage.update_node_state("s", "n", node)
     await storage.create_session(SESSION)
-    with pytest.raises(NotFoundError, match="execution_state"):
+    with pytest.raises(NotFoundError, match="execution state"):
         await storage.update_node_state("s", "n", node)
     await storage.save_execution_state(state_of(0))
     await storage.update_node_state("s", "n", node)

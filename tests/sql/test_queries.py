@@ -21,7 +21,7 @@ def migrated(connection: SQLConnection) -> SQLConnection:
 
 
 def query_plan(connection: SQLConnection, source: Source, plan, **scope) -> str:
-    statement = _select(connection.dialect, source, _shape(plan))
+    statement = _select(connection.dialect, source, _shape(connection.dialect, plan))
     compiled = connection.dialect.compiled(statement)
     values = compiled.bound({**scope, **_parameters(connection.dialect, plan)})
     rows = connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", values)
@@ -56,6 +56,6 @@ def test_what_belongs_to_something_is_found_without_a_scan(migrated: SQLConnecti
 def test_the_text_of_a_statement_depends_on_the_shape_of_the_filter_only(migrated: SQLConnection):
     one = plan_query(Session, QueryFilter({"status": "running", "metadata.user": "a"}, limit=5), "created_at")
     other = plan_query(Session, QueryFilter({"status": "failed", "metadata.user": 7}, limit=50), "created_at")
-    statement = _select(migrated.dialect, SESSIONS, _shape(one))
-    assert _select(migrated.dialect, SESSIONS, _shape(other)) is statement
+    statement = _select(migrated.dialect, SESSIONS, _shape(migrated.dialect, one))
+    assert _select(migrated.dialect, SESSIONS, _shape(migrated.dialect, other)) is statement
     assert migrated.dialect.compiled(statement) is migrated.dialect.compiled(statement)

@@ -7,7 +7,7 @@ from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
 from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
 from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
-from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata
+from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata, table_of
 
 __all__ = [
     "LATEST",
@@ -32,5 +32,6 @@ __all__ = [
     "migration_is_due",
     "roll_back",
     "stored_version",
+    "table_of",
     "undone_alone",
 ]

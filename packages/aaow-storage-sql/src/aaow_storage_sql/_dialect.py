@@ -1,7 +1,7 @@
 """The few things that a database does in its own way, each on the one page of its dialect."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -48,8 +48,12 @@ class Dialect(ABC):
     ) -> sa.ColumnElement[bool]:
         """Return the condition on what lies at its path in a JSON column, without its negation; it is never NULL.
 
-        The operand is bound as `parameter`, through `json_operand`.
+        The operand is bound as `parameter`, through `json_operand`; in its place, the condition has its shape.
         """
+
+    @abstractmethod
+    def json_operand_shape(self, condition: Condition) -> Hashable:
+        """Return what `json_condition` needs to know of the operand, so that few statements differ."""
 
     @abstractmethod
     def json_operand(self, condition: Condition) -> Any:

@@ -42,7 +42,7 @@ def plan_rows(
     scope: Parameters = {},  # noqa: B006 - never changed
 ) -> list[Row]:
     """Return the rows of a plan; `scope` holds the parameters of the source's own select."""
-    statement = _select(connection.dialect, source, _shape(plan))
+    statement = _select(connection.dialect, source, _shape(connection.dialect, plan))
     return connection.rows(statement, {**scope, **_parameters(connection.dialect, plan)})
 
 
@@ -53,14 +53,16 @@ def plan_count(
     scope: Parameters = {},  # noqa: B006 - never changed
 ) -> int:
     """Count the rows of a plan."""
-    statement = _count(connection.dialect, source, _shape(plan))
+    statement = _count(connection.dialect, source, _shape(connection.dialect, plan))
     row = connection.row(statement, {**scope, **_parameters(connection.dialect, plan)})
     return int(row[0]) if row is not None else 0
 
 
-def _shape(plan: QueryPlan) -> _Shape:
+def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
     return _Shape(
-        conditions=tuple(attrs.evolve(condition, operand=_operand_shape(condition)) for condition in plan.conditions),
+        conditions=tuple(
+            attrs.evolve(condition, operand=_operand_shape(dialect, condition)) for condition in plan.conditions
+        ),
         order=plan.order,
         has_limit=plan.limit is not None,
         has_offset=bool(plan.offset),
@@ -68,9 +70,11 @@ def _shape(plan: QueryPlan) -> _Shape:
     )
 
 
-def _operand_shape(condition: Condition) -> Any:
+def _operand_shape(dialect: Dialect, condition: Condition) -> Any:
     """Return what the text of a condition needs to know of its operand."""
-    if condition.operator is Operator.IN and condition.field.kind is not FieldKind.JSON:
+    if condition.field.kind is FieldKind.JSON:
+        return dialect.json_operand_shape(condition)
+    if condition.operator is Operator.IN:
         return len(_not_null(condition.operand)), None in condition.operand
     return condition.operand is None
 

@@ -6,11 +6,18 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from aaow_storage import (
+    ApprovalRequest,
     ApprovalStatus,
     ApprovalType,
+    BudgetPool,
     BudgetPoolStatus,
+    LLMExecution,
     NodeExecutionStatus,
+    Session,
     SessionStatus,
+    StoredWorkflow,
+    StreamEvent,
+    ToolCallLog,
 )
 from aaow_storage_sql._types import Amount, Instant, JSONText
 
@@ -197,6 +204,22 @@ stream_events = sa.Table(
     sa.Column("data", JSONText("StreamEvent", "data")),
     sa.Index(None, "stream_id", "timestamp", "id"),
 )
+
+
+_TABLES = {
+    StoredWorkflow: workflows,
+    Session: sessions,
+    LLMExecution: llm_executions,
+    ToolCallLog: tool_call_logs,
+    BudgetPool: budget_pools,
+    ApprovalRequest: approval_requests,
+    StreamEvent: stream_events,
+}
+
+
+def table_of(record: type) -> sa.Table:
+    """Return the table of a kind of records that can be listed."""
+    return _TABLES[record]
 
 
 _KINDS = {

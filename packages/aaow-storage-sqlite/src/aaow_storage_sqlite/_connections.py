@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
+import sqlalchemy as sa
 from attrs import frozen
 
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
@@ -41,6 +42,8 @@ class Settings:
     synchronous: Synchronous
     busy_timeout: float
     """How long, in seconds, to wait for another connection's lock."""
+    indexes: tuple[sa.Index, ...] = ()
+    """What the user wants beside the schema's own."""
 
     @property
     def dialect(self) -> SQLiteDialect:

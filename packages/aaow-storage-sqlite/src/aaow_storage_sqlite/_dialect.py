@@ -12,6 +12,7 @@ from aaow_storage.authoring import Condition, Operator, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
 from aaow_storage_sql import Dialect, compiler
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
+from aaow_storage_sqlite._json_paths import can_be_found, json_value
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _TRANSIENT = {
@@ -78,7 +79,12 @@ class SQLiteDialect(Dialect):
         body = sa.type_coerce(column, sa.Text)
         path = dumps(list(condition.field.path))
         matches = sa.func.aaow_json_matches(body, path, condition.operator.value, operand, type_=sa.Integer)
-        return matches == sa.literal_column("1")
+        holds = matches == sa.literal_column("1")
+        value = json_value(column, condition.field.path) if condition.operand else None
+        return holds if value is None else sa.and_(value == sa.func.json_extract(operand, "$"), holds)
+
+    def json_operand_shape(self, condition: Condition) -> bool:
+        return can_be_found(condition)
 
     def json_operand(self, condition: Condition) -> Any:
         operand = condition.operand

@@ -11,6 +11,7 @@ from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import Executor, Job, LentTransaction, Work
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
+from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._migration import bring_up_to_date
 from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._writer import Writer
@@ -86,6 +87,8 @@ class SQLiteExecutor(Executor):
         connection = open_writer(settings)
         try:
             bring_up_to_date(connection, settings.busy_timeout, migrate=migrate)
+            if migrate:
+                create_indexes(connection, settings.indexes, settings.busy_timeout)
             self._readers = Readers(settings, self._reader_threads)
             self._writer = Writer(settings, connection)
         except BaseException:

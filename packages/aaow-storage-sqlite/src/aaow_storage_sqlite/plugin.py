@@ -1,6 +1,6 @@
 """The plugin that the entry point `sqlite` names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from aaow_storage.hookspecs import hookimpl
 from aaow_storage_sql import SQLStorageAdapter
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
+from aaow_storage_sqlite._indexes import json_index
 from aaow_storage_sqlite._location import parse_location
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
@@ -18,6 +19,7 @@ _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
     "reader_threads": "how many threads read: one for single records, the others for lists (2)",
+    "indexes": "paths in JSON that filters look for, such as 'Session.metadata.user'; each gets an index",
 }
 
 
@@ -35,7 +37,12 @@ def aaow_storage_backend() -> Backend:
 
 
 def create(
-    url: str | None = None, *, synchronous: str = "FULL", busy_timeout: float = 30.0, reader_threads: int = 2
+    url: str | None = None,
+    *,
+    synchronous: str = "FULL",
+    busy_timeout: float = 30.0,
+    reader_threads: int = 2,
+    indexes: Iterable[str] = (),
 ) -> SQLStorageAdapter:
     """Make an adapter of the store at a path, a `file:` URI or a `sqlite://` URL.
 
@@ -43,7 +50,9 @@ def create(
         ValidationError: the URL or an option is wrong.
     """
     location = parse_location(url)
-    settings = Settings(location, _synchronous(synchronous), _busy_timeout(busy_timeout))
+    settings = Settings(
+        location, _synchronous(synchronous), _busy_timeout(busy_timeout), tuple(json_index(name) for name in indexes)
+    )
     if type(reader_threads) is not int or not 1 <= reader_threads <= 64:  # noqa: PLR2004 - said in the message
         raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {reader_threads!r}")
     capabilities = _CAPABILITIES if location.path is not None else _CAPABILITIES - {Capability.DURABLE}

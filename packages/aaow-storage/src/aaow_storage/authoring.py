@@ -3,7 +3,7 @@
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage._open_transactions import OpenTransactions
-from aaow_storage._planning import QUERY_FIELDS, plan_query
+from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._plans import (
     Condition,
     FieldKind,
@@ -57,6 +57,7 @@ __all__ = [
     "plan_query",
     "positive_amount",
     "redacted_url",
+    "resolve_field",
     "resolved",
     "sort_key",
     "url_scheme",

@@ -1,0 +1,60 @@
+"""Indexes that a user asks for: on what lies at a path in the JSON of a record."""
+
+from collections.abc import Iterable
+from functools import partial
+from zlib import crc32
+
+import sqlalchemy as sa
+
+from aaow_storage.authoring import QUERY_FIELDS, FieldKind, resolve_field
+from aaow_storage.errors import ValidationError
+from aaow_storage_sql import SQLConnection, table_of
+from aaow_storage_sqlite._connections import retry_while_locked
+from aaow_storage_sqlite._json_paths import json_value
+
+_master = sa.table("sqlite_master", sa.column("type", sa.String), sa.column("name", sa.String))
+_INDEXES = sa.select(_master.c.name).where(_master.c.type == "index")
+
+
+def json_index(name: str) -> sa.Index:
+    """Return the index that serves equality at a path and the list's own order behind it.
+
+    Args:
+        name: the record, the JSON field and the keys, such as `Session.metadata.user`.
+
+    Raises:
+        ValidationError: there is no such field, or no index can be made for it.
+    """
+    records = {record.__name__: record for record in QUERY_FIELDS}
+    record_name, _, field_name = name.partition(".") if isinstance(name, str) else ("", "", "")
+    record = records.get(record_name)
+    if record is None:
+        problem = f"must be like 'Session.metadata.user', of {', '.join(records)}, not {name!r}"
+        raise ValidationError("sqlite", "indexes", problem)
+    try:
+        field = resolve_field(record, field_name)
+    except ValidationError as error:
+        raise ValidationError("sqlite", "indexes", f"{name!r} cannot have one: {error.problem}") from error
+    table = table_of(record)
+    column = table.columns.get(field.name)
+    value = None if column is None else json_value(column, field.path)
+    if field.kind is not FieldKind.JSON or value is None:
+        problem = f"{name!r} cannot have one: it must be a path into a JSON field that is not a document of a workflow"
+        raise ValidationError("sqlite", "indexes", f"{problem}, of keys of ASCII letters, digits, _ and -")
+    when = table.c["timestamp" if "timestamp" in table.c else "created_at"]
+    key = ".".join((field.name, *field.path))
+    return sa.Index(f"json_{table.name}_{key}_{crc32(key.encode()):08x}", value, when, table.c.id)
+
+
+def create_indexes(connection: SQLConnection, indexes: Iterable[sa.Index], patience: float) -> None:
+    """Create the indexes that are not there yet, one after the other.
+
+    Raises:
+        StorageUnavailableError: another process held the lock for longer than `patience` seconds.
+    """
+    there = {name for (name,) in connection.rows(_INDEXES)}
+    for index in indexes:
+        if index.name not in there:
+            statement = sa.schema.CreateIndex(index, if_not_exists=True)
+            text = str(statement.compile(dialect=connection.dialect.sqlalchemy_dialect))
+            retry_while_locked(partial(connection.command, text), patience)
