@@ -158,7 +158,7 @@ def test_a_store_is_filled_and_compared_with_a_smaller_one(tmp_path: Path, monke
     monkeypatch.setattr(growing, "SMALL", 300)
     monkeypatch.setattr(growing, "OPERATIONS", 2)
     bounds = list(growing.growth(tmp_path, 600, 1))
-    assert len(bounds) == 14
+    assert len(bounds) == 15
     assert min(bound.measured for bound in bounds) >= 0
 
 
