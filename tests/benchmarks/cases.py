@@ -12,6 +12,7 @@ from benchmarks.payloads import RECORDS
 
 FIRST_SESSION = "session-0000000"
 HUNDRED = QueryFilter(limit=100)
+BARE_HUNDRED = QueryFilter(limit=100, documents=False)
 
 Fill = Callable[[StorageAdapter], Awaitable[None]]
 
@@ -125,6 +126,11 @@ def list_sessions(storage: StorageAdapter) -> Operation:
     return lambda _: storage.list_sessions(HUNDRED)
 
 
+def list_sessions_without_documents(storage: StorageAdapter) -> Operation:
+    """Read the first hundred sessions, and none of their snapshots."""
+    return lambda _: storage.list_sessions(BARE_HUNDRED)
+
+
 def _session_of_workflow() -> Session:
     return Session(workflow_id="workflow", workflow_snapshot=payloads.WORKFLOW.definition)
 
@@ -158,5 +164,14 @@ READS = (
     ),
     Case(
         "list_sessions, 100 of 100 kB each", sessions_of_many_workflows, list_sessions, floors.list_sessions, 8, {}, 1
+    ),
+    Case(
+        "list_sessions, 100 of 100 kB each, without documents",
+        sessions_of_many_workflows,
+        list_sessions_without_documents,
+        floors.list_sessions_without_documents,
+        100,
+        HALF,
+        64,
     ),
 )

@@ -22,6 +22,7 @@ from aaow_storage import (
     WorkflowExecutionState,
     new_id,
 )
+from aaow_storage.authoring import without_documents
 from benchmarks import payloads
 from benchmarks.measuring import BareOperation
 from benchmarks.payloads import RECORDS
@@ -248,6 +249,11 @@ def list_sessions(connection: sqlite3.Connection) -> BareOperation:
         return [_session(row, snapshots[row[7]]) for row in rows]
 
     return list_all
+
+
+def list_sessions_without_documents(connection: sqlite3.Connection) -> BareOperation:
+    """Read the first hundred sessions, and no document."""
+    return lambda number: [without_documents(_session(row, {})) for row in connection.execute(LIST_SESSIONS)]
 
 
 # rows and values

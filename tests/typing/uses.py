@@ -67,7 +67,7 @@ async def what_is_returned(storage: StorageOperations) -> list[str]:
     session = await storage.get_session("s")
     found: str = session.id  # type: ignore[union-attr]  # it may be None
     left: Decimal = (await storage.consume_budget("p", 1)).remaining_budget
-    newest = QueryFilter({"status": "running"}, OrderBy("created_at", "desc"), limit=10)
+    newest = QueryFilter({"status": "running"}, OrderBy("created_at", "desc"), limit=10, documents=False)
     return [found, str(left), *(each.id for each in await storage.list_sessions(newest))]
 
 

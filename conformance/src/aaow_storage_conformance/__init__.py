@@ -25,6 +25,7 @@ from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._model import ModelTests
+from aaow_storage_conformance._omissions import OmissionTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._queries import QueryTests
@@ -56,6 +57,7 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "ModelTests",
+    "OmissionTests",
     "OperationTests",
     "PagingTests",
     "QueryTests",

@@ -124,6 +124,7 @@ _ALL = (
     Clause("QRY-5", "Orders are total: ties are broken by id, None comes first, text goes by code point."),
     Clause("QRY-6", "Limit and offset page through exactly the filtered, ordered list."),
     Clause("QRY-7", "Walking a list behind its last record visits every record exactly once."),
+    Clause("QRY-8", "A list of documents=False leaves out every document, and is the same list otherwise."),
     Clause(
         "TXN-1", "A transaction commits at the end of its block, and rolls back when the block fails or is cancelled."
     ),

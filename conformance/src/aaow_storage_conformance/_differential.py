@@ -152,6 +152,7 @@ def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
         order_by=orders,
         limit=st.none() | places,
         offset=st.just(0) | places,
+        documents=st.booleans(),
         after_record=st.none() | st.sampled_from(records),
     )
 

@@ -200,7 +200,14 @@ def _filter(kind: type) -> st.SearchStrategy[QueryFilter | None]:
         ),
         max_size=2,
     )
-    filters = st.builds(QueryFilter, where=where, order_by=orders, limit=records.limits, offset=st.integers(0, 2))
+    filters = st.builds(
+        QueryFilter,
+        where=where,
+        order_by=orders,
+        limit=records.limits,
+        offset=st.integers(0, 2),
+        documents=st.booleans(),
+    )
     return st.none() | st.builds(QueryFilter, order_by=orders) | filters
 
 

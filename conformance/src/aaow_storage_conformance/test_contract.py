@@ -15,6 +15,7 @@ from aaow_storage_conformance import (
     IsolationTests,
     LifecycleTests,
     ModelTests,
+    OmissionTests,
     OperationTests,
     PagingTests,
     QueryTests,
@@ -82,6 +83,10 @@ class TestLifecycle(LifecycleTests):
 
 class TestModel(ModelTests):
     """Random histories."""
+
+
+class TestOmissions(OmissionTests):
+    """Lists without documents."""
 
 
 class TestOperations(OperationTests):

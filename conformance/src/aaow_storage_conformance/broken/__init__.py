@@ -9,6 +9,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _filters,
     _holding,
     _lifecycle,
+    _omissions,
     _operations,
     _paging,
     _paths,

@@ -16,7 +16,7 @@ from aaow_storage import (
     StreamEvent,
     ToolCallLog,
 )
-from aaow_storage.authoring import Condition, QueryField, QueryPlan, plan_query, sort_key
+from aaow_storage.authoring import Condition, QueryField, QueryPlan, plan_query, sort_key, without_documents
 from aaow_storage_conformance.broken._delegating import Delegating
 
 LISTS: dict[str, type] = {
@@ -95,7 +95,9 @@ def _listing(name: str) -> Callable[..., Awaitable[list[Any]]]:
         given = signature.bind(self, *args, **kwargs).arguments
         filter_given, _ = given.pop("filter", None), given.pop("self")
         whole = await getattr(self.sound, name)(**given)
-        return self.select(self.plan(LISTS[name], filter_given), whole)
+        plan = self.plan(LISTS[name], filter_given)
+        selected = self.select(plan, whole)
+        return selected if plan.documents else [without_documents(record) for record in selected]
 
     return operation
 

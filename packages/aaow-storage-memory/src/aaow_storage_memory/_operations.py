@@ -35,6 +35,8 @@ from aaow_storage import (
 )
 from aaow_storage import now as present
 from aaow_storage.authoring import (
+    DOCUMENT_FIELDS,
+    QueryPlan,
     apply_changes,
     check_id,
     check_instant,
@@ -49,6 +51,7 @@ from aaow_storage.authoring import (
     plan_query,
     positive_amount,
     resolved,
+    without_documents,
 )
 from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
 from aaow_storage_memory._copies import copied
@@ -365,11 +368,20 @@ def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> R
 
 
 def _selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
-    return plan_query(kind, filter, _TIME_FIELDS.get(kind, "created_at")).select(records)
+    return _plan(kind, filter).select_whole(records)
 
 
 def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
-    return [copied(kind, record) for record in _selected(kind, records, filter)]
+    plan = _plan(kind, filter)
+    selected = plan.select_whole(records)
+    if plan.documents or kind not in DOCUMENT_FIELDS:
+        return [copied(kind, record) for record in selected]
+    empty: dict[str, Any] = {DOCUMENT_FIELDS[kind]: {}}
+    return [without_documents(copied(kind, record, **empty)) for record in selected]
+
+
+def _plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
+    return plan_query(kind, filter, _TIME_FIELDS.get(kind, "created_at"))
 
 
 def _stored(tables: Tables, kind: type[RecordT], id: str) -> RecordT:

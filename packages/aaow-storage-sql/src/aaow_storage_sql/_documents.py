@@ -4,17 +4,21 @@ A document belongs to the rows that point to it, and goes with the last of them,
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from attrs import frozen
 
 from aaow_storage import JSONObject
-from aaow_storage.authoring import dumps_document, loads
+from aaow_storage.authoring import QueryPlan, dumps_document, loads, without_documents
 from aaow_storage.errors import CorruptDataError
-from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import insert_if_absent
+from aaow_storage_sql._rows import built
 from aaow_storage_sql._schema import documents, sessions, workflows
+
+RecordT = TypeVar("RecordT")
 
 _BODY = sa.select(documents.c.body).where(documents.c.digest == sa.bindparam("digest"))
 _EXISTS = sa.select(sa.literal(1)).where(documents.c.digest == sa.bindparam("digest"))
@@ -75,6 +79,20 @@ def put(connection: SQLConnection, document: Document) -> None:
 def release(connection: SQLConnection, digest: bytes) -> None:
     """Delete the document, where no row points to it any more."""
     connection.run(_RELEASE, {"digest": digest})
+
+
+def listed(
+    connection: SQLConnection, record: type[RecordT], names: Sequence[str], rows: Iterable[Row], plan: QueryPlan
+) -> list[RecordT]:
+    """Make the records of a list: a row begins with the digest of the document, which is the last of the names.
+
+    Raises:
+        CorruptDataError: a document is missing, or not what was stored.
+    """
+    if not plan.documents:
+        return [without_documents(built(record, names, [*values, {}])) for _, *values in rows]
+    reader = DocumentReader(connection)
+    return [built(record, names, [*values, reader.document(digest)]) for digest, *values in rows]
 
 
 class DocumentReader:

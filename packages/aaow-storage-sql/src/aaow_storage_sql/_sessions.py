@@ -9,8 +9,8 @@ from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import NOT_DONE, Attempt, tried_first_as
-from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
 from aaow_storage_sql._inserting import insert_if_absent, insert_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
@@ -65,8 +65,7 @@ def get(connection: SQLConnection, id: str) -> Session | None:
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
     """Return the sessions that the filter takes."""
     plan = plan_query(Session, filter, "created_at")
-    snapshots = DocumentReader(connection)
-    return [_session(row, snapshots) for row in plan_rows(connection, _SOURCE, plan)]
+    return listed(connection, Session, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
 
 
 def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
@@ -91,8 +90,3 @@ def delete(connection: SQLConnection, id: str) -> None:
         raise NotFoundError("session", id)
     connection.run(_DELETE, {"id": id})
     _documents.release(connection, row[0])
-
-
-def _session(row: Row, snapshots: DocumentReader) -> Session:
-    digest, *values = row
-    return built(Session, _BUILT, [*values, snapshots.document(digest)])

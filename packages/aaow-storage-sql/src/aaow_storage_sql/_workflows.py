@@ -8,8 +8,8 @@ from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
-from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import Document, DocumentReader, checked_body, encoded_document
+from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
 from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded
@@ -57,8 +57,7 @@ def get(connection: SQLConnection, id: str) -> StoredWorkflow | None:
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
     """Return the workflows that the filter takes."""
     plan = plan_query(StoredWorkflow, filter, "created_at")
-    definitions = DocumentReader(connection)
-    return [_workflow(row, definitions) for row in plan_rows(connection, _SOURCE, plan)]
+    return listed(connection, StoredWorkflow, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
 
 
 def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
@@ -83,8 +82,3 @@ def delete(connection: SQLConnection, id: str) -> None:
         raise NotFoundError("workflow", id)
     connection.run(_DELETE, {"id": id})
     _documents.release(connection, row[0])
-
-
-def _workflow(row: Row, definitions: DocumentReader) -> StoredWorkflow:
-    digest, *values = row
-    return built(StoredWorkflow, _BUILT, [*values, definitions.document(digest)])

@@ -36,6 +36,7 @@ from aaow_storage._json import (
     JSON,
     JSONObject,
 )
+from aaow_storage._omitted import OMITTED
 from aaow_storage._operations import StorageOperations
 from aaow_storage._queries import (
     Contains,
@@ -83,6 +84,7 @@ from aaow_storage.errors import (
 
 __all__ = [
     "JSON",
+    "OMITTED",
     "AdapterClosedError",
     "AlreadyExistsError",
     "ApprovalChanges",

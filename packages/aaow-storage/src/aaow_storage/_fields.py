@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
 from aaow_storage._json import check_json, dumps_document, text_problem
+from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage.errors import ValidationError
 
 MAX_ID_LENGTH = 255
@@ -249,6 +250,8 @@ def is_json_object(instance: object, field: Named, value: Any) -> None:
 
 def is_document(instance: object, field: Named, value: Any) -> None:
     """Take a dict that is JSON, a large one that many records are likely to have."""
+    if value is OMITTED:
+        raise refuse(instance, field, f"was left out by QueryFilter(documents=False); {REMEDY}")
     if type(value) is not dict:
         raise refuse(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
     dumps_document(value, record=type(instance).__name__, field=field.name)

@@ -14,6 +14,7 @@ from aaow_storage._enums import (
     SessionStatus,
 )
 from aaow_storage._fields import amount, amount_problem, as_float, instant_problem, shown, utc
+from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
 from aaow_storage._queries import (
     Contains,
@@ -93,9 +94,16 @@ def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> 
         if not isinstance(filter.after_record, record):
             problem = f"must be {record.__name__}, not {type(filter.after_record).__name__}"
             raise ValidationError("QueryFilter", "after", problem)
-        after = tuple(field.value_of(filter.after_record) for field, _ in order)
+        after = tuple(_mark(field, filter.after_record) for field, _ in order)
     conditions = tuple(_condition(resolve_field(record, name), value) for name, value in filter.where.items())
-    return QueryPlan(conditions, order, filter.limit, filter.offset, after)
+    return QueryPlan(conditions, order, filter.limit, filter.offset, after, filter.documents)
+
+
+def _mark(field: QueryField, record: object) -> Any:
+    if field.path and getattr(record, field.name) is OMITTED:
+        problem = f"the order needs {_shown_name(field)}, which documents=False left out of the record; {REMEDY}"
+        raise ValidationError("QueryFilter", "after", problem)
+    return field.value_of(record)
 
 
 @functools.cache

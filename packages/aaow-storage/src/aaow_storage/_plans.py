@@ -15,6 +15,7 @@ import attrs
 
 from aaow_storage import _json
 from aaow_storage._enums import Direction
+from aaow_storage._without_documents import without_documents
 
 RecordT = TypeVar("RecordT")
 
@@ -95,16 +96,26 @@ _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
 
 @attrs.frozen
 class QueryPlan:
-    """A checked filter: all conditions must hold, `order` is total, `after` holds one value for each of its keys."""
+    """A checked filter: all conditions must hold, `order` is total, `after` holds one value for each of its keys.
+
+    Where `documents` is False, `select` leaves the documents of records out; who answers otherwise calls
+    `without_documents` on each.
+    """
 
     conditions: tuple[Condition, ...]
     order: tuple[tuple[QueryField, Direction], ...]
     limit: int | None
     offset: int
     after: tuple[Any, ...] | None
+    documents: bool = True
 
     def select(self, records: Iterable[RecordT]) -> list[RecordT]:
-        """Run the plan over records in memory."""
+        """Run the plan over records in memory, and leave their documents out where it says so."""
+        selected = self.select_whole(records)
+        return selected if self.documents else [without_documents(record) for record in selected]
+
+    def select_whole(self, records: Iterable[RecordT]) -> list[RecordT]:
+        """Run the plan over records in memory, for who leaves their documents out otherwise."""
         chosen = [record for record in records if self._takes(record)]
         for field, direction in reversed(self.order):
             keys = {id(record): sort_key(field.value_of(record)) for record in chosen}

@@ -7,7 +7,7 @@ import attrs
 from attrs import field, frozen
 
 from aaow_storage._enums import Direction
-from aaow_storage._fields import Named, member_or_same, refuse, shown
+from aaow_storage._fields import Named, is_bool, member_or_same, refuse, shown
 from aaow_storage.errors import ValidationError
 
 FieldName: TypeAlias = str | tuple[str, ...]
@@ -164,6 +164,10 @@ class QueryFilter:
     the list's own order, which is time, then id; ties are always broken by id, ascending. `limit` and `offset` page
     through the filtered, ordered list; a `limit` of 0 gives nothing.
 
+    With `documents=False` a list of sessions or workflows holds `OMITTED` in place of each snapshot or definition, and
+    reads none of them, however large they are; conditions and orders may still reach into them. Other records are
+    listed whole.
+
     Field names and the types of values are checked by the operation that takes the filter: it alone knows the record.
     """
 
@@ -171,6 +175,7 @@ class QueryFilter:
     order_by: tuple[OrderBy, ...] = field(default=(), converter=_order, validator=_is_order)
     limit: int | None = field(default=None, validator=_is_limit)
     offset: int = field(default=0, validator=_is_page_number)
+    documents: bool = field(default=True, kw_only=True, validator=is_bool)
     after_record: Any = field(default=None, kw_only=True)
 
     def after(self, record: object) -> "QueryFilter":

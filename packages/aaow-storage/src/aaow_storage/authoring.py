@@ -28,8 +28,10 @@ from aaow_storage._rules import (
     resolved,
 )
 from aaow_storage._urls import redacted_url, url_scheme
+from aaow_storage._without_documents import DOCUMENT_FIELDS, without_documents
 
 __all__ = [
+    "DOCUMENT_FIELDS",
     "MAX_DEPTH",
     "QUERY_FIELDS",
     "Condition",
@@ -62,4 +64,5 @@ __all__ = [
     "sort_key",
     "url_scheme",
     "value_at",
+    "without_documents",
 ]

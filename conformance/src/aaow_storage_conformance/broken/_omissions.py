@@ -1,0 +1,60 @@
+"""Mistakes with lists that leave documents out."""
+
+import attrs
+
+from aaow_storage import QueryFilter
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_conformance.broken._querying import Querying
+
+
+def _without(filter):
+    return isinstance(filter, QueryFilter) and not filter.documents
+
+
+@breaks("QRY-8")
+class ListsDocumentsUnasked(Delegating):
+    """Lists documents that were to be left out."""
+
+    async def list_sessions(self, filter=None):
+        return await self.sound.list_sessions(attrs.evolve(filter, documents=True) if _without(filter) else filter)
+
+
+@breaks("QRY-8")
+class ListsEmptyDocuments(Delegating):
+    """Puts an empty document in place of one that was to be left out, which reads as if it were the stored one."""
+
+    async def list_workflows(self, filter=None):
+        found = await self.sound.list_workflows(filter)
+        return [attrs.evolve(each, definition={}) for each in found] if _without(filter) else found
+
+
+@breaks("QRY-8")
+class LeavesMetadataOutToo(Delegating):
+    """Leaves the metadata out along with the documents."""
+
+    async def list_sessions(self, filter=None):
+        found = await self.sound.list_sessions(filter)
+        for session in found if _without(filter) else ():
+            object.__setattr__(session, "metadata", None)
+        return found
+
+
+@breaks("QRY-8")
+class FindsNothingInWhatItLeavesOut(Querying):
+    """Compares conditions with nothing, where the document that they reach into is left out."""
+
+    def takes(self, plan, record):
+        if not plan.documents and any(each.field.name == "workflow_snapshot" for each in plan.conditions):
+            return False
+        return super().takes(plan, record)
+
+
+@breaks("QRY-8")
+class StoresAnEmptyDocumentForNone(Delegating):
+    """Stores an empty document, where the record that it is to store was listed without one."""
+
+    async def create_session(self, session):
+        if not isinstance(getattr(session, "workflow_snapshot", {}), dict):
+            object.__setattr__(session, "workflow_snapshot", {})
+        await self.sound.create_session(session)
