@@ -88,6 +88,24 @@ def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while
     assert loop.delay == LOOK_SELDOM_S
 
 
+def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(clock: Clock):
+    loop, outcomes = Loop(), Outcomes()
+    watch = LoopWatch(loop)
+    watch._outcome_came = outcomes
+    watch.enter()
+    watch.leave()
+    watch.enter()
+    assert outcomes.waits == []
+    pass_time(clock, loop, worked=1)
+    outcomes.waits.clear()
+    watch.enter()
+    assert outcomes.waits == []
+    watch.leave()
+    watch.leave()
+    watch.enter()
+    assert outcomes.waits == [(LONGEST_REST_S, False)]
+
+
 def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
     """Let the loop work for such a share of the time until its timer rings."""
     clock.now += loop.delay
