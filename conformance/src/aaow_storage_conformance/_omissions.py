@@ -97,8 +97,8 @@ class OmissionTests:
         visited: list[Any] = []
         while page := await listing.list(storage, query):
             visited += page
+            assert len(visited) <= COUNT, "the walk comes to no end"
             query = query.after(page[-1])
-        assert len(visited) == COUNT
         assert_identical(visited, whole)
 
     @clause("QRY-8")
