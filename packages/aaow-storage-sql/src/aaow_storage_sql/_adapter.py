@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
 from aaow_storage.authoring import OpenTransactions, check_timeout
 from aaow_storage.errors import TransactionError
-from aaow_storage_sql._attempts import attempt_at
+from aaow_storage_sql._attempts import attempt_at, is_repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
 from aaow_storage_sql._operations import SQLOperations
@@ -123,4 +123,4 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
     ) -> T:
         self._transactions.check()
         work, attempt = _works(operation, *args, **kwargs)
-        return await self._executor.write(work, attempt=attempt)
+        return await self._executor.write(work, attempt=attempt, may_be_repeated=is_repeatable(operation))

@@ -59,7 +59,11 @@ def create(connection: SQLConnection, row: dict[str, Any]) -> None:
 
 def get(connection: SQLConnection, id: str) -> ApprovalRequest | None:
     """Return the request."""
-    row = connection.row(_BY_ID, {"id": id})
+    return _get(connection, _BY_ID, id)
+
+
+def _get(connection: SQLConnection, statement: Any, id: str) -> ApprovalRequest | None:
+    row = connection.row(statement, {"id": id})
     return None if row is None else built(ApprovalRequest, _FIELDS, row)
 
 
@@ -87,7 +91,7 @@ def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str,
 
 def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
     """Expire the pending requests that have run out at that instant."""
-    run_out = [built(ApprovalRequest, _FIELDS, row) for row in connection.rows(_RUN_OUT, {"at": at})]
+    run_out = [built(ApprovalRequest, _FIELDS, row) for row in connection.rows(connection.dialect.locking(_RUN_OUT), {"at": at})]
     return [_put_back(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
 
 
@@ -99,7 +103,7 @@ def _requests(
 
 
 def _stored(connection: SQLConnection, id: str) -> ApprovalRequest:
-    request = get(connection, id)
+    request = _get(connection, connection.dialect.locking(_BY_ID), id)
     if request is None:
         raise NotFoundError("approval_request", id)
     return request

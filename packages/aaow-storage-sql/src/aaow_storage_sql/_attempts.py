@@ -39,6 +39,20 @@ def tried_first_as(attempt: AnyOperation) -> Callable[[Operation], Operation]:
     return mark
 
 
+_repeatable: set[AnyOperation] = set()
+
+
+def repeatable(operation: Operation) -> Operation:
+    """Mark an operation that comes to the same when it is run twice: it saves a record whole."""
+    _repeatable.add(operation)
+    return operation
+
+
+def is_repeatable(operation: AnyOperation) -> bool:
+    """Say whether an operation is marked like that."""
+    return operation in _repeatable
+
+
 def attempt_at(operation: AnyOperation) -> AnyOperation | None:
     """Return what does the operation in one statement, or None."""
     return _attempts.get(operation)

@@ -39,7 +39,11 @@ def create(connection: SQLConnection, row: dict[str, Any]) -> None:
 
 def get(connection: SQLConnection, id: str) -> BudgetPool | None:
     """Return the pool."""
-    row = connection.row(_BY_ID, {"id": id})
+    return _get(connection, _BY_ID, id)
+
+
+def _get(connection: SQLConnection, statement: Any, id: str) -> BudgetPool | None:
+    row = connection.row(statement, {"id": id})
     return None if row is None else built(BudgetPool, _FIELDS, row)
 
 
@@ -90,7 +94,7 @@ def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
 
 
 def _stored(connection: SQLConnection, id: str) -> BudgetPool:
-    pool = get(connection, id)
+    pool = _get(connection, connection.dialect.locking(_BY_ID), id)
     if pool is None:
         raise NotFoundError("budget_pool", id)
     return pool

@@ -22,8 +22,9 @@ _Processor = Callable[[Any], Any]
 class CompiledStatement:
     """The text of a statement, and how its parameters go in and its columns come out."""
 
-    def __init__(self, statement: Any, dialect: sa.Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
+    def __init__(self, statement: Any, dialect: sa.Dialect, schema: str | None = None) -> None:
+        names = {"schema_translate_map": {None: schema}, "render_schema_translate": True} if schema else {}
+        compiled = statement.compile(dialect=dialect, **names)
         self.text = str(compiled)
         binds = [compiled.binds[name] for name in compiled.positiontup]
         self._names = [bind.key for bind in binds]
@@ -94,8 +95,17 @@ class SQLConnection:
 
     def command(self, text: str) -> Row | None:
         """Run a command that is no statement on data, such as one of transaction control; return its first row."""
-        row: Row | None = self._execute(text, ()).fetchone()
+        cursor = self._execute(text, ())
+        row: Row | None = None if cursor.description is None else cursor.fetchone()
         return row
+
+    def commit(self) -> None:
+        """Commit the transaction that is open.
+
+        Raises:
+            StorageError: it was not committed.
+        """
+        self.command("COMMIT")
 
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
         try:
@@ -107,11 +117,14 @@ class SQLConnection:
 COMPILED_STATEMENTS = 2_000
 
 
-def compiler(dialect: sa.Dialect) -> Callable[[Any], CompiledStatement]:
-    """Return a function that compiles a statement for the dialect, and remembers it by its identity."""
+def compiler(dialect: sa.Dialect, schema: str | None = None) -> Callable[[Any], CompiledStatement]:
+    """Return a function that compiles a statement for the dialect, and remembers it by its identity.
+
+    With a schema, every table is named in it.
+    """
 
     @functools.lru_cache(maxsize=COMPILED_STATEMENTS)
     def compiled(statement: Any) -> CompiledStatement:
-        return CompiledStatement(statement, dialect)
+        return CompiledStatement(statement, dialect, schema)
 
     return compiled

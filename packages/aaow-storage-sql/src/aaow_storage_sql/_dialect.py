@@ -34,6 +34,19 @@ class Dialect(ABC):
     def is_in_transaction(self, driver_connection: Any) -> bool:
         """Say whether a transaction is open on the driver's connection, be it one that can only be rolled back."""
 
+    def ends_transaction(self, error: Exception) -> bool:
+        """Say whether an error leaves nothing but to roll the whole transaction back."""
+        del error
+        return False
+
+    def locking(self, statement: Any) -> Any:
+        """Return the select of rows that are about to be changed, which keeps others from changing them before."""
+        return statement
+
+    def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """Return the expression for where a text holds another first, from 1; 0 where it does not."""
+        return sa.func.instr(text, part)
+
     @abstractmethod
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """Return a column of amounts as an expression that compares and sorts by value."""

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import NodeExecutionState, WorkflowExecutionState
-from aaow_storage_sql._attempts import one_statement
+from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row, save_rows
 from aaow_storage_sql._rows import built, built_with, encoded
@@ -46,6 +46,7 @@ def node_row_of(session_id: str, state: NodeExecutionState) -> dict[str, Any]:
     return encoded(node_execution_states, {"session_id": session_id, **values})
 
 
+@repeatable
 def save(connection: SQLConnection, row: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
     """Replace the session-level fields, and insert or replace the node states that the state carries."""
     save_row(connection, execution_states, row)
@@ -65,6 +66,7 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
     return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 
 
+@repeatable
 @one_statement
 def update_node(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert or replace one node's state."""

@@ -65,11 +65,11 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
+    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
         """Run the work in a transaction of its own, and return when that is committed.
 
         `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only
-        where the attempt returns `NOT_DONE`.
+        where the attempt returns `NOT_DONE`. Work that may be repeated comes to the same when it is committed twice.
         """
 
     @abstractmethod

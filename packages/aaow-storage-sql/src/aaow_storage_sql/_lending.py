@@ -29,7 +29,9 @@ def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
         return attempted
     connection.command("SAVEPOINT operation")
     outcome = job.outcome_on(connection)
-    if connection.is_in_transaction:
+    if outcome.error is not None and connection.dialect.ends_transaction(outcome.error):
+        roll_back(connection)
+    elif connection.is_in_transaction:
         undoing = () if outcome.error is None else ("ROLLBACK TO operation",)
         _run_all(connection, (*undoing, "RELEASE operation"))
     return outcome
@@ -143,7 +145,10 @@ class LentTransaction(ExecutorTransaction):
                 self._run(connection, job)
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
-        outcome = job.outcome_on(connection) if isinstance(job, Step) else undone_alone(connection, job)
+        try:
+            outcome = job.outcome_on(connection) if isinstance(job, Step) else undone_alone(connection, job)
+        except StorageError as error:
+            outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:
             self._close(TransactionOutcome.ABORTED, f"the database rolled it back: {outcome.error}")
         deliver([outcome])
@@ -151,7 +156,10 @@ class LentTransaction(ExecutorTransaction):
     def _carry_out(self, connection: SQLConnection, ending: Ending) -> None:
         error: StorageError | None = None
         try:
-            connection.command("COMMIT" if ending.outcome is TransactionOutcome.COMMITTED else "ROLLBACK")
+            if ending.outcome is TransactionOutcome.COMMITTED:
+                connection.commit()
+            else:
+                connection.command("ROLLBACK")
         except StorageError as failure:
             error = failure
             roll_back(connection)

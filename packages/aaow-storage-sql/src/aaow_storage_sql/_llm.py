@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql._attempts import one_statement
+from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import insert_row, save_row
 from aaow_storage_sql._queries import Source, plan_rows
@@ -56,6 +56,7 @@ def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> dict[st
     return encoded(llm_executions, row)
 
 
+@repeatable
 @one_statement
 def save(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""

@@ -140,11 +140,15 @@ def _where(dialect: Dialect, source: Source, condition: Condition, name: str) ->
         return sa.not_(holds) if condition.negated else holds
     column = source.columns[field.name]
     compared = dialect.amount(column) if field.kind is FieldKind.AMOUNT else column
-    return _scalar(column, compared, condition, name)
+    return _scalar(dialect, column, compared, condition, name)
 
 
 def _scalar(
-    column: sa.ColumnElement[Any], compared: sa.ColumnElement[Any], condition: Condition, name: str
+    dialect: Dialect,
+    column: sa.ColumnElement[Any],
+    compared: sa.ColumnElement[Any],
+    condition: Condition,
+    name: str,
 ) -> sa.ColumnElement[bool]:
     bind = sa.bindparam(name, type_=column.type)
     match condition.operator:
@@ -155,9 +159,9 @@ def _scalar(
         case Operator.IN:
             return _one_of(column, compared, condition, name)
         case Operator.CONTAINS:
-            return sa.func.instr(column, sa.bindparam(name, type_=sa.Text)) > 0
+            return dialect.position(column, sa.bindparam(name, type_=sa.Text)) > 0
         case Operator.STARTS_WITH:
-            length = sa.bindparam(name + _ESCAPED_LENGTH, type_=sa.BigInteger)
+            length = sa.bindparam(name + _ESCAPED_LENGTH, type_=sa.Integer)
             return sa.func.substr(column, 1, length) == sa.bindparam(name, type_=sa.Text)
         case Operator.LT:
             return compared < bind

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from aaow_storage import (
     ApprovalRequest,
@@ -19,10 +20,10 @@ from aaow_storage import (
     StreamEvent,
     ToolCallLog,
 )
-from aaow_storage_sql._types import Amount, Instant, JSONText
+from aaow_storage_sql._types import Amount, Instant, JSONText, id_text, plain_text
 
 VERSION_TABLE = "aaow_schema_version"
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The migrations, oldest first; a store at the last one has exactly the tables of this page."""
 
 DIGEST_BYTES = 32
@@ -41,17 +42,21 @@ metadata = sa.MetaData(
 
 def _id(name: str, *constraints: Any, **options: Any) -> sa.Column[Any]:
     options.setdefault("nullable", False)
-    return sa.Column(name, sa.String(255), *constraints, **options)
+    return sa.Column(name, id_text(), *constraints, **options)
 
 
 def _instant(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, Instant(), nullable=nullable)
 
 
+def _word() -> sa.types.TypeEngine[str]:
+    return sa.String(WORD_LENGTH).with_variant(postgresql.VARCHAR(WORD_LENGTH, collation="C"), "postgresql")
+
+
 def _one_of(name: str, enum: type[StrEnum]) -> tuple[sa.Column[Any], sa.CheckConstraint]:
     words = [str(word) for word in enum]
     return (
-        sa.Column(name, sa.String(WORD_LENGTH), nullable=False),
+        sa.Column(name, _word(), nullable=False),
         sa.CheckConstraint(sa.column(name, sa.String).in_(words), name=name),
     )
 
@@ -71,8 +76,8 @@ workflows = sa.Table(
     "workflows",
     metadata,
     _id("id", primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("name", plain_text(), nullable=False),
+    sa.Column("version", plain_text(), nullable=False),
     _digest("definition_digest"),
     _instant("created_at"),
     _instant("updated_at"),
@@ -117,7 +122,7 @@ node_execution_states = sa.Table(
     _id("session_id", sa.ForeignKey("execution_states.session_id", ondelete="CASCADE"), primary_key=True),
     _id("node_id", primary_key=True),
     *_one_of("status", NodeExecutionStatus),
-    sa.Column("error", sa.Text),
+    sa.Column("error", plain_text()),
     _instant("started_at", nullable=True),
     _instant("completed_at", nullable=True),
     sa.Column("retry_count", sa.BigInteger, nullable=False),
@@ -139,8 +144,8 @@ llm_executions = sa.Table(
     sa.Column("prompt_tokens", sa.BigInteger),
     sa.Column("completion_tokens", sa.BigInteger),
     sa.Column("total_tokens", sa.BigInteger),
-    sa.Column("error", sa.Text),
-    sa.Column("text", sa.Text),
+    sa.Column("error", plain_text()),
+    sa.Column("text", plain_text()),
     sa.Column("tool_calls", JSONText("LLMExecutionResult", "tool_calls")),
     sa.Column("metadata", JSONText("LLMExecutionResult", "metadata")),
     sa.Index(None, "session_id", "timestamp", "id"),
@@ -153,10 +158,10 @@ tool_call_logs = sa.Table(
     _id("id", primary_key=True),
     _id("execution_id", sa.ForeignKey("llm_executions.id", ondelete="CASCADE")),
     _id("tool_call_id"),
-    sa.Column("tool_name", sa.Text, nullable=False),
+    sa.Column("tool_name", plain_text(), nullable=False),
     _instant("timestamp"),
     sa.Column("duration_ms", sa.Double),
-    sa.Column("error", sa.Text),
+    sa.Column("error", plain_text()),
     sa.Column("args", JSONText("ToolCallLog", "args"), nullable=False),
     sa.Column("result", JSONText("ToolCallLog", "result")),
     sa.Index(None, "execution_id", "timestamp", "id"),
@@ -187,8 +192,8 @@ approval_requests = sa.Table(
     _instant("created_at"),
     _instant("expires_at", nullable=True),
     _instant("resolved_at", nullable=True),
-    sa.Column("resolved_by", sa.Text),
-    sa.Column("resolution_notes", sa.Text),
+    sa.Column("resolved_by", plain_text()),
+    sa.Column("resolution_notes", plain_text()),
     sa.Column("context", JSONText("ApprovalRequest", "context"), nullable=False),
     sa.Index(None, "status", "created_at", "id"),
     sa.Index(None, "session_id", "created_at", "id"),

@@ -55,7 +55,11 @@ def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -
 
 def get(connection: SQLConnection, id: str) -> Session | None:
     """Return the session."""
-    row = connection.row(_BY_ID, {"id": id})
+    return _get(connection, _BY_ID, id)
+
+
+def _get(connection: SQLConnection, statement: Any, id: str) -> Session | None:
+    row = connection.row(statement, {"id": id})
     if row is None:
         return None
     body, digest, *values = row
@@ -75,7 +79,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    stored = get(connection, id)
+    stored = _get(connection, connection.dialect.locking(_BY_ID), id)
     if stored is None:
         raise NotFoundError("session", id)
     changed = apply_changes(stored, changes)
@@ -85,7 +89,7 @@ def update(connection: SQLConnection, id: str, changes: Any) -> Session:
 
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete the session; foreign keys take with it what belongs to it."""
-    row = connection.row(_DIGEST, {"id": id})
+    row = connection.row(connection.dialect.locking(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("session", id)
     connection.run(_DELETE, {"id": id})

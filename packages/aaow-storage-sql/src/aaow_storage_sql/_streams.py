@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StreamEvent
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql._attempts import one_statement
+from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_rows
@@ -27,6 +27,7 @@ def row_of(event: StreamEvent) -> dict[str, Any]:
     return encoded(stream_events, {name: getattr(event, name) for name in _FIELDS})
 
 
+@repeatable
 @one_statement
 def save(connection: SQLConnection, row: dict[str, Any]) -> None:
     """Insert the event, or replace the whole row."""

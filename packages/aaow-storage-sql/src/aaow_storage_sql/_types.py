@@ -5,26 +5,50 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from aaow_storage.authoring import dumps, loads
+
+LONGEST_ID = 255
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def id_text() -> sa.types.TypeEngine[str]:
+    """Return the type of ids: they sort by code point."""
+    return sa.String(LONGEST_ID).with_variant(postgresql.VARCHAR(LONGEST_ID, collation="C"), "postgresql")
+
+
+def plain_text() -> sa.types.TypeEngine[str]:
+    """Return the type of text: it sorts by code point."""
+    return sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+
 class Instant(sa.TypeDecorator[datetime]):
-    """An aware datetime, as the number of microseconds since 1970 in UTC: exact, small, and in order."""
+    """An aware datetime, in UTC.
+
+    It is `timestamptz` in PostgreSQL; elsewhere the number of microseconds since 1970: exact, small, and in order.
+    """
 
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the database's own type."""
+        return dialect.type_descriptor(sa.TIMESTAMP(timezone=True) if _has_instants(dialect) else sa.BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | int | None:
         """Count the microseconds."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return value if value is None or _has_instants(dialect) else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         """Return the datetime, in UTC."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return value if value is None or _has_instants(dialect) else _EPOCH + timedelta(microseconds=value)
+
+
+def _has_instants(dialect: sa.Dialect) -> bool:
+    return dialect.name == "postgresql"
 
 
 class EncodedJSON:
@@ -72,10 +96,29 @@ class Amount(sa.TypeDecorator[Decimal]):
     impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> str | None:
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the database's own type."""
+        return dialect.type_descriptor(ExactNumber() if _has_amounts(dialect) else sa.Text())
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Decimal | str | None:
         """Write the amount as a numeral."""
-        return None if value is None else str(value)
+        return value if value is None or _has_amounts(dialect) else str(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
         """Read the numeral."""
-        return None if value is None else Decimal(value)
+        return value if value is None or _has_amounts(dialect) else Decimal(value)
+
+
+class ExactNumber(sa.types.UserDefinedType[Decimal]):
+    """The `numeric` of PostgreSQL, as its driver takes and returns it."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **options: Any) -> str:
+        """Return the name of the type."""
+        return "NUMERIC"
+
+
+def _has_amounts(dialect: sa.Dialect) -> bool:
+    return dialect.name == "postgresql"

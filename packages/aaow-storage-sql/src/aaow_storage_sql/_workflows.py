@@ -8,6 +8,7 @@ from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
+from aaow_storage_sql._attempts import repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
 from aaow_storage_sql._inserting import save_row
@@ -36,9 +37,10 @@ def row_of(workflow: StoredWorkflow) -> tuple[dict[str, Any], Document]:
     return encoded(workflows, {**values, "definition_digest": definition.digest}), definition
 
 
+@repeatable
 def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -> None:
     """Insert the workflow, or replace the whole row."""
-    previous = connection.row(_DIGEST, {"id": row["id"]})
+    previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     _documents.put(connection, definition)
     save_row(connection, workflows, row)
     if previous is not None and previous[0] != definition.digest:
@@ -47,7 +49,11 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
 
 def get(connection: SQLConnection, id: str) -> StoredWorkflow | None:
     """Return the workflow."""
-    row = connection.row(_BY_ID, {"id": id})
+    return _get(connection, _BY_ID, id)
+
+
+def _get(connection: SQLConnection, statement: Any, id: str) -> StoredWorkflow | None:
+    row = connection.row(statement, {"id": id})
     if row is None:
         return None
     body, digest, *values = row
@@ -67,7 +73,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    stored = get(connection, id)
+    stored = _get(connection, connection.dialect.locking(_BY_ID), id)
     if stored is None:
         raise NotFoundError("workflow", id)
     changed = apply_changes(stored, changes)
@@ -77,7 +83,7 @@ def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
 
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete the workflow, and its definition where nothing else points to it."""
-    row = connection.row(_DIGEST, {"id": id})
+    row = connection.row(connection.dialect.locking(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("workflow", id)
     connection.run(_DELETE, {"id": id})

@@ -49,7 +49,8 @@ class SQLiteExecutor(Executor):
         self._readers.put(job, is_short=is_short)
         return await job.result()
 
-    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
+    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
+        del may_be_repeated  # a commit here is never in doubt
         if self._writer is None:
             raise _not_open()
         job = Job(work, attempt=attempt)

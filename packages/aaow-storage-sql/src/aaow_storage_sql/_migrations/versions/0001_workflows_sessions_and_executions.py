@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from aaow_storage_sql._migrations.types import ID, INSTANT, TEXT, WORD
+
 revision = "0001"
 down_revision = None
 
@@ -17,12 +19,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "workflows",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("definition_digest", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("updated_at", INSTANT, nullable=False),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["definition_digest"], ["documents.digest"], name=op.f("fk_workflows_definition_digest_documents")
@@ -33,13 +35,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_workflows_definition_digest"), "workflows", ["definition_digest"])
     op.create_table(
         "sessions",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("workflow_id", sa.String(length=255), nullable=True),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("workflow_id", ID, nullable=True),
         sa.Column("snapshot_digest", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("parent_session_id", sa.String(length=255), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("status", WORD, nullable=False),
+        sa.Column("parent_session_id", ID, nullable=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("updated_at", INSTANT, nullable=False),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "status IN ('running', 'paused', 'completed', "
@@ -67,12 +69,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_sessions_workflow_id_created_at_id"), "sessions", ["workflow_id", "created_at", "id"])
     op.create_table(
         "execution_states",
-        sa.Column("session_id", sa.String(length=255), nullable=False),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("budget_pool_id", sa.String(length=255), nullable=True),
-        sa.Column("current_node_id", sa.String(length=255), nullable=True),
-        sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("completed_at", sa.BigInteger(), nullable=True),
+        sa.Column("session_id", ID, nullable=False),
+        sa.Column("status", WORD, nullable=False),
+        sa.Column("budget_pool_id", ID, nullable=True),
+        sa.Column("current_node_id", ID, nullable=True),
+        sa.Column("started_at", INSTANT, nullable=True),
+        sa.Column("completed_at", INSTANT, nullable=True),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "status IN ('running', 'paused', 'completed', "
@@ -86,14 +88,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "node_execution_states",
-        sa.Column("session_id", sa.String(length=255), nullable=False),
-        sa.Column("node_id", sa.String(length=255), nullable=False),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("completed_at", sa.BigInteger(), nullable=True),
+        sa.Column("session_id", ID, nullable=False),
+        sa.Column("node_id", ID, nullable=False),
+        sa.Column("status", WORD, nullable=False),
+        sa.Column("error", TEXT, nullable=True),
+        sa.Column("started_at", INSTANT, nullable=True),
+        sa.Column("completed_at", INSTANT, nullable=True),
         sa.Column("retry_count", sa.BigInteger(), nullable=False),
-        sa.Column("pending_approval_id", sa.String(length=255), nullable=True),
+        sa.Column("pending_approval_id", ID, nullable=True),
         sa.Column("input", sa.Text(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
         sa.Column("metadata", sa.Text(), nullable=True),
@@ -113,16 +115,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "llm_executions",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("session_id", sa.String(length=255), nullable=False),
-        sa.Column("node_id", sa.String(length=255), nullable=False),
-        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("session_id", ID, nullable=False),
+        sa.Column("node_id", ID, nullable=False),
+        sa.Column("timestamp", INSTANT, nullable=False),
         sa.Column("success", sa.Boolean(), nullable=True),
         sa.Column("prompt_tokens", sa.BigInteger(), nullable=True),
         sa.Column("completion_tokens", sa.BigInteger(), nullable=True),
         sa.Column("total_tokens", sa.BigInteger(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("error", TEXT, nullable=True),
+        sa.Column("text", TEXT, nullable=True),
         sa.Column("tool_calls", sa.Text(), nullable=True),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -140,13 +142,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "tool_call_logs",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("execution_id", sa.String(length=255), nullable=False),
-        sa.Column("tool_call_id", sa.String(length=255), nullable=False),
-        sa.Column("tool_name", sa.Text(), nullable=False),
-        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("execution_id", ID, nullable=False),
+        sa.Column("tool_call_id", ID, nullable=False),
+        sa.Column("tool_name", TEXT, nullable=False),
+        sa.Column("timestamp", INSTANT, nullable=False),
         sa.Column("duration_ms", sa.Double(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", TEXT, nullable=True),
         sa.Column("args", sa.Text(), nullable=False),
         sa.Column("result", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(

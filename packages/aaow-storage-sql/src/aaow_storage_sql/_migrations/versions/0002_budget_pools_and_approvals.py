@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from aaow_storage_sql._migrations.types import AMOUNT, ID, INSTANT, TEXT, WORD
+
 revision = "0002"
 down_revision = "0001"
 
@@ -11,12 +13,12 @@ def upgrade() -> None:
     """Add the tables."""
     op.create_table(
         "budget_pools",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("parent_pool_id", sa.String(length=255), nullable=True),
-        sa.Column("total_budget", sa.Text(), nullable=False),
-        sa.Column("used_budget", sa.Text(), nullable=False),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("parent_pool_id", ID, nullable=True),
+        sa.Column("total_budget", AMOUNT, nullable=False),
+        sa.Column("used_budget", AMOUNT, nullable=False),
+        sa.Column("status", WORD, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.CheckConstraint("status IN ('active', 'exhausted', 'suspended')", name=op.f("ck_budget_pools_status")),
         sa.ForeignKeyConstraint(
@@ -31,16 +33,16 @@ def upgrade() -> None:
     op.create_index(op.f("ix_budget_pools_parent_pool_id"), "budget_pools", ["parent_pool_id"])
     op.create_table(
         "approval_requests",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("session_id", sa.String(length=255), nullable=False),
-        sa.Column("node_id", sa.String(length=255), nullable=False),
-        sa.Column("type", sa.String(length=32), nullable=False),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=True),
-        sa.Column("resolved_at", sa.BigInteger(), nullable=True),
-        sa.Column("resolved_by", sa.Text(), nullable=True),
-        sa.Column("resolution_notes", sa.Text(), nullable=True),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("session_id", ID, nullable=False),
+        sa.Column("node_id", ID, nullable=False),
+        sa.Column("type", WORD, nullable=False),
+        sa.Column("status", WORD, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=True),
+        sa.Column("resolved_at", INSTANT, nullable=True),
+        sa.Column("resolved_by", TEXT, nullable=True),
+        sa.Column("resolution_notes", TEXT, nullable=True),
         sa.Column("context", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "status IN ('pending', 'approved', 'rejected', 'expired')", name=op.f("ck_approval_requests_status")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from aaow_storage_sql._migrations.types import ID, INSTANT
+
 revision = "0003"
 down_revision = "0002"
 
@@ -11,10 +13,10 @@ def upgrade() -> None:
     """Add the tables."""
     op.create_table(
         "stream_events",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("stream_id", sa.String(length=255), nullable=False),
-        sa.Column("node_id", sa.String(length=255), nullable=False),
-        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("stream_id", ID, nullable=False),
+        sa.Column("node_id", ID, nullable=False),
+        sa.Column("timestamp", INSTANT, nullable=False),
         sa.Column("data", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stream_events")),
     )

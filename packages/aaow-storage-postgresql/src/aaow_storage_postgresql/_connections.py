@@ -1,0 +1,205 @@
+"""Connections to the server, whatever its own settings are, and commits whose outcome is known."""
+
+import random
+import struct
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.adapt import Buffer, Loader
+from psycopg.pq import Format
+
+from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql._dialect import PostgreSQLDialect
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql import SQLConnection
+
+OLDEST_SERVER = 140_000
+PREPARED_STATEMENTS = 500
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECONDS = struct.Struct("!q")
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.1
+
+
+class _TransactionId(sa.types.UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **options: Any) -> str:
+        return "xid8"
+
+
+_CURRENT = sa.select(sa.cast(sa.func.pg_current_xact_id_if_assigned(), sa.Text))
+_STATUS = sa.select(sa.func.pg_xact_status(sa.cast(sa.bindparam("id", type_=sa.Text), _TransactionId())))
+_SETTINGS = ("default_transaction_isolation", "statement_timeout", "TimeZone")
+_SET = sa.select(
+    *(sa.func.set_config(name, sa.bindparam(name, type_=sa.Text), sa.false()) for name in _SETTINGS)
+)
+
+
+class PostgreSQLConnection(SQLConnection):
+    """One connection of psycopg. It is of no more use when it `is_lost`."""
+
+    def __init__(self, driver_connection: Any, settings: Settings, dialect: PostgreSQLDialect) -> None:
+        super().__init__(driver_connection, dialect)
+        self._settings = settings
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection to the server is gone."""
+        return bool(self.driver_connection.closed)
+
+    def begin(self, isolation: str) -> None:
+        """Begin a transaction, such as one of `"READ COMMITTED"`."""
+        self.command(f"BEGIN ISOLATION LEVEL {isolation}")
+        if not self._settings.holds_sessions and self._settings.statement_timeout is not None:
+            self.command(f"SET LOCAL statement_timeout = {_milliseconds(self._settings.statement_timeout)}")
+
+    def commit(self) -> None:
+        """Commit the transaction that is open; where the connection is lost meanwhile, find out what became of it.
+
+        Raises:
+            InDoubtError: nobody can say.
+            StorageError: it was not committed.
+        """
+        if not self.is_committed():
+            problem = "the connection was lost before the commit: nothing was stored; try again"
+            raise StorageUnavailableError(f"{self._settings.place}: {problem}")
+
+    def is_committed(self) -> bool:
+        """Commit the transaction that is open, and return whether it was; False where the connection is lost before.
+
+        Raises:
+            InDoubtError: nobody can say.
+            StorageError: it was not committed, and cannot be.
+        """
+        row = self.row(_CURRENT)
+        try:
+            self.command("COMMIT")
+        except StorageError:
+            if not self.is_lost:
+                raise
+            return row is not None and row[0] is not None and was_committed(row[0], self._settings)
+        return True
+
+
+class InDoubtError(StorageUnavailableError):
+    """The connection was lost during a commit, and the server could not be asked what became of it."""
+
+
+def connect(settings: Settings) -> PostgreSQLConnection:
+    """Open a connection.
+
+    Raises:
+        StorageUnavailableError: the server does not answer, or has no connection left.
+        StorageError: it lets nobody in like this, or is none to be used.
+    """
+    dialect = dialect_of(settings)
+    try:
+        driver_connection = psycopg.connect(
+            settings.conninfo,
+            autocommit=True,
+            connect_timeout=max(2, round(settings.connect_timeout)),
+            cursor_factory=_Cursor,
+            prepare_threshold=5 if settings.holds_sessions else None,
+            application_name="aaow-storage",
+        )
+    except psycopg.Error as error:
+        raise dialect.translated(error) from error
+    connection = PostgreSQLConnection(driver_connection, settings, dialect)
+    try:
+        _check(driver_connection, settings)
+        _settle(driver_connection, connection, settings)
+    except BaseException:
+        driver_connection.close()
+        raise
+    return connection
+
+
+def was_committed(transaction_id: str, settings: Settings) -> bool:
+    """Find out whether a transaction was committed, on a connection of its own.
+
+    Raises:
+        InDoubtError: nobody could be asked for as long as an operation may wait for a connection.
+    """
+    deadline = time.monotonic() + settings.acquire_timeout
+    while True:
+        try:
+            status = _status(transaction_id, settings)
+        except StorageUnavailableError as error:
+            if time.monotonic() > deadline:
+                problem = f"the connection was lost during a commit, and nobody can say what became of it: {error}"
+                raise InDoubtError(problem) from error
+            status = "in progress"
+        if status != "in progress":
+            return status == "committed"
+        time.sleep(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+
+
+def _status(transaction_id: str, settings: Settings) -> str | None:
+    connection = connect(settings)
+    try:
+        row = connection.row(_STATUS, {"id": transaction_id})
+    except StorageError as error:
+        if isinstance(error.__cause__, psycopg.errors.InvalidParameterValue):
+            return None  # the server has not begun so many: it took over from one that had
+        raise
+    finally:
+        connection.driver_connection.close()
+    return None if row is None else row[0]
+
+
+def _check(driver_connection: "psycopg.Connection[Any]", settings: Settings) -> None:
+    info = driver_connection.info
+    if info.server_version < OLDEST_SERVER:
+        raise StorageError(f"{settings.place}: the server is older than version {OLDEST_SERVER // 10_000}")
+    encoding = info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StorageError(f"{settings.place}: its encoding is {encoding}; create it with the encoding UTF8")
+
+
+def _settle(
+    driver_connection: "psycopg.Connection[Any]", connection: PostgreSQLConnection, settings: Settings
+) -> None:
+    driver_connection.prepared_max = PREPARED_STATEMENTS
+    driver_connection.adapters.register_loader("timestamptz", _InstantLoader)
+    if settings.holds_sessions:
+        timeout = "0" if settings.statement_timeout is None else str(_milliseconds(settings.statement_timeout))
+        values = ("read committed", timeout, "UTC")
+        connection.row(_SET, dict(zip(_SETTINGS, values, strict=True)))
+
+
+def dialect_of(settings: Settings) -> PostgreSQLDialect:
+    """Return the dialect for a database; equal settings share one, and what it has compiled."""
+    dialect = _dialects.get(settings)
+    if dialect is None:
+        dialect = _dialects[settings] = PostgreSQLDialect(settings.place, settings.schema)
+    return dialect
+
+
+_dialects: dict[Settings, PostgreSQLDialect] = {}
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """Asks for binary results, which no setting of the server changes."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", *, row_factory: Callable[..., Any] | None = None) -> None:
+        super().__init__(connection, row_factory=row_factory or connection.row_factory)
+        self.format = Format.BINARY
+
+
+class _InstantLoader(Loader):
+    """Makes datetimes of UTC, whatever the time zone of the session is."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> datetime:
+        """Return the instant."""
+        (microseconds,) = _MICROSECONDS.unpack(data)
+        return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, min(round(seconds * 1000), 2**31 - 1))

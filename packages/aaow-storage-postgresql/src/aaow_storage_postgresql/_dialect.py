@@ -1,0 +1,157 @@
+"""What PostgreSQL does in its own way."""
+
+import functools
+from collections.abc import Hashable
+from typing import Any, ClassVar
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
+
+from aaow_storage import Direction
+from aaow_storage.authoring import Condition, Operator, dumps
+from aaow_storage.errors import StorageError
+from aaow_storage_postgresql._errors import is_conflict, translated
+from aaow_storage_postgresql._json import JSONKey, json_text
+from aaow_storage_sql import Dialect, compiler
+
+_FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
+
+
+class PostgreSQLDialect(Dialect):
+    """The page of PostgreSQL. `place` names the database in errors, `schema` is where its tables are."""
+
+    sqlalchemy_dialect: ClassVar[sa.Dialect] = psycopg_dialect(paramstyle="format")
+    driver_error: ClassVar[type[Exception]] = psycopg.Error
+    insert = staticmethod(insert)
+    undoes_statements: ClassVar[bool] = False
+
+    def __init__(self, place: str, schema: str | None) -> None:
+        self.place = place
+        self.schema = schema
+        self.compiled = compiler(self.sqlalchemy_dialect, schema)
+        self._functions: Any = sa.func if schema is None else getattr(sa.func, schema)
+        self._locking = functools.lru_cache(maxsize=100)(_locking)
+
+    def translated(self, error: Exception) -> StorageError:
+        return translated(error, self.place)
+
+    def is_in_transaction(self, driver_connection: Any) -> bool:
+        return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+
+    def ends_transaction(self, error: Exception) -> bool:
+        return is_conflict(error)
+
+    def locking(self, statement: Any) -> Any:
+        return self._locking(statement)
+
+    def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        return sa.func.strpos(text, part)
+
+    def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return column
+
+    def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+        is_ascending = direction is Direction.ASCENDING
+        ordered = expression.asc() if is_ascending else expression.desc()
+        if isinstance(expression, sa.Column) and not expression.nullable:
+            return ordered  # so that an index serves the order: what it says of nulls would have to be the same
+        return ordered.nulls_first() if is_ascending else ordered.nulls_last()
+
+    def json_condition(
+        self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
+    ) -> sa.ColumnElement[bool]:
+        document = self._json(sa.type_coerce(column, sa.Text))
+        value = document
+        for key in condition.field.path:
+            value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
+        text = value.op("#>>", return_type=sa.Text())(sa.literal("{}", sa.ARRAY(sa.Text)))
+        match condition.operator:
+            case Operator.EQ if condition.operand == "null":
+                return sa.func.coalesce(value == _NULL, sa.true())
+            case Operator.EQ:
+                same = value == self._json(sa.bindparam(parameter, type_=sa.Text))
+                if condition.negated:
+                    return sa.func.coalesce(same, sa.false())
+                return sa.and_(*self._held(column, document, condition, parameter), same)
+            case Operator.IN:
+                listed = self._json(sa.bindparam(parameter, type_=sa.Text))
+                is_listed = sa.func.coalesce(listed.op("@>")(sa.func.jsonb_build_array(value)), sa.false())
+                return sa.or_(is_listed, sa.func.coalesce(value == _NULL, sa.true())) if condition.operand else is_listed
+            case Operator.CONTAINS:
+                holds = self.position(text, sa.bindparam(parameter, type_=sa.Text)) > 0
+                return _where_it_is("string", value, holds)
+            case Operator.STARTS_WITH:
+                return _where_it_is("string", value, sa.func.starts_with(text, sa.bindparam(parameter, type_=sa.Text)))
+        if condition.operand == "number":
+            compared, operand = sa.cast(value, sa.Numeric), sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.Numeric)
+        else:
+            compared, operand = sa.collate(text, "C"), sa.bindparam(parameter, type_=sa.Text)
+        return _where_it_is(str(condition.operand), value, _COMPARE[condition.operator](compared, operand))
+
+    def json_operand_shape(self, condition: Condition) -> Hashable:
+        operand = condition.operand
+        match condition.operator:
+            case Operator.EQ:
+                return "null" if operand is None else "value"
+            case Operator.IN:
+                return None in operand
+        return "string" if isinstance(operand, str) else "number"
+
+    def json_operand(self, condition: Condition) -> Any:
+        operand = condition.operand
+        match condition.operator:
+            case Operator.EQ:
+                return dumps(operand)
+            case Operator.IN:
+                return dumps([value for value in operand if value is not None])
+        return json_text(operand) if isinstance(operand, str) else dumps(operand)
+
+    def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
+        value = self._json(sa.type_coerce(column, sa.Text))
+        for key in path:
+            value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
+        return self._functions.aaow_json_sort_key(value, type_=JSONKey(self._functions))
+
+    def json_mark(self, value: Any) -> Any:
+        return dumps(value)
+
+    def _json(self, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        document: sa.ColumnElement[Any] = self._functions.aaow_json(text, type_=JSONB())
+        return document
+
+    def _held(
+        self, column: sa.ColumnElement[Any], document: sa.ColumnElement[Any], condition: Condition, parameter: str
+    ) -> list[sa.ColumnElement[bool]]:
+        """Return what the condition implies of the whole document, where an index finds documents by it."""
+        if not isinstance(column, sa.Column) or (column.table.name, column.name) not in _FOUND_BY_INDEX:
+            return []
+        part = self._json(sa.bindparam(parameter, type_=sa.Text))
+        for key in reversed(condition.field.path):
+            part = sa.func.jsonb_build_object(sa.literal(json_text(key), sa.Text), part, type_=JSONB())
+        return [document.op("@>", return_type=sa.Boolean())(part)]
+
+
+_NULL: sa.ColumnElement[Any] = sa.literal_column("'null'::jsonb", JSONB())
+_COMPARE: dict[Operator, Any] = {
+    Operator.LT: lambda one, other: one < other,
+    Operator.LE: lambda one, other: one <= other,
+    Operator.GT: lambda one, other: one > other,
+    Operator.GE: lambda one, other: one >= other,
+}
+
+
+def _where_it_is(kind: str, value: sa.ColumnElement[Any], holds: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition where the value is of that kind, and false elsewhere: nothing is cast to what it is not."""
+    of_kind = sa.func.jsonb_typeof(value) == sa.literal_column(f"'{kind}'")
+    return sa.case((of_kind, holds), else_=sa.false())
+
+
+def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Return the select that locks the rows of its first table, against others that change or delete them."""
+    table: Any = statement.get_final_froms()[0]
+    while isinstance(table, sa.Join):
+        table = table.left
+    return statement.with_for_update(key_share=True, of=table)

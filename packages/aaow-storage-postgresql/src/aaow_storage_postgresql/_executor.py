@@ -1,0 +1,99 @@
+"""PostgreSQL's executor: workers with a connection each, and the schema brought up to date before they start."""
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
+from aaow_storage_postgresql._connections import connect
+from aaow_storage_postgresql._migration import bring_up_to_date
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql._workers import Read, Request, Workers, Write
+from aaow_storage_sql import Executor, Job, LentTransaction, Outcome, Work
+
+T = TypeVar("T")
+
+
+class PostgreSQLExecutor(Executor):
+    """Runs work on the threads of one adapter."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lifecycle = threading.Lock()
+        self._workers: Workers | None = None
+
+    async def start(self, *, migrate: bool) -> None:
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(StorageError):
+                if await starting:
+                    await asyncio.to_thread(self._stop)
+            raise
+
+    async def stop(self) -> None:
+        await asyncio.shield(asyncio.to_thread(self._stop))
+
+    async def read(self, work: Work[T], *, is_short: bool = False) -> T:
+        job = Job(work)
+        waiting = self._put(Read(job, is_short), job)
+        try:
+            return await job.result()
+        finally:
+            waiting.cancel()
+
+    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
+        job = Job(work, attempt=attempt)
+        waiting = self._put(Write(job, may_be_repeated), job)
+        try:
+            return await job.settled_result()
+        finally:
+            waiting.cancel()
+
+    async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
+        transaction = LentTransaction(timeout)
+        waiting = self._put(transaction, transaction.opened)
+        try:
+            await transaction.opened.result()
+        except asyncio.CancelledError:
+            transaction.abandon()
+            raise
+        finally:
+            waiting.cancel()
+        return transaction
+
+    def _put(self, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
+        """Hand a request to the workers; the timer that is returned ends the wait for one of them."""
+        if self._workers is None:
+            raise AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
+        self._workers.put(request)
+        return asyncio.get_running_loop().call_later(self._settings.acquire_timeout, self._give_up, job)
+
+    def _give_up(self, job: Job[Any]) -> None:
+        if job.take():
+            problem = (
+                f"all {self._settings.pool_size} connections were busy for {self._settings.acquire_timeout:g} s; "
+                "try again, or raise pool_size or acquire_timeout"
+            )
+            job.settle(Outcome(job, error=StorageUnavailableError(f"{self._settings.place}: {problem}")))
+
+    def _start(self, migrate: bool) -> bool:
+        """Open the store, and say whether it was not open already."""
+        with self._lifecycle:
+            if self._workers is not None:
+                return False
+            connection = connect(self._settings)
+            try:
+                bring_up_to_date(connection, self._settings, migrate=migrate)
+            finally:
+                connection.driver_connection.close()
+            self._workers = Workers(self._settings)
+            return True
+
+    def _stop(self) -> None:
+        with self._lifecycle:
+            if self._workers is not None:
+                self._workers.stop()
+                self._workers = None

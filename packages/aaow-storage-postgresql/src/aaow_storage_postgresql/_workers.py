@@ -1,0 +1,210 @@
+"""The threads that run operations, each on a connection of its own, as many as are needed at once."""
+
+import random
+import threading
+import time
+from typing import Any
+
+import attrs
+
+from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage_postgresql._connections import InDoubtError, PostgreSQLConnection, connect
+from aaow_storage_postgresql._errors import has_no_room, is_unsteady
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, deliver, roll_back
+
+READ = "REPEATABLE READ READ ONLY"
+WRITE = "READ COMMITTED"
+LENT = "REPEATABLE READ"
+"""The isolation of a caller's own transaction: who read what another has changed since cannot write it."""
+
+MOST_TRIES = 30
+MOST_LOSSES = 2
+_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
+_UNTIL_THERE_IS_ROOM_S = 0.05
+
+
+@attrs.frozen(eq=False)
+class Read:
+    """A job that only reads; a short one with one statement."""
+
+    job: Job[Any]
+    is_short: bool
+
+
+@attrs.frozen(eq=False)
+class Write:
+    """A job that writes; one that may be repeated comes to the same when it is run twice."""
+
+    job: Job[Any]
+    may_be_repeated: bool
+
+
+Request = Read | Write | LentTransaction
+
+
+class Workers:
+    """Starts another thread when all are busy, up to the size of the pool."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._inbox: Inbox[Request] = Inbox()
+        self._lock = threading.Lock()
+        self._load = 0
+        self._connections = 0
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._lent: set[LentTransaction] = set()
+
+    def put(self, request: Request) -> None:
+        """Accept a request.
+
+        Raises:
+            AdapterClosedError: the workers are stopping.
+        """
+        with self._lock:
+            self._inbox.put(request)
+            self._load += 1
+            if self._load > len(self._threads) < self._settings.pool_size:
+                name = f"aaow-postgresql-{len(self._threads)}"
+                self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+                self._threads[-1].start()
+
+    def stop(self) -> None:
+        """Finish what was accepted, roll back open transactions, and close the connections. Blocks until done."""
+        with self._lock:
+            self._stopping.set()
+            self._inbox.close(readers=len(self._threads))
+            for transaction in self._lent:
+                transaction.end_with_adapter()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        connection: PostgreSQLConnection | None = None
+        while (request := self._inbox.take()) is not None:
+            connection = self._answer(request, connection)
+            with self._lock:
+                self._load -= 1
+        self._forget(connection)
+
+    def _answer(self, request: Request, connection: PostgreSQLConnection | None) -> PostgreSQLConnection | None:
+        """Do what is asked, and return the connection to do the next with."""
+        job = request.opened if isinstance(request, LentTransaction) else request.job
+        tries = losses = 0
+        while True:
+            try:
+                connection = self._connected(connection)
+            except StorageError as error:
+                if tries or job.take():
+                    _refuse(request, error)
+                return None
+            if not tries and not job.take():
+                return connection
+            tries += 1
+            if isinstance(request, LentTransaction):
+                self._lend(request, connection)
+                return connection
+            outcome = _read(request, connection) if isinstance(request, Read) else self._write(request, connection)
+            losses += connection.is_lost
+            if not _is_to_be_run_again(outcome, connection) or tries >= MOST_TRIES or losses >= MOST_LOSSES:
+                deliver([outcome])
+                return connection
+            if not connection.is_lost:
+                pause = min(_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)
+                time.sleep(random.uniform(0, pause))  # noqa: S311 - not a secret
+
+    def _connected(self, connection: PostgreSQLConnection | None) -> PostgreSQLConnection:
+        """Return the connection, or a new one where there is none or it is lost.
+
+        Where the server has none left to give, wait until it has, for as long as an operation may wait for one.
+        """
+        if connection is not None and not connection.is_lost:
+            return connection
+        self._forget(connection)
+        deadline = time.monotonic() + self._settings.acquire_timeout
+        while True:
+            try:
+                opened = connect(self._settings)
+            except StorageError as error:
+                if not has_no_room(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0, _UNTIL_THERE_IS_ROOM_S))  # noqa: S311 - not a secret
+                continue
+            with self._lock:
+                self._connections += 1
+            return opened
+
+    def _forget(self, connection: PostgreSQLConnection | None) -> None:
+        if connection is not None:
+            connection.driver_connection.close()
+            with self._lock:
+                self._connections -= 1
+
+    def _write(self, write: Write, connection: PostgreSQLConnection) -> Outcome:
+        job = write.job
+        try:
+            if write.may_be_repeated and self._settings.holds_sessions:
+                attempted = job.attempted_on(connection)
+                if attempted is not None:
+                    return attempted
+            connection.begin(WRITE)
+            outcome = job.attempted_on(connection) or job.outcome_on(connection)
+            if outcome.error is not None:
+                roll_back(connection)
+            elif write.may_be_repeated:
+                connection.command("COMMIT")
+            else:
+                connection.commit()
+        except StorageError as error:
+            if not connection.is_lost:
+                roll_back(connection)
+            return Outcome(job, error=error)
+        return outcome
+
+    def _lend(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
+        try:
+            connection.begin(LENT)
+        except StorageError as error:
+            transaction.refuse(error)
+            return
+        with self._lock:
+            is_stopping = self._stopping.is_set()
+            if not is_stopping:
+                self._lent.add(transaction)
+        if is_stopping:
+            roll_back(connection)
+            transaction.refuse(AdapterClosedError("the adapter is closed"))
+            return
+        deliver([Outcome(transaction.opened)])
+        try:
+            transaction.serve(connection)
+        except StorageError as error:
+            transaction.break_down(connection, error)
+        with self._lock:
+            self._lent.discard(transaction)
+
+
+def _read(read: Read, connection: PostgreSQLConnection) -> Outcome:
+    if read.is_short:
+        return read.job.outcome_on(connection)
+    try:
+        connection.begin(READ)
+        outcome = read.job.outcome_on(connection)
+        connection.command("COMMIT" if outcome.error is None else "ROLLBACK")
+    except StorageError as error:
+        return Outcome(read.job, error=error)
+    return outcome
+
+
+def _is_to_be_run_again(outcome: Outcome, connection: PostgreSQLConnection) -> bool:
+    if isinstance(outcome.error, InDoubtError) or not isinstance(outcome.error, StorageError):
+        return False
+    return connection.is_lost or is_unsteady(outcome.error)
+
+
+def _refuse(request: Request, error: StorageError) -> None:
+    if isinstance(request, LentTransaction):
+        request.refuse(error)
+    else:
+        deliver([Outcome(request.job, error=error)])

@@ -1,0 +1,14 @@
+"""Servers for tests: private ones of the PostgreSQL that is installed, and databases on them."""
+
+from aaow_storage_postgresql.testing._binaries import NoPostgreSQLError, folder_of_binaries
+from aaow_storage_postgresql.testing._databases import URL_VARIABLE, temporary_database
+from aaow_storage_postgresql.testing._servers import Server, private_server
+
+__all__ = [
+    "URL_VARIABLE",
+    "NoPostgreSQLError",
+    "Server",
+    "folder_of_binaries",
+    "private_server",
+    "temporary_database",
+]

@@ -1,0 +1,58 @@
+"""A database for each test, on the server that is named, or on one of this process's own."""
+
+import atexit
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from aaow_storage import new_id
+from aaow_storage_postgresql.testing._servers import private_server
+
+URL_VARIABLE = "AAOW_TEST_POSTGRESQL_URL"
+"""The environment variable that names a server to make databases on."""
+
+_lock = threading.Lock()
+_servers: dict[int, str] = {}
+
+
+@contextmanager
+def temporary_database() -> Iterator[str]:
+    """Yield the URL of an empty database that is dropped behind.
+
+    It is on the server of AAOW_TEST_POSTGRESQL_URL, or on a private one, which starts with the first of this process.
+
+    Raises:
+        NoPostgreSQLError: no server is named, and none is installed.
+    """
+    server = os.environ.get(URL_VARIABLE) or _own_server()
+    name = f"aaow_test_{new_id()}"
+    _execute(server, sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        _execute(server, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _own_server() -> str:
+    with _lock:
+        url = _servers.get(os.getpid())
+        if url is None:
+            stack = ExitStack()
+            atexit.register(_close, os.getpid(), stack)
+            url = _servers[os.getpid()] = stack.enter_context(private_server()).url()
+        return url
+
+
+def _close(process: int, stack: ExitStack) -> None:
+    if os.getpid() == process:
+        stack.close()
+
+
+def _execute(server: str, statement: sql.Composable) -> None:
+    with closing(psycopg.connect(server, autocommit=True)) as connection:
+        connection.execute(statement)

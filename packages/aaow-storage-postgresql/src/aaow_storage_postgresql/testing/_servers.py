@@ -1,0 +1,165 @@
+"""A PostgreSQL server of this process's own, in a folder that goes with it."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+import psycopg
+from psycopg import sql
+
+from aaow_storage_postgresql.testing._binaries import folder_of_binaries
+
+USER = "aaow"
+STARTS_WITHIN_S = 60.0
+_POLL_S = 0.02
+_FAST: Mapping[str, str] = MappingProxyType(
+    {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+)
+_STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+class Server:
+    """A server that listens on a free port of this machine alone."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = _free_port()
+        self._settings = {**_FAST, **settings}
+        self._binaries = folder_of_binaries()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the URL of a database."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def create(self, arguments: Sequence[str] = ()) -> None:
+        """Make the files of the cluster."""
+        self._run("initdb", "--pgdata", str(self.data), "--username", USER, "--auth", "trust", "--no-sync",
+                  "--encoding", "UTF8", "--no-instructions", *(arguments or ("--locale", "C")))  # fmt: skip
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers.
+
+        Raises:
+            RuntimeError: it ended, or does not answer.
+        """
+        settings = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            **self._settings,
+        }
+        arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - what was found to be installed
+                [str(self._binaries / "postgres"), "-D", str(self.data), *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                **_as_owner(),
+            )
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while True:
+            try:
+                psycopg.connect(self.url(), connect_timeout=2).close()
+            except psycopg.OperationalError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    log_text = (self.folder / "log").read_text(errors="replace")
+                    raise RuntimeError(f"the PostgreSQL server does not start: {error}\n{log_text}") from error
+                time.sleep(_POLL_S)
+            else:
+                return
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server: `"smart"`, `"fast"` or `"immediate"`, as `pg_ctl` says."""
+        self._end(_STOPS[mode])
+
+    def kill(self) -> None:
+        """Kill the server, and wait until all of its processes are gone."""
+        self._end(signal.SIGKILL)
+
+    def create_database(self, name: str, template: str | None = None) -> None:
+        """Make a database, as a copy of the template."""
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if template is not None:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        self._execute(statement)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _execute(self, statement: sql.Composable) -> None:
+        with closing(psycopg.connect(self.url(), autocommit=True)) as connection:
+            connection.execute(statement)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(number)
+        self._process.wait()
+        self._process = None
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **_as_owner())  # noqa: S603 - what was found to be installed
+        if done.returncode:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def private_server(
+    *, settings: Mapping[str, str] = MappingProxyType({}), initdb: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Yield a server of this process's own; without other settings, it flushes nothing.
+
+    PostgreSQL refuses to run as root: root runs it as the user `postgres`, or as `nobody`.
+
+    Raises:
+        NoPostgreSQLError: none is installed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-"))
+    owner = _owner()
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    try:
+        server = Server(folder, settings)
+        server.create(initdb)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop("immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owner() -> pwd.struct_passwd | None:
+    """Return who is to run the server, None for who runs this."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
+
+
+def _as_owner() -> dict[str, object]:
+    owner = _owner()
+    if owner is None:
+        return {"cwd": "/"}
+    return {"cwd": "/", "user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])

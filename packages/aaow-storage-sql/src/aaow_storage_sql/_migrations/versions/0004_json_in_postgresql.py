@@ -1,0 +1,67 @@
+"""JSON that filters of PostgreSQL can look into; other databases need nothing.
+
+`aaow_json` makes `jsonb` of the text of a document. `jsonb` cannot hold U+0000, so U+0000 to U+0003 become three of
+U+0001 to U+0003 each: distinct, in the same order, and found in no other place. `aaow_json_sort_key` makes what sorts
+as lists of the contract do.
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+NOT_ESCAPED = r"(?<!\\)((?:\\\\)*)"
+CODES = ("22", "23", "32", "33")
+
+
+def escaped() -> str:
+    """Return the expression for the text of a document without the four characters."""
+    expression = rf"regexp_replace(body, '{NOT_ESCAPED}\\u000([0-3])', '\1\\u0001\\u001\2', 'g')"
+    for number, (first, second) in enumerate(CODES):
+        found = rf"{NOT_ESCAPED}\\u0001\\u001{number}"
+        expression = rf"regexp_replace({expression}, '{found}', '\1\\u0001\\u000{first}\\u000{second}', 'g')"
+    return expression
+
+
+FUNCTIONS = (
+    rf"""
+    CREATE FUNCTION aaow_json(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN strpos(body, '\u000') = 0 THEN body::jsonb ELSE ({escaped()})::jsonb END
+    """,
+    'CREATE TYPE aaow_json_key AS (rank smallint, number numeric, body text COLLATE "C")',
+    """
+    CREATE FUNCTION aaow_json_sort_key(value jsonb) RETURNS aaow_json_key LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE jsonb_typeof(value)
+        WHEN 'boolean' THEN ROW(1, value::boolean::integer::numeric, '')::aaow_json_key
+        WHEN 'number' THEN ROW(2, value::numeric, '')::aaow_json_key
+        WHEN 'string' THEN ROW(3, 0, value #>> '{}')::aaow_json_key
+        WHEN 'array' THEN ROW(5, 0, value::text)::aaow_json_key
+        WHEN 'object' THEN ROW(6, 0, value::text)::aaow_json_key
+    END
+    """,
+)
+INDEXED = ("sessions", "workflows")
+
+
+def upgrade() -> None:
+    """Add the functions, and the indexes on metadata."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    for function in FUNCTIONS:
+        op.get_bind().exec_driver_sql(function)
+    for table in INDEXED:
+        name = f"ix_{table}_metadata"
+        op.get_bind().exec_driver_sql(
+            f"CREATE INDEX {name} ON {table} USING gin (aaow_json(metadata) jsonb_path_ops)"
+        )
+
+
+def downgrade() -> None:
+    """Drop them."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    for table in INDEXED:
+        op.drop_index(f"ix_{table}_metadata")
+    op.get_bind().exec_driver_sql("DROP FUNCTION aaow_json_sort_key(jsonb)")
+    op.get_bind().exec_driver_sql("DROP TYPE aaow_json_key")
+    op.get_bind().exec_driver_sql("DROP FUNCTION aaow_json(text)")
