@@ -233,7 +233,7 @@ class CancellationTests:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="held")
                 waiting = [
-                    asyncio.create_task(work(adapter, [Call("save_workflow", (samples.a_workflow(id="cancelled"),))]))
+                    asyncio.create_task(work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))]))
                     for work in (_in_order, _in_a_block)
                     for adapter in (storage, other) * 3
                 ]
@@ -245,6 +245,7 @@ class CancellationTests:
                 assert all(task.cancelled() for task in waiting)
                 await samples.stored_workflow(transaction, id="held too")
             found = await workers.workflow_ids(storage)
+            assert [workflow.name for workflow in await storage.list_workflows()].count("cancelled") == 0
             async with asyncio.timeout(SOON_S):
                 for number, adapter in enumerate((other, storage)):
                     async with adapter.transaction() as following:
@@ -257,9 +258,12 @@ class CancellationTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            async with storage.transaction():
+            async with storage.transaction() as transaction:
+                await samples.stored_workflow(transaction, id="held")
                 tasks = {
-                    f"{number:02}": asyncio.create_task(_save_in_a_block((storage, other)[number % 2], f"{number:02}"))
+                    f"{number:02}": asyncio.create_task(
+                        _save_in_a_block((storage, other)[number % 2], "held", f"{number:02}")
+                    )
                     for number in range(20)
                 }
                 for _ in range(20):
@@ -267,7 +271,7 @@ class CancellationTests:
                 for name in ("00", "01", "05", "10", "19"):
                     tasks.pop(name).cancel()
             await ended(*tasks.values())
-            assert await workers.workflow_ids(storage) == list(tasks)
+            assert await workers.workflow_ids(storage) == [*tasks, "held"]
 
     @clause("CON-2", "LIF-2")
     async def test_cancelled_tasks_leave_no_task_and_no_thread_behind(self, store: Store) -> None:
@@ -317,5 +321,5 @@ async def _in_a_savepoint(transaction: Transaction, calls: Sequence[Call]) -> No
         await _in_order(transaction, calls)
 
 
-async def _save_in_a_block(storage: StorageAdapter, id: str) -> None:
-    await _in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=id),))])
+async def _save_in_a_block(storage: StorageAdapter, *ids: str) -> None:
+    await _in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=id),)) for id in ids])

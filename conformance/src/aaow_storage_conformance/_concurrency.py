@@ -104,7 +104,7 @@ class ConcurrencyTests:
             async with storage.transaction(timeout=ENDS_WITHIN_S) as transaction:
                 await samples.stored_workflow(transaction, id="00")
                 waiting = [
-                    asyncio.create_task(work((other, storage)[number % 2], f"{number:02}"))
+                    asyncio.create_task(work((other, storage)[number % 2], "00", f"{number:02}"))
                     for number, work in enumerate((_save, _save_in_a_block) * 12, start=1)
                 ]
                 done, _ = await asyncio.wait(waiting, timeout=seconds)
@@ -218,10 +218,12 @@ async def _in_threads(store: Store, works: Sequence[Callable[[StorageAdapter], A
         return await asyncio.gather(*(loop.run_in_executor(pool, run, work) for work in works))
 
 
-async def _save(storage: StorageAdapter, id: str) -> None:
-    await samples.stored_workflow(storage, id=id)
+async def _save(storage: StorageAdapter, *ids: str) -> None:
+    for id in ids:
+        await samples.stored_workflow(storage, id=id)
 
 
-async def _save_in_a_block(storage: StorageAdapter, id: str) -> None:
+async def _save_in_a_block(storage: StorageAdapter, *ids: str) -> None:
     async with storage.transaction() as transaction:
-        await samples.stored_workflow(transaction, id=id)
+        for id in ids:
+            await samples.stored_workflow(transaction, id=id)

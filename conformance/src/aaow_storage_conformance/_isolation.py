@@ -165,19 +165,22 @@ class IsolationTests:
             await following.delete_workflow(workflow.id)
 
     @clause("TXN-6", "CON-1")
-    async def test_another_task_reads_at_once_and_writes_when_the_transaction_has_ended(
+    async def test_another_task_reads_at_once_and_writes_the_same_record_when_the_transaction_has_ended(
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="inside")
-                writing = [asyncio.create_task(_store_workflow(each, "outside")) for each in (storage, other)]
+                writing = [asyncio.create_task(_store_workflow(each, "inside", "outside")) for each in (storage, other)]
                 for _ in range(20):
                     assert await _soon(_in_another_task(storage.list_workflows())) == []
                     assert await _soon(other.count_workflows()) == 0
                 await samples.stored_workflow(transaction, id="inside too")
             await _soon(asyncio.gather(*writing))
-        assert await workers.workflow_ids(storage) == ["inside", "inside too", "outside"]
+        assert await workers.workflow_ids(storage) == ["inside", "inside too"]
+        written = await storage.get_workflow("inside")
+        assert written is not None
+        assert written.name == "outside"
 
     @clause("TXN-7")
     @pytest.mark.parametrize("same", [True, False], ids=["same adapter", "another adapter"])
@@ -187,24 +190,26 @@ class IsolationTests:
         async with store.open() as other:
             transaction = await storage.begin_transaction(timeout=SHORT_S)
             await samples.stored_workflow(transaction, id="late")
-            await _soon(_in_another_task(_store_workflow(storage if same else other, "waiting")))
+            await _soon(_in_another_task(_store_workflow(storage if same else other, "late", "waiting")))
             with pytest.raises(TransactionError):
                 await transaction.get_workflow("late")
             assert transaction.outcome is TransactionOutcome.TIMED_OUT
             for end in (transaction.commit, transaction.rollback):
                 with pytest.raises(TransactionError):
                     await end()
-            assert await workers.workflow_ids(storage) == ["waiting"]
+            (waiting,) = await storage.list_workflows()
+            assert waiting.name == "waiting"
             await samples.stored_workflow(storage, id="usable")
-            assert await workers.workflow_ids(other) == ["usable", "waiting"]
+            assert await workers.workflow_ids(other) == ["late", "usable"]
 
     @clause("TXN-7", "TXN-3")
     async def test_every_call_on_a_transaction_that_ran_out_of_time_raises(
         self, storage: StorageAdapter, store: Store
     ) -> None:
         transaction = await storage.begin_transaction(timeout=SHORT_S)
+        await samples.stored_workflow(transaction, id="late")
         async with store.open() as other:
-            await _soon(samples.stored_workflow(other))
+            await _soon(_store_workflow(other, "late"))
         for call in calls_without_streams():
             with pytest.raises(TransactionError):
                 await call.on(transaction)
@@ -219,8 +224,8 @@ class IsolationTests:
     ) -> None:
         async def outstay(other: StorageAdapter, id: str, error: Exception | None) -> None:
             async with storage.transaction(timeout=SHORT_S) as transaction:
-                await samples.stored_workflow(transaction, id="late")
-                await _soon(_store_workflow(other, id))
+                await samples.stored_workflow(transaction, id=id, name="late")
+                await _soon(_store_workflow(other, id, "waiting"))
                 if error is not None:
                     raise error
 
@@ -229,7 +234,7 @@ class IsolationTests:
                 await outstay(other, "waiting", None)
             with pytest.raises(ZeroDivisionError):
                 await outstay(other, "waiting too", ZeroDivisionError())
-        assert await workers.workflow_ids(storage) == ["waiting", "waiting too"]
+        assert [workflow.name for workflow in await storage.list_workflows()] == ["waiting", "waiting"]
 
     @clause("TXN-1", "LIF-2")
     async def test_a_block_whose_adapter_was_closed_meanwhile_does_not_pass_for_committed(
@@ -250,9 +255,10 @@ class IsolationTests:
     ) -> None:
         async with store.open() as other:
             transaction = await storage.begin_transaction(timeout=1)
+            await samples.stored_workflow(transaction, id="held")
             ends_at = asyncio.get_running_loop().time() + 1
             while asyncio.get_running_loop().time() < ends_at - 0.3:
-                giving_up = asyncio.create_task(_store_workflow(other, "given up"))
+                giving_up = asyncio.create_task(_store_workflow(other, "held"))
                 await asyncio.wait([giving_up], timeout=0.05)
                 giving_up.cancel()
             await asyncio.sleep(ends_at + 0.1 - asyncio.get_running_loop().time())
@@ -280,9 +286,9 @@ class IsolationTests:
 
         await asyncio.create_task(forget())
         async with store.open() as other:
-            await _soon(_store_workflow(other, "waiting"))
+            await _soon(_store_workflow(other, "forgotten", "waiting"))
         async with asyncio.timeout(SOON_S), storage.transaction() as transaction:
-            assert await workers.workflow_ids(transaction) == ["waiting"]
+            assert [workflow.name for workflow in await transaction.list_workflows()] == ["waiting"]
 
     @clause("TXN-7")
     async def test_a_timeout_that_is_no_time_is_refused(self, storage: StorageAdapter) -> None:
@@ -351,8 +357,8 @@ async def _in_another_task(call: Awaitable[Any]) -> Any:
     return await asyncio.create_task(run())
 
 
-async def _store_workflow(storage: StorageOperations, id: str) -> None:
-    await storage.save_workflow(samples.a_workflow(id=id))
+async def _store_workflow(storage: StorageOperations, id: str, name: str = "outside") -> None:
+    await storage.save_workflow(samples.a_workflow(id=id, name=name))
 
 
 async def _count_in(storage: StorageOperations) -> int:

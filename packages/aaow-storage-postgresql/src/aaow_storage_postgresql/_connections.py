@@ -2,8 +2,10 @@
 
 import random
 import struct
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,12 +17,13 @@ from psycopg.pq import Format
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import Job, SQLConnection
 
 OLDEST_SERVER = 140_000
 PREPARED_STATEMENTS = 500
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECONDS = struct.Struct("!q")
+_CANCELLED_WITHIN_S = 5.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.1
 
 
@@ -45,6 +48,25 @@ class PostgreSQLConnection(SQLConnection):
     def __init__(self, driver_connection: Any, settings: Settings, dialect: PostgreSQLDialect) -> None:
         super().__init__(driver_connection, dialect)
         self._settings = settings
+        self._answering = threading.Lock()
+        self._job: Job[Any] | None = None
+
+    @contextmanager
+    def answering(self, job: Job[Any]) -> Iterator[None]:
+        """Let the job be interrupted, and nothing behind it."""
+        self._job = job
+        job.may_be_interrupted(lambda: self._interrupt(job))
+        try:
+            yield
+        finally:
+            job.may_be_interrupted(None)
+            with self._answering:
+                self._job = None
+
+    def _interrupt(self, job: Job[Any]) -> None:
+        with self._answering, suppress(psycopg.Error):
+            if self._job is job:
+                self.driver_connection.cancel_safe(timeout=_CANCELLED_WITHIN_S)
 
     @property
     def is_lost(self) -> bool:

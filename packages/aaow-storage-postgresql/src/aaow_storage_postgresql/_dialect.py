@@ -14,7 +14,7 @@ from aaow_storage import Direction
 from aaow_storage.authoring import Condition, Operator, dumps
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._errors import is_conflict, translated
-from aaow_storage_postgresql._json import JSONKey, json_text
+from aaow_storage_postgresql._json import JSONKey, functions_of, json_text
 from aaow_storage_sql import Dialect, compiler
 
 _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
@@ -32,8 +32,8 @@ class PostgreSQLDialect(Dialect):
         self.place = place
         self.schema = schema
         self.compiled = compiler(self.sqlalchemy_dialect, schema)
-        self._functions: Any = sa.func if schema is None else getattr(sa.func, schema)
-        self._locking = functools.lru_cache(maxsize=100)(_locking)
+        self._functions = functions_of(schema)
+        self._locking = functools.lru_cache(maxsize=1000)(_locking)
 
     def translated(self, error: Exception) -> StorageError:
         return translated(error, self.place)
@@ -67,7 +67,7 @@ class PostgreSQLDialect(Dialect):
         value = document
         for key in condition.field.path:
             value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
-        text = value.op("#>>", return_type=sa.Text())(sa.literal("{}", sa.ARRAY(sa.Text)))
+        text = value.op("#>>", return_type=sa.Text())(_ITSELF)
         match condition.operator:
             case Operator.EQ if condition.operand == "null":
                 return sa.func.coalesce(value == _NULL, sa.true())
@@ -78,7 +78,7 @@ class PostgreSQLDialect(Dialect):
                 return sa.and_(*self._held(column, document, condition, parameter), same)
             case Operator.IN:
                 listed = self._json(sa.bindparam(parameter, type_=sa.Text))
-                is_listed = sa.func.coalesce(listed.op("@>")(sa.func.jsonb_build_array(value)), sa.false())
+                is_listed = sa.func.coalesce(listed.op("@>", return_type=sa.Boolean())(sa.func.jsonb_build_array(value)), sa.false())
                 return sa.or_(is_listed, sa.func.coalesce(value == _NULL, sa.true())) if condition.operand else is_listed
             case Operator.CONTAINS:
                 holds = self.position(text, sa.bindparam(parameter, type_=sa.Text)) > 0
@@ -113,7 +113,7 @@ class PostgreSQLDialect(Dialect):
         value = self._json(sa.type_coerce(column, sa.Text))
         for key in path:
             value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
-        return self._functions.aaow_json_sort_key(value, type_=JSONKey(self._functions))
+        return self._functions.aaow_json_sort_key(value, type_=JSONKey(self.schema))
 
     def json_mark(self, value: Any) -> Any:
         return dumps(value)
@@ -135,6 +135,7 @@ class PostgreSQLDialect(Dialect):
 
 
 _NULL: sa.ColumnElement[Any] = sa.literal_column("'null'::jsonb", JSONB())
+_ITSELF: sa.ColumnElement[Any] = sa.literal_column("'{}'::text[]", sa.ARRAY(sa.Text))
 _COMPARE: dict[Operator, Any] = {
     Operator.LT: lambda one, other: one < other,
     Operator.LE: lambda one, other: one <= other,

@@ -14,6 +14,9 @@ from aaow_storage_sql import Executor, Job, LentTransaction, Outcome, Work
 
 T = TypeVar("T")
 
+READERS_SHARE = 4
+"""Every so many of the connections, one is for reading alone: who reads never waits behind who waits for a lock."""
+
 
 class PostgreSQLExecutor(Executor):
     """Runs work on the threads of one adapter."""
@@ -21,7 +24,8 @@ class PostgreSQLExecutor(Executor):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lifecycle = threading.Lock()
-        self._workers: Workers | None = None
+        self._readers: Workers | None = None
+        self._writers: Workers | None = None
 
     async def start(self, *, migrate: bool) -> None:
         starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
@@ -38,7 +42,7 @@ class PostgreSQLExecutor(Executor):
 
     async def read(self, work: Work[T], *, is_short: bool = False) -> T:
         job = Job(work)
-        waiting = self._put(Read(job, is_short), job)
+        waiting = self._put(self._readers, Read(job, is_short), job)
         try:
             return await job.result()
         finally:
@@ -46,7 +50,7 @@ class PostgreSQLExecutor(Executor):
 
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
         job = Job(work, attempt=attempt)
-        waiting = self._put(Write(job, may_be_repeated), job)
+        waiting = self._put(self._writers, Write(job, may_be_repeated), job)
         try:
             return await job.settled_result()
         finally:
@@ -54,7 +58,7 @@ class PostgreSQLExecutor(Executor):
 
     async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
         transaction = LentTransaction(timeout)
-        waiting = self._put(transaction, transaction.opened)
+        waiting = self._put(self._writers, transaction, transaction.opened)
         try:
             await transaction.opened.result()
         except asyncio.CancelledError:
@@ -64,17 +68,17 @@ class PostgreSQLExecutor(Executor):
             waiting.cancel()
         return transaction
 
-    def _put(self, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
+    def _put(self, workers: Workers | None, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
         """Hand a request to the workers; the timer that is returned ends the wait for one of them."""
-        if self._workers is None:
+        if workers is None:
             raise AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
-        self._workers.put(request)
+        workers.put(request)
         return asyncio.get_running_loop().call_later(self._settings.acquire_timeout, self._give_up, job)
 
     def _give_up(self, job: Job[Any]) -> None:
         if job.take():
             problem = (
-                f"all {self._settings.pool_size} connections were busy for {self._settings.acquire_timeout:g} s; "
+                f"all of the {self._settings.pool_size} connections were busy for {self._settings.acquire_timeout:g} s; "
                 "try again, or raise pool_size or acquire_timeout"
             )
             job.settle(Outcome(job, error=StorageUnavailableError(f"{self._settings.place}: {problem}")))
@@ -82,18 +86,22 @@ class PostgreSQLExecutor(Executor):
     def _start(self, migrate: bool) -> bool:
         """Open the store, and say whether it was not open already."""
         with self._lifecycle:
-            if self._workers is not None:
+            if self._writers is not None:
                 return False
             connection = connect(self._settings)
             try:
                 bring_up_to_date(connection, self._settings, migrate=migrate)
             finally:
                 connection.driver_connection.close()
-            self._workers = Workers(self._settings)
+            readers = max(1, self._settings.pool_size // READERS_SHARE)
+            writers = max(1, self._settings.pool_size - readers)
+            self._readers = Workers(self._settings, readers, "postgresql-reader")
+            self._writers = Workers(self._settings, writers, "postgresql-writer")
             return True
 
     def _stop(self) -> None:
         with self._lifecycle:
-            if self._workers is not None:
-                self._workers.stop()
-                self._workers = None
+            if self._readers is not None and self._writers is not None:
+                self._readers.stop()
+                self._writers.stop()
+                self._readers = self._writers = None

@@ -13,13 +13,18 @@ def json_text(text: str) -> str:
     return text.translate(_CODES)
 
 
+def functions_of(schema: str | None) -> Any:
+    """Return what makes calls of the functions in a schema, None for the search path's."""
+    return sa.func if schema is None else getattr(sa.func, schema)
+
+
 class JSONKey(sa.types.UserDefinedType[Any]):
     """What sorts JSON as lists do, bound as the JSON that it is of."""
 
-    cache_ok = False
+    cache_ok = True
 
-    def __init__(self, functions: Any) -> None:
-        self._functions = functions
+    def __init__(self, schema: str | None) -> None:
+        self.schema = schema
 
     def get_col_spec(self, **options: Any) -> str:
         """Return the name of the type."""
@@ -27,6 +32,7 @@ class JSONKey(sa.types.UserDefinedType[Any]):
 
     def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
         """Make the key of the JSON that is bound."""
+        functions = functions_of(self.schema)
         text = sa.cast(sa.type_coerce(bindvalue, sa.Text), sa.Text)
-        key: sa.ColumnElement[Any] = self._functions.aaow_json_sort_key(self._functions.aaow_json(text), type_=self)
+        key: sa.ColumnElement[Any] = functions.aaow_json_sort_key(functions.aaow_json(text), type_=self)
         return key

@@ -61,8 +61,8 @@ def settings_of(
     settings = Settings(_conninfo(url))
     if schema is not None and (not isinstance(schema, str) or not _is_name(schema)):
         raise _wrong("schema", f"must be a name of 1 to {LONGEST_NAME} bytes, not {schema!r}")
-    if type(pool_size) is not int or not 1 <= pool_size <= 1000:  # noqa: PLR2004 - said in the message
-        raise _wrong("pool_size", f"must be an int from 1 to 1000, not {pool_size!r}")
+    if type(pool_size) is not int or not 2 <= pool_size <= 1000:  # noqa: PLR2004 - said in the message
+        raise _wrong("pool_size", f"must be an int from 2 to 1000, not {pool_size!r}")
     if pooler not in {None, "transaction"}:
         raise _wrong("pooler", f"must be 'transaction' or None, not {pooler!r}")
     return evolve(

@@ -1,8 +1,10 @@
 """The threads that run operations, each on a connection of its own, as many as are needed at once."""
 
+import asyncio
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -11,12 +13,10 @@ from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_postgresql._connections import InDoubtError, PostgreSQLConnection, connect
 from aaow_storage_postgresql._errors import has_no_room, is_unsteady
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, deliver, roll_back
+from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back
 
 READ = "REPEATABLE READ READ ONLY"
 WRITE = "READ COMMITTED"
-LENT = "REPEATABLE READ"
-"""The isolation of a caller's own transaction: who read what another has changed since cannot write it."""
 
 MOST_TRIES = 30
 MOST_LOSSES = 2
@@ -44,10 +44,12 @@ Request = Read | Write | LentTransaction
 
 
 class Workers:
-    """Starts another thread when all are busy, up to the size of the pool."""
+    """Starts another thread when all are busy, up to that many."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, most: int, name: str) -> None:
         self._settings = settings
+        self._most = most
+        self._name = name
         self._inbox: Inbox[Request] = Inbox()
         self._lock = threading.Lock()
         self._load = 0
@@ -65,8 +67,8 @@ class Workers:
         with self._lock:
             self._inbox.put(request)
             self._load += 1
-            if self._load > len(self._threads) < self._settings.pool_size:
-                name = f"aaow-postgresql-{len(self._threads)}"
+            if self._load > len(self._threads) < self._most:
+                name = f"aaow-{self._name}-{len(self._threads)}"
                 self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
                 self._threads[-1].start()
 
@@ -145,11 +147,12 @@ class Workers:
         job = write.job
         try:
             if write.may_be_repeated and self._settings.holds_sessions:
-                attempted = job.attempted_on(connection)
+                attempted = _answered(job, connection, job.attempted_on)
                 if attempted is not None:
                     return attempted
             connection.begin(WRITE)
-            outcome = job.attempted_on(connection) or job.outcome_on(connection)
+            attempted = _answered(job, connection, job.attempted_on)
+            outcome = attempted or _answered(job, connection, job.outcome_on) or Outcome(job)
             if outcome.error is not None:
                 roll_back(connection)
             elif write.may_be_repeated:
@@ -164,7 +167,7 @@ class Workers:
 
     def _lend(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
         try:
-            connection.begin(LENT)
+            connection.begin(WRITE)
         except StorageError as error:
             transaction.refuse(error)
             return
@@ -185,12 +188,20 @@ class Workers:
             self._lent.discard(transaction)
 
 
+def _answered(
+    job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
+) -> Outcome | None:
+    """Run a job, or a try at it, unless its task has been cancelled; it is interrupted when that happens meanwhile."""
+    with connection.answering(job):
+        return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
+
+
 def _read(read: Read, connection: PostgreSQLConnection) -> Outcome:
     if read.is_short:
-        return read.job.outcome_on(connection)
+        return _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
     try:
         connection.begin(READ)
-        outcome = read.job.outcome_on(connection)
+        outcome = _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
         connection.command("COMMIT" if outcome.error is None else "ROLLBACK")
     except StorageError as error:
         return Outcome(read.job, error=error)

@@ -59,7 +59,7 @@ def create(connection: SQLConnection, row: dict[str, Any]) -> None:
 
 def get(connection: SQLConnection, id: str) -> ApprovalRequest | None:
     """Return the request."""
-    return _get(connection, _BY_ID, id)
+    return _get(connection, connection.reading(_BY_ID), id)
 
 
 def _get(connection: SQLConnection, statement: Any, id: str) -> ApprovalRequest | None:

@@ -39,7 +39,7 @@ def create(connection: SQLConnection, row: dict[str, Any]) -> None:
 
 def get(connection: SQLConnection, id: str) -> BudgetPool | None:
     """Return the pool."""
-    return _get(connection, _BY_ID, id)
+    return _get(connection, connection.reading(_BY_ID), id)
 
 
 def _get(connection: SQLConnection, statement: Any, id: str) -> BudgetPool | None:

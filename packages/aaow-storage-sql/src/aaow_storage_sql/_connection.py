@@ -6,6 +6,7 @@ compiling and executing through it costs several times what the database needs f
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,22 @@ class SQLConnection:
     def __init__(self, driver_connection: Any, dialect: "Dialect") -> None:
         self.driver_connection = driver_connection
         self.dialect = dialect
+        self.is_lent = False
+        """Whether a caller's own transaction is open: what it reads, it may be about to change."""
 
     @property
     def is_in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self.dialect.is_in_transaction(self.driver_connection)
+
+    def answering(self, job: object) -> AbstractContextManager[None]:
+        """Hold while that job runs, so that it may be interrupted; this kind of connection cannot be."""
+        del job
+        return nullcontext()
+
+    def reading(self, statement: Any) -> Any:
+        """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""
+        return self.dialect.locking(statement) if self.is_lent else statement
 
     def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
         """Return all rows of a select."""

@@ -56,7 +56,7 @@ def save(connection: SQLConnection, row: dict[str, Any], nodes: list[dict[str, A
 
 def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | None:
     """Return the state with all its node states."""
-    row = connection.row(_STATE, {"session_id": session_id})
+    row = connection.row(connection.reading(_STATE), {"session_id": session_id})
     if row is None:
         return None
     nodes = [

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -22,7 +22,7 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_is_taken", "_loop", "_watch", "attempt", "work")
+    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "work")
 
     def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None) -> None:
         self.work = work
@@ -32,6 +32,7 @@ class Job(Generic[T]):
         self._future: asyncio.Future[T] = self._loop.create_future()
         self._end: asyncio.Event | None = None
         self._is_taken = threading.Lock()
+        self._interrupt: Callable[[], None] | None = None
 
     @property
     def is_abandoned(self) -> bool:
@@ -51,6 +52,10 @@ class Job(Generic[T]):
         self._watch.enter()
         try:
             return await self._future
+        except asyncio.CancelledError:
+            if self._interrupt is not None:
+                self._loop.run_in_executor(None, self._interrupt)
+            raise
         finally:
             self._watch.leave()
 
@@ -64,6 +69,13 @@ class Job(Generic[T]):
             elif not self.take():
                 await self._settled()
             raise
+
+    def may_be_interrupted(self, interrupt: Callable[[], None] | None) -> None:
+        """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
+
+        It is called on a thread of its own, perhaps when the job is done.
+        """
+        self._interrupt = interrupt
 
     def abandon(self) -> None:
         """Say that nobody is going to wait."""

@@ -128,6 +128,13 @@ class LentTransaction(ExecutorTransaction):
 
     def serve(self, connection: SQLConnection) -> None:
         """Do what the caller asks, in the transaction that is open on the connection, until it ends."""
+        connection.is_lent = True
+        try:
+            self._serve(connection)
+        finally:
+            connection.is_lent = False
+
+    def _serve(self, connection: SQLConnection) -> None:
         deadline = time.monotonic() + self._timeout
         while self._outcome is None:
             try:
@@ -146,7 +153,11 @@ class LentTransaction(ExecutorTransaction):
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         try:
-            outcome = job.outcome_on(connection) if isinstance(job, Step) else undone_alone(connection, job)
+            if isinstance(job, Step):
+                outcome = job.outcome_on(connection)
+            else:
+                with connection.answering(job):
+                    outcome = undone_alone(connection, job)
         except StorageError as error:
             outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:

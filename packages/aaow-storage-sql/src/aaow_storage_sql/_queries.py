@@ -43,7 +43,7 @@ def plan_rows(
 ) -> list[Row]:
     """Return the rows of a plan; `scope` holds the parameters of the source's own select."""
     statement = _select(connection.dialect, source, _shape(connection.dialect, plan))
-    return connection.rows(statement, {**scope, **_parameters(connection.dialect, plan)})
+    return connection.rows(connection.reading(statement), {**scope, **_parameters(connection.dialect, plan)})
 
 
 def plan_count(

@@ -20,7 +20,7 @@ from aaow_storage import (
     StreamEvent,
     ToolCallLog,
 )
-from aaow_storage_sql._types import Amount, Instant, JSONText, id_text, plain_text
+from aaow_storage_sql._types import Amount, Instant, JSONText, id_text, number, plain_text
 
 VERSION_TABLE = "aaow_schema_version"
 REVISIONS = ("0001", "0002", "0003", "0004")
@@ -160,7 +160,7 @@ tool_call_logs = sa.Table(
     _id("tool_call_id"),
     sa.Column("tool_name", plain_text(), nullable=False),
     _instant("timestamp"),
-    sa.Column("duration_ms", sa.Double),
+    sa.Column("duration_ms", number()),
     sa.Column("error", plain_text()),
     sa.Column("args", JSONText("ToolCallLog", "args"), nullable=False),
     sa.Column("result", JSONText("ToolCallLog", "result")),

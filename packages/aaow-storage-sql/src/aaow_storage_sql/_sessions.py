@@ -55,7 +55,7 @@ def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -
 
 def get(connection: SQLConnection, id: str) -> Session | None:
     """Return the session."""
-    return _get(connection, _BY_ID, id)
+    return _get(connection, connection.reading(_BY_ID), id)
 
 
 def _get(connection: SQLConnection, statement: Any, id: str) -> Session | None:

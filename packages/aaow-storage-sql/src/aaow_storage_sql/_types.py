@@ -25,6 +25,11 @@ def plain_text() -> sa.types.TypeEngine[str]:
     return sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
+def number() -> sa.types.TypeEngine[float]:
+    """Return the type of numbers that are not exact."""
+    return sa.Double().with_variant(AsIs("DOUBLE PRECISION"), "postgresql")
+
+
 class Instant(sa.TypeDecorator[datetime]):
     """An aware datetime, in UTC.
 
@@ -98,7 +103,7 @@ class Amount(sa.TypeDecorator[Decimal]):
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         """Return the database's own type."""
-        return dialect.type_descriptor(ExactNumber() if _has_amounts(dialect) else sa.Text())
+        return dialect.type_descriptor(AsIs("NUMERIC") if _has_amounts(dialect) else sa.Text())
 
     def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Decimal | str | None:
         """Write the amount as a numeral."""
@@ -109,15 +114,18 @@ class Amount(sa.TypeDecorator[Decimal]):
         return value if value is None or _has_amounts(dialect) else Decimal(value)
 
 
-class ExactNumber(sa.types.UserDefinedType[Decimal]):
-    """The `numeric` of PostgreSQL, as its driver takes and returns it."""
+class AsIs(sa.types.UserDefinedType[Any]):
+    """A type of PostgreSQL by its name, whose values are what the driver takes and returns."""
 
     cache_ok = True
     render_bind_cast = True
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def get_col_spec(self, **options: Any) -> str:
         """Return the name of the type."""
-        return "NUMERIC"
+        return self.name
 
 
 def _has_amounts(dialect: sa.Dialect) -> bool:

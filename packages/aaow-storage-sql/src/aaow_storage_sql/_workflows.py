@@ -49,7 +49,7 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
 
 def get(connection: SQLConnection, id: str) -> StoredWorkflow | None:
     """Return the workflow."""
-    return _get(connection, _BY_ID, id)
+    return _get(connection, connection.reading(_BY_ID), id)
 
 
 def _get(connection: SQLConnection, statement: Any, id: str) -> StoredWorkflow | None:
