@@ -15,11 +15,12 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 STORAGE = "packages/aaow-storage"
 SQL = "packages/aaow-storage-sql"
 SQLITE = "packages/aaow-storage-sqlite"
+POSTGRESQL = "packages/aaow-storage-postgresql"
 MEMORY = "packages/aaow-storage-memory"
 CONFORMANCE = "conformance"
-EVERYTHING = [STORAGE, SQL, SQLITE, MEMORY, CONFORMANCE]
+EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
-BACKENDS = ["sqlite", "memory"]
+BACKENDS = ["sqlite", "postgresql", "memory"]
 SUITE = ["--numprocesses=2", "--pyargs", "aaow_storage_conformance"]
 
 # A Python that is not installed is skipped; the one that runs nox is there, so one at least runs.

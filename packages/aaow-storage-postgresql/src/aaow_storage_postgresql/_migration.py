@@ -48,8 +48,10 @@ def migrate_store(connection: PostgreSQLConnection, settings: Settings, revision
             if version(connection, settings) != revision:
                 migrate_to(handed, revision)
             connection.command("COMMIT")
-        except BaseException:
+        except BaseException as error:
             roll_back(connection)
+            if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, connection.dialect.driver_error):
+                raise connection.dialect.translated(error.orig) from error.orig
             raise
 
 

@@ -2,13 +2,16 @@
 
 from aaow_storage_postgresql.testing._binaries import NoPostgreSQLError, folder_of_binaries
 from aaow_storage_postgresql.testing._databases import URL_VARIABLE, temporary_database
+from aaow_storage_postgresql.testing._proxies import Proxy, proxy_of
 from aaow_storage_postgresql.testing._servers import Server, private_server
 
 __all__ = [
     "URL_VARIABLE",
     "NoPostgreSQLError",
+    "Proxy",
     "Server",
     "folder_of_binaries",
     "private_server",
+    "proxy_of",
     "temporary_database",
 ]
