@@ -29,9 +29,7 @@ async def test_operations_go_on_when_the_server_cut_every_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_whose_connection_was_cut_is_over(
-    storage: StorageAdapter, raw: Callable[..., list[tuple]]
-):
+async def test_a_transaction_whose_connection_was_cut_is_over(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
     transaction = await storage.begin_transaction()
     await transaction.create_budget_pool(BudgetPool(total_budget=1))
     raw(CUT_ALL)

@@ -233,7 +233,9 @@ class CancellationTests:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="held")
                 waiting = [
-                    asyncio.create_task(work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))]))
+                    asyncio.create_task(
+                        work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))])
+                    )
                     for work in (_in_order, _in_a_block)
                     for adapter in (storage, other) * 3
                 ]

@@ -37,9 +37,7 @@ class _TransactionId(sa.types.UserDefinedType[str]):
 _CURRENT = sa.select(sa.cast(sa.func.pg_current_xact_id_if_assigned(), sa.Text))
 _STATUS = sa.select(sa.func.pg_xact_status(sa.cast(sa.bindparam("id", type_=sa.Text), _TransactionId())))
 _SETTINGS = ("default_transaction_isolation", "statement_timeout", "TimeZone")
-_SET = sa.select(
-    *(sa.func.set_config(name, sa.bindparam(name, type_=sa.Text), sa.false()) for name in _SETTINGS)
-)
+_SET = sa.select(*(sa.func.set_config(name, sa.bindparam(name, type_=sa.Text), sa.false()) for name in _SETTINGS))
 
 
 class PostgreSQLConnection(SQLConnection):
@@ -118,6 +116,17 @@ def connect(settings: Settings) -> PostgreSQLConnection:
         StorageUnavailableError: the server does not answer, or has no connection left.
         StorageError: it lets nobody in like this, or is none to be used.
     """
+    try:
+        return _connect(settings)
+    except _LostAtOnceError:
+        return _connect(settings)
+
+
+class _LostAtOnceError(StorageUnavailableError):
+    """The connection was lost before it was of any use."""
+
+
+def _connect(settings: Settings) -> PostgreSQLConnection:
     dialect = dialect_of(settings)
     try:
         driver_connection = psycopg.connect(
@@ -134,8 +143,11 @@ def connect(settings: Settings) -> PostgreSQLConnection:
     try:
         _check(driver_connection, settings)
         _settle(driver_connection, connection, settings)
-    except BaseException:
+    except BaseException as error:
+        is_lost = connection.is_lost
         driver_connection.close()
+        if is_lost and isinstance(error, StorageError):
+            raise _LostAtOnceError(str(error)) from error.__cause__
         raise
     return connection
 
@@ -182,9 +194,7 @@ def _check(driver_connection: "psycopg.Connection[Any]", settings: Settings) -> 
         raise StorageError(f"{settings.place}: its encoding is {encoding}; create it with the encoding UTF8")
 
 
-def _settle(
-    driver_connection: "psycopg.Connection[Any]", connection: PostgreSQLConnection, settings: Settings
-) -> None:
+def _settle(driver_connection: "psycopg.Connection[Any]", connection: PostgreSQLConnection, settings: Settings) -> None:
     driver_connection.prepared_max = PREPARED_STATEMENTS
     driver_connection.adapters.register_loader("timestamptz", _InstantLoader)
     if settings.holds_sessions:

@@ -78,8 +78,12 @@ class PostgreSQLDialect(Dialect):
                 return sa.and_(*self._held(column, document, condition, parameter), same)
             case Operator.IN:
                 listed = self._json(sa.bindparam(parameter, type_=sa.Text))
-                is_listed = sa.func.coalesce(listed.op("@>", return_type=sa.Boolean())(sa.func.jsonb_build_array(value)), sa.false())
-                return sa.or_(is_listed, sa.func.coalesce(value == _NULL, sa.true())) if condition.operand else is_listed
+                is_listed = sa.func.coalesce(
+                    listed.op("@>", return_type=sa.Boolean())(sa.func.jsonb_build_array(value)), sa.false()
+                )
+                return (
+                    sa.or_(is_listed, sa.func.coalesce(value == _NULL, sa.true())) if condition.operand else is_listed
+                )
             case Operator.CONTAINS:
                 holds = self.position(text, sa.bindparam(parameter, type_=sa.Text)) > 0
                 return _where_it_is("string", value, holds)

@@ -8,7 +8,9 @@ from aaow_storage_postgresql._connections import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import LATEST, migrate_to, migration_is_due, roll_back, stored_version
 
-_tables = sa.table("pg_tables", sa.column("schemaname", sa.String), sa.column("tablename", sa.String), schema="pg_catalog")
+_tables = sa.table(
+    "pg_tables", sa.column("schemaname", sa.String), sa.column("tablename", sa.String), schema="pg_catalog"
+)
 _OF_SCHEMA = sa.select(sa.cast(_tables.c.tablename, sa.Text)).where(
     _tables.c.schemaname == sa.func.coalesce(sa.bindparam("schema", type_=sa.Text), sa.func.current_schema())
 )

@@ -85,33 +85,39 @@ class Workers:
     def _run(self) -> None:
         connection: PostgreSQLConnection | None = None
         while (request := self._inbox.take()) is not None:
-            connection = self._answer(request, connection)
+            connection, outcome = self._answer(request, connection)
             with self._lock:
                 self._load -= 1
+            if outcome is not None:
+                deliver([outcome])
         self._forget(connection)
 
-    def _answer(self, request: Request, connection: PostgreSQLConnection | None) -> PostgreSQLConnection | None:
-        """Do what is asked, and return the connection to do the next with."""
+    def _answer(
+        self, request: Request, connection: PostgreSQLConnection | None
+    ) -> tuple[PostgreSQLConnection | None, Outcome | None]:
+        """Do what is asked; return the connection to do the next with, and what came of it where that is to be told."""
         job = request.opened if isinstance(request, LentTransaction) else request.job
         tries = losses = 0
         while True:
             try:
                 connection = self._connected(connection)
             except StorageError as error:
-                if tries or job.take():
-                    _refuse(request, error)
-                return None
+                if not tries and not job.take():
+                    return None, None
+                if isinstance(request, LentTransaction):
+                    request.refuse(error)
+                    return None, None
+                return None, Outcome(job, error=error)
             if not tries and not job.take():
-                return connection
+                return connection, None
             tries += 1
             if isinstance(request, LentTransaction):
                 self._lend(request, connection)
-                return connection
+                return connection, None
             outcome = _read(request, connection) if isinstance(request, Read) else self._write(request, connection)
             losses += connection.is_lost
             if not _is_to_be_run_again(outcome, connection) or tries >= MOST_TRIES or losses >= MOST_LOSSES:
-                deliver([outcome])
-                return connection
+                return connection, outcome
             if not connection.is_lost:
                 pause = min(_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)
                 time.sleep(random.uniform(0, pause))  # noqa: S311 - not a secret
@@ -212,10 +218,3 @@ def _is_to_be_run_again(outcome: Outcome, connection: PostgreSQLConnection) -> b
     if isinstance(outcome.error, InDoubtError) or not isinstance(outcome.error, StorageError):
         return False
     return connection.is_lost or is_unsteady(outcome.error)
-
-
-def _refuse(request: Request, error: StorageError) -> None:
-    if isinstance(request, LentTransaction):
-        request.refuse(error)
-    else:
-        deliver([Outcome(request.job, error=error)])

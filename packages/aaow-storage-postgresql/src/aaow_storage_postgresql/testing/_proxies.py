@@ -57,6 +57,8 @@ class Proxy:
                         server.sendall(data)
                         server.shutdown(socket.SHUT_WR)
                         answers.join()
+                    else:
+                        server.shutdown(socket.SHUT_RDWR)
                     return
                 server.sendall(data)
 

@@ -21,9 +21,7 @@ from aaow_storage_postgresql.testing._binaries import folder_of_binaries
 USER = "aaow"
 STARTS_WITHIN_S = 60.0
 _POLL_S = 0.02
-_FAST: Mapping[str, str] = MappingProxyType(
-    {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-)
+_FAST: Mapping[str, str] = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "200"})
 _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 

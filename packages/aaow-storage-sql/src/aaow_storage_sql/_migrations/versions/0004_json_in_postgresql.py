@@ -51,9 +51,7 @@ def upgrade() -> None:
         op.get_bind().exec_driver_sql(function)
     for table in INDEXED:
         name = f"ix_{table}_metadata"
-        op.get_bind().exec_driver_sql(
-            f"CREATE INDEX {name} ON {table} USING gin (aaow_json(metadata) jsonb_path_ops)"
-        )
+        op.get_bind().exec_driver_sql(f"CREATE INDEX {name} ON {table} USING gin (aaow_json(metadata) jsonb_path_ops)")
 
 
 def downgrade() -> None:

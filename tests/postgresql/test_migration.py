@@ -1,0 +1,163 @@
+"""The schema: made and brought up to date once, whoever comes first, in a schema of its own where that is asked for."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from aaow_storage import Session, create_adapter
+from aaow_storage.errors import SchemaVersionError
+from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._migration import bring_up_to_date, migrate_store, version
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, metadata
+
+PROCESSES = 8
+INITIALIZE = """
+import asyncio, sys
+from aaow_storage import create_adapter
+
+async def main():
+    adapter = create_adapter("postgresql", sys.argv[1])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    async with adapter:
+        await adapter.list_sessions()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def settings(url: str) -> Settings:
+    """The settings of connections to the database."""
+    return Settings(url)
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[PostgreSQLConnection]:
+    """A connection to the database, which has no schema."""
+    opened = connect(settings)
+    yield opened
+    opened.driver_connection.close()
+
+
+def test_migrating_from_empty_yields_the_metadata(connection: PostgreSQLConnection, settings: Settings):
+    migrate_store(connection, settings, LATEST)
+    engine = sa.create_engine(settings.conninfo.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as handed:
+        options = {
+            "compare_type": True,
+            "include_name": lambda name, kind, _: name not in {VERSION_TABLE, *METADATA_INDEXES},
+        }
+        assert compare_metadata(MigrationContext.configure(handed, opts=options), metadata) == []
+        found = sa.inspect(handed)
+        for table in metadata.tables.values():
+            columns = {column["name"]: column["type"] for column in found.get_columns(table.name)}
+            for column in table.columns:
+                expected = column.type.dialect_impl(handed.dialect)
+                collation = getattr(expected, "collation", None) or getattr(column.type, "collation", None)
+                assert getattr(columns[column.name], "collation", None) == collation, column
+    engine.dispose()
+
+
+METADATA_INDEXES = {"ix_sessions_metadata", "ix_workflows_metadata"}
+"""What filters on JSON need in PostgreSQL alone."""
+
+
+def test_migrations_go_back_to_where_they_came_from(
+    connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
+):
+    def objects() -> set[tuple]:
+        relations = raw("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        functions = raw("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+        return {*relations, *functions} - {(VERSION_TABLE,), (f"{VERSION_TABLE}_pkc",)}
+
+    found = {}
+    for revision in REVISIONS:
+        migrate_store(connection, settings, revision)
+        found[revision] = objects()
+    for revision in reversed(REVISIONS):
+        migrate_store(connection, settings, revision)
+        assert objects() == found[revision]
+    migrate_store(connection, settings, "base")
+    assert objects() == set()
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
+):
+    migrate_store(connection, settings, REVISIONS[0])
+    raw("CREATE TABLE approval_requests (mine integer)")
+    with pytest.raises(Exception, match="approval_requests"):
+        migrate_store(connection, settings, LATEST)
+    assert version(connection, settings) == REVISIONS[0]
+    assert raw("SELECT to_regclass('budget_pools')") == [(None,)]
+
+
+def test_a_store_that_is_behind_is_left_alone_where_migrating_is_not_allowed(
+    connection: PostgreSQLConnection, settings: Settings
+):
+    migrate_store(connection, settings, REVISIONS[0])
+    with pytest.raises(SchemaVersionError, match="migrate=True"):
+        bring_up_to_date(connection, settings, migrate=False)
+    assert version(connection, settings) == REVISIONS[0]
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["an empty database", "an old one"])
+def test_eight_processes_that_start_at_once_all_start(url: str, settings: Settings, old: bool):
+    if old:
+        opened = connect(settings)
+        migrate_store(opened, settings, REVISIONS[0])
+        opened.driver_connection.close()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", INITIALIZE, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(PROCESSES)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * PROCESSES, errors
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["agents", 'Quo"ted name', "select"])
+async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Callable[..., list[tuple]], name: str):
+    async with create_adapter("postgresql", url, schema=name) as one, create_adapter("postgresql", url) as other:
+        session = Session(workflow_id=None, workflow_snapshot={"a": 1}, metadata={"user": "ada"})
+        await one.create_session(session)
+        assert await other.list_sessions() == []
+        assert await one.list_sessions() == [session]
+        assert await one.get_session(session.id) == session
+    assert raw("SELECT count(*) FROM pg_tables WHERE schemaname = %s", name) == [(len(metadata.tables) + 1,)]
+
+
+@pytest.mark.asyncio
+async def test_initializing_waits_for_who_is_migrating(url: str, settings: Settings):
+    holding = connect(settings)
+    holding.begin("READ COMMITTED")
+    from aaow_storage_postgresql._migration import _LOCK, _key  # noqa: PLC0415 - nobody else needs them
+
+    holding.row(_LOCK, {"key": _key(None)})
+    adapter = create_adapter("postgresql", url, statement_timeout=0.1)
+    starting = asyncio.create_task(adapter.initialize())
+    done, _ = await asyncio.wait([starting], timeout=0.5)
+    assert not done
+    holding.command("ROLLBACK")
+    await starting
+    await adapter.close()
+    holding.driver_connection.close()
