@@ -90,9 +90,8 @@ async def test_a_filter_on_metadata_is_served_by_an_index(storage: StorageAdapte
                 Session(workflow_id=None, workflow_snapshot={}, metadata={"user": f"user {number}"})
             )
     raw("ANALYZE sessions")
-    plan = raw(
-        "EXPLAIN SELECT id FROM sessions WHERE aaow_json(metadata) @> jsonb_build_object('user', aaow_json('\"user 7\"'))"
-    )
+    held = "jsonb_build_object('user', aaow_json('\"user 7\"'))"
+    plan = raw(f"EXPLAIN SELECT id FROM sessions WHERE aaow_json(metadata) @> {held}")
     assert "ix_sessions_metadata" in str(plan)
     [session] = await storage.list_sessions(QueryFilter({"metadata.user": "user 7"}))
     assert session.metadata == {"user": "user 7"}

@@ -42,7 +42,7 @@ async def test_an_adapter_never_has_more_connections_than_it_may(url: str, raw: 
         await asyncio.gather(*works)
         assert raw(CONNECTIONS)[0][0] <= 4
         assert len(await adapter.list_budget_pools()) == 100
-    assert raw(CONNECTIONS) == [(0,)]
+    await until(lambda: raw(CONNECTIONS) == [(0,)])
 
 
 @pytest.mark.asyncio

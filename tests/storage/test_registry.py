@@ -12,6 +12,7 @@ import pytest
 from aaow_storage import (
     Backend,
     StorageAdapter,
+    _plugins,
     available_backends,
     create_adapter,
     open_adapter,
@@ -197,7 +198,6 @@ def test_arguments_that_cannot_be_meant_are_refused(arguments: tuple[Any, ...], 
     ("name", "advice"),
     [
         ("sqlit", "did you mean 'sqlite'?"),
-        ("postgresql", "pip install aaow-storage-postgresql"),
         ("./my.db", "create_adapter('sqlite', PATH)"),
         ("my.db", "file:PATH"),
         ("", "no installed distribution provides it"),
@@ -209,6 +209,17 @@ def test_a_name_that_is_not_there_comes_with_advice(name: str, advice: str):
     assert caught.value.name == name
     assert advice in caught.value.remedy
     assert {"memory", "sqlite"} <= set(caught.value.installed)
+
+
+def test_a_known_backend_that_is_not_installed_comes_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setitem(_plugins.DISTRIBUTIONS, "stonedb", "aaow-storage-stonedb")
+    with pytest.raises(
+        BackendNotFoundError, match="it is not installed; run: pip install aaow-storage-stonedb"
+    ) as caught:
+        create_adapter("stonedb://app:s3cret@db/agents")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_opening_takes_what_creating_takes(sample: SamplePlugin, monkeypatch: pytest.MonkeyPatch):

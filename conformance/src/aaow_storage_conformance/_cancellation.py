@@ -324,4 +324,4 @@ async def _in_a_savepoint(transaction: Transaction, calls: Sequence[Call]) -> No
 
 
 async def _save_in_a_block(storage: StorageAdapter, *ids: str) -> None:
-    await _in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=id),)) for id in ids])
+    await _in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=each),)) for each in ids])

@@ -219,11 +219,11 @@ async def _in_threads(store: Store, works: Sequence[Callable[[StorageAdapter], A
 
 
 async def _save(storage: StorageAdapter, *ids: str) -> None:
-    for id in ids:
-        await samples.stored_workflow(storage, id=id)
+    for each in ids:
+        await samples.stored_workflow(storage, id=each)
 
 
 async def _save_in_a_block(storage: StorageAdapter, *ids: str) -> None:
     async with storage.transaction() as transaction:
-        for id in ids:
-            await samples.stored_workflow(transaction, id=id)
+        for each in ids:
+            await samples.stored_workflow(transaction, id=each)

@@ -23,7 +23,7 @@ _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
 class PostgreSQLDialect(Dialect):
     """The page of PostgreSQL. `place` names the database in errors, `schema` is where its tables are."""
 
-    sqlalchemy_dialect: ClassVar[sa.Dialect] = psycopg_dialect(paramstyle="format")
+    sqlalchemy_dialect: ClassVar[sa.Dialect] = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     driver_error: ClassVar[type[Exception]] = psycopg.Error
     insert = staticmethod(insert)
     undoes_statements: ClassVar[bool] = False
@@ -41,7 +41,7 @@ class PostgreSQLDialect(Dialect):
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
-    def ends_transaction(self, error: Exception) -> bool:
+    def ends_transaction(self, error: BaseException) -> bool:
         return is_conflict(error)
 
     def locking(self, statement: Any) -> Any:
@@ -89,10 +89,10 @@ class PostgreSQLDialect(Dialect):
                 return _where_it_is("string", value, holds)
             case Operator.STARTS_WITH:
                 return _where_it_is("string", value, sa.func.starts_with(text, sa.bindparam(parameter, type_=sa.Text)))
+        compared: sa.ColumnElement[Any] = sa.collate(text, "C")
+        operand: sa.ColumnElement[Any] = sa.bindparam(parameter, type_=sa.Text)
         if condition.operand == "number":
-            compared, operand = sa.cast(value, sa.Numeric), sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.Numeric)
-        else:
-            compared, operand = sa.collate(text, "C"), sa.bindparam(parameter, type_=sa.Text)
+            compared, operand = sa.cast(value, sa.Numeric), sa.cast(operand, sa.Numeric)
         return _where_it_is(str(condition.operand), value, _COMPARE[condition.operator](compared, operand))
 
     def json_operand_shape(self, condition: Condition) -> Hashable:
@@ -117,7 +117,8 @@ class PostgreSQLDialect(Dialect):
         value = self._json(sa.type_coerce(column, sa.Text))
         for key in path:
             value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
-        return self._functions.aaow_json_sort_key(value, type_=JSONKey(self.schema))
+        sortable: sa.ColumnElement[Any] = self._functions.aaow_json_sort_key(value, type_=JSONKey(self.schema))
+        return sortable
 
     def json_mark(self, value: Any) -> Any:
         return dumps(value)

@@ -70,7 +70,7 @@ def translated(error: Exception, place: str) -> StorageError:
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Say whether an error of storage comes of what another transaction did meanwhile: the whole has to be run again."""
+    """Say whether an error of storage comes of what another transaction did: the whole has to be run again."""
     return isinstance(_driver_error(error), _CONFLICTS)
 
 

@@ -77,10 +77,9 @@ class PostgreSQLExecutor(Executor):
 
     def _give_up(self, job: Job[Any]) -> None:
         if job.take():
-            problem = (
-                f"all of the {self._settings.pool_size} connections were busy for {self._settings.acquire_timeout:g} s; "
-                "try again, or raise pool_size or acquire_timeout"
-            )
+            size, patience = self._settings.pool_size, self._settings.acquire_timeout
+            remedy = "try again, or raise pool_size or acquire_timeout"
+            problem = f"all of the {size} connections were busy for {patience:g} s; {remedy}"
             job.settle(Outcome(job, error=StorageUnavailableError(f"{self._settings.place}: {problem}")))
 
     def _start(self, migrate: bool) -> bool:

@@ -81,7 +81,7 @@ def _conninfo(url: str | None) -> str:
     if not isinstance(text, str) or "\x00" in text:
         raise _wrong("url", f"must be a URL, {_FORMS}")
     try:
-        return make_conninfo(**conninfo_to_dict(text))
+        return make_conninfo("", **{name: str(value) for name, value in conninfo_to_dict(text).items()})
     except psycopg.Error as error:
         raise _wrong("url", f"{redacted_url(text)!r} cannot be read; use one {_FORMS}") from error
 

@@ -71,7 +71,7 @@ class SQLConnection:
         """Whether a transaction is open."""
         return self.dialect.is_in_transaction(self.driver_connection)
 
-    def answering(self, job: object) -> AbstractContextManager[None]:
+    def answering(self, job: Any) -> AbstractContextManager[None]:
         """Hold while that job runs, so that it may be interrupted; this kind of connection cannot be."""
         del job
         return nullcontext()

@@ -34,7 +34,7 @@ class Dialect(ABC):
     def is_in_transaction(self, driver_connection: Any) -> bool:
         """Say whether a transaction is open on the driver's connection, be it one that can only be rolled back."""
 
-    def ends_transaction(self, error: Exception) -> bool:
+    def ends_transaction(self, error: BaseException) -> bool:
         """Say whether an error leaves nothing but to roll the whole transaction back."""
         del error
         return False

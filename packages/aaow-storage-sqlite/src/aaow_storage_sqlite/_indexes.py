@@ -35,7 +35,7 @@ def json_index(name: str) -> sa.Index:
         field = resolve_field(record, field_name)
     except ValidationError as error:
         raise ValidationError("sqlite", "indexes", f"{name!r} cannot have one: {error.problem}") from error
-    table = table_of(record)
+    table = table_of(record).to_metadata(sa.MetaData())  # of its own: an index becomes a part of its table
     column = table.columns.get(field.name)
     value = None if column is None else json_value(column, field.path)
     if field.kind is not FieldKind.JSON or value is None:

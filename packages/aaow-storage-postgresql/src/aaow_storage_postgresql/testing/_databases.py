@@ -53,6 +53,6 @@ def _close(process: int, stack: ExitStack) -> None:
         stack.close()
 
 
-def _execute(server: str, statement: sql.Composable) -> None:
+def _execute(server: str, statement: sql.Composed) -> None:
     with closing(psycopg.connect(server, autocommit=True)) as connection:
         connection.execute(statement)

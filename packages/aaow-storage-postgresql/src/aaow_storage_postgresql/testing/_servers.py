@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -90,14 +91,14 @@ class Server:
         """Make a database, as a copy of the template."""
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
-            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            statement = sql.SQL("{} TEMPLATE {}").format(statement, sql.Identifier(template))
         self._execute(statement)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _execute(self, statement: sql.Composable) -> None:
+    def _execute(self, statement: sql.Composed) -> None:
         with closing(psycopg.connect(self.url(), autocommit=True)) as connection:
             connection.execute(statement)
 
@@ -150,7 +151,7 @@ def _owner() -> pwd.struct_passwd | None:
     return names.get("postgres") or names["nobody"]
 
 
-def _as_owner() -> dict[str, object]:
+def _as_owner() -> dict[str, Any]:
     owner = _owner()
     if owner is None:
         return {"cwd": "/"}

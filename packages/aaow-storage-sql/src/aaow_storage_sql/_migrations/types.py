@@ -1,4 +1,4 @@
-"""The types of columns that the revisions name. A type that changes gets a second name here: history stays as it was."""
+"""The types of columns that the revisions name. One that changes gets a second name: history stays as it was."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql

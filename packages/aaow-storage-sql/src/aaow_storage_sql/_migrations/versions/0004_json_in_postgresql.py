@@ -11,7 +11,7 @@ revision = "0004"
 down_revision = "0003"
 
 NOT_ESCAPED = r"(?<!\\)((?:\\\\)*)"
-CODES = ("22", "23", "32", "33")
+CODES = (("2", "2"), ("2", "3"), ("3", "2"), ("3", "3"))
 
 
 def escaped() -> str:
