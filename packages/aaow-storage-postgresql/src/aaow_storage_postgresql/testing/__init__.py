@@ -2,16 +2,20 @@
 
 from aaow_storage_postgresql.testing._binaries import NoPostgreSQLError, folder_of_binaries
 from aaow_storage_postgresql.testing._databases import URL_VARIABLE, temporary_database
+from aaow_storage_postgresql.testing._poolers import NoPgBouncerError, pgbouncer_of
 from aaow_storage_postgresql.testing._proxies import Proxy, proxy_of
-from aaow_storage_postgresql.testing._servers import Server, private_server
+from aaow_storage_postgresql.testing._servers import Server, private_server, standby_of
 
 __all__ = [
     "URL_VARIABLE",
+    "NoPgBouncerError",
     "NoPostgreSQLError",
     "Proxy",
     "Server",
     "folder_of_binaries",
+    "pgbouncer_of",
     "private_server",
     "proxy_of",
+    "standby_of",
     "temporary_database",
 ]

@@ -32,7 +32,7 @@ class Server:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = {**_FAST, **settings}
         self._binaries = folder_of_binaries()
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,7 +43,7 @@ class Server:
 
     def create(self, arguments: Sequence[str] = ()) -> None:
         """Make the files of the cluster."""
-        self._run("initdb", "--pgdata", str(self.data), "--username", USER, "--auth", "trust", "--no-sync",
+        self.run("initdb", "--pgdata", str(self.data), "--username", USER, "--auth", "trust", "--no-sync",
                   "--encoding", "UTF8", "--no-instructions", *(arguments or ("--locale", "C")))  # fmt: skip
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                **_as_owner(),
+                **as_owner(),
             )
         deadline = time.monotonic() + STARTS_WITHIN_S
         while True:
@@ -98,9 +98,18 @@ class Server:
         """Drop a database, whoever is connected to it."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _execute(self, statement: sql.Composed) -> None:
+    def _execute(self, statement: sql.Composed | sql.SQL) -> None:
         with closing(psycopg.connect(self.url(), autocommit=True)) as connection:
             connection.execute(statement)
+
+    def confirm_by(self, standby: str) -> None:
+        """Let every commit wait until that standby has it on its disk."""
+        self._execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(sql.Literal(standby)))
+        self._execute(sql.SQL("SELECT pg_reload_conf()"))
+
+    def promote(self) -> None:
+        """Make a standby take writes, and wait until it does."""
+        self._execute(sql.SQL("SELECT pg_promote()"))
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
@@ -109,9 +118,14 @@ class Server:
         self._process.wait()
         self._process = None
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
+        """Run a program of PostgreSQL as the owner of the server.
+
+        Raises:
+            RuntimeError: it fails.
+        """
         command = [str(self._binaries / program), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **_as_owner())  # noqa: S603 - what was found to be installed
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **as_owner())  # noqa: S603 - what was found to be installed
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
@@ -127,11 +141,7 @@ def private_server(
     Raises:
         NoPostgreSQLError: none is installed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-"))
-    owner = _owner()
-    if owner is not None:
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-    try:
+    with owned_folder() as folder:
         server = Server(folder, settings)
         server.create(initdb)
         try:
@@ -139,6 +149,33 @@ def private_server(
             yield server
         finally:
             server.stop("immediate")
+
+
+@contextmanager
+def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
+    """Yield a standby of a running server, which confirms every commit of it from then on."""
+    with owned_folder() as folder:
+        standby = Server(folder, {})
+        conninfo = f"{primary.url()}?application_name={name}"
+        standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", conninfo,
+                    "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")  # fmt: skip
+        try:
+            standby.start()
+            primary.confirm_by(name)
+            yield standby
+        finally:
+            standby.stop("immediate")
+
+
+@contextmanager
+def owned_folder() -> Iterator[Path]:
+    """Yield a folder that belongs to who is to run servers, and goes with the block."""
+    folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-"))
+    owner = _owner()
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -151,14 +188,16 @@ def _owner() -> pwd.struct_passwd | None:
     return names.get("postgres") or names["nobody"]
 
 
-def _as_owner() -> dict[str, Any]:
+def as_owner() -> dict[str, Any]:
+    """Return the options of a process that is to run as the owner of servers."""
     owner = _owner()
     if owner is None:
         return {"cwd": "/"}
     return {"cwd": "/", "user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with closing(socket.socket()) as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])

@@ -1,0 +1,44 @@
+"""Through a pooler that hands out connections for a transaction each."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from aaow_storage import BudgetPool, QueryFilter, Session, create_adapter
+from aaow_storage_postgresql.testing import NoPgBouncerError, Server, pgbouncer_of
+
+
+@pytest.fixture
+def pooled(server: Server) -> Iterator[str]:
+    """The URL of a database behind PgBouncer."""
+    try:
+        with pgbouncer_of(server) as url:
+            yield f"{url}/postgres"
+    except NoPgBouncerError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.mark.asyncio
+async def test_a_pooler_may_hand_each_transaction_another_connection(pooled: str):
+    async with create_adapter("postgresql", pooled, pooler="transaction", pool_size=8) as adapter:
+        root = BudgetPool(total_budget=1000)
+        await adapter.create_budget_pool(root)
+
+        async def work(number: int) -> None:
+            session = Session(workflow_id=None, workflow_snapshot={"n": number % 3}, metadata={"n": number})
+            await adapter.create_session(session)
+            async with adapter.transaction() as transaction:
+                await transaction.consume_budget(root.id, 1)
+                await transaction.update_session(session.id, status="completed")
+            assert (await adapter.get_session(session.id)).status == "completed"
+            [found] = await adapter.list_sessions(QueryFilter({"metadata.n": number}))
+            assert found.id == session.id
+
+        await asyncio.gather(*map(work, range(60)))
+        assert (await adapter.get_budget_pool(root.id)).used_budget == 60
+    assert urlsplit(pooled).path == "/postgres"
