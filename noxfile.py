@@ -78,8 +78,8 @@ def docs(session: nox.Session):
 
 @nox.session
 def benchmarks(session: nox.Session):
-    """Measure the SQLite backend beside bare sqlite3; `-- --help` lists what may be asked for."""
-    install(session, STORAGE, SQL, SQLITE, group="benchmarks")
+    """Measure a backend beside its bare driver; `-- --help` lists what may be asked for."""
+    install(session, STORAGE, SQL, SQLITE, POSTGRESQL, group="benchmarks")
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tests"})
 
 

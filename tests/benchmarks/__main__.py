@@ -57,6 +57,15 @@ def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
         report.bounds += against_peers(folder, options.rounds, round(PEER_OPERATIONS * options.share), options.only)
         yield "peers"
         return
+    if options.backend == "postgresql":
+        # Imported here, since the driver is not needed to measure SQLite.
+        from benchmarks.on_postgresql import on_postgresql  # noqa: PLC0415
+
+        report.ratios += on_postgresql(
+            callers=options.callers, rounds=options.rounds, share=options.share, only=options.only
+        )
+        yield options.backend
+        return
     for case in (*WRITES, *READS):
         if options.only in case.name:
             report.ratios += ratios_of(case, folder, options)

@@ -26,6 +26,7 @@ class Options:
     plot: Path | None
     scale: int | None
     peers: bool
+    backend: str
     folder: Path
 
 
@@ -34,7 +35,11 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAME", default="", help="what has this in its name")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each pair runs (5)")
-    parser.add_argument("--callers", type=int, nargs="+", default=[1, 16, 64, 256])
+    parser.add_argument(
+        "--callers",
+        type=int,
+        nargs="+",
+    )
     parser.add_argument("--synchronous", nargs="+", default=["FULL", "NORMAL"], choices=["FULL", "NORMAL"])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON too")
@@ -46,12 +51,15 @@ def parsed(arguments: Sequence[str] | None) -> Options:
         "--scale", type=int, nargs="?", const=SESSIONS, metavar="N", help="compare with a store of N sessions instead"
     )
     parser.add_argument("--peers", action="store_true", help="measure other libraries instead")
+    parser.add_argument(
+        "--backend", default="sqlite", choices=["sqlite", "postgresql"], help="what is measured (sqlite)"
+    )
     parser.add_argument("--folder", type=Path, default=Path(), help="where the stores are, on the disk to be measured")
     given = parser.parse_args(arguments)
     return Options(
         only=given.only,
         rounds=given.rounds or (2 if given.quick else 5),
-        callers=tuple(given.callers),
+        callers=tuple(given.callers or ((1, 32, 64) if given.backend == "postgresql" else (1, 16, 64, 256))),
         synchronous=tuple(given.synchronous),
         share=0.2 if given.quick else 1.0,
         seconds=1.0 if given.quick else 10.0,
@@ -60,5 +68,6 @@ def parsed(arguments: Sequence[str] | None) -> Options:
         plot=given.plot,
         scale=given.scale,
         peers=given.peers,
+        backend=given.backend,
         folder=given.folder,
     )

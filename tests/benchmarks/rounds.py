@@ -39,7 +39,7 @@ def compared(
             measured.append(_pair(case, template, synchronous, max(operations, 2 * count), count))
     template.unlink()
     for count, measured in pairs.items():
-        yield _ratio(case, synchronous, count, measured)
+        yield ratio_of(case, synchronous, count, measured)
 
 
 def _pair(case: Case, template: Path, synchronous: str, operations: int, callers: int) -> Pair:
@@ -70,7 +70,8 @@ async def _through_adapter(case: Case, path: Path, synchronous: str, operations:
         return await run_callers(operation, operations, callers)
 
 
-def _ratio(case: Case, synchronous: str, callers: int, pairs: Sequence[Pair]) -> Ratio:
+def ratio_of(case: Case, synchronous: str, callers: int, pairs: Sequence[Pair]) -> Ratio:
+    """Return the medians of what was measured."""
     ours = [pair.ours for pair in pairs]
     return Ratio(
         case=case.name,

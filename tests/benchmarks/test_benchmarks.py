@@ -1,6 +1,7 @@
 """The benchmarks run, with sizes that say nothing about time."""
 
 import json
+import os
 import shutil
 import sys
 from contextlib import closing
@@ -10,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aaow_storage import create_adapter
+from aaow_storage_postgresql.testing import NoPostgreSQLError
 from benchmarks import __main__ as program
 from benchmarks import against_peers as comparing
 from benchmarks import growth as growing
@@ -19,6 +21,7 @@ from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
 from benchmarks.floors import open_bare
 from benchmarks.measuring import percentile
+from benchmarks.on_postgresql import on_postgresql
 from benchmarks.options import parsed
 from benchmarks.plot import throughput_svg
 from benchmarks.processes import processes
@@ -202,3 +205,19 @@ def test_every_peer_has_a_program():
     assert {peer.program for peer in comparing.PEERS} | {"harness.py"} == {
         path.name for path in comparing.PROGRAMS.glob("*.py")
     }
+
+
+def test_postgresql_is_measured_beside_its_bare_driver():
+    try:
+        ratios = list(on_postgresql(callers=(1, 4), rounds=1, share=0.01))
+    except NoPostgreSQLError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+    assert [(ratio.case, ratio.callers) for ratio in ratios] == [
+        ("save_llm_execution", 1),
+        ("save_llm_execution", 4),
+        ("get_session", 1),
+        ("get_session", 4),
+    ]
+    assert all(ratio.ratio > 0 for ratio in ratios)

@@ -1,0 +1,130 @@
+"""The PostgreSQL backend beside bare psycopg: threads with a connection each, as many as there are callers."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import orjson
+import psycopg
+from attrs import frozen
+
+from aaow_storage import Session, create_adapter, now
+from aaow_storage_postgresql.testing import private_server
+from benchmarks import cases, floors, payloads
+from benchmarks.cases import Case
+from benchmarks.measuring import BareOperation, Run, run_callers
+from benchmarks.payloads import RECORDS
+from benchmarks.results import Ratio
+from benchmarks.rounds import Pair, ratio_of
+
+POOL_SIZE = 16
+SAVE_LLM_EXECUTION = floors.SAVE_LLM_EXECUTION.replace("?", "%s").replace("%s, 1, %s", "%s, true, %s")
+READ_SESSION = floors.READ_SESSION.replace("?", "%s")
+
+
+@frozen
+class Bare:
+    """An operation of the adapter's, and the same with psycopg alone."""
+
+    case: Case
+    floor: Callable[["psycopg.Connection[tuple[Any, ...]]"], BareOperation]
+
+
+def save_llm_execution(connection: "psycopg.Connection[tuple[Any, ...]]") -> BareOperation:
+    """Insert a model call of one session, and commit."""
+
+    def save(number: int) -> None:
+        usage = 900 + number % 100
+        values = (f"{time.perf_counter_ns()}-{threading.get_ident()}", cases.FIRST_SESSION, "fetch", now(), usage, 80)
+        metadata = orjson.dumps(payloads.MESSAGES).decode()
+        connection.execute(SAVE_LLM_EXECUTION, (*values, usage + 80, payloads.SENTENCE, metadata))
+        connection.commit()
+
+    return save
+
+
+def get_session(connection: "psycopg.Connection[tuple[Any, ...]]") -> BareOperation:
+    """Read one of hundreds of sessions, decode its JSON and make the record."""
+    connection.autocommit = True
+
+    def get(number: int) -> object:
+        row = connection.execute(READ_SESSION, (f"session-{number % RECORDS:07}",)).fetchone()
+        assert row is not None
+        metadata = None if row[6] is None else orjson.loads(str(row[6]))
+        names = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at")
+        return Session(
+            **dict(zip(names, row, strict=False)), metadata=metadata, workflow_snapshot=orjson.loads(str(row[8]))
+        )
+
+    return get
+
+
+WANTED = {1: 0.5, 32: 0.7}
+COMPARED = (
+    Bare(
+        Case(
+            "save_llm_execution", cases.one_session, cases.save_llm_execution, floors.save_llm_execution, 3000, WANTED
+        ),
+        save_llm_execution,
+    ),
+    Bare(Case("get_session", cases.hundreds, cases.get_session, floors.get_session, 6000, WANTED), get_session),
+)
+
+
+def on_postgresql(*, callers: Sequence[int], rounds: int, share: float, only: str = "") -> Iterator[Ratio]:
+    """Yield the ratios, on a private server that flushes every commit."""
+    with private_server(settings={"fsync": "on", "full_page_writes": "on"}) as server:
+        for number, bare in enumerate(each for each in COMPARED if only in each.case.name):
+            server.create_database(f"bench_{number}")
+            url = server.url(f"bench_{number}")
+            asyncio.run(_fill(bare.case, url))
+            operations = max(1, round(bare.case.operations * share))
+            for count in callers:
+                pairs = [_pair(bare, url, max(operations, 2 * count), count) for _ in range(rounds)]
+                yield ratio_of(bare.case, "FULL", count, pairs)
+
+
+def _pair(bare: Bare, url: str, operations: int, callers: int) -> Pair:
+    floor = _in_threads(bare, url, operations, callers)
+    ours = asyncio.run(_through_adapter(bare.case, url, operations, callers))
+    return Pair(floor, ours, 0, 0)
+
+
+def _in_threads(bare: Bare, url: str, operations: int, callers: int) -> Run:
+    numbers = iter(range(operations))
+    latencies: list[float] = []
+    begin = threading.Barrier(callers + 1)
+
+    def call(operation: BareOperation) -> None:
+        operation(0)
+        begin.wait()
+        for number in numbers:
+            before = time.perf_counter()
+            operation(number)
+            latencies.append(time.perf_counter() - before)
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(psycopg.connect(url)) for _ in range(callers)]
+        threads = [threading.Thread(target=call, args=(bare.floor(each),)) for each in connections]
+        for thread in threads:
+            thread.start()
+        begin.wait()
+        cpu, started = time.process_time(), time.perf_counter()
+        for thread in threads:
+            thread.join()
+        return Run(operations, time.perf_counter() - started, latencies, time.process_time() - cpu)
+
+
+async def _fill(case: Case, url: str) -> None:
+    async with create_adapter("postgresql", url) as storage:
+        await case.fill(storage)
+
+
+async def _through_adapter(case: Case, url: str, operations: int, callers: int) -> Run:
+    async with create_adapter("postgresql", url, pool_size=POOL_SIZE) as storage:
+        operation = case.ours(storage)
+        await asyncio.gather(*(operation(0) for _ in range(callers)))
+        return await run_callers(operation, operations, callers)
