@@ -33,13 +33,13 @@ def test_the_suite_runs_on_an_installed_backend_without_any_code(project: pytest
 def test_without_a_backend_the_suite_says_which_are_installed(pytester: pytest.Pytester, workers: str):
     result = suite_on(pytester, "-n", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME; *: memory, sqlite"])
+    result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME; *: memory, postgresql, sqlite"])
 
 
 def test_a_backend_that_is_not_installed_is_named_with_those_that_are(pytester: pytest.Pytester):
     result = suite_on(pytester, "--storage-backend=mongo")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *'mongo'*memory, sqlite*"])
+    result.stderr.fnmatch_lines(["ERROR: *'mongo'*memory, postgresql, sqlite*"])
 
 
 def test_a_url_that_tests_would_share_is_refused(pytester: pytest.Pytester):
