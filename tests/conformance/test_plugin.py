@@ -33,7 +33,9 @@ def test_the_suite_runs_on_an_installed_backend_without_any_code(project: pytest
 def test_without_a_backend_the_suite_says_which_are_installed(pytester: pytest.Pytester, workers: str):
     result = suite_on(pytester, "-n", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME; *: memory, postgresql, sqlite"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: choose the backend to test with --storage-backend=NAME; *: memory, postgresql, sqlite"]
+    )
 
 
 def test_a_backend_that_is_not_installed_is_named_with_those_that_are(pytester: pytest.Pytester):

@@ -70,6 +70,28 @@ async def test_a_role_without_privileges_is_told_so(url: str):
 
 
 @pytest.mark.asyncio
+async def test_a_role_that_may_create_nothing_uses_a_store_that_is_there(storage: StorageAdapter, url: str):
+    await storage.create_budget_pool(_pool(id="there"))
+    role = f"app_{urlsplit(url).path[-12:]}"
+    execute(
+        url,
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+    )
+    try:
+        own = replaced(url, netloc=f"{role}@127.0.0.1:{urlsplit(url).port}")
+        adapter = create_adapter("postgresql", own)
+        await adapter.initialize(migrate=False)
+        await adapter.consume_budget("there", 1)
+        assert [pool.used_budget for pool in await adapter.list_budget_pools()] == [1]
+        async with adapter.transaction() as transaction:
+            await transaction.delete_budget_pool("there")
+        await adapter.close()
+    finally:
+        execute(url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+@pytest.mark.asyncio
 async def test_a_database_of_another_encoding_is_refused(server: Server):
     execute(server.url(), "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     assert "create it with the encoding UTF8" in str(await error_of(server.url("latin")))

@@ -45,6 +45,9 @@ class Server:
         """Make the files of the cluster."""
         self.run("initdb", "--pgdata", str(self.data), "--username", USER, "--auth", "trust", "--no-sync",
                   "--encoding", "UTF8", "--no-instructions", *(arguments or ("--locale", "C")))  # fmt: skip
+        lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
+        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            configuration.writelines(lines)
 
     def start(self) -> None:
         """Start the server, and wait until it answers.
@@ -56,7 +59,6 @@ class Server:
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            **self._settings,
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:

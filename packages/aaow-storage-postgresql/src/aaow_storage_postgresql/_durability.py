@@ -1,0 +1,28 @@
+"""What an acknowledged commit is worth on a server, for its log at the start."""
+
+import logging
+
+import sqlalchemy as sa
+
+from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._settings import Settings
+
+_logger = logging.getLogger("aaow_storage_postgresql")
+_SETTINGS = sa.select(
+    sa.func.current_setting("synchronous_commit"),
+    sa.func.current_setting("synchronous_standby_names"),
+    sa.func.current_setting("fsync"),
+)
+
+
+def report_durability(connection: PostgreSQLConnection, settings: Settings) -> None:
+    """Log whether a standby confirms commits (INFO), or whether they are not even on the disk (WARNING)."""
+    row = connection.row(_SETTINGS)
+    commit, standbys, fsync = ("on", "", "on") if row is None else row
+    if commit == "off" or fsync == "off":
+        problem = "synchronous_commit is off" if commit == "off" else "fsync is off"
+        _logger.warning("%s: the last commits are lost when the server crashes, since %s", settings.place, problem)
+    elif standbys and commit != "local":
+        _logger.info("%s: each commit is confirmed by a standby of %s", settings.place, standbys)
+    else:
+        _logger.info("%s: commits are on this server alone; a failover may lose the last of them", settings.place)
