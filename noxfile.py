@@ -20,7 +20,8 @@ MEMORY = "packages/aaow-storage-memory"
 CONFORMANCE = "conformance"
 EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
-BACKENDS = ["sqlite", "postgresql", "memory"]
+EMBEDDED = ["sqlite", "memory"]
+BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
 SUITE = ["--numprocesses=2", "--pyargs", "aaow_storage_conformance"]
 
 # A Python that is not installed is skipped; the one that runs nox is there, so one at least runs.
@@ -110,5 +111,6 @@ def run_everything(session: nox.Session, *pytest: str, slow: bool = True) -> Non
     """Run the repository's own tests, then the conformance suite as a backend's author would."""
     chosen = [] if slow else ["-m", "not slow"]
     session.run(*pytest, "--numprocesses=auto", "--ignore=tests/packaging", *chosen)
-    for backend in BACKENDS:
-        session.run(*pytest, *SUITE, f"--storage-backend={backend}", *chosen)
+    for backend in BACKENDS if slow else EMBEDDED:
+        quick = [] if slow and backend in EMBEDDED else ["-m", "not slow"]
+        session.run(*pytest, *SUITE, f"--storage-backend={backend}", *quick)

@@ -15,6 +15,7 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Job, SQLConnection
@@ -27,15 +28,6 @@ _CANCELLED_WITHIN_S = 5.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.1
 
 
-class _TransactionId(sa.types.UserDefinedType[str]):
-    cache_ok = True
-
-    def get_col_spec(self, **options: Any) -> str:
-        return "xid8"
-
-
-_CURRENT = sa.select(sa.cast(sa.func.pg_current_xact_id_if_assigned(), sa.Text))
-_STATUS = sa.select(sa.func.pg_xact_status(sa.cast(sa.bindparam("id", type_=sa.Text), _TransactionId())))
 _SETTINGS = ("default_transaction_isolation", "statement_timeout", "TimeZone")
 _SET = sa.select(*(sa.func.set_config(name, sa.bindparam(name, type_=sa.Text), sa.false()) for name in _SETTINGS))
 
@@ -95,18 +87,14 @@ class PostgreSQLConnection(SQLConnection):
             InDoubtError: nobody can say.
             StorageError: it was not committed, and cannot be.
         """
-        row = self.row(_CURRENT)
+        transaction = pending(self)
         try:
             self.command("COMMIT")
         except StorageError:
             if not self.is_lost:
                 raise
-            return row is not None and row[0] is not None and was_committed(row[0], self._settings)
+            return transaction is not None and was_committed(transaction, self._settings)
         return True
-
-
-class InDoubtError(StorageUnavailableError):
-    """The connection was lost during a commit, and the server could not be asked what became of it."""
 
 
 def connect(settings: Settings) -> PostgreSQLConnection:
@@ -152,37 +140,30 @@ def _connect(settings: Settings) -> PostgreSQLConnection:
     return connection
 
 
-def was_committed(transaction_id: str, settings: Settings) -> bool:
-    """Find out whether a transaction was committed, on a connection of its own.
+def was_committed(transaction: Pending, settings: Settings) -> bool:
+    """Find out whether a transaction was committed, on connections of its own.
 
     Raises:
-        InDoubtError: nobody could be asked for as long as an operation may wait for a connection.
+        InDoubtError: no server can say, or none could be asked for as long as an operation may wait for a connection.
     """
     deadline = time.monotonic() + settings.acquire_timeout
     while True:
+        problem = "it is still under way"
         try:
-            status = _status(transaction_id, settings)
+            connection = connect(settings)
+            try:
+                outcome = outcome_of(transaction, connection)
+            finally:
+                connection.driver_connection.close()
+        except InDoubtError:
+            raise
         except StorageUnavailableError as error:
-            if time.monotonic() > deadline:
-                problem = f"the connection was lost during a commit, and nobody can say what became of it: {error}"
-                raise InDoubtError(problem) from error
-            status = "in progress"
-        if status != "in progress":
-            return status == "committed"
+            outcome, problem = None, str(error)
+        if outcome is not None:
+            return outcome
+        if time.monotonic() > deadline:
+            raise InDoubtError(f"the connection was lost during a commit, and nobody says what became of it: {problem}")
         time.sleep(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
-
-
-def _status(transaction_id: str, settings: Settings) -> str | None:
-    connection = connect(settings)
-    try:
-        row = connection.row(_STATUS, {"id": transaction_id})
-    except StorageError as error:
-        if isinstance(error.__cause__, psycopg.errors.InvalidParameterValue):
-            return None  # the server has not begun so many: it took over from one that had
-        raise
-    finally:
-        connection.driver_connection.close()
-    return None if row is None else row[0]
 
 
 def _check(driver_connection: "psycopg.Connection[Any]", settings: Settings) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_postgresql._connections import InDoubtError, PostgreSQLConnection, connect
+from aaow_storage_postgresql._commits import InDoubtError
+from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
 from aaow_storage_postgresql._errors import has_no_room, is_unsteady
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back

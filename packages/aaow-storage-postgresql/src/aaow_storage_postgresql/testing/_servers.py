@@ -108,6 +108,7 @@ class Server:
         """Let every commit wait until that standby has it on its disk."""
         self._execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(sql.Literal(standby)))
         self._execute(sql.SQL("SELECT pg_reload_conf()"))
+        self._execute(sql.SQL("CHECKPOINT"))  # whoever makes it is who lets commits wait, and reads the settings before
 
     def promote(self) -> None:
         """Make a standby take writes, and wait until it does."""

@@ -1,0 +1,93 @@
+"""What became of a commit is known, also where the server gives the id of a transaction a second time."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
+from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql.testing import NoPostgreSQLError, Server, private_server
+
+FORGETFUL = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+
+
+@pytest.fixture
+def connected(server: Server) -> Iterator[tuple[PostgreSQLConnection, PostgreSQLConnection]]:
+    """Two connections to a server with a table."""
+    one, other = connect(Settings(server.url())), connect(Settings(server.url()))
+    one.command("CREATE TABLE notes (number integer)")
+    yield one, other
+    one.driver_connection.close()
+    other.driver_connection.close()
+
+
+def begin(connection: PostgreSQLConnection) -> Pending:
+    """Begin a transaction that writes something; return what is known of it."""
+    connection.begin("READ COMMITTED")
+    connection.command("INSERT INTO notes VALUES (1)")
+    transaction = pending(connection)
+    assert transaction is not None
+    return transaction
+
+
+def commit_until(connection: PostgreSQLConnection, id: str) -> None:
+    """Commit transactions until one has that id."""
+    while begin(connection).id != id:
+        connection.command("COMMIT")
+    connection.command("COMMIT")
+
+
+def test_an_id_that_a_crashed_server_gives_again_does_not_stand_for_the_first():
+    try:
+        with private_server(settings=FORGETFUL) as server:
+            connection = connect(Settings(server.url()))
+            connection.command("CREATE TABLE notes (number integer)")
+            connection.command("CHECKPOINT")
+            lost = begin(connection)
+            server.kill()
+            server.start()
+            again = connect(Settings(server.url()))
+            assert outcome_of(lost, again) is False
+            commit_until(again, lost.id)
+            assert outcome_of(lost, again) is False
+            connection.driver_connection.close()
+            again.driver_connection.close()
+    except NoPostgreSQLError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+
+
+def test_a_commit_that_a_crashed_server_has_recovered_is_known(connected: tuple, server: Server):
+    one, other = connected
+    known = begin(one)
+    assert outcome_of(known, other) is None
+    one.command("COMMIT")
+    assert outcome_of(known, other) is True
+    undone = begin(one)
+    one.command("ROLLBACK")
+    assert outcome_of(undone, other) is False
+    server.kill()
+    server.start()
+    again = connect(Settings(server.url()))
+    assert outcome_of(known, again) is True
+    assert outcome_of(undone, again) is False
+    again.driver_connection.close()
+
+
+def test_a_transaction_that_wrote_nothing_has_nothing_to_be_known_of(connected: tuple):
+    one, _ = connected
+    one.begin("READ COMMITTED")
+    assert pending(one) is None
+    one.command("ROLLBACK")
+
+
+def test_a_server_that_took_over_and_was_started_again_says_that_it_cannot_know(connected: tuple):
+    one, other = connected
+    known = begin(one)
+    one.command("COMMIT")
+    elsewhere = Pending(known.id, known.position, started="before", timeline="00000000")
+    with pytest.raises(InDoubtError, match="has taken over"):
+        outcome_of(elsewhere, other)
