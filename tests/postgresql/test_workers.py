@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, create_adapter
+from aaow_storage.errors import StorageUnavailableError, TransactionError
 
 CONNECTIONS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aaow-storage' AND datname = current_database()"
@@ -91,3 +92,22 @@ async def test_operations_wait_for_room_where_the_server_has_no_connection_left(
         pools = [BudgetPool(total_budget=1) for _ in range(50)]
         await asyncio.gather(*map(adapter.create_budget_pool, pools))
         assert len(await adapter.list_budget_pools()) == 50
+
+
+@pytest.mark.asyncio
+async def test_a_transaction_that_waits_for_a_lock_when_its_time_is_over_lets_go_of_its_own(
+    storage: StorageAdapter, url: str
+):
+    for name in ("one", "other"):
+        await storage.create_budget_pool(BudgetPool(id=name, total_budget=10))
+    async with create_adapter("postgresql", url) as adapter, storage.transaction() as holding:
+        await holding.consume_budget("one", 1)
+        waiting = await adapter.begin_transaction(timeout=0.3)
+        await waiting.consume_budget("other", 1)
+        with pytest.raises(StorageUnavailableError, match="statement timeout"):
+            await waiting.consume_budget("one", 1)
+        async with asyncio.timeout(SOON_S):
+            await holding.consume_budget("other", 1)
+        with pytest.raises(TransactionError, match="open for longer than"):
+            await waiting.commit()
+    assert {pool.used_budget for pool in await storage.list_budget_pools()} == {1}

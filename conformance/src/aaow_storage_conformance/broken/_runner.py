@@ -99,9 +99,9 @@ def sound_backends() -> list[Backend]:
 
 
 def sound_backend_for(broken: BrokenBackend, preferred: str = "memory") -> Backend | None:
-    """Return the backend to break: the preferred one, or where that does not suit another, or None."""
+    """Return the backend to break: the preferred one, or where that does not suit SQLite or another, or None."""
     suitable = {sound.name: sound for sound in sound_backends() if broken.suits(sound)}
-    return suitable.get(preferred, next(iter(suitable.values()), None))
+    return suitable.get(preferred) or suitable.get("sqlite") or next(iter(suitable.values()), None)
 
 
 def verdicts(broken: BrokenBackend, sound: Backend) -> list[Verdict]:

@@ -1,5 +1,6 @@
 """Connections to the server, whatever its own settings are, and commits whose outcome is known."""
 
+import math
 import random
 import struct
 import threading
@@ -63,11 +64,12 @@ class PostgreSQLConnection(SQLConnection):
         """Whether the connection to the server is gone."""
         return bool(self.driver_connection.closed)
 
-    def begin(self, isolation: str) -> None:
-        """Begin a transaction, such as one of `"READ COMMITTED"`."""
+    def begin(self, isolation: str, longest: float = math.inf) -> None:
+        """Begin a transaction, such as one of `"READ COMMITTED"`, of which no statement takes longer than that."""
         self.command(f"BEGIN ISOLATION LEVEL {isolation}")
-        if not self._settings.holds_sessions and self._settings.statement_timeout is not None:
-            self.command(f"SET LOCAL statement_timeout = {_milliseconds(self._settings.statement_timeout)}")
+        usual = math.inf if self._settings.statement_timeout is None else self._settings.statement_timeout
+        if longest < usual or (usual < math.inf and not self._settings.holds_sessions):
+            self.command(f"SET LOCAL statement_timeout = {_milliseconds(min(longest, usual))}")
 
     def commit(self) -> None:
         """Commit the transaction that is open; where the connection is lost meanwhile, find out what became of it.
@@ -115,7 +117,7 @@ class _LostAtOnceError(StorageUnavailableError):
 
 
 def _connect(settings: Settings) -> PostgreSQLConnection:
-    dialect = dialect_of(settings)
+    dialect = PostgreSQLDialect(settings.place, settings.schema)
     try:
         driver_connection = psycopg.connect(
             settings.conninfo,
@@ -182,17 +184,6 @@ def _settle(driver_connection: "psycopg.Connection[Any]", connection: PostgreSQL
         timeout = "0" if settings.statement_timeout is None else str(_milliseconds(settings.statement_timeout))
         values = ("read committed", timeout, "UTC")
         connection.row(_SET, dict(zip(_SETTINGS, values, strict=True)))
-
-
-def dialect_of(settings: Settings) -> PostgreSQLDialect:
-    """Return the dialect for a database; equal settings share one, and what it has compiled."""
-    dialect = _dialects.get(settings)
-    if dialect is None:
-        dialect = _dialects[settings] = PostgreSQLDialect(settings.place, settings.schema)
-    return dialect
-
-
-_dialects: dict[Settings, PostgreSQLDialect] = {}
 
 
 class _Cursor(psycopg.Cursor[Any]):

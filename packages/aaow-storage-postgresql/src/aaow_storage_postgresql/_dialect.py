@@ -1,7 +1,7 @@
 """What PostgreSQL does in its own way."""
 
 import functools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 import psycopg
@@ -15,7 +15,7 @@ from aaow_storage.authoring import Condition, Operator, dumps
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._errors import is_conflict, translated
 from aaow_storage_postgresql._json import JSONKey, functions_of, json_text
-from aaow_storage_sql import Dialect, compiler
+from aaow_storage_sql import CompiledStatement, Dialect, compiler
 
 _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
 
@@ -31,9 +31,15 @@ class PostgreSQLDialect(Dialect):
     def __init__(self, place: str, schema: str | None) -> None:
         self.place = place
         self.schema = schema
-        self.compiled = compiler(self.sqlalchemy_dialect, schema)
+        self.compiled = _compiler_of(schema)
         self._functions = functions_of(schema)
-        self._locking = functools.lru_cache(maxsize=1000)(_locking)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what statements depend on, so that all stores of a process share those that are compiled."""
+        return isinstance(other, PostgreSQLDialect) and self.schema == other.schema
+
+    def __hash__(self) -> int:
+        return hash(self.schema)
 
     def translated(self, error: Exception) -> StorageError:
         return translated(error, self.place)
@@ -45,7 +51,7 @@ class PostgreSQLDialect(Dialect):
         return is_conflict(error)
 
     def locking(self, statement: Any) -> Any:
-        return self._locking(statement)
+        return _locking(statement)
 
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         return sa.func.strpos(text, part)
@@ -155,6 +161,12 @@ def _where_it_is(kind: str, value: sa.ColumnElement[Any], holds: sa.ColumnElemen
     return sa.case((of_kind, holds), else_=sa.false())
 
 
+@functools.cache
+def _compiler_of(schema: str | None) -> Callable[[Any], CompiledStatement]:
+    return compiler(PostgreSQLDialect.sqlalchemy_dialect, schema)
+
+
+@functools.lru_cache(maxsize=1000)
 def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
     """Return the select that locks the rows of its first table, against others that change or delete them."""
     table: Any = statement.get_final_froms()[0]

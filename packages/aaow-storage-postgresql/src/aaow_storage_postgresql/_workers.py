@@ -174,7 +174,7 @@ class Workers:
 
     def _lend(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
         try:
-            connection.begin(WRITE)
+            connection.begin(WRITE, longest=transaction.timeout)
         except StorageError as error:
             transaction.refuse(error)
             return

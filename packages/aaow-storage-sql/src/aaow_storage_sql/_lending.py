@@ -63,7 +63,7 @@ class LentTransaction(ExecutorTransaction):
 
     def __init__(self, timeout: float) -> None:
         self.opened: Job[None] = Job(lambda _: None)
-        self._timeout = timeout
+        self.timeout = timeout
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._outcome: TransactionOutcome | None = None
@@ -135,7 +135,7 @@ class LentTransaction(ExecutorTransaction):
             connection.is_lent = False
 
     def _serve(self, connection: SQLConnection) -> None:
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self.timeout
         while self._outcome is None:
             try:
                 job = self._jobs.get(timeout=min(max(deadline - time.monotonic(), 0), LONGEST_WAIT_S))
@@ -182,7 +182,7 @@ class LentTransaction(ExecutorTransaction):
     def _break_off(self, connection: SQLConnection, job: Job[Any] | None, *, is_late: bool) -> None:
         roll_back(connection)
         if is_late:
-            self._close(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self._timeout:g} s")
+            self._close(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self.timeout:g} s")
         else:
             self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
         if job is not None:

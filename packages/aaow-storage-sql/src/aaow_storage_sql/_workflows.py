@@ -11,7 +11,7 @@ from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
-from aaow_storage_sql._inserting import save_row
+from aaow_storage_sql._inserting import insert_if_absent, save_row
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded
 from aaow_storage_sql._schema import documents, workflows
@@ -42,6 +42,10 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
     """Insert the workflow, or replace the whole row."""
     previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     _documents.put(connection, definition)
+    if previous is None:
+        if connection.run(insert_if_absent(connection.dialect.insert, workflows), row):
+            return
+        previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     save_row(connection, workflows, row)
     if previous is not None and previous[0] != definition.digest:
         _documents.release(connection, previous[0])
