@@ -5,19 +5,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
+import attrs
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from aaow_storage import Session, create_adapter
+from aaow_storage import OrderBy, QueryFilter, Session, create_adapter
 from aaow_storage.errors import SchemaVersionError
 from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
-from aaow_storage_postgresql._migration import bring_up_to_date, migrate_store, version
+from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
+from aaow_storage_postgresql._migration import bring_up_to_date, lock, migrate_store, version
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, metadata
 
 PROCESSES = 8
+BUILDS = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
 INITIALIZE = """
 import asyncio, sys
 from aaow_storage import create_adapter
@@ -64,10 +67,6 @@ def test_migrating_from_empty_yields_the_metadata(connection: PostgreSQLConnecti
                 collation = getattr(expected, "collation", None) or getattr(column.type, "collation", None)
                 assert getattr(columns[column.name], "collation", None) == collation, column
     engine.dispose()
-
-
-METADATA_INDEXES = {"ix_sessions_metadata", "ix_workflows_metadata"}
-"""What filters on JSON need in PostgreSQL alone."""
 
 
 def test_migrations_go_back_to_where_they_came_from(
@@ -143,6 +142,8 @@ async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Cal
         assert await other.list_sessions() == []
         assert await one.list_sessions() == [session]
         assert await one.get_session(session.id) == session
+    async with create_adapter("postgresql", url, schema=name) as again:
+        assert await again.list_sessions(QueryFilter({"metadata.user": "ada"}, OrderBy("metadata.user"))) == [session]
     assert raw("SELECT count(*) FROM pg_tables WHERE schemaname = %s", name) == [(len(metadata.tables) + 1,)]
 
 
@@ -150,9 +151,7 @@ async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Cal
 async def test_initializing_waits_for_who_is_migrating(url: str, settings: Settings):
     holding = connect(settings)
     holding.begin("READ COMMITTED")
-    from aaow_storage_postgresql._migration import _LOCK, _key  # noqa: PLC0415 - nobody else needs them
-
-    holding.row(_LOCK, {"key": _key(None)})
+    lock(holding, settings)
     adapter = create_adapter("postgresql", url, statement_timeout=0.1)
     starting = asyncio.create_task(adapter.initialize())
     done, _ = await asyncio.wait([starting], timeout=0.5)
@@ -161,3 +160,43 @@ async def test_initializing_waits_for_who_is_migrating(url: str, settings: Setti
     await starting
     await adapter.close()
     holding.driver_connection.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("schema", [None, 'Quo"ted'])
+async def test_indexes_on_a_filled_table_are_built_while_others_write(
+    url: str, settings: Settings, raw: Callable[..., list[tuple]], schema: str | None
+):
+    async with create_adapter("postgresql", url, schema=schema) as adapter:
+        await adapter.create_session(Session(id="old", workflow_id=None, workflow_snapshot={}))
+        own = attrs.evolve(settings, schema=schema)
+        opened = connect(own)
+        migrate_store(opened, own, REVISIONS[-2])
+        opened.driver_connection.close()
+        async with adapter.transaction() as transaction:
+            await transaction.update_session("old", status="paused")
+            upgraded = create_adapter("postgresql", url, schema=schema)
+            starting = asyncio.create_task(upgraded.initialize())
+            while not raw(BUILDS):
+                assert not starting.done(), starting.exception()
+                await asyncio.sleep(0.01)
+            for _ in range(3):
+                new = Session(workflow_id=None, workflow_snapshot={}, metadata={"user": "bob"})
+                await asyncio.create_task(adapter.create_session(new))
+            assert not starting.done()
+        await starting
+        assert await upgraded.count_sessions(QueryFilter({"metadata.user": "bob"})) == 3
+        await upgraded.close()
+    made = raw("SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid")
+    assert sum(name.endswith(tuple(METADATA_INDEXES)) for (name,) in made) == len(METADATA_INDEXES)
+
+
+def test_an_index_that_was_begun_and_not_ended_is_built_again(
+    connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
+):
+    migrate_store(connection, settings, LATEST)
+    raw("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_sessions_metadata'::regclass")
+    raw("DROP INDEX ix_workflows_metadata")
+    build_indexes(connection, settings)
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass"
+    assert [raw(valid, name) for name in METADATA_INDEXES] == [[(True,)], [(True,)]]

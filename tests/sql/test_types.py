@@ -21,26 +21,26 @@ INSTANTS = [
 
 def test_instants_are_counted_in_microseconds_since_1970():
     one_second_later = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=1)
-    assert Instant().process_bind_param(one_second_later, DIALECT) == 1_000_000
+    assert Instant().bind_processor(DIALECT)(one_second_later) == 1_000_000
 
 
 def test_instants_come_back_exactly_and_sort_as_numbers():
-    stored = [Instant().process_bind_param(instant, DIALECT) for instant in INSTANTS]
+    stored = [Instant().bind_processor(DIALECT)(instant) for instant in INSTANTS]
     assert stored == sorted(stored)
-    assert [Instant().process_result_value(number, DIALECT) for number in stored] == INSTANTS
+    assert [Instant().result_processor(DIALECT, None)(number) for number in stored] == INSTANTS
 
 
 @pytest.mark.parametrize("numeral", ["0", "0.1", "1E+20", "1E-20", "999999999999999", "1.10"])
 def test_amounts_come_back_exactly(numeral: str):
-    stored = Amount().process_bind_param(Decimal(numeral), DIALECT)
-    assert Amount().process_result_value(stored, DIALECT) == Decimal(numeral)
+    stored = Amount().bind_processor(DIALECT)(Decimal(numeral))
+    assert Amount().result_processor(DIALECT, None)(stored) == Decimal(numeral)
 
 
 def test_a_document_that_changed_into_something_else_is_refused_by_its_name():
     with pytest.raises(ValidationError, match=r"Session\.metadata\.tags\[0\]"):
-        JSONText("Session", "metadata").process_bind_param({"tags": [{1}]}, DIALECT)
+        JSONText("Session", "metadata").bind_processor(DIALECT)({"tags": [{1}]})
 
 
 def test_text_that_is_not_json_is_corrupt():
     with pytest.raises(CorruptDataError, match="not JSON"):
-        JSONText("Session", "metadata").process_result_value("{", DIALECT)
+        JSONText("Session", "metadata").result_processor(DIALECT, None)("{")

@@ -8,13 +8,15 @@ from aaow_storage import BudgetExceededError, ConflictError, StorageAdapter, Sto
 from aaow_storage_conformance import _samples as samples
 
 TOGETHER_WITHIN_S = 60.0
+TURNS_TOGETHER = 5
+"""After how many turns of a race the racers meet again, since one that is ahead meets nobody."""
 
 
-async def wait_for_the_others(storage: StorageOperations, number: int, count: int) -> None:
-    """Go on when as many processes as there are have come here, so that they race."""
-    await storage.save_workflow(samples.a_workflow(id=f"process {number} is ready"))
+async def wait_for_the_others(storage: StorageOperations, number: int, count: int, *, meeting: int = 0) -> None:
+    """Go on when as many processes as there are have come here, so that they race; they may meet several times."""
+    await storage.save_workflow(samples.a_workflow(id=f"process {number} is ready for meeting {meeting}"))
     deadline = time.monotonic() + TOGETHER_WITHIN_S
-    while await storage.count_workflows() < count:
+    while await storage.count_workflows() < count * (meeting + 1):
         await asyncio.sleep(0.002)
         if time.monotonic() > deadline:
             raise TimeoutError(f"only {await storage.count_workflows()} of {count} processes have come")
@@ -34,9 +36,10 @@ async def consume_until_refused(storage: StorageAdapter, pool_id: str, amount: s
 
 async def decide_all(storage: StorageAdapter, request_ids: Sequence[str], number: int, count: int) -> list[str]:
     """Try to decide every request, and return the ids of those where this process was first."""
-    await wait_for_the_others(storage, number, count)
     won = []
     for turn, request_id in enumerate(request_ids):
+        if turn % TURNS_TOGETHER == 0:
+            await wait_for_the_others(storage, number, count, meeting=turn // TURNS_TOGETHER)
         decide = storage.approve_request if (turn + number) % 2 else storage.reject_request
         try:
             await decide(request_id, f"process {number}")

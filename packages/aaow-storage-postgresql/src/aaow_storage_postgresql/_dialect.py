@@ -14,7 +14,7 @@ from aaow_storage import Direction
 from aaow_storage.authoring import Condition, Operator, dumps
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._errors import is_conflict, translated
-from aaow_storage_postgresql._json import JSONKey, functions_of, json_text
+from aaow_storage_postgresql._json import as_jsonb, json_text, sort_key
 from aaow_storage_sql import CompiledStatement, Dialect, compiler
 
 _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
@@ -32,7 +32,6 @@ class PostgreSQLDialect(Dialect):
         self.place = place
         self.schema = schema
         self.compiled = _compiler_of(schema)
-        self._functions = functions_of(schema)
 
     def __eq__(self, other: object) -> bool:
         """Compare what statements depend on, so that all stores of a process share those that are compiled."""
@@ -123,15 +122,13 @@ class PostgreSQLDialect(Dialect):
         value = self._json(sa.type_coerce(column, sa.Text))
         for key in path:
             value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
-        sortable: sa.ColumnElement[Any] = self._functions.aaow_json_sort_key(value, type_=JSONKey(self.schema))
-        return sortable
+        return sort_key(self.schema, value)
 
     def json_mark(self, value: Any) -> Any:
         return dumps(value)
 
     def _json(self, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        document: sa.ColumnElement[Any] = self._functions.aaow_json(text, type_=JSONB())
-        return document
+        return as_jsonb(self.schema, text)
 
     def _held(
         self, column: sa.ColumnElement[Any], document: sa.ColumnElement[Any], condition: Condition, parameter: str

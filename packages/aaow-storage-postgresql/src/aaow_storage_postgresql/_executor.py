@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
 from aaow_storage_postgresql._connections import connect
 from aaow_storage_postgresql._durability import report_durability
+from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._workers import Read, Request, Workers, Write
@@ -91,6 +92,8 @@ class PostgreSQLExecutor(Executor):
             connection = connect(self._settings)
             try:
                 bring_up_to_date(connection, self._settings, migrate=migrate)
+                if migrate:
+                    build_indexes(connection, self._settings)
                 report_durability(connection, self._settings)
             finally:
                 connection.driver_connection.close()

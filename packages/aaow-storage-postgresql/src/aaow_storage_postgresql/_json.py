@@ -1,8 +1,11 @@
-"""JSON in PostgreSQL: text as `jsonb` can hold it, and the type that sorts it."""
+"""JSON in PostgreSQL: text as `jsonb` can hold it, the functions of the schema, and the type that sorts it."""
 
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 _CODES = {0: "\1\2\2", 1: "\1\2\3", 2: "\1\3\2", 3: "\1\3\3"}
 """What `aaow_json` puts for the characters that these are: U+0000 cannot be in `jsonb`, the others make room for it."""
@@ -13,9 +16,32 @@ def json_text(text: str) -> str:
     return text.translate(_CODES)
 
 
-def functions_of(schema: str | None) -> Any:
-    """Return what makes calls of the functions in a schema, None for the search path's."""
-    return sa.func if schema is None else getattr(sa.func, schema)
+class SchemaFunction(FunctionElement[Any]):
+    """A call of a function that a migration made, in its schema; None is the search path's."""
+
+    inherit_cache = False
+
+    def __init__(self, schema: str | None, name: str, argument: sa.ColumnElement[Any], type_: Any) -> None:
+        super().__init__(argument)
+        self.schema = schema
+        self.function = name
+        self.type = type_
+
+
+@compiles(SchemaFunction)
+def _call(element: SchemaFunction, compiler: Any, **options: Any) -> str:
+    schema = "" if element.schema is None else f"{compiler.preparer.quote_identifier(element.schema)}."
+    return f"{schema}{element.function}({compiler.process(element.clauses, **options)})"
+
+
+def as_jsonb(schema: str | None, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the expression for the text of a document as `jsonb`."""
+    return SchemaFunction(schema, "aaow_json", text, JSONB())
+
+
+def sort_key(schema: str | None, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the expression that sorts a `jsonb` as lists sort it."""
+    return SchemaFunction(schema, "aaow_json_sort_key", value, JSONKey(schema))
 
 
 class JSONKey(sa.types.UserDefinedType[Any]):
@@ -32,7 +58,5 @@ class JSONKey(sa.types.UserDefinedType[Any]):
 
     def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
         """Make the key of the JSON that is bound."""
-        functions = functions_of(self.schema)
         text = sa.cast(sa.type_coerce(bindvalue, sa.Text), sa.Text)
-        key: sa.ColumnElement[Any] = functions.aaow_json_sort_key(functions.aaow_json(text), type_=self)
-        return key
+        return sort_key(self.schema, as_jsonb(self.schema, text))

@@ -40,9 +40,7 @@ def migrate_store(connection: PostgreSQLConnection, settings: Settings, revision
     with engine.connect() as handed:
         try:
             connection.begin("READ COMMITTED")
-            connection.command("SET LOCAL statement_timeout = 0")
-            connection.command("SET LOCAL lock_timeout = 0")
-            connection.row(_LOCK, {"key": _key(settings.schema)})
+            lock(connection, settings)
             if settings.schema is not None:
                 quoted = connection.dialect.sqlalchemy_dialect.identifier_preparer.quote_identifier(settings.schema)
                 connection.command(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
@@ -55,6 +53,13 @@ def migrate_store(connection: PostgreSQLConnection, settings: Settings, revision
             if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, connection.dialect.driver_error):
                 raise connection.dialect.translated(error.orig) from error.orig
             raise
+
+
+def lock(connection: PostgreSQLConnection, settings: Settings) -> None:
+    """Wait, for as long as it takes, until nobody else changes the schema; until the transaction ends, nobody does."""
+    connection.command("SET LOCAL statement_timeout = 0")
+    connection.command("SET LOCAL lock_timeout = 0")
+    connection.row(_LOCK, {"key": _key(settings.schema)})
 
 
 def _key(schema: str | None) -> int:

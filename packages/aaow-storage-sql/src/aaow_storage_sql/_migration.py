@@ -10,7 +10,7 @@ from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata
 
 LATEST = REVISIONS[-1]
 
-_version = sa.table(VERSION_TABLE, sa.column("version_num", sa.String))
+_version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String))
 _VERSIONS = sa.select(_version.c.version_num)
 
 

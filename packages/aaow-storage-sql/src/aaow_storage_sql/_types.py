@@ -1,5 +1,6 @@
 """Column types: how the values of a record become what a database holds, and come back."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,8 @@ from sqlalchemy.dialects import postgresql
 from aaow_storage.authoring import dumps, loads
 
 LONGEST_ID = 255
+
+Processor = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,13 +46,21 @@ class Instant(sa.TypeDecorator[datetime]):
         """Return the database's own type."""
         return dialect.type_descriptor(sa.TIMESTAMP(timezone=True) if _has_instants(dialect) else sa.BigInteger())
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | int | None:
-        """Count the microseconds."""
-        return value if value is None or _has_instants(dialect) else (value - _EPOCH) // _MICROSECOND
+    def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
+        """Return what counts the microseconds."""
+        return None if _has_instants(dialect) else _microseconds_of
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        """Return the datetime, in UTC."""
-        return value if value is None or _has_instants(dialect) else _EPOCH + timedelta(microseconds=value)
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
+        """Return what makes the datetime, in UTC."""
+        return None if _has_instants(dialect) else _instant_of
+
+
+def _microseconds_of(value: datetime | None) -> int | None:
+    return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+
+def _instant_of(value: int | None) -> datetime | None:
+    return None if value is None else _EPOCH + timedelta(0, 0, value)
 
 
 def _has_instants(dialect: sa.Dialect) -> bool:
@@ -76,8 +87,11 @@ class JSONText(sa.TypeDecorator[Any]):
         self.record = record
         self.field = field
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
-        """Encode the value, strictly, unless it is encoded."""
+    def bind_processor(self, dialect: sa.Dialect) -> Processor:
+        """Return what encodes a value, strictly, unless it is encoded."""
+        return self._text_of
+
+    def _text_of(self, value: Any) -> str | None:
         if value is None:
             return None
         return value.text if type(value) is EncodedJSON else self.encoded(value).text
@@ -90,9 +104,13 @@ class JSONText(sa.TypeDecorator[Any]):
         """
         return EncodedJSON(dumps(value, record=self.record, field=self.field))
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
-        """Decode the text."""
-        return None if value is None else loads(value)
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        """Return what decodes the text."""
+        return _decoded
+
+
+def _decoded(text: str | None) -> Any:
+    return None if text is None else loads(text)
 
 
 class Amount(sa.TypeDecorator[Decimal]):
@@ -105,13 +123,21 @@ class Amount(sa.TypeDecorator[Decimal]):
         """Return the database's own type."""
         return dialect.type_descriptor(AsIs("NUMERIC") if _has_amounts(dialect) else sa.Text())
 
-    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Decimal | str | None:
-        """Write the amount as a numeral."""
-        return value if value is None or _has_amounts(dialect) else str(value)
+    def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
+        """Return what writes the amount as a numeral."""
+        return None if _has_amounts(dialect) else _numeral_of
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
-        """Read the numeral."""
-        return value if value is None or _has_amounts(dialect) else Decimal(value)
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
+        """Return what reads the numeral."""
+        return None if _has_amounts(dialect) else _amount_of
+
+
+def _numeral_of(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _amount_of(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 class AsIs(sa.types.UserDefinedType[Any]):
