@@ -52,6 +52,9 @@ class PostgreSQLDialect(Dialect):
     def locking(self, statement: Any) -> Any:
         return _locking(statement)
 
+    def keeping(self, statement: Any) -> Any:
+        return _keeping(statement)
+
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         return sa.func.strpos(text, part)
 
@@ -170,3 +173,8 @@ def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
     while isinstance(table, sa.Join):
         table = table.left
     return statement.with_for_update(key_share=True, of=table)
+
+
+@functools.lru_cache(maxsize=100)
+def _keeping(statement: sa.Select[Any]) -> sa.Select[Any]:
+    return statement.with_for_update(read=True, key_share=True)

@@ -1,18 +1,16 @@
 """PostgreSQL's executor: workers with a connection each, and the schema brought up to date before they start."""
 
 import asyncio
-import threading
-from contextlib import suppress
 from typing import Any, TypeVar
 
-from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
+from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
 from aaow_storage_postgresql._connections import connect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._workers import Read, Request, Workers, Write
-from aaow_storage_sql import Executor, Job, LentTransaction, Outcome, Work
+from aaow_storage_sql import Job, LentTransaction, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")
 
@@ -20,27 +18,14 @@ READERS_SHARE = 4
 """Every so many of the connections, one is for reading alone: who reads never waits behind who waits for a lock."""
 
 
-class PostgreSQLExecutor(Executor):
+class PostgreSQLExecutor(ThreadedExecutor):
     """Runs work on the threads of one adapter."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._settings = settings
-        self._lifecycle = threading.Lock()
         self._readers: Workers | None = None
         self._writers: Workers | None = None
-
-    async def start(self, *, migrate: bool) -> None:
-        starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
-        try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            with suppress(StorageError):
-                if await starting:
-                    await asyncio.to_thread(self._stop)
-            raise
-
-    async def stop(self) -> None:
-        await asyncio.shield(asyncio.to_thread(self._stop))
 
     async def read(self, work: Work[T], *, is_short: bool = False) -> T:
         job = Job(work)
@@ -84,28 +69,26 @@ class PostgreSQLExecutor(Executor):
             problem = f"all of the {size} connections were busy for {patience:g} s; {remedy}"
             job.settle(Outcome(job, error=StorageUnavailableError(f"{self._settings.place}: {problem}")))
 
-    def _start(self, migrate: bool) -> bool:
-        """Open the store, and say whether it was not open already."""
-        with self._lifecycle:
-            if self._writers is not None:
-                return False
-            connection = connect(self._settings)
-            try:
-                bring_up_to_date(connection, self._settings, migrate=migrate)
-                if migrate:
-                    build_indexes(connection, self._settings)
-                report_durability(connection, self._settings)
-            finally:
-                connection.driver_connection.close()
-            readers = max(1, self._settings.pool_size // READERS_SHARE)
-            writers = max(1, self._settings.pool_size - readers)
-            self._readers = Workers(self._settings, readers, "postgresql-reader")
-            self._writers = Workers(self._settings, writers, "postgresql-writer")
-            return True
+    @property
+    def is_open(self) -> bool:
+        return self._writers is not None
 
-    def _stop(self) -> None:
-        with self._lifecycle:
-            if self._readers is not None and self._writers is not None:
-                self._readers.stop()
-                self._writers.stop()
-                self._readers = self._writers = None
+    def open(self, *, migrate: bool) -> None:
+        connection = connect(self._settings)
+        try:
+            bring_up_to_date(connection, self._settings, migrate=migrate)
+            if migrate:
+                build_indexes(connection, self._settings)
+            report_durability(connection, self._settings)
+        finally:
+            connection.driver_connection.close()
+        readers = max(1, self._settings.pool_size // READERS_SHARE)
+        writers = max(1, self._settings.pool_size - readers)
+        self._readers = Workers(self._settings, readers, "postgresql-reader")
+        self._writers = Workers(self._settings, writers, "postgresql-writer")
+
+    def shut(self) -> None:
+        if self._readers is not None and self._writers is not None:
+            self._readers.stop()
+            self._writers.stop()
+            self._readers = self._writers = None

@@ -3,7 +3,7 @@
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
 from aaow_storage_sql._connection import CompiledStatement, SQLConnection, compiler
 from aaow_storage_sql._dialect import Dialect
-from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
+from aaow_storage_sql._executor import Executor, ExecutorTransaction, ThreadedExecutor, Work
 from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
 from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
@@ -24,6 +24,7 @@ __all__ = [
     "SQLConnection",
     "SQLStorageAdapter",
     "SQLTransaction",
+    "ThreadedExecutor",
     "Work",
     "compiler",
     "deliver",

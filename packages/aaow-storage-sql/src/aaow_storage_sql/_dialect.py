@@ -43,6 +43,10 @@ class Dialect(ABC):
         """Return the select of rows that are about to be changed, which keeps others from changing them before."""
         return statement
 
+    def keeping(self, statement: Any) -> Any:
+        """Return the select of rows that are about to be referred to, which keeps others from deleting them before."""
+        return statement
+
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """Return the expression for where a text holds another first, from 1; 0 where it does not."""
         return sa.func.instr(text, part)

@@ -12,9 +12,9 @@ from attrs import frozen
 
 from aaow_storage import JSONObject
 from aaow_storage.authoring import QueryPlan, dumps_document, loads, without_documents
-from aaow_storage.errors import CorruptDataError
+from aaow_storage.errors import CorruptDataError, StorageUnavailableError
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._inserting import insert_if_absent
+from aaow_storage_sql._inserting import MOST_TRIES, insert_if_absent
 from aaow_storage_sql._rows import built
 from aaow_storage_sql._schema import documents, sessions, workflows
 
@@ -70,10 +70,18 @@ def digest_of(body: str) -> bytes:
 
 
 def put(connection: SQLConnection, document: Document) -> None:
-    """Store a document, unless it is there."""
-    if connection.row(_EXISTS, {"digest": document.digest}) is None:
-        values = {"digest": document.digest, "body": document.body}
-        connection.run(insert_if_absent(connection.dialect.insert, documents), values)
+    """Store a document, unless it is there; it stays until the transaction ends.
+
+    Raises:
+        StorageUnavailableError: others store and delete it all the time.
+    """
+    values = {"digest": document.digest, "body": document.body}
+    for _ in range(MOST_TRIES):
+        if connection.row(connection.dialect.keeping(_EXISTS), {"digest": document.digest}) is not None:
+            return
+        if connection.run(insert_if_absent(connection.dialect.insert, documents), values):
+            return
+    raise StorageUnavailableError("a document comes and goes; try again")
 
 
 def release(connection: SQLConnection, digest: bytes) -> None:

@@ -1,10 +1,14 @@
 """Where and how an operation runs: what an adapter asks of its database's threads."""
 
+import asyncio
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
+from aaow_storage.errors import StorageError
 from aaow_storage_sql._connection import SQLConnection
 
 T = TypeVar("T")
@@ -75,3 +79,48 @@ class Executor(ABC):
     @abstractmethod
     async def begin(self, timeout: float) -> ExecutorTransaction:  # noqa: ASYNC109 - how long it may stay open
         """Begin a transaction that is rolled back when it is open for longer."""
+
+
+class ThreadedExecutor(Executor):
+    """An executor that opens and closes its connections on a thread, since both may take a while."""
+
+    def __init__(self) -> None:
+        self._lifecycle = threading.Lock()
+
+    async def start(self, *, migrate: bool) -> None:
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(StorageError):
+                if await starting:
+                    await asyncio.to_thread(self._stop)
+            raise
+
+    async def stop(self) -> None:
+        await asyncio.shield(asyncio.to_thread(self._stop))
+
+    def _start(self, migrate: bool) -> bool:
+        with self._lifecycle:
+            if self.is_open:
+                return False
+            self.open(migrate=migrate)
+            return True
+
+    def _stop(self) -> None:
+        with self._lifecycle:
+            if self.is_open:
+                self.shut()
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether work is taken."""
+
+    @abstractmethod
+    def open(self, *, migrate: bool) -> None:
+        """Open the store, all of it or nothing; called while it is not open, never by two threads at once."""
+
+    @abstractmethod
+    def shut(self) -> None:
+        """Finish accepted work, and close everything; called while it is open."""

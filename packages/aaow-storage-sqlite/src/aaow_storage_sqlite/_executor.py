@@ -1,14 +1,12 @@
 """SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
 
 import asyncio
-import threading
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import attrs
 
-from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_sql import Executor, Job, LentTransaction, Work
+from aaow_storage.errors import AdapterClosedError
+from aaow_storage_sql import Job, LentTransaction, ThreadedExecutor, Work
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
 from aaow_storage_sqlite._indexes import create_indexes
@@ -19,28 +17,15 @@ from aaow_storage_sqlite._writer import Writer
 T = TypeVar("T")
 
 
-class SQLiteExecutor(Executor):
+class SQLiteExecutor(ThreadedExecutor):
     """Runs work on the threads of one store."""
 
     def __init__(self, settings: Settings, reader_threads: int) -> None:
+        super().__init__()
         self._settings = settings
         self._reader_threads = reader_threads
-        self._lifecycle = threading.Lock()
         self._writer: Writer | None = None
         self._readers: Readers | None = None
-
-    async def start(self, *, migrate: bool) -> None:
-        starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
-        try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            with suppress(StorageError):
-                if await starting:
-                    await asyncio.to_thread(self._stop)
-            raise
-
-    async def stop(self) -> None:
-        await asyncio.shield(asyncio.to_thread(self._stop))
 
     async def read(self, work: Work[T], *, is_short: bool = False) -> T:
         if self._readers is None:
@@ -69,19 +54,25 @@ class SQLiteExecutor(Executor):
             raise
         return transaction
 
-    def _start(self, migrate: bool) -> bool:
-        """Open the store, and say whether it was not open already."""
-        with self._lifecycle:
-            if self._writer is not None:
-                return False
-            check_sqlite_version()
-            settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
-            try:
-                self._open(settings, migrate=migrate)
-            except BaseException:
-                _memory.release(self._settings.location)
-                raise
-            return True
+    @property
+    def is_open(self) -> bool:
+        return self._writer is not None
+
+    def open(self, *, migrate: bool) -> None:
+        check_sqlite_version()
+        settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
+        try:
+            self._open(settings, migrate=migrate)
+        except BaseException:
+            _memory.release(self._settings.location)
+            raise
+
+    def shut(self) -> None:
+        if self._readers is not None and self._writer is not None:
+            self._readers.stop()
+            self._writer.stop()
+            self._readers = self._writer = None
+            _memory.release(self._settings.location)
 
     def _open(self, settings: Settings, *, migrate: bool) -> None:
         prepare_place(settings.location)
@@ -95,15 +86,6 @@ class SQLiteExecutor(Executor):
         except BaseException:
             connection.driver_connection.close()
             raise
-
-    def _stop(self) -> None:
-        with self._lifecycle:
-            if self._readers is None or self._writer is None:
-                return
-            self._readers.stop()
-            self._writer.stop()
-            self._readers = self._writer = None
-            _memory.release(self._settings.location)
 
 
 def _not_open() -> AdapterClosedError:
