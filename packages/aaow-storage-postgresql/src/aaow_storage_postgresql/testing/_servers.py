@@ -36,6 +36,8 @@ class Server:
         self._settings = {**_FAST, **settings}
         self._binaries = folder_of_binaries()
         self._process: subprocess.Popen[bytes] | None = None
+        self._held_by_all = -1
+        """The end of a pipe whose other end every process of the server holds open."""
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
@@ -61,12 +63,14 @@ class Server:
             "unix_socket_directories": "",
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (self.folder / "log").open("ab") as log:
+        self._held_by_all, held = os.pipe()
+        with (self.folder / "log").open("ab") as log, os.fdopen(held, "wb"):
             self._process = subprocess.Popen(  # noqa: S603 - what was found to be installed
                 [str(self._binaries / "postgres"), "-D", str(self.data), *arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                pass_fds=[held],
                 **as_owner(),
             )
         deadline = time.monotonic() + STARTS_WITHIN_S
@@ -120,6 +124,8 @@ class Server:
         self._process.send_signal(number)
         self._process.wait()
         self._process = None
+        with os.fdopen(self._held_by_all, "rb") as held:
+            held.read()
 
     def run(self, program: str, *arguments: str) -> None:
         """Run a program of PostgreSQL as the owner of the server.
