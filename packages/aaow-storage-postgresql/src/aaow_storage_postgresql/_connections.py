@@ -5,7 +5,7 @@ import random
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import Job, SQLConnection
+from aaow_storage_sql import Job, Parameters, Row, SQLConnection
 
 OLDEST_SERVER = 140_000
 PREPARED_STATEMENTS = 500
@@ -40,24 +40,43 @@ class PostgreSQLConnection(SQLConnection):
         super().__init__(driver_connection, dialect)
         self._settings = settings
         self._answering = threading.Lock()
-        self._job: Job[Any] | None = None
+        self._jobs: Sequence[Job[Any]] = ()
 
     @contextmanager
-    def answering(self, job: Job[Any]) -> Iterator[None]:
-        """Let the job be interrupted, and nothing behind it."""
-        self._job = job
-        job.may_be_interrupted(lambda: self._interrupt(job))
+    def answering(self, *jobs: Job[Any]) -> Iterator[None]:
+        """Let the jobs be interrupted when nobody waits for any of them, and nothing behind them."""
+        self._jobs = jobs
+        for job in jobs:
+            job.may_be_interrupted(lambda: self._interrupt(jobs))
         try:
             yield
         finally:
-            job.may_be_interrupted(None)
+            for job in jobs:
+                job.may_be_interrupted(None)
             with self._answering:
-                self._job = None
+                self._jobs = ()
 
-    def _interrupt(self, job: Job[Any]) -> None:
+    def _interrupt(self, jobs: Sequence[Job[Any]]) -> None:
         with self._answering, suppress(psycopg.Error):
-            if self._job is job:
+            if self._jobs is jobs and all(job.is_abandoned for job in jobs):
                 self.driver_connection.cancel_safe(timeout=_CANCELLED_WITHIN_S)
+
+    def rows_of_each(self, selects: Iterable[tuple[Any, Parameters]]) -> list[list[Row]]:
+        """Return all rows of several selects, which go to the server together; the connection is lost where one fails.
+
+        psycopg takes a statement to be prepared then that the server skipped.
+        """
+        asked = []
+        try:
+            with self.driver_connection.pipeline():
+                for select, parameters in selects:
+                    compiled = self.dialect.compiled(select)
+                    cursor = self.driver_connection.execute(compiled.text, compiled.bound(parameters))
+                    asked.append((compiled, cursor))
+            return [[compiled.fetched(row) for row in cursor] for compiled, cursor in asked]
+        except psycopg.Error as error:
+            self.driver_connection.close()
+            raise self.dialect.translated(error) from error
 
     @property
     def is_lost(self) -> bool:

@@ -79,6 +79,11 @@ def is_unsteady(error: BaseException | None) -> bool:
     return isinstance(_driver_error(error), _UNSTEADY)
 
 
+def is_late(error: BaseException) -> bool:
+    """Say whether the server had no answer in time, or was asked to stop."""
+    return isinstance(_driver_error(error), pg.QueryCanceled)
+
+
 def has_no_room(error: BaseException) -> bool:
     """Say whether the server has no connection left to give."""
     return any(part in str(error) for part in _NO_ROOM)

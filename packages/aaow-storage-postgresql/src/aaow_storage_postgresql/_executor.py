@@ -6,16 +6,21 @@ from typing import Any, TypeVar
 from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
 from aaow_storage_postgresql._connections import connect
 from aaow_storage_postgresql._durability import report_durability
+from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._workers import Read, Request, Workers, Write
-from aaow_storage_sql import Job, LentTransaction, Outcome, ThreadedExecutor, Work
+from aaow_storage_sql import Job, LentTransaction, Lookup, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")
 
 READERS_SHARE = 4
-"""Every so many of the connections, one is for reading alone: who reads never waits behind who waits for a lock."""
+"""Every so many of the connections, one is for reading alone: who reads never waits behind who waits for a lock.
+
+The first of these is for looking single records up; where there is no second, it is for all that only reads.
+"""
+FOUND_AT_ONCE = 32
 
 
 class PostgreSQLExecutor(ThreadedExecutor):
@@ -24,16 +29,17 @@ class PostgreSQLExecutor(ThreadedExecutor):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self._finder: Workers | None = None
         self._readers: Workers | None = None
         self._writers: Workers | None = None
 
-    async def read(self, work: Work[T], *, is_short: bool = False) -> T:
+    async def find(self, lookup: Lookup[T], id: str) -> T | None:
+        job = Job(lambda connection: lookup(connection, id))
+        return await self._answer(self._finder, Find(job, lookup, id), job)
+
+    async def read(self, work: Work[T]) -> T:
         job = Job(work)
-        waiting = self._put(self._readers, Read(job, is_short), job)
-        try:
-            return await job.result()
-        finally:
-            waiting.cancel()
+        return await self._answer(self._readers, Read(job), job)
 
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
         job = Job(work, attempt=attempt)
@@ -54,6 +60,13 @@ class PostgreSQLExecutor(ThreadedExecutor):
         finally:
             waiting.cancel()
         return transaction
+
+    async def _answer(self, workers: Workers | None, request: Find | Read, job: Job[T]) -> T:
+        waiting = self._put(workers, request, job)
+        try:
+            return await job.result()
+        finally:
+            waiting.cancel()
 
     def _put(self, workers: Workers | None, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
         """Hand a request to the workers; the timer that is returned ends the wait for one of them."""
@@ -84,11 +97,14 @@ class PostgreSQLExecutor(ThreadedExecutor):
             connection.driver_connection.close()
         readers = max(1, self._settings.pool_size // READERS_SHARE)
         writers = max(1, self._settings.pool_size - readers)
-        self._readers = Workers(self._settings, readers, "postgresql-reader")
-        self._writers = Workers(self._settings, writers, "postgresql-writer")
+        self._finder = Workers(self._settings, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
+        self._readers = self._finder
+        if readers > 1:
+            self._readers = Workers(self._settings, "postgresql-reader", readers - 1)
+        self._writers = Workers(self._settings, "postgresql-writer", writers)
 
     def shut(self) -> None:
-        if self._readers is not None and self._writers is not None:
-            self._readers.stop()
-            self._writers.stop()
-            self._readers = self._writers = None
+        for workers in dict.fromkeys((self._finder, self._readers, self._writers)):
+            if workers is not None:
+                workers.stop()
+        self._finder = self._readers = self._writers = None

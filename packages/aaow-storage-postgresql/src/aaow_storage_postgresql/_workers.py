@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -13,6 +13,7 @@ from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_postgresql._commits import InDoubtError
 from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
 from aaow_storage_postgresql._errors import has_no_room, is_unsteady
+from aaow_storage_postgresql._finding import Find, found
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back
 
@@ -27,10 +28,9 @@ _UNTIL_THERE_IS_ROOM_S = 0.05
 
 @attrs.frozen(eq=False)
 class Read:
-    """A job that only reads; a short one with one statement."""
+    """A job that only reads."""
 
     job: Job[Any]
-    is_short: bool
 
 
 @attrs.frozen(eq=False)
@@ -41,16 +41,20 @@ class Write:
     may_be_repeated: bool
 
 
-Request = Read | Write | LentTransaction
+Request = Find | Read | Write | LentTransaction
 
 
 class Workers:
-    """Starts another thread when all are busy, up to that many."""
+    """Starts another thread when all are busy, up to that many.
 
-    def __init__(self, settings: Settings, most: int, name: str) -> None:
+    Each takes up to `at_once` of the requests that wait. Those that look records up are answered before the others.
+    """
+
+    def __init__(self, settings: Settings, name: str, most: int, *, at_once: int = 1) -> None:
         self._settings = settings
-        self._most = most
         self._name = name
+        self._most = most
+        self._at_once = at_once
         self._inbox: Inbox[Request] = Inbox()
         self._lock = threading.Lock()
         self._load = 0
@@ -85,13 +89,27 @@ class Workers:
 
     def _run(self) -> None:
         connection: PostgreSQLConnection | None = None
-        while (request := self._inbox.take()) is not None:
-            connection, outcome = self._answer(request, connection)
+        while requests := self._inbox.take(self._at_once):
+            for request in self._not_found_together(requests, connection):
+                connection, outcome = self._answer(request, connection)
+                if outcome is not None:
+                    deliver([outcome])
             with self._lock:
-                self._load -= 1
-            if outcome is not None:
-                deliver([outcome])
+                self._load -= len(requests)
         self._forget(connection)
+
+    def _not_found_together(
+        self, requests: Sequence[Request], connection: PostgreSQLConnection | None
+    ) -> Sequence[Request]:
+        """Answer what is looked up together; return what is left."""
+        finds = [request for request in requests if isinstance(request, Find)]
+        if len(finds) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - one is not together
+            return requests
+        outcomes = found(finds, connection)
+        if outcomes is None:
+            return requests
+        deliver(outcomes)
+        return [request for request in requests if not isinstance(request, Find)]
 
     def _answer(
         self, request: Request, connection: PostgreSQLConnection | None
@@ -115,7 +133,7 @@ class Workers:
             if isinstance(request, LentTransaction):
                 self._lend(request, connection)
                 return connection, None
-            outcome = _read(request, connection) if isinstance(request, Read) else self._write(request, connection)
+            outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
             losses += connection.is_lost
             if not _is_to_be_run_again(outcome, connection) or tries >= MOST_TRIES or losses >= MOST_LOSSES:
                 return connection, outcome
@@ -203,8 +221,8 @@ def _answered(
         return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
 
 
-def _read(read: Read, connection: PostgreSQLConnection) -> Outcome:
-    if read.is_short:
+def _read(read: Find | Read, connection: PostgreSQLConnection) -> Outcome:
+    if isinstance(read, Find):  # one statement sees one state without a transaction around it
         return _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
     try:
         connection.begin(READ)

@@ -1,11 +1,12 @@
 """What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
-from aaow_storage_sql._connection import CompiledStatement, SQLConnection, compiler
+from aaow_storage_sql._connection import CompiledStatement, Parameters, Row, SQLConnection, compiler
 from aaow_storage_sql._dialect import Dialect
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, ThreadedExecutor, Work
 from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
 from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
+from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
 from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata, table_of
 
@@ -20,7 +21,10 @@ __all__ = [
     "Inbox",
     "Job",
     "LentTransaction",
+    "Lookup",
     "Outcome",
+    "Parameters",
+    "Row",
     "SQLConnection",
     "SQLStorageAdapter",
     "SQLTransaction",

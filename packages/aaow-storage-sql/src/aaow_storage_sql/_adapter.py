@@ -10,6 +10,7 @@ from aaow_storage.errors import TransactionError
 from aaow_storage_sql._attempts import attempt_at, is_repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
+from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._operations import SQLOperations
 
 P = ParamSpec("P")
@@ -65,12 +66,10 @@ class SQLTransaction(SQLOperations, Transaction):
         await self._lent.close_savepoint(number, undo=undo)
         del self._savepoints[self._savepoints.index(number) :]
 
-    async def _read(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self._write(operation, *args, **kwargs)
+    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
+        return await self._write(lookup, id)
 
-    async def _list(
+    async def _read(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         return await self._write(operation, *args, **kwargs)
@@ -106,13 +105,11 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self._transactions.add(transaction)
         return transaction
 
-    async def _read(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
         self._transactions.check()
-        return await self._executor.read(lambda connection: operation(connection, *args, **kwargs), is_short=True)
+        return await self._executor.find(lookup, id)
 
-    async def _list(
+    async def _read(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._transactions.check()

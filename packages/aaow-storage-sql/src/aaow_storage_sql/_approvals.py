@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
 from aaow_storage.authoring import apply_changes, check_pending, plan_query, resolved
-from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
+from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import approval_requests
@@ -57,14 +57,7 @@ def create(connection: SQLConnection, row: dict[str, Any]) -> None:
     insert_row(connection, approval_requests, row)
 
 
-def get(connection: SQLConnection, id: str) -> ApprovalRequest | None:
-    """Return the request."""
-    return _get(connection, connection.reading(_BY_ID), id)
-
-
-def _get(connection: SQLConnection, statement: Any, id: str) -> ApprovalRequest | None:
-    row = connection.row(statement, {"id": id})
-    return None if row is None else built(ApprovalRequest, _FIELDS, row)
+get = Lookup("approval_request", _BY_ID, lambda row: built(ApprovalRequest, _FIELDS, row))
 
 
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ApprovalRequest]:
@@ -79,14 +72,14 @@ def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime)
 
 def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
     """Apply the changes to a pending request."""
-    stored = _stored(connection, id)
+    stored = get.to_change(connection, id)
     check_pending(stored)
     return _put_back(connection, apply_changes(stored, changes))
 
 
 def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
     """Decide a pending request."""
-    return _put_back(connection, resolved(_stored(connection, id), status, by=by, notes=notes, at=now()))
+    return _put_back(connection, resolved(get.to_change(connection, id), status, by=by, notes=notes, at=now()))
 
 
 def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
@@ -103,13 +96,6 @@ def _requests(
 ) -> list[ApprovalRequest]:
     plan = plan_query(ApprovalRequest, filter, "created_at")
     return [built(ApprovalRequest, _FIELDS, row) for row in plan_rows(connection, source, plan, scope)]
-
-
-def _stored(connection: SQLConnection, id: str) -> ApprovalRequest:
-    request = _get(connection, connection.dialect.locking(_BY_ID), id)
-    if request is None:
-        raise NotFoundError("approval_request", id)
-    return request
 
 
 def _put_back(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:

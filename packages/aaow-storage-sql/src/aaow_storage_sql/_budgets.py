@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from aaow_storage import BudgetPool, QueryFilter
 from aaow_storage.authoring import apply_changes, consumed, increased, plan_query
-from aaow_storage.errors import ConflictError, NotFoundError
+from aaow_storage.errors import ConflictError
 from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
+from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import budget_pools
@@ -37,14 +38,7 @@ def create(connection: SQLConnection, row: dict[str, Any]) -> None:
     insert_row(connection, budget_pools, row)
 
 
-def get(connection: SQLConnection, id: str) -> BudgetPool | None:
-    """Return the pool."""
-    return _get(connection, connection.reading(_BY_ID), id)
-
-
-def _get(connection: SQLConnection, statement: Any, id: str) -> BudgetPool | None:
-    row = connection.row(statement, {"id": id})
-    return None if row is None else built(BudgetPool, _FIELDS, row)
+get = Lookup("budget_pool", _BY_ID, lambda row: built(BudgetPool, _FIELDS, row))
 
 
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
@@ -61,14 +55,14 @@ def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | No
 
 def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
     """Apply the changes to the stored pool."""
-    changed = apply_changes(_stored(connection, id), changes)
+    changed = apply_changes(get.to_change(connection, id), changes)
     _put_back(connection, changed)
     return changed
 
 
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete a pool without children."""
-    stored = _stored(connection, id)
+    stored = get.to_change(connection, id)
     child = connection.row(_A_CHILD, {"id": id})
     if child is not None:
         raise ConflictError(f"the budget pool {id!r} has children, such as {child[0]!r}: delete them first", stored)
@@ -77,9 +71,9 @@ def delete(connection: SQLConnection, id: str) -> None:
 
 def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Use the amount in the pool and in every ancestor."""
-    chain = [_stored(connection, id)]
+    chain = [get.to_change(connection, id)]
     while chain[-1].parent_pool_id is not None:
-        chain.append(_stored(connection, chain[-1].parent_pool_id))
+        chain.append(get.to_change(connection, chain[-1].parent_pool_id))
     changed = consumed(chain, amount)
     for pool in changed:
         _put_back(connection, pool)
@@ -88,16 +82,9 @@ def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
 
 def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Raise the total of the pool."""
-    changed = increased(_stored(connection, id), amount)
+    changed = increased(get.to_change(connection, id), amount)
     _put_back(connection, changed)
     return changed
-
-
-def _stored(connection: SQLConnection, id: str) -> BudgetPool:
-    pool = _get(connection, connection.dialect.locking(_BY_ID), id)
-    if pool is None:
-        raise NotFoundError("budget_pool", id)
-    return pool
 
 
 def _put_back(connection: SQLConnection, pool: BudgetPool) -> None:

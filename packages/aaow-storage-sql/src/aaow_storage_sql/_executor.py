@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from aaow_storage import TransactionOutcome
 from aaow_storage.errors import StorageError
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._lookups import Lookup
 
 T = TypeVar("T")
 
@@ -62,11 +63,12 @@ class Executor(ABC):
         """Finish accepted work, roll back open transactions, and close every connection."""
 
     @abstractmethod
-    async def read(self, work: Work[T], *, is_short: bool = False) -> T:
-        """Run work that only reads, on one consistent state of the store.
+    async def find(self, lookup: Lookup[T], id: str) -> T | None:
+        """Find a record, without waiting for work that takes longer."""
 
-        Work that is short reads one record with one statement, and does not wait for other work to end.
-        """
+    @abstractmethod
+    async def read(self, work: Work[T]) -> T:
+        """Run work that only reads, on one consistent state of the store."""
 
     @abstractmethod
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from aaow_storage.errors import AdapterClosedError
@@ -155,7 +155,7 @@ def _settle(outcomes: Sequence[Outcome]) -> None:
 
 
 class Inbox(Generic[T]):
-    """The queue of a thread. After `close` nothing gets in, and each reader finds None behind what was accepted."""
+    """The queue of a thread. After `close` nothing gets in, and each reader finds the end behind what was accepted."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[T | None] = SimpleQueue()
@@ -180,14 +180,16 @@ class Inbox(Generic[T]):
             for _ in range(readers):
                 self._queue.put(None)
 
-    def take(self) -> T | None:
-        """Wait for the next item, None at the end."""
-        return self._queue.get()
-
-    def take_waiting(self) -> T | None:
-        """Return the next item without waiting, None at the end.
-
-        Raises:
-            queue.Empty: nothing waits at this moment.
-        """
-        return self._queue.get_nowait()
+    def take(self, most: int = 1) -> list[T]:
+        """Wait for the next item; return it and what waits behind it, up to so many, and nothing at the end."""
+        taken: list[T] = []
+        item = self._queue.get()
+        with suppress(Empty):
+            while item is not None:
+                taken.append(item)
+                if len(taken) >= most:
+                    return taken
+                item = self._queue.get_nowait()
+            if taken:
+                self._queue.put(None)
+        return taken

@@ -36,6 +36,7 @@ from aaow_storage.authoring import check_id, check_instant, check_record, check_
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql import _approvals, _budgets, _execution, _llm, _sessions, _streams, _workflows
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._lookups import Lookup
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,16 +46,14 @@ class SQLOperations(StorageOperations):
     """The operations, over three ways of running a function on a connection."""
 
     @abstractmethod
+    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
+        """Find a record."""
+
+    @abstractmethod
     async def _read(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a function that reads one record with one statement."""
-
-    @abstractmethod
-    async def _list(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run a function that only reads, by any number of statements."""
+        """Run a function that only reads."""
 
     @abstractmethod
     async def _write(
@@ -67,13 +66,13 @@ class SQLOperations(StorageOperations):
         await self._write(_workflows.save, *_workflows.row_of(workflow))
 
     async def get_workflow(self, id: str) -> StoredWorkflow | None:
-        return await self._read(_workflows.get, check_id("get_workflow", "id", id))
+        return await self._find(_workflows.get, check_id("get_workflow", "id", id))
 
     async def list_workflows(self, filter: QueryFilter | None = None) -> list[StoredWorkflow]:
-        return await self._list(_workflows.list_all, filter)
+        return await self._read(_workflows.list_all, filter)
 
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
-        return await self._list(_workflows.count, filter)
+        return await self._read(_workflows.count, filter)
 
     async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
         check_id("update_workflow", "id", id)
@@ -87,13 +86,13 @@ class SQLOperations(StorageOperations):
         await self._write(_sessions.create, *_sessions.row_of(session))
 
     async def get_session(self, id: str) -> Session | None:
-        return await self._read(_sessions.get, check_id("get_session", "id", id))
+        return await self._find(_sessions.get, check_id("get_session", "id", id))
 
     async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
-        return await self._list(_sessions.list_all, filter)
+        return await self._read(_sessions.list_all, filter)
 
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
-        return await self._list(_sessions.count, filter)
+        return await self._read(_sessions.count, filter)
 
     async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
         check_id("update_session", "id", id)
@@ -107,7 +106,7 @@ class SQLOperations(StorageOperations):
         await self._write(_execution.save, *_execution.rows_of(state))
 
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
-        return await self._list(_execution.get, check_id("get_execution_state", "session_id", session_id))
+        return await self._read(_execution.get, check_id("get_execution_state", "session_id", session_id))
 
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
         check_id("update_node_state", "session_id", session_id)
@@ -125,27 +124,27 @@ class SQLOperations(StorageOperations):
         await self._write(_llm.save, _llm.row_of(session_id, node_id, result))
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
-        return await self._list(_llm.of_session, check_id("get_llm_executions", "session_id", session_id), filter)
+        return await self._read(_llm.of_session, check_id("get_llm_executions", "session_id", session_id), filter)
 
     async def get_node_llm_executions(
         self, session_id: str, node_id: str, filter: QueryFilter | None = None
     ) -> list[LLMExecution]:
         check_id("get_node_llm_executions", "session_id", session_id)
         check_id("get_node_llm_executions", "node_id", node_id)
-        return await self._list(_llm.of_node, session_id, node_id, filter)
+        return await self._read(_llm.of_node, session_id, node_id, filter)
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)
         await self._write(_budgets.create, _budgets.row_of(pool))
 
     async def get_budget_pool(self, id: str) -> BudgetPool | None:
-        return await self._read(_budgets.get, check_id("get_budget_pool", "id", id))
+        return await self._find(_budgets.get, check_id("get_budget_pool", "id", id))
 
     async def list_budget_pools(self, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        return await self._list(_budgets.list_all, filter)
+        return await self._read(_budgets.list_all, filter)
 
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        return await self._list(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
+        return await self._read(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
         check_id("update_budget_pool", "id", id)
@@ -168,25 +167,25 @@ class SQLOperations(StorageOperations):
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         check_id("get_tool_calls", "execution_id", execution_id)
-        return await self._list(_llm.calls_of_execution, execution_id, filter)
+        return await self._read(_llm.calls_of_execution, execution_id, filter)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         check_id("get_session_tool_calls", "session_id", session_id)
-        return await self._list(_llm.calls_of_session, session_id, filter)
+        return await self._read(_llm.calls_of_session, session_id, filter)
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         check_record("create_approval_request", "request", request, ApprovalRequest)
         await self._write(_approvals.create, _approvals.row_of(request))
 
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
-        return await self._read(_approvals.get, check_id("get_approval_request", "id", id))
+        return await self._find(_approvals.get, check_id("get_approval_request", "id", id))
 
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         check_id("list_approval_requests", "session_id", session_id)
-        return await self._list(_approvals.of_session, session_id, filter)
+        return await self._read(_approvals.of_session, session_id, filter)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        return await self._list(_approvals.pending, filter, present())
+        return await self._read(_approvals.pending, filter, present())
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         check_id("update_approval_request", "id", id)
@@ -214,4 +213,4 @@ class SQLOperations(StorageOperations):
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         check_id("get_stream_events", "stream_id", stream_id)
-        return await self._list(_streams.of_stream, stream_id, filter)
+        return await self._read(_streams.of_stream, stream_id, filter)

@@ -9,9 +9,10 @@ from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import NOT_DONE, Attempt, tried_first_as
-from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
 from aaow_storage_sql._inserting import insert_if_absent, insert_row
+from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
@@ -53,17 +54,12 @@ def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -
     insert_row(connection, sessions, row)
 
 
-def get(connection: SQLConnection, id: str) -> Session | None:
-    """Return the session."""
-    return _get(connection, connection.reading(_BY_ID), id)
-
-
-def _get(connection: SQLConnection, statement: Any, id: str) -> Session | None:
-    row = connection.row(statement, {"id": id})
-    if row is None:
-        return None
+def _session(row: Row) -> Session:
     body, digest, *values = row
     return built(Session, _BUILT, [*values, loads(checked_body(digest, body))])
+
+
+get = Lookup("session", _BY_ID, _session)
 
 
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
@@ -79,10 +75,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    stored = _get(connection, connection.dialect.locking(_BY_ID), id)
-    if stored is None:
-        raise NotFoundError("session", id)
-    changed = apply_changes(stored, changes)
+    changed = apply_changes(get.to_change(connection, id), changes)
     connection.run(_UPDATE, new_values(_CHANGING, changed))
     return changed
 

@@ -9,9 +9,10 @@ from aaow_storage.authoring import apply_changes, loads, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import repeatable
-from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
 from aaow_storage_sql._inserting import insert_if_absent, save_row
+from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded
 from aaow_storage_sql._schema import documents, workflows
@@ -51,17 +52,12 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
         _documents.release(connection, previous[0])
 
 
-def get(connection: SQLConnection, id: str) -> StoredWorkflow | None:
-    """Return the workflow."""
-    return _get(connection, connection.reading(_BY_ID), id)
-
-
-def _get(connection: SQLConnection, statement: Any, id: str) -> StoredWorkflow | None:
-    row = connection.row(statement, {"id": id})
-    if row is None:
-        return None
+def _workflow(row: Row) -> StoredWorkflow:
     body, digest, *values = row
     return built(StoredWorkflow, _BUILT, [*values, loads(checked_body(digest, body))])
+
+
+get = Lookup("workflow", _BY_ID, _workflow)
 
 
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
@@ -77,10 +73,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    stored = _get(connection, connection.dialect.locking(_BY_ID), id)
-    if stored is None:
-        raise NotFoundError("workflow", id)
-    changed = apply_changes(stored, changes)
+    changed = apply_changes(get.to_change(connection, id), changes)
     save(connection, *row_of(changed))
     return changed
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import attrs
 
 from aaow_storage.errors import AdapterClosedError
-from aaow_storage_sql import Job, LentTransaction, ThreadedExecutor, Work
+from aaow_storage_sql import Job, LentTransaction, Lookup, ThreadedExecutor, Work
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
 from aaow_storage_sqlite._indexes import create_indexes
@@ -27,7 +27,13 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
-    async def read(self, work: Work[T], *, is_short: bool = False) -> T:
+    async def find(self, lookup: Lookup[T], id: str) -> T | None:
+        return await self._read(lambda connection: lookup(connection, id), is_short=True)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._read(work, is_short=False)
+
+    async def _read(self, work: Work[T], *, is_short: bool) -> T:
         if self._readers is None:
             raise _not_open()
         job = Job(work)

@@ -7,7 +7,6 @@ Python take turns, and each turn costs more than such a read.
 import threading
 import time
 from collections import deque
-from queue import Empty
 from typing import Any
 
 from aaow_storage.errors import StorageError
@@ -64,22 +63,12 @@ class Readers:
 
 
 def _run(connection: SQLConnection, inbox: Inbox[Job[Any]], *, are_short: bool) -> None:
-    job = inbox.take()
-    while job is not None:
-        batch = deque([job])
-        try:
-            while len(batch) < MAX_BATCH and (following := inbox.take_waiting()) is not None:
-                batch.append(following)
-            is_last = len(batch) < MAX_BATCH
-        except Empty:
-            is_last = False
+    while batch := deque(inbox.take(MAX_BATCH)):
         if are_short and len(batch) == 1:
             # One statement sees one state without a transaction around it.
-            deliver([job.outcome_on(connection)])
-            batch.clear()
+            deliver([batch.popleft().outcome_on(connection)])
         while batch:
             deliver(read_some(connection, batch))
-        job = None if is_last else inbox.take()
     connection.driver_connection.close()
 
 

@@ -1,8 +1,7 @@
 """The one thread that writes. It commits together what waits together, and lends itself to explicit transactions."""
 
 import threading
-from collections.abc import Callable
-from queue import Empty
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aaow_storage.errors import AdapterClosedError, StorageError
@@ -48,30 +47,14 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        request = self._inbox.take()
-        while request is not None:
-            if isinstance(request, LentTransaction):
-                self._lend(request)
-                request = self._inbox.take()
-            else:
-                request = self._commit_batch(request)
+        while requests := self._inbox.take(MAX_BATCH):
+            for batch in _batches(requests):
+                if isinstance(batch, LentTransaction):
+                    self._lend(batch)
+                else:
+                    self._commit(batch)
         self._checkpointer.stop()
         self._connection.driver_connection.close()
-
-    def _commit_batch(self, first: Job[Any]) -> Request | None:
-        """Commit the operations that wait, up to the first that is something else; return what to do next."""
-        batch: list[Job[Any]] = [first]
-        while len(batch) < MAX_BATCH:
-            try:
-                following = self._inbox.take_waiting()
-            except Empty:
-                break
-            if following is None or isinstance(following, LentTransaction):
-                self._commit(batch)
-                return following
-            batch.append(following)
-        self._commit(batch)
-        return self._inbox.take()
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         if all(job.is_abandoned for job in batch):
@@ -173,3 +156,18 @@ class Writer:
 
     def _retry(self, action: Callable[[], object]) -> None:
         retry_while_locked(action, self._settings.busy_timeout)
+
+
+def _batches(requests: Iterable[Request]) -> Iterator[list[Job[Any]] | LentTransaction]:
+    """Yield each transaction alone, and the operations between two of them together."""
+    batch: list[Job[Any]] = []
+    for request in requests:
+        if not isinstance(request, LentTransaction):
+            batch.append(request)
+            continue
+        if batch:
+            yield batch
+        yield request
+        batch = []
+    if batch:
+        yield batch
