@@ -182,14 +182,16 @@ class Inbox(Generic[T]):
 
     def take(self, most: int = 1) -> list[T]:
         """Wait for the next item; return it and what waits behind it, up to so many, and nothing at the end."""
-        taken: list[T] = []
         item = self._queue.get()
-        with suppress(Empty):
+        taken = []
+        try:
             while item is not None:
                 taken.append(item)
                 if len(taken) >= most:
                     return taken
                 item = self._queue.get_nowait()
-            if taken:
-                self._queue.put(None)
+        except Empty:
+            return taken
+        if taken:
+            self._queue.put(None)
         return taken

@@ -28,17 +28,19 @@ class SQLiteExecutor(ThreadedExecutor):
         self._readers: Readers | None = None
 
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
-        return await self._read(lambda connection: lookup(connection, id), is_short=True)
+        job = Job(lambda connection: lookup(connection, id))
+        self._open_readers().put(job, is_short=True)
+        return await job.result()
 
     async def read(self, work: Work[T]) -> T:
-        return await self._read(work, is_short=False)
+        job = Job(work)
+        self._open_readers().put(job)
+        return await job.result()
 
-    async def _read(self, work: Work[T], *, is_short: bool) -> T:
+    def _open_readers(self) -> Readers:
         if self._readers is None:
             raise _not_open()
-        job = Job(work)
-        self._readers.put(job, is_short=is_short)
-        return await job.result()
+        return self._readers
 
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
         del may_be_repeated  # a commit here is never in doubt
