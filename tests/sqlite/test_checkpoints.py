@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
+from aaow_storage.errors import StorageUnavailableError
+from aaow_storage_sql import SQLConnection
 from aaow_storage_sqlite import _checkpoints
+from aaow_storage_sqlite._connections import Settings, open_checkpointer
 
 pytestmark = pytest.mark.asyncio
 
@@ -71,6 +74,23 @@ async def test_the_log_stays_short_beside_readers_that_overlap(path: Path):
         with readers_that_overlap(path) as sizes:
             await write(storage, 16)
     assert 0 < max(sizes) < 8 * MEBIBYTE
+
+
+@pytest.mark.usefixtures("early")
+async def test_the_log_stays_short_where_the_store_was_locked_when_it_grew(path: Path, monkeypatch: pytest.MonkeyPatch):
+    refused = []
+
+    def refuse_once(settings: Settings) -> SQLConnection:
+        if not refused:
+            refused.append(settings)
+            raise StorageUnavailableError("the database is locked")
+        return open_checkpointer(settings)
+
+    monkeypatch.setattr(_checkpoints, "open_checkpointer", refuse_once)
+    async with create_adapter("sqlite", str(path)) as storage:
+        await write(storage, 16)
+        assert log_of(path).stat().st_size < 8 * MEBIBYTE
+    assert refused
 
 
 @pytest.mark.usefixtures("early")

@@ -83,16 +83,16 @@ class Checkpointer:
         return row is not None and row[0] == 0
 
     def _run(self) -> None:
-        connection = open_checkpointer(self._settings)
-        try:
-            while True:
-                self._is_wanted.wait()
-                self._is_wanted.clear()
-                if self._is_stopping:
-                    break
-                with suppress(StorageError):  # another process is at it
-                    self._copy(connection)
-        finally:
+        connection: SQLConnection | None = None
+        while True:
+            self._is_wanted.wait()
+            self._is_wanted.clear()
+            if self._is_stopping:
+                break
+            with suppress(StorageError):  # another process is at it; it is due again soon
+                connection = connection or open_checkpointer(self._settings)
+                self._copy(connection)
+        if connection is not None:
             connection.driver_connection.close()
 
     def _copy(self, connection: SQLConnection) -> None:

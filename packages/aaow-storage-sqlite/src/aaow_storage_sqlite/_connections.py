@@ -125,9 +125,17 @@ def open_reader(settings: Settings) -> SQLConnection:
 
 
 def open_checkpointer(settings: Settings) -> SQLConnection:
-    """Open a connection that moves what is in the write-ahead log into the database."""
+    """Open a connection that moves what is in the write-ahead log into the database.
+
+    Raises:
+        StorageUnavailableError: another connection locks the whole store, as it does for a moment when it opens it.
+    """
     connection = _connect(settings)
-    connection.command(f"PRAGMA synchronous = {settings.synchronous}")
+    try:
+        connection.command(f"PRAGMA synchronous = {settings.synchronous}")
+    except BaseException:
+        connection.driver_connection.close()
+        raise
     return connection
 
 
