@@ -113,4 +113,5 @@ def run_everything(session: nox.Session, *pytest: str, slow: bool = True) -> Non
     session.run(*pytest, "--numprocesses=auto", "--ignore=tests/packaging", *chosen)
     for backend in BACKENDS if slow else EMBEDDED:
         quick = [] if slow and backend in EMBEDDED else ["-m", "not slow"]
-        session.run(*pytest, *SUITE, f"--storage-backend={backend}", *quick)
+        beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
+        session.run(*pytest, *SUITE, f"--storage-backend={backend}", *beside, *quick)

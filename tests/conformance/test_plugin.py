@@ -63,6 +63,50 @@ def test_each_test_has_a_store_at_the_url_that_is_given(pytester: pytest.Pyteste
     assert len(list((pytester.path / "stores").rglob("of this test.db"))) == 4
 
 
+NOTED = """
+from contextlib import nullcontext
+from pathlib import Path
+
+from aaow_storage import Backend, register_plugin
+from aaow_storage.hookspecs import hookimpl
+from aaow_storage_memory import MemoryAdapter
+
+
+class Noted(MemoryAdapter):
+    async def list_workflows(self, filter=None):
+        Path("was asked").touch()
+        return await super().list_workflows(filter)
+
+
+class Plugin:
+    @hookimpl
+    def aaow_storage_backend(self):
+        return Backend(
+            name="noted",
+            summary="Leaves a file behind.",
+            create=lambda url=None: Noted(),
+            temporary_store=lambda folder: nullcontext("unused"),
+        )
+
+
+register_plugin(Plugin())
+"""
+
+
+def test_histories_run_beside_a_store_of_another_backend(pytester: pytest.Pytester):
+    pytester.makeconftest(NOTED)
+    result = suite_on(pytester, "--storage-backend=memory", "--storage-model=noted", "-k", "test_a_random_history_goes")
+    result.assert_outcomes(passed=1, deselected=result.parseoutcomes()["deselected"])
+    assert (pytester.path / "was asked").exists()
+
+
+def test_a_model_that_makes_no_stores_is_refused(pytester: pytest.Pytester):
+    pytester.makeconftest(NOTED.replace('            temporary_store=lambda folder: nullcontext("unused"),\n', ""))
+    result = suite_on(pytester, "--storage-backend=memory", "--storage-model=noted")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --storage-model=noted makes no temporary stores: name another backend"])
+
+
 def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pytester):
     project.makeconftest(
         """

@@ -20,7 +20,7 @@ import pytest
 import pytest_asyncio
 from _pytest.terminal import TerminalReporter
 
-from aaow_storage import Backend, StorageAdapter, available_backends
+from aaow_storage import Backend, Capability, StorageAdapter, available_backends
 from aaow_storage_conformance._clauses import CLAUSES, CONTRACT_VERSION
 from aaow_storage_conformance._inventory import suite_tests
 from aaow_storage_conformance._leaks import folders_of, left_behind, traces
@@ -59,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "the test's own, {unique} a name that no other test has",
     )
     group.addoption(
+        "--storage-model",
+        metavar="NAME",
+        help="let random histories run beside a store of this installed backend, in place of one in memory",
+    )
+    group.addoption(
         "--storage-waivers", metavar="FILE", type=Path, help="a TOML file of clauses that the backend does not keep yet"
     )
     group.addoption(
@@ -94,6 +99,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for each in wanted:
         if each not in CLAUSES:
             raise pytest.UsageError(f"--conformance-clause={each} is no clause of the contract, such as REC-1")
+    if (model := config.getoption("--storage-model")) is not None and _backend(model).temporary_store is None:
+        raise pytest.UsageError(f"--storage-model={model} makes no temporary stores: name another backend")
     if name is not None:
         _backend(name)
     elif _asks_for_the_suite(config):
@@ -273,6 +280,25 @@ async def storage(store: Store) -> AsyncIterator[StorageAdapter]:
     """An initialized adapter on the store."""
     async with store.open() as adapter:
         yield adapter
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def model_store(
+    request: pytest.FixtureRequest, store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Store | None]:
+    """An empty store of `--storage-model`; None where each history makes a model in memory for itself."""
+    name: str | None = request.config.getoption("--storage-model")
+    if name is None:
+        yield None
+        return
+    backend = _backend(name)
+    assert backend.temporary_store is not None
+    with backend.temporary_store(tmp_path_factory.mktemp("model")) as url:
+        model = Store(backend, url)
+        if missing := store.capabilities - model.capabilities - {Capability.DURABLE}:
+            raise pytest.UsageError(f"--storage-model={name} has not the capabilities {', '.join(missing)}")
+        yield model
+        await model.close()
 
 
 def _backend(name: str) -> Backend:

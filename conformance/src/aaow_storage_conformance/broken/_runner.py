@@ -164,7 +164,7 @@ async def _run(test: ContractTest, store: Store, folder: Path) -> None:
     wanted = inspect.signature(method).parameters
     try:
         async with asyncio.timeout(TEST_ENDS_WITHIN_S) as limit, AsyncExitStack() as stack:
-            fixtures = {"store": store, "tmp_path": folder, **test.arguments}
+            fixtures = {"store": store, "model_store": None, "tmp_path": folder, **test.arguments}
             if "storage" in wanted:
                 fixtures["storage"] = await stack.enter_async_context(store.open())
             if unknown := set(wanted) - set(fixtures):
