@@ -53,18 +53,22 @@ def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
         report.bounds += growth(folder, options.scale, options.rounds)
         yield "growth"
         return
-    if options.peers:
-        report.bounds += against_peers(folder, options.rounds, round(PEER_OPERATIONS * options.share), options.only)
-        yield "peers"
-        return
     if options.backend == "postgresql":
         # Imported here, since the driver is not needed to measure SQLite.
-        from benchmarks.on_postgresql import on_postgresql  # noqa: PLC0415
+        from benchmarks.on_postgresql import flushing_server, on_postgresql  # noqa: PLC0415
 
-        report.ratios += on_postgresql(
-            callers=options.callers, rounds=options.rounds, share=options.share, only=options.only
-        )
+        with flushing_server() as server:
+            if options.peers:
+                report.bounds += beside_peers(folder, options, server.url("").rstrip("/"))
+            else:
+                report.ratios += on_postgresql(
+                    server, callers=options.callers, rounds=options.rounds, share=options.share, only=options.only
+                )
         yield options.backend
+        return
+    if options.peers:
+        report.bounds += beside_peers(folder, options, None)
+        yield "peers"
         return
     for case in (*WRITES, *READS):
         if options.only in case.name:
@@ -74,6 +78,11 @@ def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
         if options.only in name:
             report.bounds += scenario(folder, options)
             yield name
+
+
+def beside_peers(folder: Path, options: Options, server: str | None) -> Iterator[Bound]:
+    """Yield what other libraries reach, on SQLite or on that server."""
+    return against_peers(folder, options.rounds, round(PEER_OPERATIONS * options.share), options.only, server)
 
 
 def ratios_of(case: Case, folder: Path, options: Options) -> Iterator[Ratio]:

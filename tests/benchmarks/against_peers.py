@@ -1,8 +1,8 @@
-"""Other libraries that keep what agents do in SQLite, each in an environment of its own, on the same payload.
+"""Other libraries that keep what agents do in SQLite or PostgreSQL, each in an environment of its own, same payload.
 
-Each runs with its documented defaults beside the same floor: bare `sqlite3`, WAL, `synchronous=FULL`, a commit a row,
-with two indexes. None of them sets `synchronous`, which is FULL then; with a rollback journal (`delete`) that is two
-flushes or three a commit.
+Each runs with its documented defaults beside the same floor, a commit a row, with two indexes. On SQLite that is bare
+`sqlite3`, WAL, `synchronous=FULL`. None of them sets `synchronous`, which is FULL then; with a rollback journal
+(`delete`) that is two flushes or three a commit. On PostgreSQL it is bare psycopg, a thread and a connection a caller.
 """
 
 import json
@@ -32,31 +32,37 @@ class Peer:
 
 
 PEERS = (
-    Peer("LangGraph AsyncSqliteSaver.aput", ("langgraph-checkpoint-sqlite",), "langgraph_saver.py"),
+    Peer(
+        "LangGraph saver.aput", ("langgraph-checkpoint-sqlite", "langgraph-checkpoint-postgres"), "langgraph_saver.py"
+    ),
     Peer("DBOS workflow of one step", ("dbos",), "dbos_step.py"),
-    Peer("OpenAI SQLAlchemySession.add_items", ("openai-agents[sqlalchemy]", "aiosqlite"), "openai_session.py"),
-    Peer("Agno AsyncSqliteDb.upsert_session", ("agno", "sqlalchemy[asyncio]", "aiosqlite"), "agno_db.py"),
-    Peer("ADK DatabaseSessionService.append_event", ("google-adk[db]", "aiosqlite"), "adk_events.py"),
+    Peer("OpenAI SQLAlchemySession.add_items", ("openai-agents[sqlalchemy]",), "openai_session.py"),
+    Peer("Agno upsert_session", ("agno", "sqlalchemy[asyncio]"), "agno_db.py"),
+    Peer("ADK DatabaseSessionService.append_event", ("google-adk[db]",), "adk_events.py"),
 )
+DRIVERS = ("aiosqlite", "psycopg[binary]")
 
 
-def against_peers(folder: Path, rounds: int, operations: int, only: str = "") -> Iterator[Bound]:
+def against_peers(
+    folder: Path, rounds: int, operations: int, only: str = "", server: str | None = None
+) -> Iterator[Bound]:
     """Yield the ratio of each peer to its floor, with 1 and with 64 callers; one that does not run says why."""
     for peer in PEERS:
         if only not in peer.name:
             continue
         try:
-            result = _measured(peer, folder.resolve(), rounds, operations)
+            result = _measured(peer, folder.resolve(), rounds, operations, server)
         except subprocess.CalledProcessError as error:
             yield Bound(f"{peer.name} could not be measured: {_reason(error)}", 0)
             continue
         for callers, ratio in result["ratios"].items():
-            how = f"{result['version']}, journal {result['journal']}, synchronous FULL"
+            how = f"{result['version']}, {result['how']}"
             yield Bound(f"{peer.name} ({how}), {callers} callers, ratio to its floor", ratio)
 
 
-def _measured(peer: Peer, folder: Path, rounds: int, operations: int) -> dict[str, Any]:
-    command = [str(part) for part in (_python(peer), PROGRAMS / peer.program, folder, rounds, operations)]
+def _measured(peer: Peer, folder: Path, rounds: int, operations: int, server: str | None) -> dict[str, Any]:
+    where = (PROGRAMS / peer.program, folder, rounds, operations, *([] if server is None else [server]))
+    command = [str(part) for part in (_python(peer), *where)]
     output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return result
@@ -68,7 +74,7 @@ def _python(peer: Peer) -> Path:
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         venv.create(home, with_pip=shutil.which("uv") is None)
-    _install(python, peer.requirements)
+    _install(python, (*peer.requirements, *DRIVERS))
     return python
 
 

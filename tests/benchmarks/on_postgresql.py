@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ import psycopg
 from attrs import frozen
 
 from aaow_storage import Session, create_adapter, now
-from aaow_storage_postgresql.testing import private_server
+from aaow_storage_postgresql.testing import Server, private_server
 from benchmarks import cases, floors, payloads
 from benchmarks.cases import Case
 from benchmarks.measuring import BareOperation, Run, run_callers
@@ -74,17 +74,23 @@ COMPARED = (
 )
 
 
-def on_postgresql(*, callers: Sequence[int], rounds: int, share: float, only: str = "") -> Iterator[Ratio]:
-    """Yield the ratios, on a private server that flushes every commit."""
-    with private_server(settings={"fsync": "on", "full_page_writes": "on"}) as server:
-        for number, bare in enumerate(each for each in COMPARED if only in each.case.name):
-            server.create_database(f"bench_{number}")
-            url = server.url(f"bench_{number}")
-            asyncio.run(_fill(bare.case, url))
-            operations = max(1, round(bare.case.operations * share))
-            for count in callers:
-                pairs = [_pair(bare, url, max(operations, 2 * count), count) for _ in range(rounds)]
-                yield ratio_of(bare.case, "FULL", count, pairs)
+def flushing_server() -> AbstractContextManager[Server]:
+    """Hold a private server that flushes every commit."""
+    return private_server(settings={"fsync": "on", "full_page_writes": "on"})
+
+
+def on_postgresql(
+    server: Server, *, callers: Sequence[int], rounds: int, share: float, only: str = ""
+) -> Iterator[Ratio]:
+    """Yield the ratios, each in a database of its own."""
+    for number, bare in enumerate(each for each in COMPARED if only in each.case.name):
+        server.create_database(f"bench_{number}")
+        url = server.url(f"bench_{number}")
+        asyncio.run(_fill(bare.case, url))
+        operations = max(1, round(bare.case.operations * share))
+        for count in callers:
+            pairs = [_pair(bare, url, max(operations, 2 * count), count) for _ in range(rounds)]
+            yield ratio_of(bare.case, "FULL", count, pairs)
 
 
 def _pair(bare: Bare, url: str, operations: int, callers: int) -> Pair:

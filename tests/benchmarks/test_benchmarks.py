@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aaow_storage import create_adapter
-from aaow_storage_postgresql.testing import NoPostgreSQLError
+from aaow_storage_postgresql.testing import NoPostgreSQLError, Server
 from benchmarks import __main__ as program
 from benchmarks import against_peers as comparing
 from benchmarks import growth as growing
@@ -21,7 +22,7 @@ from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
 from benchmarks.floors import open_bare
 from benchmarks.measuring import percentile
-from benchmarks.on_postgresql import on_postgresql
+from benchmarks.on_postgresql import flushing_server, on_postgresql
 from benchmarks.options import parsed
 from benchmarks.plot import throughput_svg
 from benchmarks.processes import processes
@@ -173,14 +174,39 @@ def test_a_peer_that_does_not_run_says_why(tmp_path: Path, monkeypatch: pytest.M
     assert "no_such_program.py" in bound.name
 
 
-def test_the_program_of_a_peer_reports_its_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of the test's own."""
+    try:
+        with flushing_server() as started:
+            yield started
+    except NoPostgreSQLError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that appends nothing, the only one there is."""
     program = tmp_path / "sleeper.py"
     program.write_text(SLEEPER)
     monkeypatch.setenv("PYTHONPATH", str(comparing.PROGRAMS))
     monkeypatch.setattr(comparing, "_python", lambda peer: Path(sys.executable))
     monkeypatch.setattr(comparing, "PEERS", [Peer("sleeper", (), str(program))])
+
+
+@pytest.mark.usefixtures("sleeper")
+def test_the_program_of_a_peer_reports_its_ratios(tmp_path: Path):
     one, many = comparing.against_peers(tmp_path, 1, 4)
     assert "journal delete" in one.name
+    assert min(one.measured, many.measured) > 0
+
+
+@pytest.mark.usefixtures("sleeper")
+def test_a_peer_is_measured_on_a_server_too(tmp_path: Path, server: Server):
+    one, many = comparing.against_peers(tmp_path, 1, 4, server=server.url("").rstrip("/"))
+    assert "synchronous_commit on" in one.name
     assert min(one.measured, many.measured) > 0
 
 
@@ -207,13 +233,8 @@ def test_every_peer_has_a_program():
     }
 
 
-def test_postgresql_is_measured_beside_its_bare_driver():
-    try:
-        ratios = list(on_postgresql(callers=(1, 4), rounds=1, share=0.01))
-    except NoPostgreSQLError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
+def test_postgresql_is_measured_beside_its_bare_driver(server: Server):
+    ratios = list(on_postgresql(server, callers=(1, 4), rounds=1, share=0.01))
     assert [(ratio.case, ratio.callers) for ratio in ratios] == [
         ("save_llm_execution", 1),
         ("save_llm_execution", 4),

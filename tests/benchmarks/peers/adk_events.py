@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from google.adk.events import Event
 from google.adk.sessions import DatabaseSessionService
 from google.genai import types
-from harness import PAYLOAD, Append, measure
+from harness import PAYLOAD, Append, for_asyncio, measure
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Append]:
-    service = DatabaseSessionService(f"sqlite+aiosqlite:///{path}")
+async def opened(url: str) -> AsyncIterator[Append]:
+    service = DatabaseSessionService(for_asyncio(url))
     sessions = [await service.create_session(app_name="app", user_id="user") for _ in range(64)]
     text = "".join(message["content"] for message in PAYLOAD["messages"])
 

@@ -3,16 +3,17 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
+from agno.db.postgres import AsyncPostgresDb
 from agno.db.sqlite import AsyncSqliteDb
 from agno.session import AgentSession
-from harness import PAYLOAD, Append, measure
+from harness import PAYLOAD, Append, for_asyncio, measure, path_of
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Append]:
-    db = AsyncSqliteDb(db_file=str(path))
+async def opened(url: str) -> AsyncIterator[Append]:
+    is_file = url.startswith("sqlite:")
+    db = AsyncSqliteDb(db_file=path_of(url)) if is_file else AsyncPostgresDb(db_url=for_asyncio(url))
 
     async def append(number: int) -> None:
         now = int(time.time())

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from dbos import DBOS
@@ -20,8 +19,8 @@ async def workflow(number: int) -> None:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Append]:
-    DBOS(config={"name": "benchmark", "system_database_url": f"sqlite:///{path}", "log_level": "ERROR"})
+async def opened(url: str) -> AsyncIterator[Append]:
+    DBOS(config={"name": "benchmark", "system_database_url": url, "log_level": "ERROR"})
     DBOS.launch()
     try:
         yield workflow

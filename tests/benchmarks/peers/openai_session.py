@@ -2,16 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from agents.extensions.memory import SQLAlchemySession
-from harness import PAYLOAD, Append, measure
+from harness import PAYLOAD, Append, for_asyncio, measure
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Append]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+async def opened(url: str) -> AsyncIterator[Append]:
+    engine = create_async_engine(for_asyncio(url))
     sessions = [SQLAlchemySession(f"session-{n}", engine=engine, create_tables=True) for n in range(64)]
 
     async def append(number: int) -> None:
