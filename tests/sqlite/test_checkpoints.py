@@ -77,6 +77,16 @@ async def test_the_log_stays_short_beside_readers_that_overlap(path: Path):
 
 
 @pytest.mark.usefixtures("early")
+async def test_the_log_is_used_again_from_its_start_without_waiting_for_it_to_be_long(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_checkpoints, "RESTART_ABOVE_PAGES", 2**31)
+    async with create_adapter("sqlite", str(path)) as storage:
+        await write(storage, 32)
+        assert 0 < log_of(path).stat().st_size < 16 * MEBIBYTE
+
+
+@pytest.mark.usefixtures("early")
 async def test_the_log_stays_short_where_the_store_was_locked_when_it_grew(path: Path, monkeypatch: pytest.MonkeyPatch):
     refused = []
 

@@ -1,8 +1,11 @@
 """Moving what was committed from the write-ahead log into the database, beside the writer and not inside its commits.
 
-A thread copies, which holds up nobody. But under steady load it never catches up, so that the log would grow for ever,
-and readers that overlap keep SQLite from starting it anew. So when the log is long, the writer itself restarts it,
-between two commits: that waits for the readers of the moment, and copies the little that is left.
+A thread copies, which holds up nobody. But under steady load it never catches up. So when it almost has, the writer
+copies the few pages that are left, between two commits. Where nobody reads at that moment, the next commit goes to the
+start of the log: to write over what is there costs two thirds of what it costs to make the file longer.
+
+Readers that overlap keep SQLite from starting the log anew, so that it would grow for ever. So when it is long, the
+writer restarts it in any case: that waits for the readers of the moment.
 """
 
 import threading
@@ -17,6 +20,9 @@ COPY_EVERY_BYTES = 8 * 2**20
 COPY_EVERY_PAGES = COPY_EVERY_BYTES // PAGE_BYTES
 RESTART_ABOVE_PAGES = 64 * 2**20 // PAGE_BYTES
 RESTART_WAITS_MS = 100
+FEW_PAGES = 64
+MOST_COPIES = 5
+"""How often the thread copies what came while it copied, until that is few pages."""
 CHANGES_AT_FIRST = 400
 MOST_CHANGES = 100_000
 
@@ -36,12 +42,15 @@ class Checkpointer:
         self._pages = 0
         self._thread: threading.Thread | None = None
         self._is_wanted = threading.Event()
+        self._is_almost_copied = False
         self._is_stopping = False
 
     def after_commit(self) -> None:
         """Do what is due; called by the writer, outside of a transaction."""
         if self._pages > self._restart_above:
             self._restart()
+        elif self._is_almost_copied:
+            self._copy_the_rest()
         elif not self._is_wanted.is_set() and self._is_due():
             if self._thread is None:
                 name = f"aaow-checkpointer {self._settings.location}"
@@ -71,6 +80,13 @@ class Checkpointer:
         self._restart_above = RESTART_ABOVE_PAGES if is_restarted else self._pages + COPY_EVERY_PAGES
         self._pages = 0
 
+    def _copy_the_rest(self) -> None:
+        self._is_almost_copied = False
+        with suppress(StorageError):  # another process is at it
+            _, pages, copied = self._writing.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, -1)
+            if pages == copied:
+                self._pages = 0
+
     def _checkpoint(self, kind: str) -> bool:
         """Copy what is left and restart the log, and say whether the readers allowed it."""
         self._writing.command(f"PRAGMA busy_timeout = {RESTART_WAITS_MS}")
@@ -96,8 +112,19 @@ class Checkpointer:
             connection.driver_connection.close()
 
     def _copy(self, connection: SQLConnection) -> None:
-        _, pages, _ = connection.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, 0)
+        pages = _copied(connection)
         if pages > self._pages:
             changes = self._changes_a_copy * COPY_EVERY_PAGES // (pages - self._pages)
             self._changes_a_copy = min(max(1, changes), MOST_CHANGES)
         self._pages = pages
+        for _ in range(1, MOST_COPIES):
+            before, pages = pages, _copied(connection)
+            if pages - before <= FEW_PAGES:
+                self._is_almost_copied = True
+                break
+
+
+def _copied(connection: SQLConnection) -> int:
+    """Copy what the readers allow to be copied, and return how many pages are in the log."""
+    _, pages, _ = connection.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, 0)
+    return int(pages)
