@@ -8,6 +8,10 @@ import pytest
 
 from aaow_storage import BudgetPool, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
+from aaow_storage_postgresql import _workers
+from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql.testing import Server
 
 WAITING = """
 SELECT count(*) FROM pg_stat_activity
@@ -76,6 +80,25 @@ async def test_all_who_wait_hear_that_the_server_does_not_answer_in_time(url: st
             holding.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
             found = await answers(*(storage.get_session(f"{number}") for number in NUMBERS))
             assert [type(error) for error in found] == [StorageUnavailableError] * len(NUMBERS)
+        assert all(await answers(*(storage.get_session(f"{number}") for number in NUMBERS)))
+
+
+@pytest.mark.asyncio
+async def test_all_who_wait_hear_at_once_that_there_is_no_server(server: Server, monkeypatch: pytest.MonkeyPatch):
+    tries: list[Settings] = []
+
+    def counted(settings: Settings) -> PostgreSQLConnection:
+        tries.append(settings)
+        return connect(settings)
+
+    async with create_adapter("postgresql", server.url()) as storage:
+        await fill(storage)
+        await asyncio.to_thread(server.kill)
+        monkeypatch.setattr(_workers, "connect", counted)
+        found = await answers(*(storage.get_session(f"{number}") for number in NUMBERS))
+        assert [type(error) for error in found] == [StorageUnavailableError] * len(NUMBERS)
+        assert 0 < len(tries) < len(NUMBERS) / 2
+        await asyncio.to_thread(server.start)
         assert all(await answers(*(storage.get_session(f"{number}") for number in NUMBERS)))
 
 

@@ -90,13 +90,25 @@ class Workers:
     def _run(self) -> None:
         connection: PostgreSQLConnection | None = None
         while requests := self._inbox.take(self._at_once):
-            for request in self._not_found_together(requests, connection):
-                connection, outcome = self._answer(request, connection)
-                if outcome is not None:
-                    deliver([outcome])
+            connection = self._answer_each(self._not_found_together(requests, connection), connection)
             with self._lock:
                 self._load -= len(requests)
         self._forget(connection)
+
+    def _answer_each(
+        self, requests: Sequence[Request], connection: PostgreSQLConnection | None
+    ) -> PostgreSQLConnection | None:
+        """Answer in turn; where no connection is to be had, all hear of that, and none waits for another try."""
+        for number, request in enumerate(requests):
+            connection, outcome = self._answer(request, connection)
+            if outcome is None:
+                continue
+            deliver([outcome])
+            if connection is None:
+                others = [job for job in map(_job_of, requests[number + 1 :]) if job.take()]
+                deliver([Outcome(job, error=outcome.error) for job in others])
+                break
+        return connection
 
     def _not_found_together(
         self, requests: Sequence[Request], connection: PostgreSQLConnection | None
@@ -115,7 +127,7 @@ class Workers:
         self, request: Request, connection: PostgreSQLConnection | None
     ) -> tuple[PostgreSQLConnection | None, Outcome | None]:
         """Do what is asked; return the connection to do the next with, and what came of it where that is to be told."""
-        job = request.opened if isinstance(request, LentTransaction) else request.job
+        job = _job_of(request)
         tries = losses = 0
         while True:
             try:
@@ -211,6 +223,10 @@ class Workers:
             transaction.break_down(connection, error)
         with self._lock:
             self._lent.discard(transaction)
+
+
+def _job_of(request: Request) -> Job[Any]:
+    return request.opened if isinstance(request, LentTransaction) else request.job
 
 
 def _answered(
