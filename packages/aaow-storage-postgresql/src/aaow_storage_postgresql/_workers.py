@@ -58,7 +58,6 @@ class Workers:
         self._inbox: Inbox[Request] = Inbox()
         self._lock = threading.Lock()
         self._load = 0
-        self._connections = 0
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lent: set[LentTransaction] = set()
@@ -93,7 +92,7 @@ class Workers:
             connection = self._answer_each(self._not_found_together(requests, connection), connection)
             with self._lock:
                 self._load -= len(requests)
-        self._forget(connection)
+        _close(connection)
 
     def _answer_each(
         self, requests: Sequence[Request], connection: PostgreSQLConnection | None
@@ -160,25 +159,15 @@ class Workers:
         """
         if connection is not None and not connection.is_lost:
             return connection
-        self._forget(connection)
+        _close(connection)
         deadline = time.monotonic() + self._settings.acquire_timeout
         while True:
             try:
-                opened = connect(self._settings)
+                return connect(self._settings)
             except StorageError as error:
                 if not has_no_room(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0, _UNTIL_THERE_IS_ROOM_S))  # noqa: S311 - not a secret
-                continue
-            with self._lock:
-                self._connections += 1
-            return opened
-
-    def _forget(self, connection: PostgreSQLConnection | None) -> None:
-        if connection is not None:
-            connection.driver_connection.close()
-            with self._lock:
-                self._connections -= 1
 
     def _write(self, write: Write, connection: PostgreSQLConnection) -> Outcome:
         job = write.job
@@ -223,6 +212,11 @@ class Workers:
             transaction.break_down(connection, error)
         with self._lock:
             self._lent.discard(transaction)
+
+
+def _close(connection: PostgreSQLConnection | None) -> None:
+    if connection is not None:
+        connection.driver_connection.close()
 
 
 def _job_of(request: Request) -> Job[Any]:

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from aaow_storage.errors import StorageError
+from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sqlite._connections import PAGE_BYTES, Settings, open_checkpointer
 
@@ -83,7 +83,7 @@ class Checkpointer:
     def _copy_the_rest(self) -> None:
         self._is_almost_copied = False
         with suppress(StorageError):  # another process is at it
-            _, pages, copied = self._writing.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, -1)
+            pages, copied = _copied(self._writing)
             if pages == copied:
                 self._pages = 0
 
@@ -112,19 +112,26 @@ class Checkpointer:
             connection.driver_connection.close()
 
     def _copy(self, connection: SQLConnection) -> None:
-        pages = _copied(connection)
+        pages, _ = _copied(connection)
         if pages > self._pages:
             changes = self._changes_a_copy * COPY_EVERY_PAGES // (pages - self._pages)
             self._changes_a_copy = min(max(1, changes), MOST_CHANGES)
         self._pages = pages
         for _ in range(1, MOST_COPIES):
-            before, pages = pages, _copied(connection)
+            before = pages
+            pages, _ = _copied(connection)
             if pages - before <= FEW_PAGES:
                 self._is_almost_copied = True
                 break
 
 
-def _copied(connection: SQLConnection) -> int:
-    """Copy what the readers allow to be copied, and return how many pages are in the log."""
-    _, pages, _ = connection.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, 0)
-    return int(pages)
+def _copied(connection: SQLConnection) -> tuple[int, int]:
+    """Copy what the readers allow to be copied; return how many pages the log has, and how many of them are copied.
+
+    Raises:
+        StorageUnavailableError: another connection is at it.
+    """
+    is_busy, pages, copied = connection.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, 0)
+    if is_busy:
+        raise StorageUnavailableError("another connection copies the log")
+    return pages, copied
