@@ -1,7 +1,6 @@
 """The benchmarks run, with sizes that say nothing about time."""
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aaow_storage import create_adapter
-from aaow_storage_postgresql.testing import NoPostgreSQLError, Server
+from aaow_storage_postgresql.testing import Server, skipped_where_missing
 from benchmarks import __main__ as program
 from benchmarks import against_peers as comparing
 from benchmarks import growth as growing
@@ -177,13 +176,8 @@ def test_a_peer_that_does_not_run_says_why(tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server of the test's own."""
-    try:
-        with flushing_server() as started:
-            yield started
-    except NoPostgreSQLError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
+    with skipped_where_missing(), flushing_server() as started:
+        yield started
 
 
 @pytest.fixture

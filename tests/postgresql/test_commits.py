@@ -1,6 +1,5 @@
 """What became of a commit is known, also where the server gives the id of a transaction a second time."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql.testing import NoPostgreSQLError, Server, private_server
+from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
 
 FORGETFUL = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 
@@ -40,24 +39,19 @@ def commit_until(connection: PostgreSQLConnection, id: str) -> None:
 
 
 def test_an_id_that_a_crashed_server_gives_again_does_not_stand_for_the_first():
-    try:
-        with private_server(settings=FORGETFUL) as server:
-            connection = connect(Settings(server.url()))
-            connection.command("CREATE TABLE notes (number integer)")
-            connection.command("CHECKPOINT")
-            lost = begin(connection)
-            server.kill()
-            server.start()
-            again = connect(Settings(server.url()))
-            assert outcome_of(lost, again) is False
-            commit_until(again, lost.id)
-            assert outcome_of(lost, again) is False
-            connection.driver_connection.close()
-            again.driver_connection.close()
-    except NoPostgreSQLError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
+    with skipped_where_missing(), private_server(settings=FORGETFUL) as server:
+        connection = connect(Settings(server.url()))
+        connection.command("CREATE TABLE notes (number integer)")
+        connection.command("CHECKPOINT")
+        lost = begin(connection)
+        server.kill()
+        server.start()
+        again = connect(Settings(server.url()))
+        assert outcome_of(lost, again) is False
+        commit_until(again, lost.id)
+        assert outcome_of(lost, again) is False
+        connection.driver_connection.close()
+        again.driver_connection.close()
 
 
 def test_a_commit_that_a_crashed_server_has_recovered_is_known(connected: tuple, server: Server):

@@ -1,26 +1,20 @@
 """Through a pooler that hands out connections for a transaction each."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
 from aaow_storage import BudgetPool, QueryFilter, Session, create_adapter
-from aaow_storage_postgresql.testing import NoPgBouncerError, Server, pgbouncer_of
+from aaow_storage_postgresql.testing import Server, pgbouncer_of, skipped_where_missing
 
 
 @pytest.fixture
 def pooled(server: Server) -> Iterator[str]:
     """The URL of a database behind PgBouncer."""
-    try:
-        with pgbouncer_of(server) as url:
-            yield f"{url}/postgres"
-    except NoPgBouncerError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
+    with skipped_where_missing(), pgbouncer_of(server) as url:
+        yield f"{url}/postgres"
 
 
 @pytest.mark.asyncio

@@ -1,9 +1,7 @@
 """The plugin that the entry point `postgresql` names."""
 
-import os
-import unittest
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from aaow_storage import Backend, Capability
@@ -70,13 +68,7 @@ def temporary_store(folder: Path) -> Iterator[str]:
     Where no server is named and none is installed, a test is skipped; with the variable CI it fails.
     """
     del folder
-    from aaow_storage_postgresql.testing import NoPostgreSQLError, temporary_database  # noqa: PLC0415 - for tests
+    from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database  # noqa: PLC0415 - for tests
 
-    with ExitStack() as stack:
-        try:
-            url = stack.enter_context(temporary_database())
-        except NoPostgreSQLError as error:
-            if "CI" in os.environ:
-                raise
-            raise unittest.SkipTest(str(error)) from error
+    with skipped_where_missing(), temporary_database() as url:
         yield url

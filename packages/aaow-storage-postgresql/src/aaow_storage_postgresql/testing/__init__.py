@@ -1,6 +1,11 @@
 """Servers for tests: private ones of the PostgreSQL that is installed, and databases on them."""
 
-from aaow_storage_postgresql.testing._binaries import NoPostgreSQLError, folder_of_binaries
+from aaow_storage_postgresql.testing._binaries import (
+    NoPostgreSQLError,
+    NotInstalledError,
+    folder_of_binaries,
+    skipped_where_missing,
+)
 from aaow_storage_postgresql.testing._databases import URL_VARIABLE, temporary_database
 from aaow_storage_postgresql.testing._poolers import NoPgBouncerError, pgbouncer_of
 from aaow_storage_postgresql.testing._proxies import Proxy, proxy_of
@@ -10,12 +15,14 @@ __all__ = [
     "URL_VARIABLE",
     "NoPgBouncerError",
     "NoPostgreSQLError",
+    "NotInstalledError",
     "Proxy",
     "Server",
     "folder_of_binaries",
     "pgbouncer_of",
     "private_server",
     "proxy_of",
+    "skipped_where_missing",
     "standby_of",
     "temporary_database",
 ]

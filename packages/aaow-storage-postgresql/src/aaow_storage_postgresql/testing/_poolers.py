@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from aaow_storage_postgresql.testing._binaries import NotInstalledError
 from aaow_storage_postgresql.testing._servers import USER, Server, as_owner, free_port, owned_folder
 
 STARTS_WITHIN_S = 20.0
@@ -28,7 +29,7 @@ logfile =
 """
 
 
-class NoPgBouncerError(RuntimeError):
+class NoPgBouncerError(NotInstalledError):
     """PgBouncer is not installed on this machine."""
 
     def __init__(self) -> None:
