@@ -49,6 +49,48 @@ async def test_a_place_that_cannot_be_written_is_named():
         await opened("/proc/store.db")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on open files")
+async def test_a_process_that_may_open_no_more_files_is_told_so_and_leaves_none_open(path: Path):
+    await opened(path)
+    program = """
+import asyncio, os, resource, sys, threading
+from aaow_storage import create_adapter
+from aaow_storage.errors import StorageUnavailableError
+
+async def outcome_with(spare):
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while True:
+            held.append(os.dup(held[0]))
+    except OSError:
+        for number in held[len(held) - spare:]:
+            os.close(number)
+    try:
+        async with create_adapter("sqlite", sys.argv[1]):
+            return "opened"
+    except StorageUnavailableError:
+        return "refused"
+    finally:
+        for number in held[:len(held) - spare]:
+            os.close(number)
+
+async def main():
+    async with create_adapter("sqlite", sys.argv[1]):
+        pass
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    before = len(os.listdir("/dev/fd"))
+    outcomes = [await outcome_with(spare) for spare in range(16)]
+    assert not any(thread.name.startswith("aaow-") for thread in threading.enumerate())
+    assert len(os.listdir("/dev/fd")) == before
+    assert outcomes == sorted(outcomes, reverse=True), outcomes
+    print(*sorted(set(outcomes)))
+
+asyncio.run(main())
+"""
+    run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("opened refused\n", "")
+
+
 async def test_mode_rw_does_not_create_a_file(path: Path):
     with pytest.raises(ValidationError, match="does not exist"):
         await opened(f"file:{path}?mode=rw")

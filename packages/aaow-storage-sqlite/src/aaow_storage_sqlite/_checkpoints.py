@@ -6,11 +6,14 @@ start of the log: to write over what is there costs two thirds of what it costs 
 
 Readers that overlap keep SQLite from starting the log anew, so that it would grow for ever. So when it is long, the
 writer restarts it in any case: that waits for the readers of the moment.
+
+How long it is, is asked of a descriptor and not of `stat`: Linux 6.13 and later remember that somebody saw the times of
+a file, and change them at its next write, which makes each flush write the inode too: a second write to the disk.
 """
 
+import os
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql import SQLConnection
@@ -34,7 +37,7 @@ class Checkpointer:
         self._settings = settings
         self._writing = writing
         writing.command("PRAGMA wal_autocheckpoint = 0")
-        self._log = Path(f"{settings.location.path}-wal")
+        self._log = _opened(f"{settings.location.path}-wal")
         self._changes_seen = 0
         self._bytes_seen = 0
         self._changes_a_copy = CHANGES_AT_FIRST
@@ -65,10 +68,11 @@ class Checkpointer:
         if self._thread is not None:
             self._thread.join()
             self._checkpoint("TRUNCATE")
+        os.close(self._log)
 
     def _is_due(self) -> bool:
         changes = self._writing.driver_connection.total_changes
-        size = self._log.stat().st_size
+        size = os.lseek(self._log, 0, os.SEEK_END)  # not stat: see above
         if changes - self._changes_seen < self._changes_a_copy and size - self._bytes_seen < COPY_EVERY_BYTES:
             return False
         self._changes_seen, self._bytes_seen = changes, size
@@ -123,6 +127,18 @@ class Checkpointer:
             if pages - before <= FEW_PAGES:
                 self._is_almost_copied = True
                 break
+
+
+def _opened(log: str) -> int:
+    """Open the log, which SQLite made when the writer first read; closing it gives no lock away, since it has none.
+
+    Raises:
+        StorageUnavailableError: it cannot be opened.
+    """
+    try:
+        return os.open(log, os.O_RDONLY)
+    except OSError as error:
+        raise StorageUnavailableError(f"{log} cannot be opened: {error}") from error
 
 
 def _copied(connection: SQLConnection) -> tuple[int, int]:

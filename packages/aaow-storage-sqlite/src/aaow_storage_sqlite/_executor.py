@@ -92,6 +92,9 @@ class SQLiteExecutor(ThreadedExecutor):
             self._readers = Readers(settings, self._reader_threads)
             self._writer = Writer(settings, connection)
         except BaseException:
+            if self._readers is not None:
+                self._readers.stop()
+                self._readers = None
             connection.driver_connection.close()
             raise
 
