@@ -65,10 +65,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """The loop that runs."""
+    loop = Loop()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    return loop
+
+
 @pytest.mark.parametrize(("worked", "waits"), [(0.95, [(LONGEST_REST_S, False)]), (0.5, [])])
-def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(clock: Clock, worked: float, waits: list):
-    loop, outcomes = Loop(), Outcomes()
-    watch = LoopWatch(loop)
+def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(
+    clock: Clock, loop: Loop, worked: float, waits: list
+):
+    outcomes = Outcomes()
+    watch = LoopWatch()
     watch._outcome_came = outcomes
     watch.enter()
     pass_time(clock, loop, worked)
@@ -76,9 +86,8 @@ def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(cloc
     assert loop.timer is not None
 
 
-def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while(clock: Clock):
-    loop = Loop()
-    watch = LoopWatch(loop)
+def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while(clock: Clock, loop: Loop):
+    watch = LoopWatch()
     watch.enter()
     assert loop.delay == LOOK_SELDOM_S
     pass_time(clock, loop, worked=1)
@@ -88,9 +97,9 @@ def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while
     assert loop.delay == LOOK_SELDOM_S
 
 
-def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(clock: Clock):
-    loop, outcomes = Loop(), Outcomes()
-    watch = LoopWatch(loop)
+def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(clock: Clock, loop: Loop):
+    outcomes = Outcomes()
+    watch = LoopWatch()
     watch._outcome_came = outcomes
     watch.enter()
     watch.leave()
@@ -113,9 +122,8 @@ def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
     loop.ring()
 
 
-def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock):
-    loop = Loop()
-    watch = LoopWatch(loop)
+def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Loop):
+    watch = LoopWatch()
     for _ in range(2):
         watch.enter()
         watch.enter()
@@ -126,7 +134,7 @@ def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock):
 
 
 def test_an_outcome_ends_the_rest():
-    watch = LoopWatch(Loop())
+    watch = LoopWatch()
     watch._outcome_came.clear()
     threading.Timer(0.0, watch.tell).start()
     assert watch._outcome_came.wait(10)
@@ -137,4 +145,4 @@ async def test_each_loop_is_looked_after_once(storage: StorageAdapter):
     watch = watch_of(asyncio.get_running_loop())
     await asyncio.gather(*(storage.list_sessions() for _ in range(5)))
     assert watch_of(asyncio.get_running_loop()) is watch
-    assert watch._waiting == 0
+    assert watch.waiting == 0

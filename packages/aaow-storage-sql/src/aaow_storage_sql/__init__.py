@@ -9,6 +9,7 @@ from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
 from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata, table_of
+from aaow_storage_sql._yielding import waiting_on
 
 __all__ = [
     "LATEST",
@@ -39,4 +40,5 @@ __all__ = [
     "stored_version",
     "table_of",
     "undone_alone",
+    "waiting_on",
 ]

@@ -25,9 +25,9 @@ BUSY = 0.9
 class LoopWatch:
     """Looks after one event loop for as long as operations wait on it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting = 0
+    def __init__(self) -> None:
+        self.waiting = 0
+        """How many operations wait on the loop."""
         self._is_looking = False
         self._looks_often = 0
         self._looked_at = self._worked = 0.0
@@ -36,16 +36,16 @@ class LoopWatch:
 
     def enter(self) -> None:
         """Count an operation that waits; called on the loop."""
-        self._waiting += 1
+        self.waiting += 1
         if not self._is_looking:
             self._is_looking = True
             self._look_later()
-        elif self._looks_often and self._waiting == 1:
+        elif self._looks_often and self.waiting == 1:
             self._rest()
 
     def leave(self) -> None:
         """Count one less; called on the loop."""
-        self._waiting -= 1
+        self.waiting -= 1
 
     def tell(self) -> None:
         """Say that an outcome is on its way to the loop; called from any thread."""
@@ -54,10 +54,10 @@ class LoopWatch:
 
     def _look_later(self) -> None:
         self._looked_at, self._worked = time.perf_counter(), time.thread_time()
-        self._loop.call_later(LOOK_OFTEN_S if self._looks_often else LOOK_SELDOM_S, self._look)
+        asyncio.get_running_loop().call_later(LOOK_OFTEN_S if self._looks_often else LOOK_SELDOM_S, self._look)
 
     def _look(self) -> None:
-        if not self._waiting:
+        if not self.waiting:
             self._is_looking = False
             return
         if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
@@ -80,5 +80,10 @@ def watch_of(loop: asyncio.AbstractEventLoop) -> LoopWatch:
     """Return what looks after the loop; called on the loop."""
     watch = _watches.get(loop)
     if watch is None:
-        watch = _watches[loop] = LoopWatch(loop)
+        watch = _watches[loop] = LoopWatch()
     return watch
+
+
+def waiting_on(loop: asyncio.AbstractEventLoop) -> int:
+    """Return how many operations wait on the loop, of any store; called on the loop."""
+    return watch_of(loop).waiting

@@ -1,6 +1,7 @@
 """SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
 
 import asyncio
+import functools
 from typing import Any, TypeVar
 
 import attrs
@@ -10,6 +11,7 @@ from aaow_storage_sql import Job, LentTransaction, Lookup, ThreadedExecutor, Wor
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
 from aaow_storage_sqlite._indexes import create_indexes
+from aaow_storage_sqlite._inline import NOT_DONE, InlineReads
 from aaow_storage_sqlite._migration import bring_up_to_date
 from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._writer import Writer
@@ -20,16 +22,25 @@ T = TypeVar("T")
 class SQLiteExecutor(ThreadedExecutor):
     """Runs work on the threads of one store."""
 
-    def __init__(self, settings: Settings, reader_threads: int) -> None:
+    def __init__(self, settings: Settings, reader_threads: int, *, inline_reads: bool) -> None:
         super().__init__()
         self._settings = settings
         self._reader_threads = reader_threads
+        self._inline_reads = inline_reads
+        self._inline: InlineReads | None = None
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
-        job = Job(lambda connection: lookup(connection, id))
-        self._open_readers().put(job, is_short=True)
+        readers = self._open_readers()
+        search: Work[T | None] = functools.partial(lookup, id=id)
+        if self._inline is not None:
+            found = self._inline.find(lookup, id)
+            if found is not NOT_DONE:
+                return found
+            search = self._inline.shown(lookup, search)
+        job = Job(search)
+        readers.put(job, is_short=True)
         return await job.result()
 
     async def read(self, work: Work[T]) -> T:
@@ -77,9 +88,9 @@ class SQLiteExecutor(ThreadedExecutor):
 
     def shut(self) -> None:
         if self._readers is not None and self._writer is not None:
-            self._readers.stop()
+            self._stop_reading()
             self._writer.stop()
-            self._readers = self._writer = None
+            self._writer = None
             _memory.release(self._settings.location)
 
     def _open(self, settings: Settings, *, migrate: bool) -> None:
@@ -90,13 +101,19 @@ class SQLiteExecutor(ThreadedExecutor):
             if migrate:
                 create_indexes(connection, settings.indexes, settings.busy_timeout)
             self._readers = Readers(settings, self._reader_threads)
+            self._inline = InlineReads(settings) if self._inline_reads else None
             self._writer = Writer(settings, connection)
         except BaseException:
-            if self._readers is not None:
-                self._readers.stop()
-                self._readers = None
+            self._stop_reading()
             connection.driver_connection.close()
             raise
+
+    def _stop_reading(self) -> None:
+        if self._inline is not None:
+            self._inline.stop()
+        if self._readers is not None:
+            self._readers.stop()
+        self._inline = self._readers = None
 
 
 def _not_open() -> AdapterClosedError:

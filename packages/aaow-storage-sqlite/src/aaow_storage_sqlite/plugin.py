@@ -19,6 +19,7 @@ _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
     "reader_threads": "how many threads read: one for single records, the others for lists (2)",
+    "inline_reads": "whether the event loop finds single records itself while that is quick (True)",
     "indexes": "paths in JSON that filters look for, such as 'Session.metadata.user'; each gets an index",
 }
 
@@ -42,6 +43,7 @@ def create(
     synchronous: str = "FULL",
     busy_timeout: float = 30.0,
     reader_threads: int = 2,
+    inline_reads: bool = True,
     indexes: Iterable[str] = (),
 ) -> SQLStorageAdapter:
     """Make an adapter of the store at a path, a `file:` URI or a `sqlite://` URL.
@@ -55,8 +57,10 @@ def create(
     )
     if type(reader_threads) is not int or not 1 <= reader_threads <= 64:  # noqa: PLR2004 - said in the message
         raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {reader_threads!r}")
+    if type(inline_reads) is not bool:
+        raise ValidationError("sqlite", "inline_reads", f"must be True or False, not {inline_reads!r}")
     capabilities = _CAPABILITIES if location.path is not None else _CAPABILITIES - {Capability.DURABLE}
-    return SQLStorageAdapter(SQLiteExecutor(settings, reader_threads), capabilities)
+    return SQLStorageAdapter(SQLiteExecutor(settings, reader_threads, inline_reads=inline_reads), capabilities)
 
 
 @contextmanager

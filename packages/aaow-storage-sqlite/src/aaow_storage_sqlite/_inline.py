@@ -1,0 +1,121 @@
+"""Finding single records on the event loop itself, for as long as that proves to be quick.
+
+To hand a search over to a thread and to take its outcome back costs several times what the search does. But it may have
+to wait for a disk, and the loop must not. So the loop searches only where few of its operations wait, for a moment
+before a thread has its turn, and while records of that kind are found quickly; the thread shows that first.
+"""
+
+import asyncio
+import functools
+import threading
+from enum import Enum
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from aaow_storage.errors import StorageError
+from aaow_storage_sql import Lookup, SQLConnection, Work, waiting_on
+from aaow_storage_sqlite._connections import Settings, open_reader
+from aaow_storage_sqlite._dialect import is_locked
+from aaow_storage_sqlite._pace import Pace, Stopwatch
+
+T = TypeVar("T")
+
+FEW = 8
+"""Where as many operations wait, their threads are awake: to join them costs less than to take turns with them."""
+MOMENT_S = 0.00025
+"""How long the loop searches in one turn, before it goes on with its other tasks."""
+
+
+class Search(Enum):
+    """What a search on the loop returns where it is a thread's to do."""
+
+    NOT_DONE = "not done"
+
+
+NOT_DONE: Final = Search.NOT_DONE
+
+
+class Turn:
+    """A turn of one event loop, through all of its tasks that are ready."""
+
+    def __init__(self) -> None:
+        self._searched = 0.0
+        self._is_ending = False
+
+    def has_time(self) -> bool:
+        """Say whether there is time for a search; called on the loop."""
+        if self._searched < MOMENT_S:
+            return True
+        if not self._is_ending:
+            self._is_ending = True
+            asyncio.get_running_loop().call_soon(self._end)
+        return False
+
+    def spend(self, seconds: float) -> None:
+        """Take account of a search."""
+        self._searched += seconds
+
+    def _end(self) -> None:
+        self._searched = 0.0
+        self._is_ending = False
+
+
+class InlineReads:
+    """Finds records on the loop, on a connection of its own that waits for nobody's lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = open_reader(attrs.evolve(settings, busy_timeout=0.0))
+        self._is_in_use = threading.Lock()
+        self._paces: dict[Lookup[Any], Pace] = {}
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+
+    def find(self, lookup: Lookup[T], id: str) -> T | Search | None:
+        """Return the record or None; or `NOT_DONE` where a thread is to search.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        pace = self._paces.get(lookup)
+        if pace is None or not pace.is_quick:
+            return NOT_DONE
+        loop = asyncio.get_running_loop()
+        turn = self._turns.get(loop)
+        if turn is None:
+            turn = self._turns[loop] = Turn()
+        if not turn.has_time() or waiting_on(loop) >= FEW or not self._is_in_use.acquire(blocking=False):
+            return NOT_DONE
+        watch = Stopwatch()
+        try:
+            with watch:
+                return lookup(self._connection, id)
+        except StorageError as error:
+            if is_locked(error):
+                return NOT_DONE
+            raise
+        finally:
+            self._is_in_use.release()
+            turn.spend(watch.lasted)
+            pace.note_on_loop(watch)
+
+    def shown(self, lookup: Lookup[Any], work: Work[T]) -> Work[T]:
+        """Return the work of a search for a thread, made to show how quick it is where that is not known."""
+        pace = self._paces.get(lookup)
+        if pace is None:
+            pace = self._paces.setdefault(lookup, Pace())
+        return work if pace.is_quick else functools.partial(_timed, work, pace)
+
+    def stop(self) -> None:
+        """Close the connection, when nobody uses it; and keep it in use, so that nobody does again."""
+        self._is_in_use.acquire()
+        self._connection.driver_connection.close()
+
+
+def _timed(work: Work[T], pace: Pace, connection: SQLConnection) -> T:
+    watch = Stopwatch()
+    try:
+        with watch:
+            return work(connection)
+    finally:
+        pace.note_on_thread(watch)

@@ -1,0 +1,171 @@
+"""Single records are found on the event loop itself where that is quick, and by a thread where it may not be."""
+
+import asyncio
+import gc
+import sqlite3
+import threading
+import weakref
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from aaow_storage import Session, create_adapter
+from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
+from aaow_storage_sql import SQLConnection
+from aaow_storage_sqlite import _inline
+from aaow_storage_sqlite._connections import Settings, Synchronous
+from aaow_storage_sqlite._executor import SQLiteExecutor
+from aaow_storage_sqlite._inline import Turn
+from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._pace import AT_FIRST
+
+pytestmark = pytest.mark.asyncio
+
+LOOP = threading.main_thread()
+
+
+def where(connection: SQLConnection, id: str) -> threading.Thread:
+    """Stand in for a lookup: find out which thread searches."""
+    assert connection.command("SELECT 1") == (1,)
+    assert id == "id"
+    return threading.current_thread()
+
+
+@pytest_asyncio.fixture
+async def executor(path: Path) -> AsyncIterator[SQLiteExecutor]:
+    """An executor that knows that searches are quick."""
+    executor = SQLiteExecutor(Settings(Location(path), Synchronous.NORMAL, busy_timeout=5), 2, inline_reads=True)
+    await executor.start(migrate=True)
+    await warm(executor, where)
+    yield executor
+    await executor.stop()
+
+
+async def warm(executor: SQLiteExecutor, lookup: Any) -> None:
+    """Search until the loop does it, which takes longer where the machine has much else to do."""
+    for _ in range(100 * AT_FIRST):
+        if await executor.find(lookup, "id") is threading.current_thread():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the loop never searched")
+
+
+async def test_a_thread_searches_until_that_has_been_quick_and_then_the_loop(path: Path):
+    executor = SQLiteExecutor(Settings(Location(path), Synchronous.NORMAL, busy_timeout=5), 2, inline_reads=True)
+    await executor.start(migrate=True)
+    first = [await executor.find(where, "id") for _ in range(AT_FIRST)]
+    assert LOOP not in first
+    await warm(executor, where)
+    await executor.stop()
+
+
+async def test_a_moment_is_over_until_the_next_turn():
+    turn = Turn()
+    assert turn.has_time()
+    turn.spend(_inline.MOMENT_S)
+    assert not turn.has_time()
+    assert not turn.has_time()
+    await asyncio.sleep(0)
+    assert turn.has_time()
+
+
+async def test_when_the_moment_is_over_a_thread_searches(executor: SQLiteExecutor, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_inline, "MOMENT_S", 0)
+    assert await executor.find(where, "id") is not LOOP
+
+
+async def test_a_task_that_only_searches_lets_the_others_run(executor: SQLiteExecutor):
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    for _ in range(1_000):
+        await executor.find(where, "id")
+    counting.cancel()
+    assert turns > 2
+
+
+async def test_where_many_operations_wait_a_search_goes_with_them(
+    executor: SQLiteExecutor, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_inline, "FEW", 1)
+    found = await asyncio.gather(executor.read(lambda _: None), executor.find(where, "id"))
+    assert found[1] is not LOOP
+
+
+async def test_a_search_that_meets_a_lock_on_the_loop_waits_for_it_on_a_thread(executor: SQLiteExecutor):
+    locked = sqlite3.OperationalError("database is locked")
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    refused = []
+
+    def meet_a_lock(connection: SQLConnection, id: str) -> threading.Thread:
+        if threading.current_thread() is LOOP:
+            refused.append(id)
+            raise StorageUnavailableError("locked") from locked
+        return where(connection, id)
+
+    for _ in range(100 * AT_FIRST):
+        assert await executor.find(meet_a_lock, "id") is not LOOP
+        if refused:
+            break
+    assert refused == ["id"]
+
+
+async def test_an_error_on_the_loop_reaches_the_caller_and_harms_nobody_else(executor: SQLiteExecutor):
+    is_broken = False
+
+    def may_fail(connection: SQLConnection, id: str) -> threading.Thread:
+        if is_broken:
+            connection.command("SELECT 1 FROM nowhere")
+        return where(connection, id)
+
+    await warm(executor, may_fail)
+    is_broken = True
+    with pytest.raises(StorageError, match="nowhere"):
+        await executor.find(may_fail, "id")
+    is_broken = False
+    await warm(executor, may_fail)
+
+
+async def test_the_loop_searches_in_a_closed_store_no_more(executor: SQLiteExecutor):
+    inline = executor._inline
+    await executor.stop()
+    with pytest.raises(AdapterClosedError):
+        await executor.find(where, "id")
+    assert inline.find(where, "id") is _inline.NOT_DONE
+
+
+async def test_what_was_written_is_found_on_the_loop_at_once(path: Path):
+    async with create_adapter("sqlite", str(path)) as storage:
+        session = Session(workflow_id=None, workflow_snapshot={}, metadata={"number": 0})
+        await storage.create_session(session)
+        for number in range(2 * AT_FIRST):
+            await storage.update_session(session.id, metadata={"number": number})
+            found = await storage.get_session(session.id)
+            assert found is not None
+            assert found.metadata == {"number": number}
+
+
+async def test_who_wants_no_searches_on_the_loop_gets_none(path: Path):
+    executor = SQLiteExecutor(Settings(Location(path), Synchronous.NORMAL, busy_timeout=5), 2, inline_reads=False)
+    await executor.start(migrate=True)
+    assert LOOP not in [await executor.find(where, "id") for _ in range(4 * AT_FIRST)]
+    await executor.stop()
+
+
+async def test_loops_that_have_ended_are_forgotten(executor: SQLiteExecutor):
+    async def search() -> "weakref.ref[asyncio.AbstractEventLoop]":
+        await warm(executor, where)
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = await asyncio.to_thread(lambda: asyncio.run(search()))
+    gc.collect()
+    assert loop() is None
