@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from aaow_storage import Session, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import NOT_DONE, SQLConnection
 from aaow_storage_sqlite import _inline
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
@@ -135,12 +135,40 @@ async def test_an_error_on_the_loop_reaches_the_caller_and_harms_nobody_else(exe
     await warm(executor, may_fail)
 
 
+async def test_a_record_of_several_statements_is_read_on_one_state(executor: SQLiteExecutor):
+    def read(connection: SQLConnection) -> tuple[threading.Thread, bool]:
+        return where(connection, "id"), connection.is_in_transaction
+
+    for _ in range(100 * AT_FIRST):
+        thread, is_one_state = await executor.read(read, kind="record")
+        assert is_one_state
+        if thread is LOOP:
+            return
+    raise AssertionError("the loop never read")
+
+
+async def test_a_record_that_cannot_be_read_on_the_loop_leaves_no_transaction_open(executor: SQLiteExecutor):
+    failed_on = set()
+
+    def fail(connection: SQLConnection) -> None:
+        failed_on.add(threading.current_thread())
+        connection.command("SELECT 1 FROM nowhere")
+
+    for _ in range(100 * AT_FIRST):
+        with pytest.raises(StorageError, match="nowhere"):
+            await executor.read(fail, kind="record")
+        if LOOP in failed_on:
+            break
+    assert LOOP in failed_on
+    assert not executor._inline._connection.is_in_transaction
+
+
 async def test_the_loop_searches_in_a_closed_store_no_more(executor: SQLiteExecutor):
     inline = executor._inline
     await executor.stop()
     with pytest.raises(AdapterClosedError):
         await executor.find(where, "id")
-    assert inline.find(where, "id") is _inline.NOT_DONE
+    assert inline.find(where, lambda connection: where(connection, "id")) is NOT_DONE
 
 
 async def test_what_was_written_is_found_on_the_loop_at_once(path: Path):

@@ -1,6 +1,7 @@
 """PostgreSQL's executor: workers with a connection each, and the schema brought up to date before they start."""
 
 import asyncio
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
@@ -37,7 +38,8 @@ class PostgreSQLExecutor(ThreadedExecutor):
         job = Job(lambda connection: lookup(connection, id))
         return await self._answer(self._finder, Find(job, lookup, id), job)
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
+        del kind  # it is a thread's in any case
         job = Job(work)
         return await self._answer(self._readers, Read(job), job)
 

@@ -1,6 +1,7 @@
 """What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
+from aaow_storage_sql._attempts import NOT_DONE, Attempt
 from aaow_storage_sql._connection import CompiledStatement, Parameters, Row, SQLConnection, compiler
 from aaow_storage_sql._dialect import Dialect
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, ThreadedExecutor, Work
@@ -13,8 +14,10 @@ from aaow_storage_sql._yielding import waiting_on
 
 __all__ = [
     "LATEST",
+    "NOT_DONE",
     "REVISIONS",
     "VERSION_TABLE",
+    "Attempt",
     "CompiledStatement",
     "Dialect",
     "Executor",

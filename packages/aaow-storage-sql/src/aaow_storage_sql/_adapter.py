@@ -10,7 +10,7 @@ from aaow_storage.errors import TransactionError
 from aaow_storage_sql._attempts import attempt_at, is_repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
-from aaow_storage_sql._lookups import Lookup
+from aaow_storage_sql._lookups import Lookup, is_of_one_record
 from aaow_storage_sql._operations import SQLOperations
 
 P = ParamSpec("P")
@@ -113,7 +113,8 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._transactions.check()
-        return await self._executor.read(lambda connection: operation(connection, *args, **kwargs))
+        kind = operation if is_of_one_record(operation) else None
+        return await self._executor.read(lambda connection: operation(connection, *args, **kwargs), kind=kind)
 
     async def _write(
         self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs

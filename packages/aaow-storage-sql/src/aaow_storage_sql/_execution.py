@@ -8,6 +8,7 @@ from aaow_storage import NodeExecutionState, WorkflowExecutionState
 from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row, save_rows
+from aaow_storage_sql._lookups import reads_one_record
 from aaow_storage_sql._rows import built, built_with, encoded
 from aaow_storage_sql._schema import execution_states, node_execution_states
 
@@ -54,6 +55,7 @@ def save(connection: SQLConnection, row: dict[str, Any], nodes: list[dict[str, A
         save_rows(connection, node_execution_states, nodes)
 
 
+@reads_one_record
 def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | None:
     """Return the state with all its node states."""
     row = connection.row(connection.reading(_STATE), {"session_id": session_id})

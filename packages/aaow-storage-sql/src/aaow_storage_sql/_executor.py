@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -67,8 +67,11 @@ class Executor(ABC):
         """Find a record, without waiting for work that takes longer."""
 
     @abstractmethod
-    async def read(self, work: Work[T]) -> T:
-        """Run work that only reads, on one consistent state of the store."""
+    async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
+        """Run work that only reads, on one consistent state of the store.
+
+        Work that reads one record has a `kind`: what is of one kind takes about as long.
+        """
 
     @abstractmethod
     async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:

@@ -1,4 +1,4 @@
-"""Finding one record by its id, with one statement."""
+"""Finding one record by its id, with one statement or a few."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -10,6 +10,21 @@ from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._connection import Row, SQLConnection
 
 RecordT = TypeVar("RecordT")
+AnyOperation = Callable[..., Any]
+Operation = TypeVar("Operation", bound=AnyOperation)
+
+_of_one_record: set[AnyOperation] = set()
+
+
+def reads_one_record(operation: Operation) -> Operation:
+    """Mark an operation that reads one record, in more statements than one."""
+    _of_one_record.add(operation)
+    return operation
+
+
+def is_of_one_record(operation: AnyOperation) -> bool:
+    """Say whether an operation is marked like that."""
+    return operation in _of_one_record
 
 
 @frozen(eq=False)

@@ -2,16 +2,17 @@
 
 import asyncio
 import functools
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 import attrs
 
 from aaow_storage.errors import AdapterClosedError
-from aaow_storage_sql import Job, LentTransaction, Lookup, ThreadedExecutor, Work
+from aaow_storage_sql import NOT_DONE, Job, LentTransaction, Lookup, SQLConnection, ThreadedExecutor, Work, roll_back
 from aaow_storage_sqlite import _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
 from aaow_storage_sqlite._indexes import create_indexes
-from aaow_storage_sqlite._inline import NOT_DONE, InlineReads
+from aaow_storage_sqlite._inline import InlineReads
 from aaow_storage_sqlite._migration import bring_up_to_date
 from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._writer import Writer
@@ -32,20 +33,25 @@ class SQLiteExecutor(ThreadedExecutor):
         self._readers: Readers | None = None
 
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
-        readers = self._open_readers()
         search: Work[T | None] = functools.partial(lookup, id=id)
-        if self._inline is not None:
-            found = self._inline.find(lookup, id)
-            if found is not NOT_DONE:
-                return found
-            search = self._inline.shown(lookup, search)
-        job = Job(search)
-        readers.put(job, is_short=True)
-        return await job.result()
+        return await self._found(lookup, search, search, is_short=True)
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
+        if kind is not None:
+            return await self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
         job = Job(work)
         self._open_readers().put(job)
+        return await job.result()
+
+    async def _found(self, kind: Hashable, by_thread: Work[T], inline: Work[T], *, is_short: bool) -> T:
+        readers = self._open_readers()
+        if self._inline is not None:
+            found = self._inline.find(kind, inline)
+            if found is not NOT_DONE:
+                return found
+            by_thread = self._inline.shown(kind, by_thread)
+        job = Job(by_thread)
+        readers.put(job, is_short=is_short)
         return await job.result()
 
     def _open_readers(self) -> Readers:
@@ -114,6 +120,14 @@ class SQLiteExecutor(ThreadedExecutor):
         if self._readers is not None:
             self._readers.stop()
         self._inline = self._readers = None
+
+
+def _on_one_state(work: Work[T], connection: SQLConnection) -> T:
+    connection.command("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        roll_back(connection)
 
 
 def _not_open() -> AdapterClosedError:

@@ -8,14 +8,14 @@ before a thread has its turn, and while records of that kind are found quickly; 
 import asyncio
 import functools
 import threading
-from enum import Enum
-from typing import Any, Final, TypeVar
+from collections.abc import Hashable
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import attrs
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Lookup, SQLConnection, Work, waiting_on
+from aaow_storage_sql import NOT_DONE, Attempt, SQLConnection, Work, waiting_on
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._dialect import is_locked
 from aaow_storage_sqlite._pace import Pace, Stopwatch
@@ -26,15 +26,6 @@ FEW = 8
 """Where as many operations wait, their threads are awake: to join them costs less than to take turns with them."""
 MOMENT_S = 0.00025
 """How long the loop searches in one turn, before it goes on with its other tasks."""
-
-
-class Search(Enum):
-    """What a search on the loop returns where it is a thread's to do."""
-
-    NOT_DONE = "not done"
-
-
-NOT_DONE: Final = Search.NOT_DONE
 
 
 class Turn:
@@ -68,16 +59,16 @@ class InlineReads:
     def __init__(self, settings: Settings) -> None:
         self._connection = open_reader(attrs.evolve(settings, busy_timeout=0.0))
         self._is_in_use = threading.Lock()
-        self._paces: dict[Lookup[Any], Pace] = {}
+        self._paces: dict[Hashable, Pace] = {}
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
 
-    def find(self, lookup: Lookup[T], id: str) -> T | Search | None:
-        """Return the record or None; or `NOT_DONE` where a thread is to search.
+    def find(self, kind: Hashable, search: Work[T]) -> T | Attempt:
+        """Return what a search of that kind finds, or `NOT_DONE` where a thread is to search.
 
         Raises:
             StorageError: it cannot be read.
         """
-        pace = self._paces.get(lookup)
+        pace = self._paces.get(kind)
         if pace is None or not pace.is_quick:
             return NOT_DONE
         loop = asyncio.get_running_loop()
@@ -89,7 +80,7 @@ class InlineReads:
         watch = Stopwatch()
         try:
             with watch:
-                return lookup(self._connection, id)
+                return search(self._connection)
         except StorageError as error:
             if is_locked(error):
                 return NOT_DONE
@@ -99,12 +90,12 @@ class InlineReads:
             turn.spend(watch.lasted)
             pace.note_on_loop(watch)
 
-    def shown(self, lookup: Lookup[Any], work: Work[T]) -> Work[T]:
-        """Return the work of a search for a thread, made to show how quick it is where that is not known."""
-        pace = self._paces.get(lookup)
+    def shown(self, kind: Hashable, search: Work[T]) -> Work[T]:
+        """Return the search for a thread, made to show how quick it is where that is not known."""
+        pace = self._paces.get(kind)
         if pace is None:
-            pace = self._paces.setdefault(lookup, Pace())
-        return work if pace.is_quick else functools.partial(_timed, work, pace)
+            pace = self._paces.setdefault(kind, Pace())
+        return search if pace.is_quick else functools.partial(_timed, search, pace)
 
     def stop(self) -> None:
         """Close the connection, when nobody uses it; and keep it in use, so that nobody does again."""
@@ -112,10 +103,10 @@ class InlineReads:
         self._connection.driver_connection.close()
 
 
-def _timed(work: Work[T], pace: Pace, connection: SQLConnection) -> T:
+def _timed(search: Work[T], pace: Pace, connection: SQLConnection) -> T:
     watch = Stopwatch()
     try:
         with watch:
-            return work(connection)
+            return search(connection)
     finally:
         pace.note_on_thread(watch)
