@@ -13,7 +13,7 @@ from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, encoded, new_values, set_columns
+from aaow_storage_sql._rows import all_built, built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import approval_requests
 from aaow_storage_sql._types import Instant
 
@@ -95,7 +95,7 @@ def _requests(
     connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: dict[str, Any]
 ) -> list[ApprovalRequest]:
     plan = plan_query(ApprovalRequest, filter, "created_at")
-    return [built(ApprovalRequest, _FIELDS, row) for row in plan_rows(connection, source, plan, scope)]
+    return all_built(ApprovalRequest, _FIELDS, plan_rows(connection, source, plan, scope))
 
 
 def _put_back(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:

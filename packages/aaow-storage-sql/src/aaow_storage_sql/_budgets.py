@@ -13,7 +13,7 @@ from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, encoded, new_values, set_columns
+from aaow_storage_sql._rows import all_built, built, encoded, new_values, set_columns
 from aaow_storage_sql._schema import budget_pools
 
 _FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
@@ -44,13 +44,13 @@ get = Lookup("budget_pool", _BY_ID, lambda row: built(BudgetPool, _FIELDS, row))
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the pools that the filter takes."""
     plan = plan_query(BudgetPool, filter, "created_at")
-    return [built(BudgetPool, _FIELDS, row) for row in plan_rows(connection, _SOURCE, plan)]
+    return all_built(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
 
 
 def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the children of a pool that the filter takes."""
     plan = plan_query(BudgetPool, filter, "created_at")
-    return [built(BudgetPool, _FIELDS, row) for row in plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id})]
+    return all_built(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
 
 
 def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:

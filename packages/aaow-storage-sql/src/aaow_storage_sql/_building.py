@@ -35,7 +35,11 @@ class Builder(Generic[RecordT]):
         fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", record))
         if set(names) != set(fields) or hasattr(record, "__attrs_post_init__"):
             raise TypeError(f"{record.__name__} is not built of {', '.join(names)}")
-        self._steps = [(name, _takes_none(fields[name]), _take(fields[name])) for name in names]
+        self._new = record.__new__
+        # To set a slot by its descriptor takes less than to look its name up each time.
+        self._steps = [
+            (getattr(record, each).__set__, _takes_none(fields[each]), _take(fields[each])) for each in names
+        ]
 
     def __call__(self, values: Sequence[Any]) -> RecordT:
         """Make the record.
@@ -43,10 +47,9 @@ class Builder(Generic[RecordT]):
         Raises:
             ValidationError: it cannot have that value.
         """
-        made = self._record.__new__(self._record)
-        assign = object.__setattr__
-        for (name, takes_none, take), value in zip(self._steps, values, strict=True):
-            assign(made, name, value if value is None and takes_none else take(made, value))
+        made = self._new(self._record)
+        for (assign, takes_none, take), value in zip(self._steps, values, strict=True):
+            assign(made, value if value is None and takes_none else take(made, value))
         return made
 
 

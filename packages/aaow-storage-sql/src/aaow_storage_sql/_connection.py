@@ -85,7 +85,7 @@ class SQLConnection:
         compiled = self.dialect.compiled(statement)
         cursor = self._execute(compiled.text, compiled.bound(parameters))
         try:
-            return [compiled.fetched(row) for row in cursor]
+            return [*map(compiled.fetched, cursor)]
         except self.dialect.driver_error as error:
             raise self.dialect.translated(error) from error
 

@@ -15,7 +15,7 @@ from aaow_storage.authoring import QueryPlan, dumps_document, loads, without_doc
 from aaow_storage.errors import CorruptDataError, StorageUnavailableError
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import MOST_TRIES, insert_if_absent
-from aaow_storage_sql._rows import built
+from aaow_storage_sql._rows import all_built
 from aaow_storage_sql._schema import documents, sessions, workflows
 
 RecordT = TypeVar("RecordT")
@@ -98,9 +98,9 @@ def listed(
         CorruptDataError: a document is missing, or not what was stored.
     """
     if not plan.documents:
-        return [without_documents(built(record, names, [*values, {}])) for _, *values in rows]
+        return [without_documents(made) for made in all_built(record, names, ([*values, {}] for _, *values in rows))]
     reader = DocumentReader(connection)
-    return [built(record, names, [*values, reader.document(digest)]) for digest, *values in rows]
+    return all_built(record, names, ([*values, reader.document(digest)] for digest, *values in rows))
 
 
 class DocumentReader:

@@ -9,7 +9,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row, save_rows
 from aaow_storage_sql._lookups import reads_one_record
-from aaow_storage_sql._rows import built, built_with, encoded
+from aaow_storage_sql._rows import all_built, built_with, encoded
 from aaow_storage_sql._schema import execution_states, node_execution_states
 
 _FIELDS = ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata")
@@ -61,9 +61,7 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
     row = connection.row(connection.reading(_STATE), {"session_id": session_id})
     if row is None:
         return None
-    nodes = [
-        built(NodeExecutionState, _NODE_FIELDS, node) for node in connection.rows(_NODES, {"session_id": session_id})
-    ]
+    nodes = all_built(NodeExecutionState, _NODE_FIELDS, connection.rows(_NODES, {"session_id": session_id}))
     fields = dict(zip(_FIELDS, row, strict=True))
     return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 

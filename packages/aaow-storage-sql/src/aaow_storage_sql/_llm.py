@@ -11,7 +11,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import insert_row, save_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, built_with, encoded
+from aaow_storage_sql._rows import all_built, built, built_with, encoded
 from aaow_storage_sql._schema import llm_executions, tool_call_logs
 
 _FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
@@ -101,7 +101,7 @@ def _calls(
     connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: Mapping[str, Any]
 ) -> list[ToolCallLog]:
     plan = plan_query(ToolCallLog, filter, "timestamp")
-    return [built(ToolCallLog, _CALL_FIELDS, row) for row in plan_rows(connection, source, plan, scope)]
+    return all_built(ToolCallLog, _CALL_FIELDS, plan_rows(connection, source, plan, scope))
 
 
 def _execution(row: Row) -> LLMExecution:

@@ -1,7 +1,7 @@
 """What the modules of operations share: records become rows, and rows records."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -37,8 +37,19 @@ def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> Re
     Raises:
         CorruptDataError: the row holds what no record can.
     """
+    (made,) = all_built(record, names, [row])
+    return made
+
+
+def all_built(record: type[RecordT], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RecordT]:
+    """Make the records whose fields the rows hold, in the order of the names.
+
+    Raises:
+        CorruptDataError: a row holds what no record can.
+    """
+    build = builder(record, tuple(names))
     try:
-        return builder(record, tuple(names))(row)
+        return [build(row) for row in rows]
     except ValidationError as error:
         raise CorruptDataError(f"a stored {record.__name__} is not valid: {error}") from error
 

@@ -10,7 +10,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import built, encoded
+from aaow_storage_sql._rows import all_built, encoded
 from aaow_storage_sql._schema import stream_events
 
 _FIELDS = ("id", "stream_id", "node_id", "data", "timestamp")
@@ -38,4 +38,4 @@ def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | N
     """Return the events of a stream that the filter takes."""
     plan = plan_query(StreamEvent, filter, "timestamp")
     rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
-    return [built(StreamEvent, _FIELDS, row) for row in rows]
+    return all_built(StreamEvent, _FIELDS, rows)

@@ -60,7 +60,7 @@ def _microseconds_of(value: datetime | None) -> int | None:
 
 
 def _instant_of(value: int | None) -> datetime | None:
-    return None if value is None else _EPOCH + timedelta(0, 0, value)
+    return None if value is None else _EPOCH + value * _MICROSECOND
 
 
 def _has_instants(dialect: sa.Dialect) -> bool:
