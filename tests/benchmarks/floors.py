@@ -35,10 +35,11 @@ SAVE_LLM_EXECUTION = """
 INSERT INTO llm_executions (id, session_id, node_id, timestamp, success, prompt_tokens, completion_tokens, total_tokens,
     error, text, tool_calls, metadata)
 VALUES (?, ?, ?, ?, 1, ?, ?, ?, NULL, ?, NULL, ?)
-ON CONFLICT (id) DO UPDATE SET session_id = excluded.session_id, node_id = excluded.node_id,
-    timestamp = excluded.timestamp, success = excluded.success, prompt_tokens = excluded.prompt_tokens,
-    completion_tokens = excluded.completion_tokens, total_tokens = excluded.total_tokens, error = excluded.error,
-    text = excluded.text, tool_calls = excluded.tool_calls, metadata = excluded.metadata
+ON CONFLICT (id) DO UPDATE SET node_id = excluded.node_id, timestamp = excluded.timestamp, success = excluded.success,
+    prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+    total_tokens = excluded.total_tokens, error = excluded.error, text = excluded.text,
+    tool_calls = excluded.tool_calls, metadata = excluded.metadata
+    WHERE llm_executions.session_id = excluded.session_id
 """
 SAVE_NODE = """
 INSERT INTO node_execution_states (session_id, node_id, status, error, started_at, completed_at, retry_count,

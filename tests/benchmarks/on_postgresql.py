@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
@@ -105,7 +106,6 @@ def _in_threads(bare: Bare, url: str, operations: int, callers: int) -> Run:
     begin = threading.Barrier(callers + 1)
 
     def call(operation: BareOperation) -> None:
-        operation(0)
         begin.wait()
         for number in numbers:
             before = time.perf_counter()
@@ -114,13 +114,15 @@ def _in_threads(bare: Bare, url: str, operations: int, callers: int) -> Run:
 
     with ExitStack() as stack:
         connections = [stack.enter_context(psycopg.connect(url)) for _ in range(callers)]
-        threads = [threading.Thread(target=call, args=(bare.floor(each),)) for each in connections]
-        for thread in threads:
-            thread.start()
+        bare_operations = [bare.floor(each) for each in connections]
+        for operation in bare_operations:
+            operation(0)
+        threads = stack.enter_context(ThreadPoolExecutor(callers))
+        calls = [threads.submit(call, operation) for operation in bare_operations]
         begin.wait()
         cpu, started = time.process_time(), time.perf_counter()
-        for thread in threads:
-            thread.join()
+        for each in calls:
+            each.result()
         return Run(operations, time.perf_counter() - started, latencies, time.process_time() - cpu)
 
 

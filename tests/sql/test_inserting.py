@@ -1,11 +1,18 @@
-"""Rows go in by few statements, whatever their number; each statement looks for what its row refers to."""
+"""Rows go in by few statements, whatever their number; each statement, or SQLite, looks for what its row refers to."""
 
 import pytest
 import sqlalchemy as sa
 
-from aaow_storage import NodeExecutionState, Session, StorageAdapter, WorkflowExecutionState
+from aaow_storage import (
+    BudgetPool,
+    LLMExecutionResult,
+    NodeExecutionState,
+    Session,
+    StorageAdapter,
+    WorkflowExecutionState,
+)
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import _inserting, metadata
+from aaow_storage_sql import SQLConnection, _inserting, metadata
 from aaow_storage_sql._inserting import MOST_ROWS
 from aaow_storage_sqlite._dialect import SQLiteDialect
 
@@ -45,3 +52,45 @@ async def test_what_is_missing_first_is_named(storage: StorageAdapter):
         await storage.update_node_state("s", "n", node)
     await storage.save_execution_state(state_of(0))
     await storage.update_node_state("s", "n", node)
+
+
+@pytest.mark.asyncio
+async def test_a_record_is_no_parent_of_its_own(storage: StorageAdapter):
+    with pytest.raises(NotFoundError, match="budget pool 'p'"):
+        await storage.create_budget_pool(BudgetPool(id="p", parent_pool_id="p", total_budget=1))
+    with pytest.raises(NotFoundError, match="session 's'"):
+        await storage.create_session(Session(id="s", parent_session_id="s", workflow_id=None, workflow_snapshot={}))
+    assert (await storage.list_budget_pools(), await storage.list_sessions()) == ([], [])
+
+
+@pytest.mark.asyncio
+async def test_an_execution_moves_to_the_session_that_it_is_saved_for_again(storage: StorageAdapter):
+    await storage.create_session(SESSION)
+    await storage.create_session(Session(id="other", workflow_id=None, workflow_snapshot={}))
+    result = LLMExecutionResult(text="An answer.")
+    await storage.save_llm_execution("s", "n", result)
+    await storage.save_llm_execution("other", "m", result)
+    assert await storage.get_llm_executions("s") == []
+    (moved,) = await storage.get_llm_executions("other")
+    assert (moved.id, moved.node_id, moved.text) == (result.id, "m", "An answer.")
+    with pytest.raises(NotFoundError, match="session 'missing'"):
+        await storage.save_llm_execution("missing", "m", result)
+    assert await storage.get_llm_executions("other") == [moved]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("made", [_inserting.simple_insert, _inserting.simple_upsert])
+async def test_sqlite_counts_no_foreign_keys_while_it_runs_the_simple_statements(made, storage, connection):
+    await storage.create_session(SESSION)  # the schema is there
+    assert {"FkCounter", "InitCoroutine"} <= opcodes(connection, _inserting.upsert)
+    assert not {"FkCounter", "FkIfZero", "InitCoroutine"} & opcodes(connection, made)
+
+
+def opcodes(connection: SQLConnection, made) -> set[str]:
+    """Return what SQLite does for the statements of all tables."""
+    dialect = connection.dialect
+    texts = [dialect.compiled(made(dialect.insert, table)) for table in metadata.tables.values()]
+    programs = [
+        connection.driver_connection.execute(f"EXPLAIN {each.text}", [None] * len(each._names)) for each in texts
+    ]
+    return {step[1] for program in programs for step in program}

@@ -39,6 +39,11 @@ class Dialect(ABC):
         del error
         return False
 
+    def misses_a_reference(self, error: StorageError) -> bool:
+        """Say whether a statement failed, and undid itself, because a row that it refers to is not there."""
+        del error
+        return False
+
     def locking(self, statement: Any) -> Any:
         """Return the select of rows that are about to be changed, which keeps others from changing them before."""
         return statement

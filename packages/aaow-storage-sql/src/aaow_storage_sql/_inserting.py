@@ -2,15 +2,20 @@
 
 The foreign keys of the metadata say what a row refers to. A missing document is nobody's mistake: who points to one
 stores it before.
+
+Where the database undoes the statements that fail, the simplest insert is tried first, one that leaves it to the
+database to look for what the row refers to. SQLite keeps a copy of every page that a statement changes, unless it sees
+that the statement changes one row and fails before it does: an insert from a select, or one that may change a foreign
+key, takes twice as long.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage.errors import AlreadyExistsError, NotFoundError, StorageUnavailableError
+from aaow_storage.errors import AlreadyExistsError, NotFoundError, StorageError, StorageUnavailableError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._schema import documents, kind_of
 
@@ -31,6 +36,8 @@ def save_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any])
     Raises:
         NotFoundError: a row that it refers to is not there.
     """
+    if _is_done_simply(connection, simple_upsert, table, row):
+        return
     for _ in range(MOST_TRIES):
         if connection.run(upsert(connection.dialect.insert, table), row):
             return
@@ -56,6 +63,8 @@ def insert_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any
         AlreadyExistsError: a row has the id, whatever else is wrong.
         NotFoundError: a row that it refers to is not there.
     """
+    if _is_done_simply(connection, simple_insert, table, row):
+        return
     for _ in range(MOST_TRIES):
         if connection.run(insert_if_absent(connection.dialect.insert, table), row):
             return
@@ -63,6 +72,37 @@ def insert_row(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any
             raise AlreadyExistsError(kind_of(table), row["id"])
         _require_parents(connection, table, row)
     raise _unsteady(table)
+
+
+def is_inserted(connection: SQLConnection, table: sa.Table, row: Mapping[str, Any]) -> bool:
+    """Try to insert a row by one statement, and say whether it is there now; `insert_row` tells what was in the way."""
+    if connection.dialect.undoes_statements:
+        return _is_done_simply(connection, simple_insert, table, row)
+    return connection.run(insert_if_absent(connection.dialect.insert, table), row) > 0
+
+
+def _is_done_simply(
+    connection: SQLConnection, made: Callable[[Insert, sa.Table], Any], table: sa.Table, row: Mapping[str, Any]
+) -> bool:
+    dialect = connection.dialect
+    if not dialect.undoes_statements or _refers_to_itself(table, row):
+        return False
+    try:
+        return connection.run(made(dialect.insert, table), row) > 0
+    except StorageError as error:
+        if not dialect.misses_a_reference(error):
+            raise
+        return False
+
+
+def _refers_to_itself(table: sa.Table, row: Mapping[str, Any]) -> bool:
+    """Say whether a row names itself as what it refers to, which the database finds as soon as the row is there."""
+    return any(row[name] == row["id"] for name in _own_references(table))
+
+
+@functools.cache
+def _own_references(table: sa.Table) -> list[str]:
+    return [column.name for column in _referring(table) if _parent(column) is table.columns.get("id")]
 
 
 def _unsteady(table: sa.Table) -> StorageUnavailableError:
@@ -92,9 +132,31 @@ def upsert(insert: Insert, table: sa.Table, *, checks_parents: bool = True) -> A
 
 
 def _replacing(statement: Any, table: sa.Table) -> Any:
-    keys = {column.name for column in table.primary_key.columns}
-    replaced = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-    return statement.on_conflict_do_update(index_elements=sorted(keys), set_=replaced)
+    return _replacing_columns(statement, table, [column for column in table.columns if not column.primary_key])
+
+
+def _replacing_columns(
+    statement: Any, table: sa.Table, columns: Iterable[sa.Column[Any]], where: sa.ColumnElement[bool] | None = None
+) -> Any:
+    keys = sorted(column.name for column in table.primary_key.columns)
+    replaced = {column.name: statement.excluded[column.name] for column in columns}
+    return statement.on_conflict_do_update(index_elements=keys, set_=replaced, where=where)
+
+
+@functools.cache
+def simple_upsert(insert: Insert, table: sa.Table) -> Any:
+    """Return the statement that inserts a row, or replaces one that refers to the same; else it touches nothing."""
+    statement = insert(table)
+    kept = [column for column in _referring(table) if not column.primary_key]
+    others = [column for column in table.columns if not column.primary_key and not column.foreign_keys]
+    are_same = [column.is_not_distinct_from(statement.excluded[column.name]) for column in kept]
+    return _replacing_columns(statement, table, others, sa.and_(*are_same) if are_same else None)
+
+
+@functools.cache
+def simple_insert(insert: Insert, table: sa.Table) -> Any:
+    """Return `insert_if_absent` without a look at what the row refers to."""
+    return _leaving(insert(table), table)
 
 
 @functools.cache
@@ -109,8 +171,11 @@ def _upsert_of_rows(insert: Insert, table: sa.Table, count: int) -> Any:
 @functools.cache
 def insert_if_absent(insert: Insert, table: sa.Table) -> Any:
     """Return the statement that inserts a row, or touches nothing where its primary key is taken."""
-    keys = [column.name for column in table.primary_key.columns]
-    return _insert(insert, table, checks_parents=True).on_conflict_do_nothing(index_elements=keys)
+    return _leaving(_insert(insert, table, checks_parents=True), table)
+
+
+def _leaving(statement: Any, table: sa.Table) -> Any:
+    return statement.on_conflict_do_nothing(index_elements=[column.name for column in table.primary_key.columns])
 
 
 def _insert(insert: Insert, table: sa.Table, *, checks_parents: bool) -> Any:

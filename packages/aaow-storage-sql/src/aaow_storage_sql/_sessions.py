@@ -11,7 +11,7 @@ from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import NOT_DONE, Attempt, tried_first_as
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
-from aaow_storage_sql._inserting import insert_if_absent, insert_row
+from aaow_storage_sql._inserting import insert_row, is_inserted
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded, new_values, set_columns
@@ -44,7 +44,7 @@ def _create_with_known_snapshot(
     connection: SQLConnection, row: dict[str, Any], snapshot: Document
 ) -> Literal[Attempt.NOT_DONE] | None:
     """Insert the session, unless anything is in the way, be it only that its snapshot is new."""
-    return None if connection.run(insert_if_absent(connection.dialect.insert, sessions), row) else NOT_DONE
+    return None if is_inserted(connection, sessions, row) else NOT_DONE
 
 
 @tried_first_as(_create_with_known_snapshot)

@@ -11,7 +11,7 @@ from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
-from aaow_storage_sql._inserting import insert_if_absent, save_row
+from aaow_storage_sql._inserting import is_inserted, save_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
 from aaow_storage_sql._rows import built, encoded
@@ -44,7 +44,7 @@ def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -
     previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     _documents.put(connection, definition)
     if previous is None:
-        if connection.run(insert_if_absent(connection.dialect.insert, workflows), row):
+        if is_inserted(connection, workflows, row):
             return
         previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     save_row(connection, workflows, row)

@@ -66,6 +66,9 @@ class SQLiteDialect(Dialect):
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return bool(driver_connection.in_transaction)
 
+    def misses_a_reference(self, error: StorageError) -> bool:
+        return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.collate(column, AMOUNT_COLLATION)
 
