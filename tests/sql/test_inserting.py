@@ -12,7 +12,8 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import SQLConnection, _inserting, metadata
+from aaow_storage_sql import SQLConnection, _inserts, metadata
+from aaow_storage_sql._execution import node_row_of
 from aaow_storage_sql._inserting import MOST_ROWS
 from aaow_storage_sqlite._dialect import SQLiteDialect
 
@@ -37,9 +38,41 @@ async def test_any_number_of_nodes_is_saved_and_replaced(storage: StorageAdapter
 @pytest.mark.parametrize("table", metadata.tables.values(), ids=str)
 def test_the_parameters_of_one_row_are_those_of_many_row_by_row(table: sa.Table):
     dialect = SQLiteDialect("here")
-    one = dialect.compiled(_inserting.upsert(dialect.insert, table, checks_parents=False))
-    three = dialect.compiled(_inserting._upsert_of_rows(dialect.insert, table, 3))
+    names = tuple(table.columns.keys())
+    one = dialect.compiled(_inserts.upsert(dialect.insert, table, names, checks_parents=False))
+    three = dialect.compiled(_inserts.upsert_of_rows(dialect.insert, table, names, 3))
     assert three._names == [f"{name}_{row}" for row in range(3) for name in one._names]
+
+
+@pytest.mark.asyncio
+async def test_what_a_state_has_no_longer_is_gone_be_it_saved_alone_or_among_others(storage: StorageAdapter):
+    await storage.create_session(SESSION)
+    full = NodeExecutionState(node_id="a", input=0, output=False, error="", retry_count=2, metadata={"mark": 1})
+    bare = [NodeExecutionState(node_id=name) for name in ("a", "b", "c")]
+    await storage.save_execution_state(state_with(full, *bare[1:]))
+    assert await storage.get_execution_state("s") == state_with(full, *bare[1:])
+    await storage.save_execution_state(state_with(*bare))
+    assert await storage.get_execution_state("s") == state_with(*bare)
+    await storage.update_node_state("s", "a", full)
+    await storage.update_node_state("s", "a", bare[0])
+    assert await storage.get_execution_state("s") == state_with(*bare)
+
+
+def state_with(*nodes: NodeExecutionState) -> WorkflowExecutionState:
+    return WorkflowExecutionState(session_id="s", status="running", node_states={node.node_id: node for node in nodes})
+
+
+def test_a_row_has_text_for_json_and_leaves_out_what_is_null():
+    state = NodeExecutionState(node_id="n", input=0, output={"b": 1, "a": None})
+    row = node_row_of("s", state)
+    assert row == {
+        "session_id": "s",
+        "node_id": "n",
+        "status": "pending",
+        "input": "0",
+        "output": '{"b":1,"a":null}',
+        "retry_count": 0,
+    }
 
 
 @pytest.mark.asyncio
@@ -79,17 +112,19 @@ async def test_an_execution_moves_to_the_session_that_it_is_saved_for_again(stor
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("made", [_inserting.simple_insert, _inserting.simple_upsert])
+@pytest.mark.parametrize("made", [_inserts.simple_insert, _inserts.simple_upsert])
 async def test_sqlite_counts_no_foreign_keys_while_it_runs_the_simple_statements(made, storage, connection):
     await storage.create_session(SESSION)  # the schema is there
-    assert {"FkCounter", "InitCoroutine"} <= opcodes(connection, _inserting.upsert)
+    assert {"FkCounter", "InitCoroutine"} <= opcodes(connection, _inserts.upsert)
     assert not {"FkCounter", "FkIfZero", "InitCoroutine"} & opcodes(connection, made)
 
 
 def opcodes(connection: SQLConnection, made) -> set[str]:
     """Return what SQLite does for the statements of all tables."""
     dialect = connection.dialect
-    texts = [dialect.compiled(made(dialect.insert, table)) for table in metadata.tables.values()]
+    texts = [
+        dialect.compiled(made(dialect.insert, each, tuple(each.columns.keys()))) for each in metadata.tables.values()
+    ]
     programs = [
         connection.driver_connection.execute(f"EXPLAIN {each.text}", [None] * len(each._names)) for each in texts
     ]

@@ -13,7 +13,7 @@ from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import all_built, built, encoded, new_values, set_columns
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, new_values, set_columns
 from aaow_storage_sql._schema import approval_requests
 from aaow_storage_sql._types import Instant
 
@@ -46,13 +46,11 @@ _PENDING = Source(
 _RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.created_at, approval_requests.c.id)
 
 
-def row_of(request: ApprovalRequest) -> dict[str, Any]:
-    """Return the row of a request."""
-    return encoded(approval_requests, {name: getattr(request, name) for name in _FIELDS})
+row_of = RowMaker(approval_requests, _FIELDS)
 
 
 @one_statement
-def create(connection: SQLConnection, row: dict[str, Any]) -> None:
+def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the request."""
     insert_row(connection, approval_requests, row)
 

@@ -13,7 +13,7 @@ from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import all_built, built, encoded, new_values, set_columns
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, new_values, set_columns
 from aaow_storage_sql._schema import budget_pools
 
 _FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
@@ -27,13 +27,11 @@ _SOURCE = Source(_ROWS, dict(budget_pools.c))
 _CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in_pool")), dict(budget_pools.c))
 
 
-def row_of(pool: BudgetPool) -> dict[str, Any]:
-    """Return the row of a pool."""
-    return encoded(budget_pools, {name: getattr(pool, name) for name in _FIELDS})
+row_of = RowMaker(budget_pools, _FIELDS)
 
 
 @one_statement
-def create(connection: SQLConnection, row: dict[str, Any]) -> None:
+def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the pool."""
     insert_row(connection, budget_pools, row)
 

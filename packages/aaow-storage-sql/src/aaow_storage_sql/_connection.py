@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -29,7 +30,7 @@ class CompiledStatement:
         self.text = str(compiled)
         binds = [compiled.binds[name] for name in compiled.positiontup]
         self._names = [bind.key for bind in binds]
-        self._defaults = {bind.key: bind.value for bind in binds}
+        self._picked = _picker(self._names, {bind.key: bind.value for bind in binds if not bind.required})
         bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
@@ -38,7 +39,7 @@ class CompiledStatement:
 
     def bound(self, given: Parameters) -> list[Any]:
         """Return the values for one execution, in the order of the placeholders; None is NULL for all types."""
-        values = [*map({**self._defaults, **given}.get, self._names)]
+        values = [*self._picked(given)]
         for index, processor in self._bind_processors:
             value = values[index]
             if value is not None:
@@ -55,6 +56,13 @@ class CompiledStatement:
             if value is not None:
                 values[index] = processor(value)
         return tuple(values)
+
+
+def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:
+    """Return what picks the parameters of a statement from those that are given, and from what it holds itself."""
+    if not constants and len(names) > 1:
+        return itemgetter(*names)
+    return lambda given: map({**constants, **given}.__getitem__, names)
 
 
 class SQLConnection:

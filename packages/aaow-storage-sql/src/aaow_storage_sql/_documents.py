@@ -14,7 +14,8 @@ from aaow_storage import JSONObject
 from aaow_storage.authoring import QueryPlan, dumps_document, loads, without_documents
 from aaow_storage.errors import CorruptDataError, StorageUnavailableError
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._inserting import MOST_TRIES, insert_if_absent
+from aaow_storage_sql._inserting import MOST_TRIES
+from aaow_storage_sql._inserts import insert_if_absent
 from aaow_storage_sql._rows import all_built
 from aaow_storage_sql._schema import documents, sessions, workflows
 
@@ -79,7 +80,7 @@ def put(connection: SQLConnection, document: Document) -> None:
     for _ in range(MOST_TRIES):
         if connection.row(connection.dialect.keeping(_EXISTS), {"digest": document.digest}) is not None:
             return
-        if connection.run(insert_if_absent(connection.dialect.insert, documents), values):
+        if connection.run(insert_if_absent(connection.dialect.insert, documents, tuple(values)), values):
             return
     raise StorageUnavailableError("a document comes and goes; try again")
 

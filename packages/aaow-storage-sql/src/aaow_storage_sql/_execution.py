@@ -1,7 +1,5 @@
 """Execution states, and the states of their nodes."""
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from aaow_storage import NodeExecutionState, WorkflowExecutionState
@@ -9,7 +7,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row, save_rows
 from aaow_storage_sql._lookups import reads_one_record
-from aaow_storage_sql._rows import all_built, built_with, encoded
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built_with
 from aaow_storage_sql._schema import execution_states, node_execution_states
 
 _FIELDS = ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata")
@@ -35,20 +33,22 @@ _NODES = (
 )
 
 
-def rows_of(state: WorkflowExecutionState) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+_row = RowMaker(execution_states, _FIELDS)
+_node_row = RowMaker(node_execution_states, _NODE_FIELDS)
+
+
+def rows_of(state: WorkflowExecutionState) -> tuple[InsertedRow, list[InsertedRow]]:
     """Return the row of a state, and those of the nodes that it carries."""
-    row = encoded(execution_states, {name: getattr(state, name) for name in _FIELDS})
-    return row, [node_row_of(state.session_id, node) for node in state.node_states.values()]
+    return _row(state), [node_row_of(state.session_id, node) for node in state.node_states.values()]
 
 
-def node_row_of(session_id: str, state: NodeExecutionState) -> dict[str, Any]:
+def node_row_of(session_id: str, state: NodeExecutionState) -> InsertedRow:
     """Return the row of a node's state."""
-    values = {name: getattr(state, name) for name in _NODE_FIELDS}
-    return encoded(node_execution_states, {"session_id": session_id, **values})
+    return _node_row(state, session_id=session_id)
 
 
 @repeatable
-def save(connection: SQLConnection, row: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
+def save(connection: SQLConnection, row: InsertedRow, nodes: list[InsertedRow]) -> None:
     """Replace the session-level fields, and insert or replace the node states that the state carries."""
     save_row(connection, execution_states, row)
     if nodes:
@@ -68,6 +68,6 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
 
 @repeatable
 @one_statement
-def update_node(connection: SQLConnection, row: dict[str, Any]) -> None:
+def update_node(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert or replace one node's state."""
     save_row(connection, node_execution_states, row)

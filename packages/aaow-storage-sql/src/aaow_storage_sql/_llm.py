@@ -1,6 +1,7 @@
 """LLM executions and the tool calls logged for them."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import insert_row, save_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import all_built, built, built_with, encoded
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, built_with
 from aaow_storage_sql._schema import llm_executions, tool_call_logs
 
 _FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
@@ -47,18 +48,21 @@ _CALLS_OF_SESSION = Source(
 )
 
 
-def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> dict[str, Any]:
+_row = RowMaker(llm_executions, _FIELDS)
+_usage = attrgetter(*_USAGE_FIELDS)
+
+
+def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> InsertedRow:
     """Return the row of an execution."""
-    values = {name: getattr(result, name) for name in _FIELDS}
-    usage = {name: None if result.usage is None else getattr(result.usage, name) for name in _USAGE_FIELDS}
-    calls = None if result.tool_calls is None else [_call_document(call) for call in result.tool_calls]
-    row = {"session_id": session_id, "node_id": node_id, **values, **usage, "tool_calls": calls}
-    return encoded(llm_executions, row)
+    others: InsertedRow = {} if result.usage is None else dict(zip(_USAGE_FIELDS, _usage(result.usage), strict=True))
+    if result.tool_calls is not None:
+        others["tool_calls"] = [_call_document(call) for call in result.tool_calls]
+    return _row(result, session_id=session_id, node_id=node_id, **others)
 
 
 @repeatable
 @one_statement
-def save(connection: SQLConnection, row: dict[str, Any]) -> None:
+def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
     save_row(connection, llm_executions, row)
 
@@ -76,13 +80,11 @@ def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: Qu
     return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
 
 
-def call_row_of(log: ToolCallLog) -> dict[str, Any]:
-    """Return the row of a tool call."""
-    return encoded(tool_call_logs, {name: getattr(log, name) for name in _CALL_FIELDS})
+call_row_of = RowMaker(tool_call_logs, _CALL_FIELDS)
 
 
 @one_statement
-def log_call(connection: SQLConnection, row: dict[str, Any]) -> None:
+def log_call(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the tool call."""
     insert_row(connection, tool_call_logs, row)
 

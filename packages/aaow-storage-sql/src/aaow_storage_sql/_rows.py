@@ -1,11 +1,12 @@
 """What the modules of operations share: records become rows, and rows records."""
 
-import functools
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from aaow_storage.authoring import dumps
 from aaow_storage.errors import CorruptDataError, ValidationError
 from aaow_storage_sql._building import builder
 from aaow_storage_sql._types import JSONText
@@ -13,22 +14,32 @@ from aaow_storage_sql._types import JSONText
 RecordT = TypeVar("RecordT")
 
 
-def encoded(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
-    """Put text in place of the JSON in the values of a row, so that who changes it later changes nothing; return them.
-
-    Raises:
-        ValidationError: what was JSON when the record was built is not JSON any more.
-    """
-    for name, kind in _json_columns(table):
-        value = values[name]
-        if type(value) is dict or type(value) is list:
-            values[name] = kind.encoded(value)
-    return values
+InsertedRow = dict[str, Any]
+"""A row that is to be put in, by its columns: without what is NULL, and with JSON as text."""
 
 
-@functools.cache
-def _json_columns(table: sa.Table) -> list[tuple[str, JSONText]]:
-    return [(column.name, column.type) for column in table.columns if isinstance(column.type, JSONText)]
+class RowMaker:
+    """Makes rows of records, with a column for each of those fields."""
+
+    def __init__(self, table: sa.Table, names: Sequence[str]) -> None:
+        self._names = names
+        self._values_of = attrgetter(*names)
+        self._documents = [(column.name, column.type) for column in table.columns if isinstance(column.type, JSONText)]
+
+    def __call__(self, record: object, **others: Any) -> InsertedRow:
+        """Make the row, with others beside the fields. Who changes a document later changes nothing in the row.
+
+        Raises:
+            ValidationError: what was JSON when the record was built is not JSON any more.
+        """
+        row = others
+        for name, value in zip(self._names, self._values_of(record), strict=True):
+            if value is not None:
+                row[name] = value
+        for name, kind in self._documents:
+            if name in row:
+                row[name] = dumps(row[name], record=kind.record, field=kind.field)
+        return row
 
 
 def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:

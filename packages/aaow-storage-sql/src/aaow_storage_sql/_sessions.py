@@ -14,7 +14,7 @@ from aaow_storage_sql._documents import Document, checked_body, encoded_document
 from aaow_storage_sql._inserting import insert_row, is_inserted
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import built, encoded, new_values, set_columns
+from aaow_storage_sql._rows import InsertedRow, RowMaker, built, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
 
 _FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
@@ -33,22 +33,24 @@ _BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snaps
 _SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY.scalar_subquery()})
 
 
-def row_of(session: Session) -> tuple[dict[str, Any], Document]:
+_row = RowMaker(sessions, _FIELDS)
+
+
+def row_of(session: Session) -> tuple[InsertedRow, Document]:
     """Return the row of a session, and its snapshot."""
     snapshot = encoded_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
-    values = {name: getattr(session, name) for name in _FIELDS}
-    return encoded(sessions, {**values, "snapshot_digest": snapshot.digest}), snapshot
+    return _row(session, snapshot_digest=snapshot.digest), snapshot
 
 
 def _create_with_known_snapshot(
-    connection: SQLConnection, row: dict[str, Any], snapshot: Document
+    connection: SQLConnection, row: InsertedRow, snapshot: Document
 ) -> Literal[Attempt.NOT_DONE] | None:
     """Insert the session, unless anything is in the way, be it only that its snapshot is new."""
     return None if is_inserted(connection, sessions, row) else NOT_DONE
 
 
 @tried_first_as(_create_with_known_snapshot)
-def create(connection: SQLConnection, row: dict[str, Any], snapshot: Document) -> None:
+def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> None:
     """Insert the session and, unless it is stored already, its snapshot."""
     _documents.put(connection, snapshot)
     insert_row(connection, sessions, row)

@@ -1,7 +1,5 @@
 """Stream events."""
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StreamEvent
@@ -10,7 +8,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import all_built, encoded
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built
 from aaow_storage_sql._schema import stream_events
 
 _FIELDS = ("id", "stream_id", "node_id", "data", "timestamp")
@@ -22,14 +20,12 @@ _OF_STREAM = Source(
 )
 
 
-def row_of(event: StreamEvent) -> dict[str, Any]:
-    """Return the row of an event."""
-    return encoded(stream_events, {name: getattr(event, name) for name in _FIELDS})
+row_of = RowMaker(stream_events, _FIELDS)
 
 
 @repeatable
 @one_statement
-def save(connection: SQLConnection, row: dict[str, Any]) -> None:
+def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the event, or replace the whole row."""
     save_row(connection, stream_events, row)
 

@@ -67,15 +67,6 @@ def _has_instants(dialect: sa.Dialect) -> bool:
     return dialect.name == "postgresql"
 
 
-class EncodedJSON:
-    """A JSON value that was encoded already."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
 class JSONText(sa.TypeDecorator[Any]):
     """A JSON value as compact text; null is NULL. `field` names it in the error for a value that is not JSON."""
 
@@ -88,21 +79,11 @@ class JSONText(sa.TypeDecorator[Any]):
         self.field = field
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor:
-        """Return what encodes a value, strictly, unless it is encoded."""
+        """Return what encodes a value, strictly."""
         return self._text_of
 
     def _text_of(self, value: Any) -> str | None:
-        if value is None:
-            return None
-        return value.text if type(value) is EncodedJSON else self.encoded(value).text
-
-    def encoded(self, value: Any) -> EncodedJSON:
-        """Encode the value.
-
-        Raises:
-            ValidationError: it is not JSON.
-        """
-        return EncodedJSON(dumps(value, record=self.record, field=self.field))
+        return None if value is None else dumps(value, record=self.record, field=self.field)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
         """Return what decodes the text."""

@@ -14,7 +14,7 @@ from aaow_storage_sql._documents import Document, checked_body, encoded_document
 from aaow_storage_sql._inserting import is_inserted, save_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import built, encoded
+from aaow_storage_sql._rows import InsertedRow, RowMaker, built
 from aaow_storage_sql._schema import documents, workflows
 
 _FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
@@ -31,15 +31,17 @@ _BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.defi
 _SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
 
 
-def row_of(workflow: StoredWorkflow) -> tuple[dict[str, Any], Document]:
+_row = RowMaker(workflows, _FIELDS)
+
+
+def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
     """Return the row of a workflow, and its definition."""
     definition = encoded_document(workflow.definition, record="StoredWorkflow", field="definition")
-    values = {name: getattr(workflow, name) for name in _FIELDS}
-    return encoded(workflows, {**values, "definition_digest": definition.digest}), definition
+    return _row(workflow, definition_digest=definition.digest), definition
 
 
 @repeatable
-def save(connection: SQLConnection, row: dict[str, Any], definition: Document) -> None:
+def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
     """Insert the workflow, or replace the whole row."""
     previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     _documents.put(connection, definition)
