@@ -15,7 +15,7 @@ import pytest_asyncio
 from aaow_storage import Session, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
 from aaow_storage_sql import NOT_DONE, SQLConnection
-from aaow_storage_sqlite import _inline
+from aaow_storage_sqlite import _inline, _pace
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
 from aaow_storage_sqlite._inline import Turn
@@ -25,6 +25,12 @@ from aaow_storage_sqlite._pace import AT_FIRST
 pytestmark = pytest.mark.asyncio
 
 LOOP = threading.main_thread()
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, every search is quick."""
+    monkeypatch.setattr(_pace, "QUICK_S", 3600)
 
 
 def where(connection: SQLConnection, id: str) -> threading.Thread:
@@ -45,8 +51,8 @@ async def executor(path: Path) -> AsyncIterator[SQLiteExecutor]:
 
 
 async def warm(executor: SQLiteExecutor, lookup: Any) -> None:
-    """Search until the loop does it, which takes longer where the machine has much else to do."""
-    for _ in range(100 * AT_FIRST):
+    """Search until the loop does it."""
+    for _ in range(2 * AT_FIRST):
         if await executor.find(lookup, "id") is threading.current_thread():
             return
         await asyncio.sleep(0)
@@ -112,7 +118,7 @@ async def test_a_search_that_meets_a_lock_on_the_loop_waits_for_it_on_a_thread(e
             raise StorageUnavailableError("locked") from locked
         return where(connection, id)
 
-    for _ in range(100 * AT_FIRST):
+    for _ in range(2 * AT_FIRST):
         assert await executor.find(meet_a_lock, "id") is not LOOP
         if refused:
             break
@@ -139,7 +145,7 @@ async def test_a_record_of_several_statements_is_read_on_one_state(executor: SQL
     def read(connection: SQLConnection) -> tuple[threading.Thread, bool]:
         return where(connection, "id"), connection.is_in_transaction
 
-    for _ in range(100 * AT_FIRST):
+    for _ in range(2 * AT_FIRST):
         thread, is_one_state = await executor.read(read, kind="record")
         assert is_one_state
         if thread is LOOP:
@@ -154,7 +160,7 @@ async def test_a_record_that_cannot_be_read_on_the_loop_leaves_no_transaction_op
         failed_on.add(threading.current_thread())
         connection.command("SELECT 1 FROM nowhere")
 
-    for _ in range(100 * AT_FIRST):
+    for _ in range(2 * AT_FIRST):
         with pytest.raises(StorageError, match="nowhere"):
             await executor.read(fail, kind="record")
         if LOOP in failed_on:

@@ -39,6 +39,12 @@ def reader(settings: Settings, writer: SQLConnection) -> Iterator[SQLConnection]
     opened.driver_connection.close()
 
 
+@pytest.fixture(autouse=True)
+def long_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what is read together is read in one moment."""
+    monkeypatch.setattr(_readers, "MOMENT_S", 3600)
+
+
 def number(connection: SQLConnection) -> int:
     return connection.command("SELECT number FROM numbers")[0]
 
