@@ -24,6 +24,7 @@ DOCUMENTS = sorted(
     )
     for path in ROOT.glob(pattern)
 )
+PAGES = [path for path in DOCUMENTS if path.name != "README.md"]
 LANGUAGES = {"console", "ini", "json", "python", "sh", "sql", "text", "toml"}
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -56,6 +57,36 @@ def test_a_block_that_does_not_run_says_why(path: Path):
 def test_the_nox_sessions_that_a_document_names_exist(path: Path):
     named = re.findall(r'\bnox (?:-s|--session) "?(\w+)', path.read_text())
     assert set(named) <= sessions()
+
+
+@each_document
+def test_the_links_in_a_document_lead_somewhere(path: Path):
+    assert [link for link in links(path) if not leads_somewhere(path, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_is_linked_from_another(page: Path):
+    linked = {(path.parent / link).resolve() for path in DOCUMENTS if path != page for link in links(path)}
+    assert page.resolve() in linked
+
+
+def links(path: Path) -> list[str]:
+    """Return where the links inside the repository lead, from the document's folder."""
+    prose = re.sub(r"^ *```.*?^ *```$|`[^`\n]*`", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
+
+
+def leads_somewhere(path: Path, link: str) -> bool:
+    """Say whether the file that a link names is there, with the heading that it names."""
+    name, _, anchor = link.partition("#")
+    target = path.parent / name if name else path
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the names that a page gives its headings: lower case, hyphens for spaces, no other punctuation."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def parse(path: Path) -> Document:
