@@ -13,6 +13,8 @@ from aaow_storage import NodeExecutionState, create_adapter
 Run = Callable[..., CompletedProcess[str]]
 Write = Callable[..., Path]
 
+pytestmark = pytest.mark.slow  # each document is a process or two; the other tests run the quickstart on each Python
+
 
 @pytest.mark.parametrize(
     ("content", "complaint"),

@@ -22,7 +22,12 @@ from aaow_storage_postgresql.testing._binaries import folder_of_binaries
 USER = "aaow"
 STARTS_WITHIN_S = 60.0
 _POLL_S = 0.02
-_FAST: Mapping[str, str] = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_connections": "200"})
+_FAST: Mapping[str, str] = MappingProxyType(
+    {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "max_wal_size": "256MB"}
+)
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
+_MEMORY_NEEDED_BYTES = 2 * 2**30
+"""How much has to be free there; in a container it is often little."""
 _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
@@ -33,7 +38,7 @@ class Server:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
-        self._settings = {**_FAST, **settings}
+        self._settings = settings
         self._binaries = folder_of_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         self._held_by_all = -1
@@ -143,14 +148,15 @@ class Server:
 def private_server(
     *, settings: Mapping[str, str] = MappingProxyType({}), initdb: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """Yield a server of this process's own; without other settings, it flushes nothing.
+    """Yield a server of this process's own; without other settings, it flushes nothing, and is in memory.
 
     PostgreSQL refuses to run as root: root runs it as the user `postgres`, or as `nobody`.
 
     Raises:
         NoPostgreSQLError: none is installed.
     """
-    with owned_folder() as folder:
+    settings = {**_FAST, **settings}
+    with owned_folder(in_memory=settings["fsync"] == "off") as folder:
         server = Server(folder, settings)
         server.create(initdb)
         try:
@@ -163,7 +169,7 @@ def private_server(
 @contextmanager
 def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
     """Yield a standby of a running server, which confirms every commit of it from then on."""
-    with owned_folder() as folder:
+    with owned_folder(in_memory=True) as folder:
         standby = Server(folder, {})
         conninfo = f"{primary.url()}?application_name={name}"
         standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", conninfo,
@@ -177,9 +183,14 @@ def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
 
 
 @contextmanager
-def owned_folder() -> Iterator[Path]:
-    """Yield a folder that belongs to who is to run servers, and goes with the block."""
-    folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-"))
+def owned_folder(*, in_memory: bool = False) -> Iterator[Path]:
+    """Yield a folder that belongs to who is to run servers, and goes with the block.
+
+    One in memory is so where the system has room: a database is 300 small files, which a disk takes ten times as long
+    to make.
+    """
+    place = _MEMORY if in_memory and _MEMORY.is_dir() and _has_room(_MEMORY) else None
+    folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-", dir=place))
     owner = _owner()
     if owner is not None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
@@ -187,6 +198,10 @@ def owned_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _MEMORY_NEEDED_BYTES
 
 
 def _owner() -> pwd.struct_passwd | None:
