@@ -16,6 +16,8 @@ MAX_DEPTH = 250
 """How deep lists and dicts may nest; one more raises `ValidationError`."""
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**64 - 1
+_SURE_BITS = 64
+"""An integer of fewer bits is between the two."""
 
 
 def dumps(value: JSON, *, record: str = "JSON", field: str = "value") -> str:
@@ -88,16 +90,22 @@ def check_json(value: object, *, record: str = "JSON", field: str = "value") -> 
 def _first_problem(value: Any, depth: int) -> tuple[list[str], str] | None:
     """Return the path (innermost step first) and the nature of the first thing that is not JSON, or None."""
     kind = type(value)
-    if kind is not dict and kind is not list:
+    if kind is dict:
+        steps: Any = value.items()
+    elif kind is list:
+        steps = enumerate(value)
+    else:
         what = _scalar_problem(kind, value)
         return None if what is None else ([], what)
     if depth >= MAX_DEPTH:
         return [], f"lists and dicts may nest at most {MAX_DEPTH} deep"
-    steps: Any = value.items() if kind is dict else enumerate(value)
     for step, item in steps:
         if kind is dict and not (type(step) is str and step.isascii()) and (what := _key_problem(step)) is not None:
             return [], what
-        if not (type(item) is str and item.isascii()) and (problem := _first_problem(item, depth + 1)) is not None:
+        held = type(item)
+        if (held is str and item.isascii()) or held is bool or (held is int and item.bit_length() < _SURE_BITS):
+            continue  # as most are: to call a function for each would take most of the time
+        if (problem := _first_problem(item, depth + 1)) is not None:
             problem[0].append(f".{step}" if kind is dict and step.isidentifier() else f"[{step!r}]")
             return problem
     return None
