@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from aaow_storage_sql import LATEST, VERSION_TABLE
+from aaow_storage_sql import LATEST, VERSION_TABLE, SQLConnection
 from aaow_storage_sqlite import _connections, _memory
+from aaow_storage_sqlite._indexes import create_indexes, json_index
+from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._migration import bring_up_to_date, version
 
 pytestmark = pytest.mark.asyncio
 
@@ -127,6 +131,32 @@ async def test_the_tables_of_another_application_are_left_alone(path: Path, raw)
     raw("CREATE TABLE customers (mine)")
     await opened(path)
     assert raw("SELECT sql FROM sqlite_master WHERE name = 'customers'") == [("CREATE TABLE customers (mine)",)]
+
+
+class LockedAtFirst(SQLConnection):
+    """A connection that meets another process which rebuilds the index of the log."""
+
+    refused = 0
+
+    def rows(self, *arguments):
+        if self.refused < 2:
+            self.refused += 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise self.dialect.translated(error) from error
+        return super().rows(*arguments)
+
+
+async def test_opening_waits_for_whoever_rebuilds_the_index_of_the_log(path: Path):
+    settings = _connections.Settings(Location(path), _connections.Synchronous.FULL, busy_timeout=10)
+    opened = _connections.open_writer(settings)
+    with closing(opened.driver_connection) as driver:
+        connection = LockedAtFirst(driver, opened.dialect)
+        bring_up_to_date(connection, 10, migrate=True)
+        assert (connection.refused, version(connection)) == (2, LATEST)
+        connection.refused = 0
+        create_indexes(connection, [json_index("Session.metadata.user")], 10)
+        assert connection.refused == 2
 
 
 async def test_an_older_sqlite_library_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch):

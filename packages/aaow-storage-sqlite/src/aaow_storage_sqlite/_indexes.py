@@ -52,7 +52,7 @@ def create_indexes(connection: SQLConnection, indexes: Iterable[sa.Index], patie
     Raises:
         StorageUnavailableError: another process held the lock for longer than `patience` seconds.
     """
-    there = {name for (name,) in connection.rows(_INDEXES)}
+    there = {name for (name,) in retry_while_locked(lambda: connection.rows(_INDEXES), patience)}
     for index in indexes:
         if index.name not in there:
             statement = sa.schema.CreateIndex(index, if_not_exists=True)

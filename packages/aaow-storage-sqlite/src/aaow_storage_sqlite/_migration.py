@@ -21,7 +21,9 @@ def bring_up_to_date(connection: SQLConnection, patience: float, *, migrate: boo
         SchemaVersionError: it is newer than this code, or due and `migrate` is False.
         StorageUnavailableError: another process held the lock for longer than `patience` seconds.
     """
-    if migration_is_due(version(connection), migrate=migrate):
+    # To read may take a lock too: whoever opens the store first rebuilds the index of its log.
+    found = retry_while_locked(lambda: version(connection), patience)
+    if migration_is_due(found, migrate=migrate):
         migrate_store(connection, LATEST, patience)
 
 
