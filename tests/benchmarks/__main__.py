@@ -10,6 +10,7 @@ from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
 from benchmarks.growth import growth
+from benchmarks.handover import handover
 from benchmarks.options import Options, parsed
 from benchmarks.plot import throughput_svg
 from benchmarks.processes import processes
@@ -21,6 +22,7 @@ from benchmarks.table import aligned, markdown, report_text
 
 PEER_OPERATIONS = 512
 SCENARIOS: dict[str, Callable[[Path, Options], Iterable[Bound]]] = {
+    "handover": lambda folder, options: handover(folder, 2 * options.rounds + 1, options.share),
     "beside_writer": lambda folder, options: beside_writer(folder, options.seconds / 5, options.rounds),
     "processes": lambda folder, options: processes(folder, options.seconds / 3),
     "sustained": lambda folder, options: sustained(folder, options.seconds),

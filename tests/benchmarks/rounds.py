@@ -31,7 +31,7 @@ def compared(
 ) -> Iterator[Ratio]:
     """Measure a case at each number of callers; `share` makes the runs shorter."""
     template = folder / "template.db"
-    asyncio.run(_fill(case, template))
+    asyncio.run(filled(case, template))
     operations = max(1, round(case.operations * share))
     pairs: dict[int, list[Pair]] = {count: [] for count in callers if count <= case.most_callers}
     for _ in range(rounds):
@@ -52,18 +52,20 @@ def _pair(case: Case, template: Path, synchronous: str, operations: int, callers
     floor_bytes = path.stat().st_size - size
     remove(path)
     shutil.copy(template, path)
-    ours = asyncio.run(_through_adapter(case, path, synchronous, operations, callers))
+    ours = asyncio.run(through_adapter(case, path, synchronous, operations, callers))
     our_bytes = path.stat().st_size - size
     remove(path)
     return Pair(floor, ours, floor_bytes, our_bytes)
 
 
-async def _fill(case: Case, path: Path) -> None:
+async def filled(case: Case, path: Path) -> None:
+    """Make a store with what a case needs."""
     async with create_adapter("sqlite", str(path)) as storage:
         await case.fill(storage)
 
 
-async def _through_adapter(case: Case, path: Path, synchronous: str, operations: int, callers: int) -> Run:
+async def through_adapter(case: Case, path: Path, synchronous: str, operations: int, callers: int) -> Run:
+    """Run a case on a store that has what it needs."""
     async with create_adapter("sqlite", str(path), synchronous=synchronous) as storage:
         operation = case.ours(storage)
         await operation(0)

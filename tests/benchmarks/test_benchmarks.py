@@ -20,6 +20,7 @@ from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
 from benchmarks.floors import open_bare
+from benchmarks.handover import CASES, handover
 from benchmarks.measuring import percentile
 from benchmarks.on_postgresql import flushing_server, on_postgresql
 from benchmarks.options import parsed
@@ -83,6 +84,12 @@ def rows(path: Path, table: str) -> list[dict]:
         names = [name for name, *_ in cursor.description]
         found = [dict(zip(names, row, strict=True)) for row in cursor]
     return [{name: value for name, value in row.items() if name not in {"id", "timestamp"}} for row in found]
+
+
+def test_a_thread_is_handed_what_the_floor_does(tmp_path: Path):
+    bounds = list(handover(tmp_path, rounds=1, share=0.005))
+    assert len(bounds) == 2 * len(CASES)
+    assert all(bound.measured > 0 for bound in bounds)
 
 
 def test_reads_run_beside_a_writing_process(tmp_path: Path):

@@ -1,0 +1,86 @@
+"""What a thread costs: the floor's own statements behind one hand-over there and one back, and nothing else.
+
+No design whose event loop never waits for a disk does with less, so this is what one caller could have at most.
+"""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from statistics import median
+
+from benchmarks.cases import WRITES, Case
+from benchmarks.floors import open_bare
+from benchmarks.measuring import Run, run_bare, run_callers
+from benchmarks.results import Bound
+from benchmarks.rounds import filled, remove, through_adapter
+
+CASES = WRITES[:3]
+"""Those whose floor stores what the adapter stores."""
+
+Request = tuple[int, asyncio.Future[None]]
+
+
+def handover(folder: Path, rounds: int, share: float) -> Iterator[Bound]:
+    """Yield what bare `sqlite3` on a thread does for one caller, and what the adapter does, both of the floor."""
+    template, path = folder / "template.db", folder / "run.db"
+    for case in CASES:
+        asyncio.run(filled(case, template))
+        operations = max(1, round(case.operations * share))
+        ways = _ways(case, path, operations)
+        runs: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way, run in ways.items():
+                shutil.copy(template, path)
+                runs[way].append(run().rate)
+                remove(path)
+        remove(template)
+        for way in ("bare sqlite3 on a thread", "the adapter"):
+            ratio = median(rate / floor for rate, floor in zip(runs[way], runs["floor"], strict=True))
+            yield Bound(f"{case.name}, 1 caller: {way}, of the floor", ratio)
+
+
+def _ways(case: Case, path: Path, operations: int) -> dict[str, Callable[[], Run]]:
+    return {
+        "floor": lambda: _bare(case, path, operations),
+        "bare sqlite3 on a thread": lambda: asyncio.run(_on_a_thread(case, path, operations)),
+        "the adapter": lambda: asyncio.run(through_adapter(case, path, "FULL", operations, 1)),
+    }
+
+
+def _bare(case: Case, path: Path, operations: int) -> Run:
+    with closing(open_bare(path, "FULL")) as connection:
+        return run_bare(case.floor(connection), operations)
+
+
+async def _on_a_thread(case: Case, path: Path, operations: int) -> Run:
+    loop = asyncio.get_running_loop()
+    requests: SimpleQueue[Request | None] = SimpleQueue()
+
+    def serve() -> None:
+        with closing(open_bare(path, "FULL")) as connection:
+            operation = case.floor(connection)
+            while (request := requests.get()) is not None:
+                number, done = request
+                try:
+                    operation(number)
+                except Exception as error:  # noqa: BLE001 - raised again in the task that waits
+                    loop.call_soon_threadsafe(done.set_exception, error)
+                else:
+                    loop.call_soon_threadsafe(done.set_result, None)
+
+    async def call(number: int) -> None:
+        done: asyncio.Future[None] = loop.create_future()
+        requests.put((number, done))
+        await done
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        return await run_callers(call, operations, 1)
+    finally:
+        requests.put(None)
+        thread.join()
