@@ -59,6 +59,15 @@ def test_a_clock_that_steps_back_does_not_break_the_order(clock: list[int]):
     assert millisecond(third) == clock[0]
 
 
+def test_ids_are_in_order_where_more_than_the_last_part_changes(clock: list[int], monkeypatch: pytest.MonkeyPatch):
+    first = new_id()
+    monkeypatch.setattr(_ids, "_counter", _ids._counter | 0xFFFF)  # noqa: SLF001 - the last of its 65,536
+    second, third = new_id(), new_id()
+    assert first < second < third
+    assert first.rpartition("-")[0] != second.rpartition("-")[0] == third.rpartition("-")[0]
+    assert set(map(millisecond, (first, second, third))) == {clock[0]}
+
+
 def test_a_counter_that_is_used_up_goes_on_in_the_next_millisecond(clock: list[int], monkeypatch: pytest.MonkeyPatch):
     first = new_id()
     monkeypatch.setattr(_ids, "_counter", 2**42 - 1)
