@@ -31,7 +31,7 @@ class CompiledStatement:
         binds = [compiled.binds[name] for name in compiled.positiontup]
         self._names = [bind.key for bind in binds]
         self._picked = _picker(self._names, {bind.key: bind.value for bind in binds if not bind.required})
-        bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
+        bind_processors = [_bind_processor(bind.type, dialect) for bind in binds]
         self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
@@ -56,6 +56,14 @@ class CompiledStatement:
             if value is not None:
                 values[index] = processor(value)
         return tuple(values)
+
+
+def _bind_processor(kind: Any, dialect: sa.Dialect) -> _Processor | None:
+    """Return what makes of a value what the driver takes; drivers take a bool as it is, and a record holds no other."""
+    if isinstance(kind, sa.Boolean):
+        return None
+    processor: _Processor | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return processor
 
 
 def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:
@@ -105,7 +113,8 @@ class SQLConnection:
     def run(self, statement: Any, parameters: Parameters = {}) -> int:  # noqa: B006 - never changed
         """Run an insert, update or delete; return the number of rows it touched."""
         compiled = self.dialect.compiled(statement)
-        return int(self._execute(compiled.text, compiled.bound(parameters)).rowcount)
+        touched: int = self._execute(compiled.text, compiled.bound(parameters)).rowcount
+        return touched
 
     def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Parameters]) -> None:
         """Run an insert of several rows; `of_one` is that of one row, with the parameters of each in the same order."""

@@ -54,10 +54,11 @@ _usage = attrgetter(*_USAGE_FIELDS)
 
 def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> InsertedRow:
     """Return the row of an execution."""
-    others: InsertedRow = {} if result.usage is None else dict(zip(_USAGE_FIELDS, _usage(result.usage), strict=True))
-    if result.tool_calls is not None:
-        others["tool_calls"] = [_call_document(call) for call in result.tool_calls]
-    return _row(result, session_id=session_id, node_id=node_id, **others)
+    calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
+    row = _row(result, session_id=session_id, node_id=node_id, **calls)
+    if result.usage is not None:
+        row.update(zip(_USAGE_FIELDS, _usage(result.usage), strict=True))
+    return row
 
 
 @repeatable

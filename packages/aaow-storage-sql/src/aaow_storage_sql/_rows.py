@@ -24,7 +24,11 @@ class RowMaker:
     def __init__(self, table: sa.Table, names: Sequence[str]) -> None:
         self._names = names
         self._values_of = attrgetter(*names)
-        self._documents = [(column.name, column.type) for column in table.columns if isinstance(column.type, JSONText)]
+        self._documents = [
+            (column.name, column.type.record, column.type.field)
+            for column in table.columns
+            if isinstance(column.type, JSONText)
+        ]
 
     def __call__(self, record: object, **others: Any) -> InsertedRow:
         """Make the row, with others beside the fields. Who changes a document later changes nothing in the row.
@@ -36,9 +40,9 @@ class RowMaker:
         for name, value in zip(self._names, self._values_of(record), strict=True):
             if value is not None:
                 row[name] = value
-        for name, kind in self._documents:
+        for name, of_record, field in self._documents:
             if name in row:
-                row[name] = dumps(row[name], record=kind.record, field=kind.field)
+                row[name] = dumps(row[name], record=of_record, field=field)
         return row
 
 
