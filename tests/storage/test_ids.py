@@ -61,7 +61,7 @@ def test_a_clock_that_steps_back_does_not_break_the_order(clock: list[int]):
 
 def test_ids_are_in_order_where_more_than_the_last_part_changes(clock: list[int], monkeypatch: pytest.MonkeyPatch):
     first = new_id()
-    monkeypatch.setattr(_ids, "_counter", _ids._counter | 0xFFFF)  # noqa: SLF001 - the last of its 65,536
+    monkeypatch.setattr(_ids, "_counter", _ids._counter | 0xFFFF)
     second, third = new_id(), new_id()
     assert first < second < third
     assert first.rpartition("-")[0] != second.rpartition("-")[0] == third.rpartition("-")[0]

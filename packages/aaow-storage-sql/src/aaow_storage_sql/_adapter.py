@@ -1,8 +1,8 @@
 """The adapter of every SQL backend: operations run by an executor, each in its own transaction or in the caller's."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
 from aaow_storage.authoring import OpenTransactions, check_timeout
@@ -13,22 +13,20 @@ from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
 from aaow_storage_sql._lookups import Lookup, is_of_one_record
 from aaow_storage_sql._operations import SQLOperations
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
-def _works(
-    operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-) -> tuple[Work[T], Work[Any] | None]:
+def _works(operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> tuple[Work[T], Work[Any] | None]:
     """Return the work of an operation with these arguments, and the attempt at it."""
 
     def work(connection: SQLConnection) -> T:
-        return operation(connection, *args, **kwargs)
+        return operation(connection, *args)
 
     attempt = attempt_at(operation)
     if attempt is None or attempt is operation:
         return work, attempt and work
-    return work, lambda connection: attempt(connection, *args, **kwargs)
+    return work, lambda connection: attempt(connection, *args)
 
 
 class SQLTransaction(SQLOperations, Transaction):
@@ -66,19 +64,15 @@ class SQLTransaction(SQLOperations, Transaction):
         await self._lent.close_savepoint(number, undo=undo)
         del self._savepoints[self._savepoints.index(number) :]
 
-    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
-        return await self._write(lookup, id)
+    def _find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
+        return self._write(lookup, id)
 
-    async def _read(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self._write(operation, *args, **kwargs)
+    def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
+        return self._write(operation, *args)
 
-    async def _write(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        work, attempt = _works(operation, *args, **kwargs)
-        return await self._lent.run(work, attempt=attempt)
+    def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
+        work, attempt = _works(operation, *args)
+        return self._lent.run(work, attempt=attempt)
 
 
 class SQLStorageAdapter(SQLOperations, StorageAdapter):
@@ -105,20 +99,16 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self._transactions.add(transaction)
         return transaction
 
-    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
+    def _find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         self._transactions.check()
-        return await self._executor.find(lookup, id)
+        return self._executor.find(lookup, id)
 
-    async def _read(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
         self._transactions.check()
         kind = operation if is_of_one_record(operation) else None
-        return await self._executor.read(lambda connection: operation(connection, *args, **kwargs), kind=kind)
+        return self._executor.read(lambda connection: operation(connection, *args), kind=kind)
 
-    async def _write(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
         self._transactions.check()
-        work, attempt = _works(operation, *args, **kwargs)
-        return await self._executor.write(work, attempt=attempt, may_be_repeated=is_repeatable(operation))
+        work, attempt = _works(operation, *args)
+        return self._executor.write(work, attempt=attempt, may_be_repeated=is_repeatable(operation))

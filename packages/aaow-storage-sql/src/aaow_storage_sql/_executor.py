@@ -1,9 +1,12 @@
-"""Where and how an operation runs: what an adapter asks of its database's threads."""
+"""Where and how an operation runs: what an adapter asks of its database's threads.
+
+What runs an operation returns a coroutine, to be awaited at once; it may have begun before.
+"""
 
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -27,7 +30,7 @@ class ExecutorTransaction(ABC):
         """How the transaction ended, None while it is open."""
 
     @abstractmethod
-    async def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
+    def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> Coroutine[Any, Any, T]:
         """Run the work; where it raises, only what it did is undone.
 
         Raises:
@@ -63,18 +66,20 @@ class Executor(ABC):
         """Finish accepted work, roll back open transactions, and close every connection."""
 
     @abstractmethod
-    async def find(self, lookup: Lookup[T], id: str) -> T | None:
+    def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         """Find a record, without waiting for work that takes longer."""
 
     @abstractmethod
-    async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
+    def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
         """Run work that only reads, on one consistent state of the store.
 
         Work that reads one record has a `kind`: what is of one kind takes about as long.
         """
 
     @abstractmethod
-    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
+    def write(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False
+    ) -> Coroutine[Any, Any, T]:
         """Run the work in a transaction of its own, and return when that is committed.
 
         `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only

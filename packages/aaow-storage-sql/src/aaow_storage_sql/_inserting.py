@@ -126,10 +126,8 @@ def _is_done_simply(
 
 def _refers_to_itself(table: sa.Table, row: InsertedRow) -> bool:
     """Say whether a row names itself as what it refers to, which the database finds as soon as the row is there."""
-    for name in _own_references(table):
-        if row.get(name) == row["id"]:
-            return True
-    return False
+    names = _own_references(table)
+    return bool(names) and any(row.get(name) == row["id"] for name in names)
 
 
 @functools.cache

@@ -53,22 +53,29 @@ class Job(Generic[T]):
         try:
             return await self._future
         except asyncio.CancelledError:
-            if self._interrupt is not None:
-                self._loop.run_in_executor(None, self._interrupt)
+            self._interrupt_work()
             raise
         finally:
             self._watch.leave()
 
     async def settled_result(self) -> T:
         """Wait for what comes of the work; a task that is cancelled leaves when the work is done, or never will be."""
+        self._watch.enter()
         try:
-            return await self.result()
+            return await self._future
         except asyncio.CancelledError:
+            self._interrupt_work()
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
             elif not self.take():
                 await self._settled()
             raise
+        finally:
+            self._watch.leave()
+
+    def _interrupt_work(self) -> None:
+        if self._interrupt is not None:
+            self._loop.run_in_executor(None, self._interrupt)
 
     def may_be_interrupted(self, interrupt: Callable[[], None] | None) -> None:
         """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -76,10 +76,10 @@ class LentTransaction(ExecutorTransaction):
     def outcome(self) -> TransactionOutcome | None:
         return self._outcome
 
-    async def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> T:
+    def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> Coroutine[Any, Any, T]:
         job = Job(work, attempt=attempt)
         self._send(job)
-        return await job.settled_result()
+        return job.settled_result()
 
     async def commit(self) -> None:
         await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed"))

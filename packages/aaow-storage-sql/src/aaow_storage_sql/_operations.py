@@ -7,10 +7,10 @@ The adapter runs each in a transaction of its own, and a transaction runs each i
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from decimal import Decimal
-from typing import Concatenate, ParamSpec, TypeVar, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from aaow_storage import (
     ApprovalChanges,
@@ -38,27 +38,23 @@ from aaow_storage_sql import _approvals, _budgets, _execution, _llm, _sessions, 
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._lookups import Lookup
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
 class SQLOperations(StorageOperations):
     """The operations, over three ways of running a function on a connection."""
 
     @abstractmethod
-    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
+    def _find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         """Find a record."""
 
     @abstractmethod
-    async def _read(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
         """Run a function that only reads."""
 
     @abstractmethod
-    async def _write(
-        self, operation: Callable[Concatenate[SQLConnection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
         """Run a function that writes: all of its effect, or none."""
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:

@@ -12,7 +12,7 @@ operation does.
 import asyncio
 import threading
 import time
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 LOOK_SELDOM_S = 0.020
 LOOK_OFTEN_S = 0.001
@@ -74,13 +74,20 @@ class LoopWatch:
 
 
 _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]" = WeakKeyDictionary()
+_last: "tuple[ReferenceType[asyncio.AbstractEventLoop], LoopWatch] | None" = None
+"""The loop that was asked about last, and its watch: most processes have one loop."""
 
 
 def watch_of(loop: asyncio.AbstractEventLoop) -> LoopWatch:
     """Return what looks after the loop; called on the loop."""
+    global _last  # noqa: PLW0603 - remembered for all loops
+    last = _last
+    if last is not None and last[0]() is loop:
+        return last[1]
     watch = _watches.get(loop)
     if watch is None:
         watch = _watches[loop] = LoopWatch()
+    _last = ref(loop), watch
     return watch
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Hashable
+from collections.abc import Coroutine, Hashable
 from typing import Any, TypeVar
 
 import attrs
@@ -32,16 +32,16 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
-    async def find(self, lookup: Lookup[T], id: str) -> T | None:
+    def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         search: Work[T | None] = functools.partial(lookup, id=id)
-        return await self._found(lookup, search, search, is_short=True)
+        return self._found(lookup, search, search, is_short=True)
 
-    async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
+    def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
         if kind is not None:
-            return await self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
+            return self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
         job = Job(work)
         self._open_readers().put(job)
-        return await job.result()
+        return job.result()
 
     async def _found(self, kind: Hashable, by_thread: Work[T], inline: Work[T], *, is_short: bool) -> T:
         readers = self._open_readers()
@@ -59,13 +59,15 @@ class SQLiteExecutor(ThreadedExecutor):
             raise _not_open()
         return self._readers
 
-    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
+    def write(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False
+    ) -> Coroutine[Any, Any, T]:
         del may_be_repeated  # a commit here is never in doubt
         if self._writer is None:
             raise _not_open()
         job = Job(work, attempt=attempt)
         self._writer.put(job)
-        return await job.settled_result()
+        return job.settled_result()
 
     async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
         if self._writer is None:
