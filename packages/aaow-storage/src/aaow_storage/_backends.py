@@ -1,20 +1,24 @@
 """Choosing a backend by name or URL."""
 
 import os
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
-from aaow_storage._plugins import PluginHost
 from aaow_storage._urls import url_scheme
 from aaow_storage.errors import BackendNotFoundError, ValidationError
+
+if TYPE_CHECKING:
+    from aaow_storage._plugins import PluginHost
 
 DEFAULT_BACKEND = "sqlite"
 DEFAULT_URL = "file:./aaow.db"
 _SCHEMES = {"file": DEFAULT_BACKEND}
 
-_host = PluginHost()
+_host: "PluginHost | None" = None
+_making_host = threading.Lock()
 
 
 def register_plugin(plugin: object) -> None:
@@ -23,7 +27,7 @@ def register_plugin(plugin: object) -> None:
     Raises:
         ValidationError: it is registered already, is not a plugin, or provides a backend whose name is taken.
     """
-    _host.register(plugin)
+    _plugins().register(plugin)
 
 
 def unregister_plugin(plugin: object) -> None:
@@ -32,7 +36,7 @@ def unregister_plugin(plugin: object) -> None:
     Raises:
         ValidationError: it is not registered.
     """
-    _host.unregister(plugin)
+    _plugins().unregister(plugin)
 
 
 def available_backends() -> dict[str, Backend]:
@@ -40,7 +44,7 @@ def available_backends() -> dict[str, Backend]:
 
     One that cannot be loaded, or whose name two distributions claim, is listed with its `problem`.
     """
-    return {name: _backend_or_problem(name) for name in _host.names()}
+    return {name: _backend_or_problem(name) for name in _plugins().names()}
 
 
 def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> StorageAdapter:
@@ -69,7 +73,8 @@ def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> 
         raise ValidationError("create_adapter", "url", "is given twice; pass a name and a URL, or one URL")
     else:
         name, url = _SCHEMES.get(scheme, scheme), name_or_url
-    backend = _host.backend(name)
+    plugins = _plugins()
+    backend = plugins.backend(name)
     for option in options:
         if option not in backend.options:
             known = ", ".join(sorted(backend.options)) or "none"
@@ -77,8 +82,8 @@ def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> 
             raise ValidationError("create_adapter", option, problem)
     adapter = backend.create(url, **options)
     if not isinstance(adapter, StorageAdapter):
-        raise _host.unusable(name, f"its plugin made {type(adapter).__name__}, which is not a StorageAdapter")
-    return _host.wrapped(adapter)
+        raise plugins.unusable(name, f"its plugin made {type(adapter).__name__}, which is not a StorageAdapter")
+    return plugins.wrapped(adapter)
 
 
 def open_adapter(name_or_url: str | None = None, url: str | None = None, **options: Any) -> StorageAdapter:
@@ -102,9 +107,20 @@ def open_adapter(name_or_url: str | None = None, url: str | None = None, **optio
     return create_adapter(DEFAULT_BACKEND, url, **options)
 
 
+def _plugins() -> "PluginHost":
+    """Return the plugins of this process."""
+    global _host  # noqa: PLW0603 - the one of this process
+    with _making_host:
+        if _host is None:
+            from aaow_storage._plugins import PluginHost  # noqa: PLC0415 - a fifth of the time to import this package
+
+            _host = PluginHost()
+        return _host
+
+
 def _backend_or_problem(name: str) -> Backend:
     try:
-        return _host.backend(name)
+        return _plugins().backend(name)
     except BackendNotFoundError as error:
         return Backend(name=name, summary="cannot be used", create=_refuse(error), problem=error.remedy)
 

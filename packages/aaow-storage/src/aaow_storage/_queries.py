@@ -15,38 +15,40 @@ FieldName: TypeAlias = str | tuple[str, ...]
 
 
 @frozen
-class Ne:
+class _OfValue:
+    """An operator that compares with a value. A class takes attrs a while to make: those that are alike share one."""
+
+    value: Any
+
+
+class Ne(_OfValue):
     """Everything that equality does not take: a null field is `Ne("x")`, and `Ne(None)` means "is not null"."""
 
-    value: Any
+    __slots__ = ()
 
 
-@frozen
-class Lt:
+class Lt(_OfValue):
     """Less than the value; a null field never is."""
 
-    value: Any
+    __slots__ = ()
 
 
-@frozen
-class Le:
+class Le(_OfValue):
     """Less than the value or equal to it; a null field never is."""
 
-    value: Any
+    __slots__ = ()
 
 
-@frozen
-class Gt:
+class Gt(_OfValue):
     """Greater than the value; a null field never is."""
 
-    value: Any
+    __slots__ = ()
 
 
-@frozen
-class Ge:
+class Ge(_OfValue):
     """Greater than the value or equal to it; a null field never is."""
 
-    value: Any
+    __slots__ = ()
 
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
@@ -59,31 +61,41 @@ def _is_tuple(instance: object, attribute: Named, value: Any) -> None:
 
 
 @frozen
-class In:
+class _OfValues:
+    """An operator that compares with several values."""
+
+    values: tuple[Any, ...] = field(converter=_values, validator=_is_tuple)
+
+
+class In(_OfValues):
     """Equal to one of the values, of which None means "is null"; with no values, nothing is."""
 
-    values: tuple[Any, ...] = field(converter=_values, validator=_is_tuple)
+    __slots__ = ()
 
 
-@frozen
-class NotIn:
+class NotIn(_OfValues):
     """Equal to none of the values: everything that `In` does not take."""
 
-    values: tuple[Any, ...] = field(converter=_values, validator=_is_tuple)
+    __slots__ = ()
 
 
 @frozen
-class Contains:
+class _OfText:
+    """An operator that looks for a text."""
+
+    text: str
+
+
+class Contains(_OfText):
     """Holds the text, case-sensitively; no character is a wildcard. A null field never does."""
 
-    text: str
+    __slots__ = ()
 
 
-@frozen
-class StartsWith:
+class StartsWith(_OfText):
     """Begins with the text, case-sensitively; no character is a wildcard. A null field never does."""
 
-    text: str
+    __slots__ = ()
 
 
 def _direction(value: Direction | str) -> Direction:
