@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -133,11 +134,28 @@ def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Lo
         assert loop.timer is None
 
 
-def test_an_outcome_ends_the_rest():
+def test_an_outcome_ends_the_rest_and_is_settled_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_yielding, "LONGEST_REST_S", 60.0)
     watch = LoopWatch()
-    watch._outcome_came.clear()
-    threading.Timer(0.0, watch.tell).start()
-    assert watch._outcome_came.wait(10)
+    told = threading.Thread(target=tell_when_it_rests, args=[watch, settled := threading.Event()])
+    told.start()
+    started = time.monotonic()
+    watch._rest()
+    assert time.monotonic() - started < 30
+    assert settled.is_set()
+    told.join()
+
+
+def tell_when_it_rests(watch: LoopWatch, settled: threading.Event) -> None:
+    while watch._outcome_came.is_set():
+        pass
+    watch.tell(settled.set)
+
+
+def test_while_the_loop_goes_on_outcomes_are_left_to_it():
+    watch = LoopWatch()
+    watch.tell(pytest.fail)
+    watch._rest()
 
 
 @pytest.mark.asyncio

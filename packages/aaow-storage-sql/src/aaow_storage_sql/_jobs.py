@@ -1,8 +1,9 @@
 """Work on its way to a thread, and its outcome on its way back to the event loop that waits for it."""
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -47,35 +48,30 @@ class Job(Generic[T]):
         """Undo `take`: nothing was done, and another may try."""
         self._is_taken.release()
 
-    async def result(self) -> T:
+    def result(self) -> Coroutine[Any, Any, T]:
         """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""
-        self._watch.enter()
-        try:
-            return await self._future
-        except asyncio.CancelledError:
-            self._interrupt_work()
-            raise
-        finally:
-            self._watch.leave()
+        return self._result(settles=False)
 
-    async def settled_result(self) -> T:
+    def settled_result(self) -> Coroutine[Any, Any, T]:
         """Wait for what comes of the work; a task that is cancelled leaves when the work is done, or never will be."""
+        return self._result(settles=True)
+
+    async def _result(self, *, settles: bool) -> T:
         self._watch.enter()
         try:
+            if self._future.done():
+                await asyncio.sleep(0)  # it came while the loop stood still, and now the other tasks have their turn
             return await self._future
         except asyncio.CancelledError:
-            self._interrupt_work()
+            if self._interrupt is not None:
+                self._loop.run_in_executor(None, self._interrupt)
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
-            elif not self.take():
+            elif settles and not self.take():
                 await self._settled()
             raise
         finally:
             self._watch.leave()
-
-    def _interrupt_work(self) -> None:
-        if self._interrupt is not None:
-            self._loop.run_in_executor(None, self._interrupt)
 
     def may_be_interrupted(self, interrupt: Callable[[], None] | None) -> None:
         """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
@@ -96,10 +92,12 @@ class Job(Generic[T]):
                 await self._end.wait()
 
     def settle(self, outcome: "Outcome") -> None:
-        """Wake the task that waits; called on its own loop."""
+        """Wake the task that waits; called on its own loop, where a second call does nothing."""
         if self._future.cancelled():
             self._end = self._end or asyncio.Event()
             self._end.set()
+        elif self._future.done():
+            return
         elif outcome.error is not None:
             self._future.set_exception(outcome.error)
         else:
@@ -148,9 +146,10 @@ def deliver(outcomes: Sequence[Outcome]) -> None:
 
 def _wake(outcomes: Sequence[Outcome]) -> None:
     job = outcomes[0].job
+    settling = functools.partial(_settle, outcomes)
     try:
-        job._loop.call_soon_threadsafe(_settle, outcomes)  # noqa: SLF001 - of this module
-        job._watch.tell()  # noqa: SLF001 - of this module
+        job._loop.call_soon_threadsafe(settling)  # noqa: SLF001 - of this module
+        job._watch.tell(settling)  # noqa: SLF001 - of this module
     except RuntimeError:
         # The loop is closed: whoever waited there is gone.
         return

@@ -4,21 +4,23 @@ A loop whose tasks are always ready lets go of the interpreter for microseconds 
 in, so that a thread may wait for its turn for ever. While operations wait on a loop, a timer looks whether the loop has
 rested since it last looked; where it has not, the loop's thread stands still until an outcome comes, for a moment at
 most, and the timer looks often from then on, until it has seen the loop rest for a while. For as long as it looks
-often, the loop stands still too when an operation begins to wait alone: each turn of the loop that it saves is a whole
-burst of work. It looks seldom at a loop that rests: waiting with a short timer may cost a processor more than an
-operation does.
+often, the loop stands still too when an operation begins to wait alone. What comes meanwhile is settled as soon as the
+loop goes on: each turn of the loop that it saves is a whole burst of work. The timer looks seldom at a loop that rests:
+waiting with a short timer may cost a processor more than an operation does.
 """
 
 import asyncio
 import threading
 import time
+from collections.abc import Callable
+from queue import SimpleQueue
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 LOOK_SELDOM_S = 0.020
 LOOK_OFTEN_S = 0.001
 LOOKS_OFTEN = 50
 """How many times in a row it looks often before it looks seldom again."""
-LONGEST_REST_S = 0.0006
+LONGEST_REST_S = 0.001
 BUSY = 0.9
 
 
@@ -33,6 +35,7 @@ class LoopWatch:
         self._looked_at = self._worked = 0.0
         self._outcome_came = threading.Event()
         self._outcome_came.set()
+        self._settlings: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def enter(self) -> None:
         """Count an operation that waits; called on the loop."""
@@ -47,9 +50,13 @@ class LoopWatch:
         """Count one less; called on the loop."""
         self.waiting -= 1
 
-    def tell(self) -> None:
-        """Say that an outcome is on its way to the loop; called from any thread."""
+    def tell(self, settle: Callable[[], None]) -> None:
+        """Say that an outcome is on its way to the loop; called from any thread.
+
+        `settle` delivers it; where the loop stands still it is called once more than on the way, and before.
+        """
         if not self._outcome_came.is_set():
+            self._settlings.put(settle)
             self._outcome_came.set()
 
     def _look_later(self) -> None:
@@ -71,6 +78,8 @@ class LoopWatch:
         self._outcome_came.clear()
         self._outcome_came.wait(LONGEST_REST_S)
         self._outcome_came.set()
+        while not self._settlings.empty():
+            self._settlings.get()()
 
 
 _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]" = WeakKeyDictionary()
