@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import Job, Outcome
+from aaow_storage_sql import Job, Outcome, deliver
+from aaow_storage_sql._jobs import MOST_AT_ONCE
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,6 +36,20 @@ async def test_an_outcome_is_settled_once():
     for value in ("first", "second"):
         job.settle(Outcome(job, value=value))
     assert await job.result() == "first"
+
+
+async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
+    jobs = [a_job() for _ in range(3 * MOST_AT_ONCE + 1)]
+    tasks = [asyncio.create_task(job.result()) for job in jobs]
+    await asyncio.sleep(0)
+    deliver([Outcome(job) for job in jobs])
+    settled = [0]
+    while settled[-1] < len(jobs):
+        await asyncio.sleep(0)
+        settled.append(sum(job._future.done() for job in jobs))
+    steps = [after - before for before, after in pairwise(settled) if after > before]
+    assert steps == [MOST_AT_ONCE] * 3 + [1]
+    await asyncio.gather(*tasks)
 
 
 @pytest.mark.parametrize("waits", [Job.result, Job.settled_result])

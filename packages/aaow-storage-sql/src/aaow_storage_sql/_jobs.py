@@ -16,6 +16,9 @@ from aaow_storage_sql._yielding import watch_of
 
 T = TypeVar("T")
 
+MOST_AT_ONCE = 16
+"""How many tasks are woken in one turn of a loop, so that its timers and its other tasks need not wait for hundreds."""
+
 
 class Job(Generic[T]):
     """Work that a task of the running event loop is about to wait for.
@@ -156,8 +159,10 @@ def _wake(outcomes: Sequence[Outcome]) -> None:
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:
-    for outcome in outcomes:
+    for outcome in outcomes[:MOST_AT_ONCE]:
         outcome.job.settle(outcome)
+    if len(outcomes) > MOST_AT_ONCE:
+        outcomes[0].job._loop.call_soon(_settle, outcomes[MOST_AT_ONCE:])  # noqa: SLF001 - of this module
 
 
 class Inbox(Generic[T]):
