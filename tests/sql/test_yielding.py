@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +16,8 @@ from aaow_storage_sql._yielding import (
     LoopWatch,
     watch_of,
 )
+
+PATIENCE_S = 30.0
 
 
 class Clock:
@@ -134,28 +135,45 @@ def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Lo
         assert loop.timer is None
 
 
-def test_an_outcome_ends_the_rest_and_is_settled_there(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_yielding, "LONGEST_REST_S", 60.0)
+class ToldMeanwhile(threading.Event):
+    """Tells of an outcome as soon as the loop stands still."""
+
+    def __init__(self, watch: LoopWatch, settle: Callable[[], None]) -> None:
+        super().__init__()
+        self.watch, self.settle = watch, settle
+        self.has_come = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        threading.Thread(target=self.watch.tell, args=[self.settle]).start()
+        self.has_come = super().wait(PATIENCE_S)
+        return self.has_come
+
+
+def test_an_outcome_ends_the_rest_and_is_settled_there():
     watch = LoopWatch()
-    told = threading.Thread(target=tell_when_it_rests, args=[watch, settled := threading.Event()])
-    told.start()
-    started = time.monotonic()
+    settled = threading.Event()
+    watch._outcome_came = outcomes = ToldMeanwhile(watch, settled.set)
     watch._rest()
-    assert time.monotonic() - started < 30
+    assert outcomes.has_come
     assert settled.is_set()
-    told.join()
-
-
-def tell_when_it_rests(watch: LoopWatch, settled: threading.Event) -> None:
-    while watch._outcome_came.is_set():
-        pass
-    watch.tell(settled.set)
 
 
 def test_while_the_loop_goes_on_outcomes_are_left_to_it():
     watch = LoopWatch()
     watch.tell(pytest.fail)
     watch._rest()
+
+
+def test_nothing_is_kept_of_an_outcome_that_was_told_of_too_late(loop: Loop):
+    watch = LoopWatch()
+    watch.enter()
+    watch._outcome_came.clear()
+    settled = threading.Event()
+    watch.tell(settled.set)
+    watch.leave()
+    loop.ring()
+    assert settled.is_set()
+    assert watch._settlings.empty()
 
 
 @pytest.mark.asyncio

@@ -53,7 +53,7 @@ class LoopWatch:
     def tell(self, settle: Callable[[], None]) -> None:
         """Say that an outcome is on its way to the loop; called from any thread.
 
-        `settle` delivers it; where the loop stands still it is called once more than on the way, and before.
+        `settle` is what the loop is going to call for it; where the loop stands still, it is called before that too.
         """
         if not self._outcome_came.is_set():
             self._settlings.put(settle)
@@ -66,6 +66,7 @@ class LoopWatch:
     def _look(self) -> None:
         if not self.waiting:
             self._is_looking = False
+            self._settle_what_came()  # one that was told of just after a rest is kept no longer
             return
         if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
             self._looks_often = LOOKS_OFTEN
@@ -78,6 +79,9 @@ class LoopWatch:
         self._outcome_came.clear()
         self._outcome_came.wait(LONGEST_REST_S)
         self._outcome_came.set()
+        self._settle_what_came()
+
+    def _settle_what_came(self) -> None:
         while not self._settlings.empty():
             self._settlings.get()()
 
