@@ -9,6 +9,7 @@ import pytest
 from aaow_storage import StorageAdapter
 from aaow_storage_sql import _yielding
 from aaow_storage_sql._yielding import (
+    LONGEST_REST_FOR_ONE_S,
     LONGEST_REST_S,
     LOOK_OFTEN_S,
     LOOK_SELDOM_S,
@@ -114,7 +115,7 @@ def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(cloc
     watch.leave()
     watch.leave()
     watch.enter()
-    assert outcomes.waits == [(LONGEST_REST_S, False)]
+    assert outcomes.waits == [(LONGEST_REST_FOR_ONE_S, False)]
 
 
 def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
@@ -153,7 +154,7 @@ def test_an_outcome_ends_the_rest_and_is_settled_there():
     watch = LoopWatch()
     settled = threading.Event()
     watch._outcome_came = outcomes = ToldMeanwhile(watch, settled.set)
-    watch._rest()
+    watch._rest(LONGEST_REST_S)
     assert outcomes.has_come
     assert settled.is_set()
 
@@ -161,7 +162,7 @@ def test_an_outcome_ends_the_rest_and_is_settled_there():
 def test_while_the_loop_goes_on_outcomes_are_left_to_it():
     watch = LoopWatch()
     watch.tell(pytest.fail)
-    watch._rest()
+    watch._rest(LONGEST_REST_S)
 
 
 def test_nothing_is_kept_of_an_outcome_that_was_told_of_too_late(loop: Loop):

@@ -21,6 +21,8 @@ LOOK_OFTEN_S = 0.001
 LOOKS_OFTEN = 50
 """How many times in a row it looks often before it looks seldom again."""
 LONGEST_REST_S = 0.001
+LONGEST_REST_FOR_ONE_S = 0.0015
+"""How long it stands still when an operation begins to wait alone: a statement and its flush, on a slow machine."""
 BUSY = 0.9
 
 
@@ -44,7 +46,7 @@ class LoopWatch:
             self._is_looking = True
             self._look_later()
         elif self._looks_often and self.waiting == 1:
-            self._rest()
+            self._rest(LONGEST_REST_FOR_ONE_S)
 
     def leave(self) -> None:
         """Count one less; called on the loop."""
@@ -70,14 +72,14 @@ class LoopWatch:
             return
         if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
             self._looks_often = LOOKS_OFTEN
-            self._rest()
+            self._rest(LONGEST_REST_S)
         elif self._looks_often:
             self._looks_often -= 1
         self._look_later()
 
-    def _rest(self) -> None:
+    def _rest(self, longest: float) -> None:
         self._outcome_came.clear()
-        self._outcome_came.wait(LONGEST_REST_S)
+        self._outcome_came.wait(longest)
         self._outcome_came.set()
         self._settle_what_came()
 
