@@ -31,7 +31,7 @@ class CompiledStatement:
         binds = [compiled.binds[name] for name in compiled.positiontup]
         self._names = [bind.key for bind in binds]
         self._picked = _picker(self._names, {bind.key: bind.value for bind in binds if not bind.required})
-        bind_processors = [_bind_processor(bind.type, dialect) for bind in binds]
+        bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
@@ -56,14 +56,6 @@ class CompiledStatement:
             if value is not None:
                 values[index] = processor(value)
         return tuple(values)
-
-
-def _bind_processor(kind: Any, dialect: sa.Dialect) -> _Processor | None:
-    """Return what makes of a value what the driver takes; drivers take a bool as it is, and a record holds no other."""
-    if isinstance(kind, sa.Boolean):
-        return None
-    processor: _Processor | None = kind.dialect_impl(dialect).bind_processor(dialect)
-    return processor
 
 
 def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:

@@ -20,7 +20,7 @@ from aaow_storage import (
     StreamEvent,
     ToolCallLog,
 )
-from aaow_storage_sql._types import Amount, Instant, JSONText, id_text, number, plain_text
+from aaow_storage_sql._types import Amount, Instant, JSONText, Truth, id_text, number, plain_text
 
 VERSION_TABLE = "aaow_schema_version"
 REVISIONS = ("0001", "0002", "0003", "0004")
@@ -140,7 +140,7 @@ llm_executions = sa.Table(
     _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE")),
     _id("node_id"),
     _instant("timestamp"),
-    sa.Column("success", sa.Boolean),
+    sa.Column("success", Truth),
     sa.Column("prompt_tokens", sa.BigInteger),
     sa.Column("completion_tokens", sa.BigInteger),
     sa.Column("total_tokens", sa.BigInteger),

@@ -33,6 +33,13 @@ def number() -> sa.types.TypeEngine[float]:
     return sa.Double().with_variant(AsIs("DOUBLE PRECISION"), "postgresql")
 
 
+class Truth(sa.Boolean):
+    """True or False, which a record has checked, and which drivers take as they are."""
+
+    def bind_processor(self, dialect: sa.Dialect) -> None:
+        """Leave the value to the driver."""
+
+
 class Instant(sa.TypeDecorator[datetime]):
     """An aware datetime, in UTC.
 
