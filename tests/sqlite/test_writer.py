@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -18,7 +19,9 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     TransactionError,
 )
-from aaow_storage_sql import Job, Outcome
+from aaow_storage_sql import Job, Outcome, deliver
+from aaow_storage_sqlite import _writer
+from aaow_storage_sqlite._connections import open_writer
 
 pytestmark = pytest.mark.asyncio
 
@@ -53,6 +56,111 @@ async def start_all(*coroutines) -> list[asyncio.Task]:
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     await asyncio.sleep(0)
     return tasks
+
+
+class AlwaysHalf:
+    """Tells the writer to commit in halves, whatever it measures."""
+
+    is_half = True
+
+    def share_of(self, count: int) -> int:
+        return (count + 1) // 2
+
+    def note(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def steps(storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Commit in halves; return what the writer does from then on: its statements' first words, and who is told."""
+    steps: list[str] = []
+    writer = storage._executor._writer
+    writer._halves = AlwaysHalf()
+    writer._connection.driver_connection.set_trace_callback(lambda sql: steps.append(sql.split()[0]))
+
+    def told(outcomes) -> None:
+        steps.append(f"{len(outcomes)} told")
+        deliver(outcomes)
+
+    monkeypatch.setattr(_writer, "deliver", told)
+    return steps
+
+
+def pools(storage: StorageAdapter, count: int) -> list[Coroutine[Any, Any, None]]:
+    """Return operations of one statement each."""
+    return [storage.create_budget_pool(BudgetPool(id=f"p{number}", total_budget=1)) for number in range(count)]
+
+
+async def test_what_came_of_one_half_is_told_as_the_commit_of_the_other_begins(
+    storage: StorageAdapter, steps: list[str]
+):
+    async with held_writer(storage):
+        tasks = await start_all(*pools(storage, 5))
+        steps.clear()
+    await asyncio.gather(*tasks)
+    assert steps == [
+        "COMMIT",  # of the job that held the writer
+        *("BEGIN", "INSERT", "INSERT", "INSERT", "1 told", "COMMIT"),
+        *("BEGIN", "INSERT", "INSERT", "3 told", "COMMIT"),
+        "2 told",
+    ]
+
+
+async def test_nobody_is_kept_waiting_for_an_operation_that_may_take_long(storage: StorageAdapter, steps: list[str]):
+    async with held_writer(storage):
+        tasks = await start_all(*pools(storage, 1), storage.delete_session("none"), *pools(storage, 1))
+        steps.clear()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert steps[:4] == ["COMMIT", "BEGIN", "INSERT", "1 told"]
+    assert steps[4] == "SAVEPOINT"
+
+
+async def test_nobody_is_kept_waiting_for_many_operations(
+    storage: StorageAdapter, steps: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_writer, "LONGEST_HELD_S", 0.0)
+    async with held_writer(storage):
+        tasks = await start_all(*pools(storage, 3))
+        steps.clear()
+    await asyncio.gather(*tasks)
+    assert steps[:4] == ["COMMIT", "BEGIN", "1 told", "INSERT"]
+
+
+async def test_nobody_is_kept_waiting_for_a_transaction(storage: StorageAdapter, steps: list[str]):
+    async with held_writer(storage):
+        tasks = await start_all(storage.begin_transaction())
+        steps.clear()
+    await (await tasks[0]).rollback()
+    assert steps[:3] == ["COMMIT", "1 told", "BEGIN"]
+
+
+async def test_nobody_is_kept_waiting_for_a_lock_of_another_process(storage: StorageAdapter, steps: list[str]):
+    writer = storage._executor._writer
+    is_taken = threading.Event()
+
+    def take_the_lock() -> None:
+        if not is_taken.is_set():
+            is_taken.set()
+            other.command("BEGIN IMMEDIATE")
+
+    other = open_writer(writer._settings)
+    writer._checkpointer.after_commit = take_the_lock
+    async with held_writer(storage):
+        waiting = await start_all(*pools(storage, 2))
+    assert not any(task.done() for task in waiting)  # the job that held the writer has ended nevertheless
+    other.command("COMMIT")
+    other.driver_connection.close()
+    await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)
+
+
+async def test_nobody_is_kept_waiting_for_the_log_to_be_copied(storage: StorageAdapter, steps: list[str]):
+    checkpointer = storage._executor._writer._checkpointer
+    checkpointer._is_almost_copied = True
+    async with held_writer(storage):
+        tasks = await start_all(*pools(storage, 2))
+        steps.clear()
+    await asyncio.gather(*tasks)
+    assert steps[:3] == ["COMMIT", "1 told", "PRAGMA"]
 
 
 async def test_operations_that_wait_together_share_one_commit(storage: StorageAdapter):

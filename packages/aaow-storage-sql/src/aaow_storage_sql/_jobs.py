@@ -194,15 +194,21 @@ class Inbox(Generic[T]):
     def take(self, most: int = 1) -> list[T]:
         """Wait for the next item; return it and what waits behind it, up to so many, and nothing at the end."""
         item = self._queue.get()
-        taken = []
+        if item is None:
+            return []
+        return [item, *self.take_waiting(most - 1)]
+
+    def take_waiting(self, most: int) -> list[T]:
+        """Return what waits, up to so many; leave the end where it is."""
+        taken: list[T] = []
         try:
-            while item is not None:
-                taken.append(item)
-                if len(taken) >= most:
-                    return taken
+            # To look first takes less than an exception does.
+            while len(taken) < most and not self._queue.empty():
                 item = self._queue.get_nowait()
-        except Empty:
-            return taken
-        if taken:
-            self._queue.put(None)
+                if item is None:
+                    self._queue.put(None)
+                    break
+                taken.append(item)
+        except Empty:  # another reader was quicker
+            pass
         return taken

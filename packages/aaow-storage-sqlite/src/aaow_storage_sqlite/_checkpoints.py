@@ -48,6 +48,11 @@ class Checkpointer:
         self._is_almost_copied = False
         self._is_stopping = False
 
+    @property
+    def is_about_to_copy(self) -> bool:
+        """Whether the writer is to wait for the disk in `after_commit`."""
+        return self._is_almost_copied or self._pages > self._restart_above
+
     def after_commit(self) -> None:
         """Do what is due; called by the writer, outside of a transaction."""
         if self._pages > self._restart_above:

@@ -1,6 +1,10 @@
-"""The one thread that writes. It commits together what waits together, and lends itself to explicit transactions."""
+"""The one thread that writes. It commits together what waits together, and lends itself to explicit transactions.
+
+Outcomes are sent when their commit is done, or a moment later: as the next commit begins, where that pays.
+"""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -9,8 +13,10 @@ from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection
 from aaow_storage_sqlite._checkpoints import Checkpointer
 from aaow_storage_sqlite._connections import Settings, retry_while_locked
 from aaow_storage_sqlite._dialect import is_locked
+from aaow_storage_sqlite._halves import Halves
 
 MAX_BATCH = 256
+LONGEST_HELD_S = 0.005
 
 Request = Job[Any] | LentTransaction
 
@@ -25,6 +31,9 @@ class Writer:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._lent: LentTransaction | None = None
+        self._halves = Halves()
+        self._held: list[Outcome] = []
+        """What came of the last commit, while it is not sent yet."""
         self._checkpointer = Checkpointer(settings, connection)
         self._thread = threading.Thread(target=self._run, name=f"aaow-writer {settings.location}", daemon=True)
         self._thread.start()
@@ -47,14 +56,39 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while requests := self._inbox.take(MAX_BATCH):
-            for batch in _batches(requests):
+        requests: list[Request] = []
+        while requests := self._more(requests):
+            share = self._share_of(requests)
+            for batch in _batches(requests[:share]):
                 if isinstance(batch, LentTransaction):
+                    self._send_held()
                     self._lend(batch)
                 else:
                     self._commit(batch)
+            requests = requests[share:]
         self._checkpointer.stop()
         self._connection.driver_connection.close()
+
+    def _more(self, left: list[Request]) -> list[Request]:
+        """Return what waits, behind what is left of the last time; where nothing does, wait."""
+        waiting = left + self._inbox.take_waiting(MAX_BATCH - len(left))
+        if waiting:
+            return waiting
+        self._send_held()
+        return self._inbox.take(MAX_BATCH)
+
+    def _share_of(self, waiting: list[Request]) -> int:
+        """Return how many to commit next, and hold on to outcomes only while that is one half of two."""
+        in_flight = len(waiting) + len(self._held)
+        share = self._halves.share_of(in_flight)
+        if share == in_flight:
+            self._send_held()
+        return share
+
+    def _send_held(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            deliver(held)
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         if all(job.is_abandoned for job in batch):
@@ -74,7 +108,9 @@ class Writer:
         else:
             outcomes = [self._committed(job) for job in jobs]
             roll_back(self._connection)
-        deliver(outcomes)
+        self._held = outcomes
+        if not self._halves.is_half or self._checkpointer.is_about_to_copy:
+            self._send_held()
         self._checkpointer.after_commit()
 
     def _is_done_in_one_statement(self, job: Job[Any]) -> bool:
@@ -83,6 +119,7 @@ class Writer:
             return False
         if not job.take():
             return True
+        self._send_held()
         outcome = job.attempted_on(self._connection)
         if outcome is None or (outcome.error is not None and is_locked(outcome.error)):
             job.put_back()
@@ -93,16 +130,22 @@ class Writer:
     def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
         """Run the jobs in the open transaction, each undone alone where it fails; None where SQLite lost it."""
         connection = self._connection
+        outcomes = []
+        began = time.perf_counter()
         try:
-            outcomes = []
             for job in jobs:
+                if self._held and (job.attempt is None or time.perf_counter() - began > LONGEST_HELD_S):
+                    self._send_held()
                 outcomes.append(undone_alone(connection, job))
                 if not connection.is_in_transaction:
                     return None
+            ran = time.perf_counter()
+            self._send_held()
             self._commit_transaction()
         except StorageError:
             roll_back(connection)
             return None
+        self._halves.note(len(jobs), ran - began, time.perf_counter() - ran)
         return outcomes
 
     def _committed_alone(self, job: Job[Any]) -> Outcome:
@@ -114,6 +157,7 @@ class Writer:
 
     def _committed(self, job: Job[Any]) -> Outcome:
         """Run the job in the open transaction, and end that."""
+        self._send_held()
         outcome = job.outcome_on(self._connection)
         if outcome.error is None:
             try:
@@ -149,7 +193,14 @@ class Writer:
         self._checkpointer.after_commit()
 
     def _begin(self) -> None:
-        self._retry(lambda: self._connection.command("BEGIN IMMEDIATE"))
+        self._retry(self._begin_at_once)
+
+    def _begin_at_once(self) -> None:
+        try:
+            self._connection.command("BEGIN IMMEDIATE")
+        except StorageError:
+            self._send_held()  # another process may have the lock for long
+            raise
 
     def _commit_transaction(self) -> None:
         self._retry(lambda: self._connection.command("COMMIT"))
