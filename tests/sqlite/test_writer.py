@@ -48,7 +48,7 @@ async def held_writer(storage: StorageAdapter) -> AsyncIterator[None]:
         yield
     finally:
         release.set()
-        await holding
+        await asyncio.wait_for(holding, PATIENCE_S)
 
 
 async def start_all(*coroutines) -> list[asyncio.Task]:
@@ -83,6 +83,7 @@ def steps(storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch) -> list[str]
         deliver(outcomes)
 
     monkeypatch.setattr(_writer, "deliver", told)
+    monkeypatch.setattr(_writer, "LONGEST_HELD_S", PATIENCE_S)
     return steps
 
 
@@ -104,6 +105,27 @@ async def test_what_came_of_one_half_is_told_as_the_commit_of_the_other_begins(
         *("BEGIN", "INSERT", "INSERT", "3 told", "COMMIT"),
         "2 told",
     ]
+
+
+async def test_one_half_is_told_even_where_the_other_is_cancelled_meanwhile(storage: StorageAdapter, steps: list[str]):
+    writer, loop, are_gone = storage._executor._writer, asyncio.get_running_loop(), threading.Event()
+    begin = writer._begin
+
+    def cancel() -> None:
+        for task in tasks:
+            task.cancel()
+        asyncio.gather(*tasks, return_exceptions=True).add_done_callback(lambda _: are_gone.set())
+
+    def begin_late() -> None:
+        loop.call_soon_threadsafe(cancel)
+        assert are_gone.wait(PATIENCE_S)
+        begin()
+
+    async with held_writer(storage):
+        tasks = await start_all(*pools(storage, 3))
+        writer._begin = begin_late
+        steps.clear()
+    assert steps == ["COMMIT", "BEGIN", "ROLLBACK", "1 told"]
 
 
 async def test_nobody_is_kept_waiting_for_an_operation_that_may_take_long(storage: StorageAdapter, steps: list[str]):

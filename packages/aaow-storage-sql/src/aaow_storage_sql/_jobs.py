@@ -151,8 +151,8 @@ def _wake(outcomes: Sequence[Outcome]) -> None:
     job = outcomes[0].job
     settling = functools.partial(_settle, outcomes)
     try:
-        job._loop.call_soon_threadsafe(settling)  # noqa: SLF001 - of this module
         job._watch.tell(settling)  # noqa: SLF001 - of this module
+        job._loop.call_soon_threadsafe(settling)  # noqa: SLF001 - of this module
     except RuntimeError:
         # The loop is closed: whoever waited there is gone.
         return

@@ -25,8 +25,7 @@ class Halves:
 
     def share_of(self, count: int) -> int:
         """Return how many of the operations in flight to commit next, for whom to wait and who are to be told."""
-        pays = SHORTEST_COMMIT_S <= self._commit_s < count * self._of_one_s
-        self.is_half = count >= FEWEST and pays
+        self.is_half = count >= FEWEST and SHORTEST_COMMIT_S <= self._commit_s < count * self._of_one_s
         return (count + 1) // 2 if self.is_half else count
 
     def note(self, count: int, ran_s: float, committed_s: float) -> None:

@@ -59,13 +59,13 @@ class Writer:
         requests: list[Request] = []
         while requests := self._more(requests):
             share = self._share_of(requests)
-            for batch in _batches(requests[:share]):
+            now, requests = requests[:share], requests[share:]
+            for batch in _batches(now):
                 if isinstance(batch, LentTransaction):
                     self._send_held()
                     self._lend(batch)
                 else:
                     self._commit(batch)
-            requests = requests[share:]
         self._checkpointer.stop()
         self._connection.driver_connection.close()
 
@@ -85,16 +85,22 @@ class Writer:
             self._send_held()
         return share
 
+    def _has_committed(self, outcomes: list[Outcome]) -> None:
+        """Keep what came of a commit, or send it, before what is due after one."""
+        self._held += outcomes
+        if not self._halves.is_half or self._checkpointer.is_about_to_copy:
+            self._send_held()
+        self._checkpointer.after_commit()
+
     def _send_held(self) -> None:
         if self._held:
             held, self._held = self._held, []
             deliver(held)
 
     def _commit(self, batch: list[Job[Any]]) -> None:
-        if all(job.is_abandoned for job in batch):
-            return
         if len(batch) == 1 and self._is_done_in_one_statement(batch[0]):
-            self._checkpointer.after_commit()
+            return
+        if all(job.is_abandoned for job in batch):
             return
         try:
             self._begin()
@@ -108,10 +114,7 @@ class Writer:
         else:
             outcomes = [self._committed(job) for job in jobs]
             roll_back(self._connection)
-        self._held = outcomes
-        if not self._halves.is_half or self._checkpointer.is_about_to_copy:
-            self._send_held()
-        self._checkpointer.after_commit()
+        self._has_committed(outcomes)
 
     def _is_done_in_one_statement(self, job: Job[Any]) -> bool:
         """Try a lone job without a transaction around it; False where it is none, or meets another process's lock."""
@@ -124,7 +127,7 @@ class Writer:
         if outcome is None or (outcome.error is not None and is_locked(outcome.error)):
             job.put_back()
             return False
-        deliver([outcome])
+        self._has_committed([outcome])
         return True
 
     def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
