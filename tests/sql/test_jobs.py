@@ -31,13 +31,6 @@ async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_tur
     assert turns == ["another task's"]
 
 
-async def test_an_outcome_is_settled_once():
-    job = a_job()
-    for value in ("first", "second"):
-        job.settle(Outcome(job, value=value))
-    assert await job.result() == "first"
-
-
 async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
     jobs = [a_job() for _ in range(3 * MOST_AT_ONCE + 1)]
     tasks = [asyncio.create_task(job.result()) for job in jobs]

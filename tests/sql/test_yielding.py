@@ -1,8 +1,10 @@
 """Beside an event loop that never rests, the threads of a store get their turn."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
+from weakref import ReferenceType, ref
 
 import pytest
 
@@ -35,16 +37,23 @@ class Clock:
 
 
 class Loop:
-    """Keeps the one timer that is set."""
+    """Keeps the one timer that is set, and is never rung at."""
 
     timer: Callable[[], None] | None = None
     delay = 0.0
+    is_rung = False
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         assert self.timer is None
         self.timer, self.delay = callback, delay
 
-    def ring(self) -> None:
+    def add_reader(self, *_: object) -> None:
+        raise NotImplementedError
+
+    def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+        self.is_rung = True
+
+    def pass_time(self) -> None:
         timer, self.timer = self.timer, None
         timer()
 
@@ -81,7 +90,7 @@ def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(
     clock: Clock, loop: Loop, worked: float, waits: list
 ):
     outcomes = Outcomes()
-    watch = LoopWatch()
+    watch = LoopWatch(loop)
     watch._outcome_came = outcomes
     watch.enter()
     pass_time(clock, loop, worked)
@@ -90,7 +99,7 @@ def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(
 
 
 def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while(clock: Clock, loop: Loop):
-    watch = LoopWatch()
+    watch = LoopWatch(loop)
     watch.enter()
     assert loop.delay == LOOK_SELDOM_S
     pass_time(clock, loop, worked=1)
@@ -102,7 +111,7 @@ def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while
 
 def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(clock: Clock, loop: Loop):
     outcomes = Outcomes()
-    watch = LoopWatch()
+    watch = LoopWatch(loop)
     watch._outcome_came = outcomes
     watch.enter()
     watch.leave()
@@ -122,59 +131,57 @@ def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
     """Let the loop work for such a share of the time until its timer rings."""
     clock.now += loop.delay
     clock.worked += worked * loop.delay
-    loop.ring()
+    loop.pass_time()
 
 
 def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Loop):
-    watch = LoopWatch()
+    watch = LoopWatch(loop)
     for _ in range(2):
         watch.enter()
         watch.enter()
         watch.leave()
         watch.leave()
-        loop.ring()
+        loop.pass_time()
         assert loop.timer is None
 
 
 class ToldMeanwhile(threading.Event):
     """Tells of an outcome as soon as the loop stands still."""
 
-    def __init__(self, watch: LoopWatch, settle: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, watch: LoopWatch, settle: Callable[[], None]) -> None:
         super().__init__()
-        self.watch, self.settle = watch, settle
+        self.told = [loop, settle]
+        self.watch = watch
         self.has_come = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        threading.Thread(target=self.watch.tell, args=[self.settle]).start()
+        threading.Thread(target=self.watch.tell, args=self.told).start()
         self.has_come = super().wait(PATIENCE_S)
         return self.has_come
 
 
-def test_an_outcome_ends_the_rest_and_is_settled_there():
-    watch = LoopWatch()
+def test_an_outcome_ends_the_rest_and_is_settled_there(loop: Loop):
+    watch = LoopWatch(loop)
     settled = threading.Event()
-    watch._outcome_came = outcomes = ToldMeanwhile(watch, settled.set)
+    watch._outcome_came = outcomes = ToldMeanwhile(loop, watch, settled.set)
     watch._rest(LONGEST_REST_S)
     assert outcomes.has_come
     assert settled.is_set()
 
 
-def test_while_the_loop_goes_on_outcomes_are_left_to_it():
-    watch = LoopWatch()
-    watch.tell(pytest.fail)
-    watch._rest(LONGEST_REST_S)
+def test_while_the_loop_goes_on_outcomes_are_left_to_it(loop: Loop):
+    LoopWatch(loop).tell(loop, pytest.fail)
+    assert loop.is_rung
 
 
-def test_nothing_is_kept_of_an_outcome_that_was_told_of_too_late(loop: Loop):
-    watch = LoopWatch()
-    watch.enter()
-    watch._outcome_came.clear()
+def test_a_loop_does_not_stand_still_where_an_outcome_is_there_already(loop: Loop):
+    watch = LoopWatch(loop)
     settled = threading.Event()
-    watch.tell(settled.set)
-    watch.leave()
-    loop.ring()
+    watch._outcome_came = outcomes = Outcomes()
+    watch.tell(loop, settled.set)
+    watch._rest(LONGEST_REST_S)
     assert settled.is_set()
-    assert watch._settlings.empty()
+    assert outcomes.waits == []
 
 
 @pytest.mark.asyncio
@@ -183,3 +190,12 @@ async def test_each_loop_is_looked_after_once(storage: StorageAdapter):
     await asyncio.gather(*(storage.list_sessions() for _ in range(5)))
     assert watch_of(asyncio.get_running_loop()) is watch
     assert watch.waiting == 0
+
+
+def test_nothing_is_kept_of_a_loop_that_is_gone():
+    async def watched() -> "ReferenceType[LoopWatch]":
+        return ref(watch_of(asyncio.get_running_loop()))
+
+    watch = asyncio.run(watched())
+    gc.collect()
+    assert watch() is None

@@ -95,12 +95,10 @@ class Job(Generic[T]):
                 await self._end.wait()
 
     def settle(self, outcome: "Outcome") -> None:
-        """Wake the task that waits; called on its own loop, where a second call does nothing."""
+        """Wake the task that waits; called on its own loop, once."""
         if self._future.cancelled():
             self._end = self._end or asyncio.Event()
             self._end.set()
-        elif self._future.done():
-            return
         elif outcome.error is not None:
             self._future.set_exception(outcome.error)
         else:
@@ -149,13 +147,7 @@ def deliver(outcomes: Sequence[Outcome]) -> None:
 
 def _wake(outcomes: Sequence[Outcome]) -> None:
     job = outcomes[0].job
-    settling = functools.partial(_settle, outcomes)
-    try:
-        job._watch.tell(settling)  # noqa: SLF001 - of this module
-        job._loop.call_soon_threadsafe(settling)  # noqa: SLF001 - of this module
-    except RuntimeError:
-        # The loop is closed: whoever waited there is gone.
-        return
+    job._watch.tell(job._loop, functools.partial(_settle, outcomes))  # noqa: SLF001 - of this module
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+from aaow_storage_sql._doorbell import Doorbell
+
 LOOK_SELDOM_S = 0.020
 LOOK_OFTEN_S = 0.001
 LOOKS_OFTEN = 50
@@ -29,7 +31,7 @@ BUSY = 0.9
 class LoopWatch:
     """Looks after one event loop for as long as operations wait on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.waiting = 0
         """How many operations wait on the loop."""
         self._is_looking = False
@@ -38,6 +40,7 @@ class LoopWatch:
         self._outcome_came = threading.Event()
         self._outcome_came.set()
         self._settlings: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._doorbell = Doorbell(loop, self._settle_what_came)
 
     def enter(self) -> None:
         """Count an operation that waits; called on the loop."""
@@ -52,14 +55,12 @@ class LoopWatch:
         """Count one less; called on the loop."""
         self.waiting -= 1
 
-    def tell(self, settle: Callable[[], None]) -> None:
-        """Say that an outcome is on its way to the loop; called from any thread.
-
-        `settle` is what the loop is going to call for it; where the loop stands still, it is called before that too.
-        """
+    def tell(self, loop: asyncio.AbstractEventLoop, settle: Callable[[], None]) -> None:
+        """Have `settle` called on the loop that this looks after; called from any thread."""
+        self._settlings.put(settle)
         if not self._outcome_came.is_set():
-            self._settlings.put(settle)
             self._outcome_came.set()
+        self._doorbell.ring(loop)
 
     def _look_later(self) -> None:
         self._looked_at, self._worked = time.perf_counter(), time.thread_time()
@@ -68,7 +69,6 @@ class LoopWatch:
     def _look(self) -> None:
         if not self.waiting:
             self._is_looking = False
-            self._settle_what_came()  # one that was told of just after a rest is kept no longer
             return
         if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
             self._looks_often = LOOKS_OFTEN
@@ -79,7 +79,8 @@ class LoopWatch:
 
     def _rest(self, longest: float) -> None:
         self._outcome_came.clear()
-        self._outcome_came.wait(longest)
+        if self._settlings.empty():
+            self._outcome_came.wait(longest)
         self._outcome_came.set()
         self._settle_what_came()
 
@@ -101,9 +102,15 @@ def watch_of(loop: asyncio.AbstractEventLoop) -> LoopWatch:
         return last[1]
     watch = _watches.get(loop)
     if watch is None:
-        watch = _watches[loop] = LoopWatch()
-    _last = ref(loop), watch
+        watch = _watches[loop] = LoopWatch(loop)
+    _last = ref(loop, _forget), watch
     return watch
+
+
+def _forget(gone: object) -> None:
+    global _last  # noqa: PLW0603 - as above
+    if _last is not None and _last[0] is gone:
+        _last = None
 
 
 def waiting_on(loop: asyncio.AbstractEventLoop) -> int:
