@@ -188,7 +188,7 @@ class Inbox(Generic[T]):
         item = self._queue.get()
         if item is None:
             return []
-        return [item, *self.take_waiting(most - 1)]
+        return [item] if self._queue.empty() else [item, *self.take_waiting(most - 1)]
 
     def take_waiting(self, most: int) -> list[T]:
         """Return what waits, up to so many; leave the end where it is."""

@@ -58,6 +58,9 @@ class Writer:
     def _run(self) -> None:
         requests: list[Request] = []
         while requests := self._more(requests):
+            if len(requests) == 1 and self._is_done_in_one_statement(requests[0]):
+                requests = []
+                continue
             share = self._share_of(requests)
             now, requests = requests[:share], requests[share:]
             for batch in _batches(now):
@@ -98,8 +101,6 @@ class Writer:
             deliver(held)
 
     def _commit(self, batch: list[Job[Any]]) -> None:
-        if len(batch) == 1 and self._is_done_in_one_statement(batch[0]):
-            return
         if all(job.is_abandoned for job in batch):
             return
         try:
@@ -116,9 +117,9 @@ class Writer:
             roll_back(self._connection)
         self._has_committed(outcomes)
 
-    def _is_done_in_one_statement(self, job: Job[Any]) -> bool:
+    def _is_done_in_one_statement(self, job: Request) -> bool:
         """Try a lone job without a transaction around it; False where it is none, or meets another process's lock."""
-        if job.attempt is None:
+        if isinstance(job, LentTransaction) or job.attempt is None:
             return False
         if not job.take():
             return True
