@@ -1,5 +1,7 @@
 """Rows go in by few statements, whatever their number; each statement, or SQLite, looks for what its row refers to."""
 
+from datetime import UTC, datetime
+
 import pytest
 import sqlalchemy as sa
 
@@ -13,7 +15,7 @@ from aaow_storage import (
 )
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import SQLConnection, _inserts, metadata
-from aaow_storage_sql._execution import node_row_of
+from aaow_storage_sql._execution import node_row_of, rows_of
 from aaow_storage_sql._inserting import MOST_ROWS
 from aaow_storage_sqlite._dialect import SQLiteDialect
 
@@ -73,6 +75,16 @@ def test_a_row_has_text_for_json_and_leaves_out_what_is_null():
         "output": '{"b":1,"a":null}',
         "retry_count": 0,
     }
+
+
+def test_rows_made_together_have_the_columns_that_any_of_them_needs():
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    first = NodeExecutionState(node_id="a", output=[None], started_at=at)
+    names, values = rows_of(state_with(first, NodeExecutionState(node_id="b", retry_count=1)))[1]
+    assert names == ("session_id", "node_id", "status", "started_at", "retry_count", "output")
+    assert values == [("s", "a", "pending", at, 0, "[null]"), ("s", "b", "pending", None, 1, None)]
+    columns = metadata.tables["node_execution_states"].columns.keys()
+    assert names == tuple(sorted(names, key=columns.index))
 
 
 @pytest.mark.asyncio

@@ -46,6 +46,20 @@ class CompiledStatement:
                 values[index] = processor(value)
         return values
 
+    def all_bound(self, rows: Iterable[Row]) -> list[Any]:
+        """Return the values for several executions, one row after the other, each in the order of the placeholders."""
+        if not self._bind_processors:
+            return list(chain.from_iterable(rows))
+        values: list[Any] = []
+        for row in rows:
+            start = len(values)
+            values += row
+            for index, processor in self._bind_processors:
+                value = row[index]
+                if value is not None:
+                    values[start + index] = processor(value)
+        return values
+
     def fetched(self, row: Row) -> Row:
         """Return the values of a row as the columns' types make them; NULL is None in all of them."""
         if not self._processors:
@@ -108,11 +122,9 @@ class SQLConnection:
         touched: int = self._execute(compiled.text, compiled.bound(parameters)).rowcount
         return touched
 
-    def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Parameters]) -> None:
-        """Run an insert of several rows; `of_one` is that of one row, with the parameters of each in the same order."""
-        one = self.dialect.compiled(of_one)
-        values = list(chain.from_iterable(map(one.bound, rows)))
-        self._execute(self.dialect.compiled(statement).text, values)
+    def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Row]) -> None:
+        """Run an insert of several rows; `of_one` is that of one row, whose parameters each row has in their order."""
+        self._execute(self.dialect.compiled(statement).text, self.dialect.compiled(of_one).all_bound(rows))
 
     def command(self, text: str) -> Row | None:
         """Run a command that is no statement on data, such as one of transaction control; return its first row."""

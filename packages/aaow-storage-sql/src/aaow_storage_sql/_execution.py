@@ -7,7 +7,7 @@ from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import save_row, save_rows
 from aaow_storage_sql._lookups import reads_one_record
-from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built_with
+from aaow_storage_sql._rows import InsertedRow, InsertedRows, RowMaker, all_built, built_with
 from aaow_storage_sql._schema import execution_states, node_execution_states
 
 _FIELDS = ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata")
@@ -37,9 +37,10 @@ _row = RowMaker(execution_states, _FIELDS)
 _node_row = RowMaker(node_execution_states, _NODE_FIELDS)
 
 
-def rows_of(state: WorkflowExecutionState) -> tuple[InsertedRow, list[InsertedRow]]:
-    """Return the row of a state, and those of the nodes that it carries."""
-    return _row(state), [node_row_of(state.session_id, node) for node in state.node_states.values()]
+def rows_of(state: WorkflowExecutionState) -> tuple[InsertedRow, InsertedRows | None]:
+    """Return the row of a state, and those of the nodes that it carries, if there are any."""
+    nodes = state.node_states.values()
+    return _row(state), _node_row.all(nodes, session_id=state.session_id) if nodes else None
 
 
 def node_row_of(session_id: str, state: NodeExecutionState) -> InsertedRow:
@@ -48,10 +49,10 @@ def node_row_of(session_id: str, state: NodeExecutionState) -> InsertedRow:
 
 
 @repeatable
-def save(connection: SQLConnection, row: InsertedRow, nodes: list[InsertedRow]) -> None:
+def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None) -> None:
     """Replace the session-level fields, and insert or replace the node states that the state carries."""
     save_row(connection, execution_states, row)
-    if nodes:
+    if nodes is not None:
         save_rows(connection, node_execution_states, nodes)
 
 

@@ -30,7 +30,7 @@ from aaow_storage_sql._inserts import (
     upsert,
     upsert_of_rows,
 )
-from aaow_storage_sql._rows import InsertedRow
+from aaow_storage_sql._rows import InsertedRow, InsertedRows
 from aaow_storage_sql._schema import documents, kind_of
 
 MOST_TRIES = 10
@@ -56,13 +56,13 @@ def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> No
     raise _unsteady(table)
 
 
-def save_rows(connection: SQLConnection, table: sa.Table, rows: list[InsertedRow]) -> None:
+def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows) -> None:
     """Insert or replace rows that refer to what is known to be there, no two with one primary key."""
     insert = connection.dialect.insert
-    for start, end in pairwise(_steps(len(rows))):
-        names, some = _with_same_columns(table, rows[start:end])
-        one = upsert(insert, table, names, checks_parents=False)
-        connection.run_rows(upsert_of_rows(insert, table, names, end - start), one, some)
+    one = upsert(insert, table, rows.names, checks_parents=False)
+    for start, end in pairwise(_steps(len(rows.values))):
+        some = upsert_of_rows(insert, table, rows.names, end - start)
+        connection.run_rows(some, one, rows.values[start:end])
 
 
 @functools.cache
@@ -72,17 +72,6 @@ def _steps(count: int) -> list[int]:
     while steps[-1] < count:
         steps.append(steps[-1] + min(MOST_ROWS, 1 << (count - steps[-1]).bit_length() - 1))
     return steps
-
-
-def _with_same_columns(table: sa.Table, rows: list[InsertedRow]) -> tuple[Names, list[InsertedRow]]:
-    """Return the columns that any of the rows has, and the rows with all of these."""
-    shapes = {tuple(row) for row in rows}
-    if len(shapes) == 1:
-        return shapes.pop(), rows
-    used = set().union(*shapes)
-    names = tuple(column.name for column in table.columns if column.name in used)
-    absent = dict.fromkeys(names)
-    return names, [{**absent, **row} for row in rows]
 
 
 def insert_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:

@@ -1,8 +1,8 @@
 """What the modules of operations share: records become rows, and rows records."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,10 +18,18 @@ InsertedRow = dict[str, Any]
 """A row that is to be put in, by its columns: without what is NULL, and with JSON as text."""
 
 
+class InsertedRows(NamedTuple):
+    """Rows that are to be put in together: their columns, in the order of the table, and the values of each row."""
+
+    names: tuple[str, ...]
+    values: list[tuple[Any, ...]]
+
+
 class RowMaker:
     """Makes rows of records, with a column for each of those fields."""
 
     def __init__(self, table: sa.Table, names: Sequence[str]) -> None:
+        self._columns = tuple(table.columns.keys())
         self._names = names
         self._values_of = attrgetter(*names)
         self._documents = [
@@ -44,6 +52,27 @@ class RowMaker:
             if name in row:
                 row[name] = dumps(row[name], record=of_record, field=field)
         return row
+
+    def all(self, records: Collection[object], **others: Any) -> InsertedRows:
+        """Make the rows of some records, with the same others in each; a column that is NULL in all is left out.
+
+        Raises:
+            ValidationError: what was JSON when a record was built is not JSON any more.
+        """
+        by_column = zip(*map(self._values_of, records), strict=True)
+        columns: dict[str, Sequence[Any]] = {name: [value] * len(records) for name, value in others.items()}
+        columns |= {
+            name: values
+            for name, values in zip(self._names, by_column, strict=True)
+            if values.count(None) < len(values)
+        }
+        for name, of_record, field in self._documents:
+            if name in columns:
+                columns[name] = [
+                    None if value is None else dumps(value, record=of_record, field=field) for value in columns[name]
+                ]
+        names = tuple(name for name in self._columns if name in columns)
+        return InsertedRows(names, [*zip(*(columns[name] for name in names), strict=True)])
 
 
 def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:
