@@ -1,6 +1,6 @@
 """Two halves take turns only where that pays: where operations take longer than their commit."""
 
-from aaow_storage_sqlite._halves import FEWEST, SHORTEST_COMMIT_S, Halves
+from aaow_storage_sqlite._halves import FEWEST, SHORTEST_COMMIT_S, UNDIVIDED, Halves
 
 RAN_S = 0.00001
 """How long one operation runs."""
@@ -65,3 +65,12 @@ def test_a_quick_commit_of_a_half_counts_at_once():
     halves.share_of(64)
     noted(32, 20 * RAN_S, halves)
     assert halves.share_of(24) == 12
+
+
+def test_while_other_processes_write_all_go_together():
+    halves = noted(64, 20 * RAN_S)
+    halves.note_other_process()
+    for _ in range(UNDIVIDED):
+        assert halves.share_of(64) == 64
+        noted(64, 20 * RAN_S, halves)
+    assert halves.share_of(64) == 32

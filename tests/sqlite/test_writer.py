@@ -62,12 +62,16 @@ class AlwaysHalf:
     """Tells the writer to commit in halves, whatever it measures."""
 
     is_half = True
+    has_met_another = False
 
     def share_of(self, count: int) -> int:
         return (count + 1) // 2
 
     def note(self, *_: object) -> None:
         pass
+
+    def note_other_process(self) -> None:
+        self.has_met_another = True
 
 
 @pytest.fixture
@@ -170,6 +174,7 @@ async def test_nobody_is_kept_waiting_for_a_lock_of_another_process(storage: Sto
     async with held_writer(storage):
         waiting = await start_all(*pools(storage, 2))
     assert not any(task.done() for task in waiting)  # the job that held the writer has ended nevertheless
+    assert writer._halves.has_met_another
     other.command("COMMIT")
     other.driver_connection.close()
     await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)

@@ -5,13 +5,16 @@ the loop's tasks take their outcomes and ask for more: nobody works while the di
 The outcomes of one are sent as the other's commit begins, and the loop works on them beside the flush. Not before, when
 both would want the interpreter.
 
-Two halves flush twice. That pays where a flush takes less than the work that is done beside it.
+Two halves flush twice. That pays where a flush takes less than the work that is done beside it, and where no other
+process waits for its turn to write after each.
 """
 
 FEWEST = 16
 SHORTEST_COMMIT_S = 0.0001
 """Beside a shorter commit there is little time to work in."""
 MOST_GROWTH = 1.05
+UNDIVIDED = 256
+"""How many commits are of all operations once another process was met."""
 
 
 class Halves:
@@ -20,12 +23,14 @@ class Halves:
     def __init__(self) -> None:
         self._of_one_s = 0.0
         self._commit_s = 0.0
+        self._undivided = 0
         self.is_half = False
         """Whether the last share was one half."""
 
     def share_of(self, count: int) -> int:
         """Return how many of the operations in flight to commit next, for whom to wait and who are to be told."""
-        self.is_half = count >= FEWEST and SHORTEST_COMMIT_S <= self._commit_s < count * self._of_one_s
+        pays = SHORTEST_COMMIT_S <= self._commit_s < count * self._of_one_s
+        self.is_half = pays and count >= FEWEST and not self._undivided
         return (count + 1) // 2 if self.is_half else count
 
     def note(self, count: int, ran_s: float, committed_s: float) -> None:
@@ -34,5 +39,10 @@ class Halves:
         The commit of a half may have waited for the interpreter, while the loop had it: it hardly took longer than the
         last, as far as that tells.
         """
+        self._undivided = max(0, self._undivided - 1)
         self._of_one_s = ran_s / count
         self._commit_s = min(committed_s, MOST_GROWTH * self._commit_s) if self.is_half else committed_s
+
+    def note_other_process(self) -> None:
+        """Take account of another process that had the lock."""
+        self._undivided = UNDIVIDED

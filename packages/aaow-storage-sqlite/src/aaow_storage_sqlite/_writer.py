@@ -203,7 +203,8 @@ class Writer:
         try:
             self._connection.command("BEGIN IMMEDIATE")
         except StorageError:
-            self._send_held()  # another process may have the lock for long
+            self._halves.note_other_process()
+            self._send_held()  # that process may have the lock for long
             raise
 
     def _commit_transaction(self) -> None:
