@@ -103,8 +103,11 @@ def _is_done_simply(
     connection: SQLConnection, made: Callable[[Insert, sa.Table, Names], Any], table: sa.Table, row: InsertedRow
 ) -> bool:
     dialect = connection.dialect
-    if not dialect.undoes_statements or _refers_to_itself(table, row):
+    if not dialect.undoes_statements:
         return False
+    own_references = _own_references(table)  # most tables have none
+    if own_references and any(row.get(name) == row["id"] for name in own_references):
+        return False  # the database finds what it refers to as soon as the row is there
     try:
         return connection.run(made(dialect.insert, table, tuple(row)), row) > 0
     except StorageError as error:
@@ -113,15 +116,9 @@ def _is_done_simply(
         return False
 
 
-def _refers_to_itself(table: sa.Table, row: InsertedRow) -> bool:
-    """Say whether a row names itself as what it refers to, which the database finds as soon as the row is there."""
-    names = _own_references(table)
-    # Most tables have none, and to begin `any` takes longer than to see that.
-    return bool(names) and any(row.get(name) == row["id"] for name in names)
-
-
 @functools.cache
 def _own_references(table: sa.Table) -> list[str]:
+    """Return the columns by which a row may name itself as what it refers to."""
     return [column.name for column in referring(table) if parent(column) is table.columns.get("id")]
 
 

@@ -108,16 +108,16 @@ class Job(Generic[T]):
         """Try the work in one statement, and return what came of it; None where it is not done and must be run."""
         if self.attempt is None:
             return None
-        outcome = self._outcome(self.attempt, connection)
-        return None if outcome.value is NOT_DONE else outcome
+        try:
+            value = self.attempt(connection)
+        except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
+            return Outcome(self, error=error)
+        return None if value is NOT_DONE else Outcome(self, value)
 
     def outcome_on(self, connection: SQLConnection) -> "Outcome":
         """Run the work, and return what came of it."""
-        return self._outcome(self.work, connection)
-
-    def _outcome(self, work: Work[Any], connection: SQLConnection) -> "Outcome":
         try:
-            return Outcome(self, value=work(connection))
+            return Outcome(self, self.work(connection))
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
             return Outcome(self, error=error)
 
@@ -127,7 +127,7 @@ class Outcome:
 
     __slots__ = ("error", "job", "value")
 
-    def __init__(self, job: Job[Any], *, value: Any = None, error: BaseException | None = None) -> None:
+    def __init__(self, job: Job[Any], value: Any = None, *, error: BaseException | None = None) -> None:
         self.job = job
         self.value = value
         self.error = error
@@ -135,14 +135,12 @@ class Outcome:
 
 def deliver(outcomes: Sequence[Outcome]) -> None:
     """Send outcomes to the loops that wait for them, each loop woken once."""
-    if len(outcomes) == 1:
+    loops = {outcome.job._loop for outcome in outcomes}  # noqa: SLF001 - of this module
+    if len(loops) == 1:
         _wake(outcomes)
         return
-    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_loop.setdefault(outcome.job._loop, []).append(outcome)  # noqa: SLF001 - of this module
-    for settled in by_loop.values():
-        _wake(settled)
+    for loop in loops:
+        _wake([outcome for outcome in outcomes if outcome.job._loop is loop])  # noqa: SLF001 - of this module
 
 
 def _wake(outcomes: Sequence[Outcome]) -> None:
