@@ -28,7 +28,7 @@ class Halves:
         """Whether the last share was one half."""
 
     def share_of(self, count: int) -> int:
-        """Return how many of the operations in flight to commit next, for whom to wait and who are to be told."""
+        """Return how many to commit next of so many in flight: those that wait, and those that are to be told yet."""
         pays = SHORTEST_COMMIT_S <= self._commit_s < count * self._of_one_s
         self.is_half = pays and count >= FEWEST and not self._undivided
         return (count + 1) // 2 if self.is_half else count
@@ -36,8 +36,8 @@ class Halves:
     def note(self, count: int, ran_s: float, committed_s: float) -> None:
         """Take account of a commit of so many operations: how long they ran, and how long the commit took.
 
-        The commit of a half may have waited for the interpreter, while the loop had it: it hardly took longer than the
-        last, as far as that tells.
+        The commit of a half may have waited for the interpreter, while the loop had it. So it counts as little longer
+        than the one before it.
         """
         self._undivided = max(0, self._undivided - 1)
         self._of_one_s = ran_s / count

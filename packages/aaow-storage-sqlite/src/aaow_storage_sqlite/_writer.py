@@ -17,6 +17,7 @@ from aaow_storage_sqlite._halves import Halves
 
 MAX_BATCH = 256
 LONGEST_HELD_S = 0.005
+"""How long operations run before those that are committed are told all the same."""
 
 Request = Job[Any] | LentTransaction
 
