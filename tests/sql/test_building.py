@@ -22,7 +22,7 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.errors import ValidationError
-from aaow_storage_sql._building import Builder, builder
+from aaow_storage_sql._building import MOST_AT_ONCE, Builder, builder
 
 NODE = NodeExecutionState(node_id="n", output=[1, None, {"a": 2.5}], started_at=datetime(2026, 1, 1, tzinfo=UTC))
 RECORDS = [
@@ -79,6 +79,30 @@ def test_a_record_is_built_of_its_own_values(record: Any):
     built = builder(type(record), tuple(values))(tuple(values.values()))
     assert built == record
     assert attrs.evolve(built) == record
+
+
+@each_record
+def test_records_are_built_of_columns(record: Any):
+    rows = [tuple(values_of(record).values()), tuple(values_of(attrs.evolve(record)).values())] * MOST_AT_ONCE
+    built = builder(type(record), tuple(values_of(record))).all(iter(rows))
+    assert len(built) == 2 * MOST_AT_ONCE
+    assert len({id(each) for each in built}) == len(built)
+    assert all(each == record for each in built)
+
+
+@each_record
+def test_a_value_among_others_is_taken_or_refused_as_the_record_does(record: Any):
+    for field in attrs.fields(type(record)):
+        for value in [*WRONG, getattr(record, field.name)]:
+            values = {**values_of(record), field.name: value}
+            rows = [tuple(values_of(record).values()), tuple(values.values())]
+            by_record = outcome(lambda values=values: type(record)(**values))
+            by_columns = outcome(lambda rows=rows, values=values: Builder(type(record), tuple(values)).all(rows)[1])
+            assert by_columns == by_record or field.type == ANY_JSON
+
+
+def test_no_rows_make_no_records():
+    assert builder(StreamEvent, tuple(values_of(RECORDS[-1]))).all([]) == []
 
 
 @each_record

@@ -81,8 +81,10 @@ def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> Re
     Raises:
         CorruptDataError: the row holds what no record can.
     """
-    (made,) = all_built(record, names, [row])
-    return made
+    try:
+        return builder(record, tuple(names))(row)
+    except ValidationError as error:
+        raise _corrupt(record, error) from error
 
 
 def all_built(record: type[RecordT], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RecordT]:
@@ -91,11 +93,14 @@ def all_built(record: type[RecordT], names: Sequence[str], rows: Iterable[Sequen
     Raises:
         CorruptDataError: a row holds what no record can.
     """
-    build = builder(record, tuple(names))
     try:
-        return [build(row) for row in rows]
+        return builder(record, tuple(names)).all(rows)
     except ValidationError as error:
-        raise CorruptDataError(f"a stored {record.__name__} is not valid: {error}") from error
+        raise _corrupt(record, error) from error
+
+
+def _corrupt(record: type, error: ValidationError) -> CorruptDataError:
+    return CorruptDataError(f"a stored {record.__name__} is not valid: {error}")
 
 
 def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:

@@ -1,0 +1,45 @@
+"""Rows come out of a statement as the columns' types make them, however many there are."""
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from aaow_storage_sql import LATEST, SQLConnection, _connection
+from aaow_storage_sql._connection import MANY_ROWS
+from aaow_storage_sql._schema import stream_events
+from aaow_storage_sqlite._migration import migrate_store
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+EVENTS = sa.select(stream_events.c.id, stream_events.c.timestamp, stream_events.c.data).order_by(stream_events.c.id)
+INSERT = "INSERT INTO stream_events (id, stream_id, node_id, timestamp, data) VALUES (?, 's', 'n', ?, ?)"
+
+
+@pytest.fixture
+def migrated(connection: SQLConnection) -> SQLConnection:
+    migrate_store(connection, LATEST, 5)
+    return connection
+
+
+def put_in(connection: SQLConnection, count: int) -> list[tuple]:
+    """Store so many events, some of whose data is null; return what their select is to return."""
+    microseconds = int(AT.timestamp()) * 1_000_000
+    for number in range(count):
+        data = f'{{"number":{number}}}' if number % 3 else None
+        connection.driver_connection.execute(INSERT, (f"e{number:02}", microseconds, data))
+    return [(f"e{number:02}", AT, {"number": number} if number % 3 else None) for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, MANY_ROWS - 1, MANY_ROWS, 2 * MANY_ROWS])
+def test_few_rows_and_many_are_made_alike(migrated: SQLConnection, count: int):
+    expected = put_in(migrated, count)
+    assert migrated.rows(EVENTS) == expected
+
+
+@pytest.mark.parametrize("count", [9, 10, 11, 30])
+def test_rows_that_are_fetched_in_several_steps_are_all_there(
+    migrated: SQLConnection, monkeypatch: pytest.MonkeyPatch, count: int
+):
+    monkeypatch.setattr(_connection, "FETCHED", 10)
+    expected = put_in(migrated, count)
+    assert migrated.rows(EVENTS) == expected
