@@ -1,6 +1,7 @@
 """A thread rings, and the loop answers."""
 
 import asyncio
+import functools
 import gc
 import os
 import threading
@@ -32,33 +33,35 @@ def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
 def test_the_loop_answers_each_time_that_a_thread_rings(loop: asyncio.AbstractEventLoop):
     async def answered_twice() -> None:
         answered = asyncio.Event()
-        doorbell = Doorbell(loop, answered.set)
+        doorbell = Doorbell(loop)
         for _ in range(2):
-            threading.Thread(target=doorbell.ring, args=[loop]).start()
+            threading.Thread(target=doorbell.ring, args=[loop, answered.set]).start()
             await asyncio.wait_for(answered.wait(), PATIENCE_S)
             answered.clear()
 
     loop.run_until_complete(answered_twice())
 
 
-def test_ringing_twice_at_once_is_answered_and_then_there_is_quiet(loop: asyncio.AbstractEventLoop):
-    answers: list[int] = []
+def test_what_was_handed_in_at_once_is_called_once_each_in_order(loop: asyncio.AbstractEventLoop):
+    calls: list[int] = []
 
-    async def rung_twice() -> None:
-        doorbell = Doorbell(loop, lambda: answers.append(1))
-        doorbell.ring(loop)
-        doorbell.ring(loop)
+    async def rung_thrice() -> None:
+        doorbell = Doorbell(loop)
+        for number in range(3):
+            doorbell.ring(loop, functools.partial(calls.append, number))
+        assert not doorbell.is_quiet
         for _ in range(5):
             await asyncio.sleep(0)
+        assert doorbell.is_quiet
 
-    loop.run_until_complete(rung_twice())
-    assert 1 <= len(answers) <= 2
+    loop.run_until_complete(rung_thrice())
+    assert calls == [0, 1, 2]
 
 
 def test_ringing_at_a_closed_loop_harms_nobody(loop: asyncio.AbstractEventLoop):
-    doorbell = Doorbell(loop, pytest.fail)
+    doorbell = Doorbell(loop)
     loop.close()
-    doorbell.ring(loop)
+    doorbell.ring(loop, pytest.fail)
 
 
 @pytest.mark.skipif(not hasattr(os, "eventfd"), reason="the system has no such descriptors")
@@ -68,7 +71,7 @@ def test_the_descriptor_is_closed_when_the_doorbell_is_gone(monkeypatch: pytest.
     monkeypatch.setattr(os, "eventfd", lambda *args: made.append(eventfd(*args)) or made[-1])
 
     async def ring(loop: Any) -> None:
-        Doorbell(loop, lambda: None).ring(loop)
+        Doorbell(loop).ring(loop, lambda: None)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(ring(loop))

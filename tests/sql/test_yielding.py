@@ -196,6 +196,8 @@ def test_nothing_is_kept_of_a_loop_that_is_gone():
     async def watched() -> "ReferenceType[LoopWatch]":
         return ref(watch_of(asyncio.get_running_loop()))
 
-    watch = asyncio.run(watched())
-    gc.collect()
-    assert watch() is None
+    gc.disable()
+    try:
+        assert asyncio.run(watched())() is None
+    finally:
+        gc.enable()

@@ -8,28 +8,40 @@ import asyncio
 import os
 import weakref
 from collections.abc import Callable
+from queue import SimpleQueue
 
 
 class Doorbell:
-    """Has a loop call a function when a thread has rung; once, perhaps, where it was rung several times.
+    """Has a loop call what threads hand in.
 
     The descriptor is closed when the loop and whoever rings have forgotten the doorbell.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> None:
-        self._answer = answer
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._handed_in: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._descriptor = self._heard_by(loop)
 
-    def ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ring, from any thread, at the loop that the doorbell was made for; on a closed one nobody answers."""
+    def ring(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """Have it called by the loop that the doorbell was made for, from any thread; a closed loop calls nothing."""
+        self._handed_in.put(callback)
         if self._descriptor is not None:
             os.eventfd_write(self._descriptor, 1)
             return
         try:
-            loop.call_soon_threadsafe(self._answer)
+            loop.call_soon_threadsafe(self.answer)
         except RuntimeError:
             # The loop is closed: whoever waited there is gone.
             return
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is left to call."""
+        return self._handed_in.empty()
+
+    def answer(self) -> None:
+        """Call what was handed in; called on the loop."""
+        while not self._handed_in.empty():
+            self._handed_in.get()()
 
     def _heard_by(self, loop: asyncio.AbstractEventLoop) -> int | None:
         """Return a descriptor that the loop watches, or None where there is no such thing."""
@@ -46,4 +58,4 @@ class Doorbell:
 
     def _hear(self, descriptor: int) -> None:
         os.eventfd_read(descriptor)
-        self._answer()
+        self.answer()

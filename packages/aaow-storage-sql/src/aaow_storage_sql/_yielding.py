@@ -13,7 +13,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from aaow_storage_sql._doorbell import Doorbell
@@ -39,8 +38,7 @@ class LoopWatch:
         self._looked_at = self._worked = 0.0
         self._outcome_came = threading.Event()
         self._outcome_came.set()
-        self._settlings: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._doorbell = Doorbell(loop, self._settle_what_came)
+        self._doorbell = Doorbell(loop)
 
     def enter(self) -> None:
         """Count an operation that waits; called on the loop."""
@@ -57,10 +55,9 @@ class LoopWatch:
 
     def tell(self, loop: asyncio.AbstractEventLoop, settle: Callable[[], None]) -> None:
         """Have `settle` called on the loop that this looks after; called from any thread."""
-        self._settlings.put(settle)
+        self._doorbell.ring(loop, settle)
         if not self._outcome_came.is_set():
             self._outcome_came.set()
-        self._doorbell.ring(loop)
 
     def _look_later(self) -> None:
         self._looked_at, self._worked = time.perf_counter(), time.thread_time()
@@ -79,14 +76,10 @@ class LoopWatch:
 
     def _rest(self, longest: float) -> None:
         self._outcome_came.clear()
-        if self._settlings.empty():
+        if self._doorbell.is_quiet:
             self._outcome_came.wait(longest)
         self._outcome_came.set()
-        self._settle_what_came()
-
-    def _settle_what_came(self) -> None:
-        while not self._settlings.empty():
-            self._settlings.get()()
+        self._doorbell.answer()
 
 
 _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]" = WeakKeyDictionary()
