@@ -164,7 +164,7 @@ async def test_nobody_is_kept_waiting_for_a_lock_of_another_process(storage: Sto
     writer = storage._executor._writer
     is_taken = threading.Event()
 
-    def take_the_lock() -> None:
+    def take_the_lock(_: object) -> None:
         if not is_taken.is_set():
             is_taken.set()
             other.command("BEGIN IMMEDIATE")

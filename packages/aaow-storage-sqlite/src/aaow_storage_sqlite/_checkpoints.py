@@ -13,6 +13,7 @@ a file, and change them at its next write, which makes each flush write the inod
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
@@ -48,16 +49,16 @@ class Checkpointer:
         self._is_almost_copied = False
         self._is_stopping = False
 
-    @property
-    def is_about_to_copy(self) -> bool:
-        """Whether the writer is to wait for the disk in `after_commit`."""
-        return self._is_almost_copied or self._pages > self._restart_above
+    def after_commit(self, before_waiting: Callable[[], None]) -> None:
+        """Do what is due; called by the writer, outside of a transaction.
 
-    def after_commit(self) -> None:
-        """Do what is due; called by the writer, outside of a transaction."""
+        `before_waiting` is called before anything that waits for the disk.
+        """
         if self._pages > self._restart_above:
+            before_waiting()
             self._restart()
         elif self._is_almost_copied:
+            before_waiting()
             self._copy_the_rest()
         elif not self._is_wanted.is_set() and self._is_due():
             if self._thread is None:

@@ -66,7 +66,6 @@ class Writer:
             now, requests = requests[:share], requests[share:]
             for batch in _batches(now):
                 if isinstance(batch, LentTransaction):
-                    self._send_held()
                     self._lend(batch)
                 else:
                     self._commit(batch)
@@ -92,9 +91,9 @@ class Writer:
     def _has_committed(self, outcomes: list[Outcome]) -> None:
         """Keep what came of a commit, or send it, before what is due after one."""
         self._held += outcomes
-        if not self._halves.is_half or self._checkpointer.is_about_to_copy:
+        if not self._halves.is_half:
             self._send_held()
-        self._checkpointer.after_commit()
+        self._checkpointer.after_commit(self._send_held)
 
     def _send_held(self) -> None:
         if self._held:
@@ -174,6 +173,7 @@ class Writer:
         return outcome
 
     def _lend(self, transaction: LentTransaction) -> None:
+        self._send_held()
         if transaction.opened.is_abandoned:
             return
         try:
@@ -195,7 +195,7 @@ class Writer:
             transaction.break_down(self._connection, error)
         with self._lock:
             self._lent = None
-        self._checkpointer.after_commit()
+        self._checkpointer.after_commit(self._send_held)
 
     def _begin(self) -> None:
         self._retry(self._begin_at_once)
