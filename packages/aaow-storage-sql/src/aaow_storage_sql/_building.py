@@ -108,11 +108,11 @@ def _take(field: "attrs.Attribute[Any]") -> Take:
     checked = _checked(field)
     if field.type == JSON:
         return lambda made, value: value
-    kind = next((kind for kind in _TAKERS if field.type in (kind, kind | None)), None)
+    kind = _kind_of(field, _TAKERS)
     if kind is not None:
         return _TAKERS[kind](checked)
-    if isinstance(field.type, type) and issubclass(field.type, StrEnum):
-        members = {member.value: member for member in field.type}
+    members = _members_of(field)
+    if members is not None:
         return lambda made, value: members[value] if type(value) is str and value in members else checked(made, value)
     return checked
 
@@ -129,13 +129,25 @@ def _take_column(field: "attrs.Attribute[Any]") -> TakeColumn:
     """Return what takes a column of the values of a field, by its type."""
     if field.type == JSON:
         return lambda column: column
-    kind = next((kind for kind in _COLUMN_TAKERS if field.type in (kind, kind | None)), None)
+    kind = _kind_of(field, _COLUMN_TAKERS)
     if kind is not None:
         return _COLUMN_TAKERS[kind]
-    if isinstance(field.type, type) and issubclass(field.type, StrEnum):
-        members = {member.value: member for member in field.type}
+    members = _members_of(field)
+    if members is not None:
         return lambda column: [*map(members.get, column)] if _are_in(members, column) else None
     return lambda _: None
+
+
+def _kind_of(field: "attrs.Attribute[Any]", kinds: Iterable[Any]) -> Any:
+    """Return which of the kinds the values of a field are of, be they optional, or None."""
+    return next((kind for kind in kinds if field.type in (kind, kind | None)), None)
+
+
+def _members_of(field: "attrs.Attribute[Any]") -> dict[str, StrEnum] | None:
+    """Return the members of the enumeration that a field holds one of, by their words; None where it holds none."""
+    if isinstance(field.type, type) and issubclass(field.type, StrEnum):
+        return {member.value: member for member in field.type}
+    return None
 
 
 def _are_in(words: Container[str], column: Sequence[Any]) -> bool:

@@ -43,37 +43,19 @@ class CompiledStatement:
 
     def bound(self, given: Parameters) -> list[Any]:
         """Return the values for one execution, in the order of the placeholders; None is NULL for all types."""
-        values = [*self._picked(given)]
-        for index, processor in self._bind_processors:
-            value = values[index]
-            if value is not None:
-                values[index] = processor(value)
-        return values
+        return _processed([*self._picked(given)], self._bind_processors)
 
     def all_bound(self, rows: Iterable[Row]) -> list[Any]:
         """Return the values for several executions, one row after the other, each in the order of the placeholders."""
-        if not self._bind_processors:
-            return list(chain.from_iterable(rows))
-        values: list[Any] = []
-        for row in rows:
-            start = len(values)
-            values += row
-            for index, processor in self._bind_processors:
-                value = row[index]
-                if value is not None:
-                    values[start + index] = processor(value)
-        return values
+        if self._bind_processors:
+            return list(chain.from_iterable(_processed([*row], self._bind_processors) for row in rows))
+        return list(chain.from_iterable(rows))
 
     def fetched(self, row: Row) -> Row:
         """Return the values of a row as the columns' types make them; NULL is None in all of them."""
         if not self._processors:
             return row
-        values = list(row)
-        for index, processor in self._processors:
-            value = values[index]
-            if value is not None:
-                values[index] = processor(value)
-        return tuple(values)
+        return tuple(_processed([*row], self._processors))
 
     def all_fetched(self, rows: list[Row]) -> list[Row]:
         """Return the values of many rows as `fetched` does."""
@@ -83,6 +65,15 @@ class CompiledStatement:
         for index, processor in self._processors:
             columns[index] = [None if value is None else processor(value) for value in columns[index]]
         return [*zip(*columns, strict=True)]
+
+
+def _processed(values: list[Any], processors: Iterable[tuple[int, _Processor]]) -> list[Any]:
+    """Return the values as the types of some of them make them; None stays."""
+    for index, processor in processors:
+        value = values[index]
+        if value is not None:
+            values[index] = processor(value)
+    return values
 
 
 def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:
