@@ -7,9 +7,10 @@ import pytest
 import pytest_asyncio
 
 from aaow_storage import StorageAdapter, create_adapter
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import LATEST, SQLConnection
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_writer
 from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._migration import migrate_store
 
 
 @pytest.fixture
@@ -19,6 +20,13 @@ def connection(tmp_path: Path) -> Iterator[SQLConnection]:
     opened = open_writer(settings)
     yield opened
     opened.driver_connection.close()
+
+
+@pytest.fixture
+def migrated(connection: SQLConnection) -> SQLConnection:
+    """The connection, to a file that has the schema."""
+    migrate_store(connection, LATEST, 5)
+    return connection
 
 
 @pytest_asyncio.fixture

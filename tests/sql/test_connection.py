@@ -5,20 +5,13 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from aaow_storage_sql import LATEST, SQLConnection, _connection
+from aaow_storage_sql import SQLConnection, _connection
 from aaow_storage_sql._connection import MANY_ROWS
 from aaow_storage_sql._schema import stream_events
-from aaow_storage_sqlite._migration import migrate_store
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = sa.select(stream_events.c.id, stream_events.c.timestamp, stream_events.c.data).order_by(stream_events.c.id)
 INSERT = "INSERT INTO stream_events (id, stream_id, node_id, timestamp, data) VALUES (?, 's', 'n', ?, ?)"
-
-
-@pytest.fixture
-def migrated(connection: SQLConnection) -> SQLConnection:
-    migrate_store(connection, LATEST, 5)
-    return connection
 
 
 def put_in(connection: SQLConnection, count: int) -> list[tuple]:

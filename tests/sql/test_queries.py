@@ -4,20 +4,13 @@ import pytest
 
 from aaow_storage import Gt, OrderBy, QueryFilter, Session, now
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql import LATEST, SQLConnection
+from aaow_storage_sql import SQLConnection
 from aaow_storage_sql._approvals import _PENDING
 from aaow_storage_sql._llm import _CALLS_OF_SESSION, _OF_NODE, _OF_SESSION
 from aaow_storage_sql._queries import Source, _parameters, _select, _shape
 from aaow_storage_sql._sessions import _SOURCE as SESSIONS
-from aaow_storage_sqlite._migration import migrate_store
 
 A_SESSION = Session(workflow_id=None, workflow_snapshot={})
-
-
-@pytest.fixture
-def migrated(connection: SQLConnection) -> SQLConnection:
-    migrate_store(connection, LATEST, 5)
-    return connection
 
 
 def query_plan(connection: SQLConnection, source: Source, plan, **scope) -> str:
