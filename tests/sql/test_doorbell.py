@@ -35,7 +35,7 @@ def test_the_loop_answers_each_time_that_a_thread_rings(loop: asyncio.AbstractEv
         answered = asyncio.Event()
         doorbell = Doorbell(loop)
         for _ in range(2):
-            threading.Thread(target=doorbell.ring, args=[loop, answered.set]).start()
+            threading.Thread(target=doorbell.ring, args=[answered.set]).start()
             await asyncio.wait_for(answered.wait(), PATIENCE_S)
             answered.clear()
 
@@ -48,7 +48,7 @@ def test_what_was_handed_in_at_once_is_called_once_each_in_order(loop: asyncio.A
     async def rung_thrice() -> None:
         doorbell = Doorbell(loop)
         for number in range(3):
-            doorbell.ring(loop, functools.partial(calls.append, number))
+            doorbell.ring(functools.partial(calls.append, number))
         assert not doorbell.is_quiet
         for _ in range(5):
             await asyncio.sleep(0)
@@ -61,7 +61,7 @@ def test_what_was_handed_in_at_once_is_called_once_each_in_order(loop: asyncio.A
 def test_ringing_at_a_closed_loop_harms_nobody(loop: asyncio.AbstractEventLoop):
     doorbell = Doorbell(loop)
     loop.close()
-    doorbell.ring(loop, pytest.fail)
+    doorbell.ring(pytest.fail)
 
 
 @pytest.mark.skipif(not hasattr(os, "eventfd"), reason="the system has no such descriptors")
@@ -71,7 +71,7 @@ def test_the_descriptor_is_closed_when_the_doorbell_is_gone(monkeypatch: pytest.
     monkeypatch.setattr(os, "eventfd", lambda *args: made.append(eventfd(*args)) or made[-1])
 
     async def ring(loop: Any) -> None:
-        Doorbell(loop).ring(loop, lambda: None)
+        Doorbell(loop).ring(lambda: None)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(ring(loop))

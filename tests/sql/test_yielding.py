@@ -148,14 +148,13 @@ def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Lo
 class ToldMeanwhile(threading.Event):
     """Tells of an outcome as soon as the loop stands still."""
 
-    def __init__(self, loop: Loop, watch: LoopWatch, settle: Callable[[], None]) -> None:
+    def __init__(self, watch: LoopWatch, settle: Callable[[], None]) -> None:
         super().__init__()
-        self.told = [loop, settle]
-        self.watch = watch
+        self.watch, self.settle = watch, settle
         self.has_come = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        threading.Thread(target=self.watch.tell, args=self.told).start()
+        threading.Thread(target=self.watch.tell, args=[self.settle]).start()
         self.has_come = super().wait(PATIENCE_S)
         return self.has_come
 
@@ -163,14 +162,14 @@ class ToldMeanwhile(threading.Event):
 def test_an_outcome_ends_the_rest_and_is_settled_there(loop: Loop):
     watch = LoopWatch(loop)
     settled = threading.Event()
-    watch._outcome_came = outcomes = ToldMeanwhile(loop, watch, settled.set)
+    watch._outcome_came = outcomes = ToldMeanwhile(watch, settled.set)
     watch._rest(LONGEST_REST_S)
     assert outcomes.has_come
     assert settled.is_set()
 
 
 def test_while_the_loop_goes_on_outcomes_are_left_to_it(loop: Loop):
-    LoopWatch(loop).tell(loop, pytest.fail)
+    LoopWatch(loop).tell(pytest.fail)
     assert loop.is_rung
 
 
@@ -178,7 +177,7 @@ def test_a_loop_does_not_stand_still_where_an_outcome_is_there_already(loop: Loo
     watch = LoopWatch(loop)
     settled = threading.Event()
     watch._outcome_came = outcomes = Outcomes()
-    watch.tell(loop, settled.set)
+    watch.tell(settled.set)
     watch._rest(LONGEST_REST_S)
     assert settled.is_set()
     assert outcomes.waits == []

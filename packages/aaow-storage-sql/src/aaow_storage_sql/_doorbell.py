@@ -8,6 +8,7 @@ import asyncio
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 
@@ -18,20 +19,18 @@ class Doorbell:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
         self._handed_in: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._descriptor = self._heard_by(loop)
 
-    def ring(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-        """Have it called by the loop that the doorbell was made for, from any thread; a closed loop calls nothing."""
+    def ring(self, callback: Callable[[], None]) -> None:
+        """Have it called by the loop, from any thread; a loop that is closed, or gone, calls nothing."""
         self._handed_in.put(callback)
         if self._descriptor is not None:
             os.eventfd_write(self._descriptor, 1)
-            return
-        try:
-            loop.call_soon_threadsafe(self.answer)
-        except RuntimeError:
-            # The loop is closed: whoever waited there is gone.
-            return
+        elif (loop := self._loop()) is not None:
+            with suppress(RuntimeError):  # the loop is closed: whoever waited there is gone
+                loop.call_soon_threadsafe(self.answer)
 
     @property
     def is_quiet(self) -> bool:

@@ -144,8 +144,7 @@ def deliver(outcomes: Sequence[Outcome]) -> None:
 
 
 def _wake(outcomes: Sequence[Outcome]) -> None:
-    job = outcomes[0].job
-    job._watch.tell(job._loop, functools.partial(_settle, outcomes))  # noqa: SLF001 - of this module
+    outcomes[0].job._watch.tell(functools.partial(_settle, outcomes))  # noqa: SLF001 - of this module
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:

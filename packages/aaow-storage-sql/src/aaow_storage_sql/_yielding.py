@@ -53,9 +53,9 @@ class LoopWatch:
         """Count one less; called on the loop."""
         self.waiting -= 1
 
-    def tell(self, loop: asyncio.AbstractEventLoop, settle: Callable[[], None]) -> None:
+    def tell(self, settle: Callable[[], None]) -> None:
         """Have `settle` called on the loop that this looks after; called from any thread."""
-        self._doorbell.ring(loop, settle)
+        self._doorbell.ring(settle)
         if not self._outcome_came.is_set():
             self._outcome_came.set()
 
