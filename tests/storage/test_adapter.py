@@ -1,15 +1,17 @@
 """What every adapter and transaction inherits: blocks that begin and end, and the guard around an open transaction."""
 
 import asyncio
+import contextvars
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import ref
 
 import pytest
 
 from aaow_storage import Capability, StorageAdapter, StorageOperations, Transaction, TransactionOutcome
-from aaow_storage.authoring import OpenTransactions
+from aaow_storage.authoring import OpenTransactions, bind_transaction
 from aaow_storage.errors import TransactionError
 
 pytestmark = pytest.mark.asyncio
@@ -166,46 +168,95 @@ async def test_the_task_that_holds_a_transaction_cannot_go_around_it():
     transactions, transaction = OpenTransactions(), FakeTransaction()
     transactions.check()
     transactions.add(transaction)
-    with pytest.raises(TransactionError, match="use the transaction, or end it first"):
+    with pytest.raises(TransactionError, match="call the transaction instead, or end it first"):
         transactions.check()
     await transaction.commit()
     transactions.check()
 
 
-async def test_other_tasks_are_not_held_up_and_a_child_is_another_task():
+async def test_a_task_that_is_started_inside_a_transaction_is_refused_until_that_has_ended():
+    transactions, transaction = OpenTransactions(), FakeTransaction()
+    transactions.add(transaction)
+    is_over = asyncio.Event()
+
+    async def child() -> None:
+        with pytest.raises(TransactionError):
+            transactions.check()
+        await is_over.wait()
+        transactions.check()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(child())
+        await asyncio.sleep(0)
+        await transaction.rollback()
+        is_over.set()
+
+
+async def test_a_task_with_a_context_of_its_own_is_not_refused():
     transactions = OpenTransactions()
     transactions.add(FakeTransaction())
 
     async def other() -> None:
         transactions.check()
 
-    await asyncio.create_task(other())
-    async with asyncio.TaskGroup() as group:
-        group.create_task(other())
+    await asyncio.create_task(other(), context=contextvars.Context())
+
+
+async def test_another_adapter_may_be_called_inside_a_transaction():
+    transactions = OpenTransactions()
+    transactions.add(FakeTransaction())
+    OpenTransactions().check()
 
 
 async def test_each_task_is_held_by_its_own_transaction():
     transactions, first = OpenTransactions(), FakeTransaction()
-    transactions.add(first)
+    began = asyncio.Event()
 
     async def other() -> None:
+        await began.wait()
         second = FakeTransaction()
         transactions.add(second)
         await second.rollback()
         transactions.check()
 
-    await asyncio.create_task(other())
+    beside = asyncio.create_task(other())
+    transactions.add(first)
+    began.set()
+    await beside
     with pytest.raises(TransactionError):
         transactions.check()
 
 
-async def test_a_task_that_is_gone_is_forgotten_with_its_transaction():
+async def test_a_transaction_is_held_by_the_task_that_uses_it():
+    transactions, transaction = OpenTransactions(), FakeTransaction()
+    await asyncio.create_task(_add(transactions, transaction))
+    transactions.check()
+    bind_transaction(transaction)
+    bind_transaction(transaction)
+    with pytest.raises(TransactionError):
+        transactions.check()
+
+
+async def test_entering_the_block_of_a_transaction_is_a_use_of_it():
+    transactions, transaction = OpenTransactions(), FakeTransaction()
+    await asyncio.create_task(_add(transactions, transaction))
+    async with transaction:
+        with pytest.raises(TransactionError):
+            transactions.check()
+
+
+async def test_a_context_keeps_no_transaction_alive():
     transactions = OpenTransactions()
-
-    async def hold() -> None:
-        transactions.add(FakeTransaction())
-
-    await asyncio.create_task(hold())
-    await asyncio.sleep(0)  # the loop lets go of the task
+    for _ in range(3):
+        transaction = FakeTransaction()
+        transactions.add(transaction)
+        await transaction.commit()
+    gone = ref(transaction)
+    transactions.check()
+    del transaction, transactions
     gc.collect()
-    assert len(transactions._by_task) == 0
+    assert gone() is None
+
+
+async def _add(transactions: OpenTransactions, transaction: Transaction) -> None:
+    transactions.add(transaction)

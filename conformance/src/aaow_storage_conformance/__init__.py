@@ -22,6 +22,7 @@ from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._durability import DurabilityTests
 from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
+from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._model import ModelTests
@@ -53,6 +54,7 @@ __all__ = [
     "DurabilityTests",
     "ErrorTests",
     "ExecutionTests",
+    "HolderTests",
     "IsolationTests",
     "Level",
     "LifecycleTests",

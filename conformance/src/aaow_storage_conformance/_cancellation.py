@@ -23,6 +23,7 @@ from aaow_storage_conformance._interruptions import (
     whole_or_not,
 )
 from aaow_storage_conformance._leaks import left_behind, traces
+from aaow_storage_conformance._outside import start_outside
 from aaow_storage_conformance._stores import Store
 
 TOGETHER = ("save_workflow", "create_session", "save_execution_state", "consume_budget")
@@ -233,7 +234,7 @@ class CancellationTests:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="held")
                 waiting = [
-                    asyncio.create_task(
+                    start_outside(
                         work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))])
                     )
                     for work in (_in_order, _in_a_block)
@@ -263,7 +264,7 @@ class CancellationTests:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="held")
                 tasks = {
-                    f"{number:02}": asyncio.create_task(
+                    f"{number:02}": start_outside(
                         _save_in_a_block((storage, other)[number % 2], "held", f"{number:02}")
                     )
                     for number in range(20)

@@ -22,6 +22,7 @@ from aaow_storage_conformance._calls import calls_without_streams, every_call
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._contents import assert_identical, everything_in
 from aaow_storage_conformance._kinds import KINDS, prepare
+from aaow_storage_conformance._outside import start_outside
 from aaow_storage_conformance._stores import Store
 
 SOON_S = 20.0
@@ -194,7 +195,7 @@ class ClosingTests:
         adapter = store.adapter()
         await adapter.initialize()
         async with storage.transaction():
-            beginning = asyncio.create_task(adapter.begin_transaction())
+            beginning = start_outside(adapter.begin_transaction())
             await asyncio.sleep(0)
             closing = asyncio.create_task(adapter.close())
             await asyncio.sleep(0)
@@ -210,8 +211,8 @@ class ClosingTests:
         await adapter.initialize()
         holding = await adapter.begin_transaction()
         await samples.stored_workflow(holding, id="held")
-        transactions = {f"in {n}": asyncio.create_task(_save_in_transaction(adapter, f"in {n}")) for n in range(3)}
-        saves = {f"out {n}": asyncio.create_task(_save(adapter, f"out {n}")) for n in range(3)}
+        transactions = {f"in {n}": start_outside(_save_in_transaction(adapter, f"in {n}")) for n in range(3)}
+        saves = {f"out {n}": start_outside(_save(adapter, f"out {n}")) for n in range(3)}
         await asyncio.sleep(0)
         async with asyncio.timeout(SOON_S):
             await asyncio.create_task(adapter.close())

@@ -15,6 +15,7 @@ from aaow_storage_conformance import _samples as samples
 from aaow_storage_conformance import _workers as workers
 from aaow_storage_conformance._clauses import clause, requires
 from aaow_storage_conformance._ledger import NODES, Entry, Ledger, Writers, opening, prepare_for_writers
+from aaow_storage_conformance._outside import start_outside
 from aaow_storage_conformance._stores import Store
 
 T = TypeVar("T")
@@ -104,7 +105,7 @@ class ConcurrencyTests:
             async with storage.transaction(timeout=ENDS_WITHIN_S) as transaction:
                 await samples.stored_workflow(transaction, id="00")
                 waiting = [
-                    asyncio.create_task(work((other, storage)[number % 2], "00", f"{number:02}"))
+                    start_outside(work((other, storage)[number % 2], "00", f"{number:02}"))
                     for number, work in enumerate((_save, _save_in_a_block) * 12, start=1)
                 ]
                 done, _ = await asyncio.wait(waiting, timeout=seconds)

@@ -22,6 +22,7 @@ from aaow_storage_conformance import _workers as workers
 from aaow_storage_conformance._calls import calls_without_streams
 from aaow_storage_conformance._clauses import clause, requires
 from aaow_storage_conformance._contents import assert_identical, everything_in
+from aaow_storage_conformance._outside import start_outside
 from aaow_storage_conformance._stores import Store
 
 SOON_S = 20.0
@@ -171,7 +172,7 @@ class IsolationTests:
         async with store.open() as other:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="inside")
-                writing = [asyncio.create_task(_store_workflow(each, "inside", "outside")) for each in (storage, other)]
+                writing = [start_outside(_store_workflow(each, "inside", "outside")) for each in (storage, other)]
                 for _ in range(20):
                     assert await _soon(_in_another_task(storage.list_workflows())) == []
                     assert await _soon(other.count_workflows()) == 0
@@ -319,7 +320,7 @@ class IsolationTests:
                 first, second = (storage, other) if turn % 2 else (other, storage)
                 transaction = await first.begin_transaction()
                 count = await _count_in(transaction)
-                rival = asyncio.create_task(_count_up(second))
+                rival = start_outside(_count_up(second))
                 for _ in range(10):
                     await _in_another_task(_count_in(transaction))
                 try:
@@ -351,10 +352,7 @@ async def _soon(call: Awaitable[Any]) -> Any:
 
 
 async def _in_another_task(call: Awaitable[Any]) -> Any:
-    async def run() -> Any:
-        return await call
-
-    return await asyncio.create_task(run())
+    return await start_outside(call)
 
 
 async def _store_workflow(storage: StorageOperations, id: str, name: str = "outside") -> None:

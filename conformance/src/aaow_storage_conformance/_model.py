@@ -30,6 +30,7 @@ from aaow_storage_conformance import _random_records as random_records
 from aaow_storage_conformance._calls import STREAM_OPERATIONS
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._contents import assert_identical, everything_in
+from aaow_storage_conformance._outside import start_outside
 from aaow_storage_conformance._seeds import chance
 from aaow_storage_conformance._stores import Store
 from aaow_storage_memory import MemoryAdapter
@@ -129,7 +130,8 @@ class Pair:
     async def call(self, *calls: random_calls.RandomCall, outside: bool = False) -> None:
         """Ask both, one call after the other, and compare what they say."""
         for call in calls:
-            found, expected = [await outcome(call.on(each)) for each in (self.adapters if outside else self.inside)]
+            asked = self.adapters if outside else self.inside
+            found, expected = [await start_outside(outcome(call.on(each))) for each in asked]
             assert_identical(found, expected)
 
     async def begin_transaction(self) -> None:
@@ -171,7 +173,8 @@ class Pair:
     async def compare(self) -> None:
         """Compare everything, as whoever holds the transaction sees it, and as everybody else does."""
         for storage, model in {self.inside, self.adapters}:
-            assert_identical(await _contents(storage), await _contents(model))
+            found, expected = [await start_outside(_contents(each)) for each in (storage, model)]
+            assert_identical(found, expected)
 
     async def end(self) -> None:
         """Leave no transaction open, and compare everything."""

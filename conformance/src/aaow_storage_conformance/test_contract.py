@@ -12,6 +12,7 @@ from aaow_storage_conformance import (
     DurabilityTests,
     ErrorTests,
     ExecutionTests,
+    HolderTests,
     IsolationTests,
     LifecycleTests,
     ModelTests,
@@ -71,6 +72,10 @@ class TestErrors(ErrorTests):
 
 class TestExecutions(ExecutionTests):
     """LLM executions and tool calls."""
+
+
+class TestHolders(HolderTests):
+    """Tasks beside a transaction of their own."""
 
 
 class TestIsolation(IsolationTests):

@@ -1,7 +1,8 @@
 """Mistakes with a transaction that is open: what its task may do meanwhile, and for how long."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 
 from aaow_storage import TransactionError, TransactionOutcome, ValidationError
 from aaow_storage_conformance.broken._catalogue import breaks
@@ -75,6 +76,74 @@ class GuardsATaskForEver(MemoryAdapter):
         transaction = await super().begin_transaction(timeout)
         vars(self).setdefault("holders", set()).add(asyncio.current_task())
         return transaction
+
+
+class _ByTask:
+    """Knows which task began a transaction, and nothing of the tasks that it starts."""
+
+    def __init__(self):
+        self.held = {}
+
+    def add(self, transaction):
+        self.held[asyncio.current_task()] = transaction
+
+    def check(self):
+        held = self.held.get(asyncio.current_task())
+        if held is not None and held.outcome is None:
+            raise TransactionError("this task holds a transaction")
+
+
+@breaks("TXN-6")
+class BindsATransactionToOneTask(MemoryAdapter):
+    """Lets the tasks that are started inside a transaction go past it."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._transactions = _ByTask()
+
+
+@breaks("TXN-6")
+class BindsATransactionToItsBeginningAlone(BeginsBrokenInMemory):
+    """Lets a task go past a transaction that another task began for it, however it uses that."""
+
+    class Broken(MemoryTransaction):
+        async def __aenter__(self):
+            return self
+
+        @asynccontextmanager
+        async def _writing(self):
+            with self._line.lock:
+                self._check()
+                changes = self._layers[-1].on_top()
+                yield changes
+                changes.apply()
+
+        _reading = _writing
+
+
+class _ForEver(_ByTask):
+    """Goes on refusing what inherited a transaction that has ended."""
+
+    inherited = ContextVar("inherited", default=None)
+
+    def add(self, transaction):
+        super().add(transaction)
+        self.inherited.set((asyncio.current_task(), self))
+
+    def check(self):
+        super().check()
+        began = self.inherited.get()
+        if began is not None and began[1] is self and began[0] is not asyncio.current_task():
+            raise TransactionError("this task was started inside a transaction")
+
+
+@breaks("TXN-6")
+class RefusesInheritorsForEver(MemoryAdapter):
+    """Goes on refusing the tasks that were started inside a transaction when that has ended."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._transactions = _ForEver()
 
 
 @breaks("TXN-7")

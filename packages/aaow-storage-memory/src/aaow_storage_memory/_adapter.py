@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage.authoring import OpenTransactions, check_timeout
+from aaow_storage.authoring import OpenTransactions, bind_transaction, check_timeout
 from aaow_storage.errors import AdapterClosedError, TransactionError
 from aaow_storage_memory._line import Place
 from aaow_storage_memory._operations import MemoryOperations
@@ -52,6 +52,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
+        bind_transaction(self)
         with self._line.lock:
             self._check()
             layer = self._layers[-1].on_top()
@@ -72,6 +73,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tables]:
+        bind_transaction(self)
         with self._line.lock:
             self._check()
             changes = self._layers[-1].on_top()

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage.authoring import OpenTransactions, check_timeout
+from aaow_storage.authoring import OpenTransactions, bind_transaction, check_timeout
 from aaow_storage.errors import TransactionError
 from aaow_storage_sql._attempts import attempt_at, is_repeatable
 from aaow_storage_sql._connection import SQLConnection
@@ -48,6 +48,7 @@ class SQLTransaction(SQLOperations, Transaction):
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
+        bind_transaction(self)
         number = await self._lent.open_savepoint()
         self._savepoints.append(number)
         try:
@@ -71,6 +72,7 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._write(operation, *args)
 
     def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
+        bind_transaction(self)
         work, attempt = _works(operation, *args)
         return self._lent.run(work, attempt=attempt)
 

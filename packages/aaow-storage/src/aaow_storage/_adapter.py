@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from aaow_storage._enums import Capability
+from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
 from aaow_storage.errors import TransactionError
 
@@ -59,7 +60,8 @@ class Transaction(StorageOperations):
         """Open a part that is undone alone when its block raises or is cancelled; savepoints nest."""
 
     async def __aenter__(self) -> Self:
-        """Return the transaction, which is open already."""
+        """Return the transaction, which is open already, and bind it to the current context."""
+        bind_transaction(self)
         return self
 
     async def __aexit__(
@@ -82,8 +84,9 @@ class StorageAdapter(StorageOperations):
     """A store, opened by `initialize` and closed by `close`, or by `async with adapter:`.
 
     One adapter serves any number of concurrent tasks. Calls before `initialize` and after `close` raise
-    `AdapterClosedError`. While a task holds an open transaction of an adapter, its calls on the adapter itself raise
-    `TransactionError` rather than write outside of the transaction or wait for it for ever.
+    `AdapterClosedError`. While a transaction of an adapter is open, calls on the adapter itself raise
+    `TransactionError` in every task that began it, uses it, or was started by such a task since: they would write
+    outside of the transaction, or wait for its locks until it runs out of time.
     """
 
     @property

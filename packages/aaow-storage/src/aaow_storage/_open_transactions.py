@@ -1,43 +1,71 @@
-"""Which task holds an open transaction of an adapter."""
+"""Refusing calls on an adapter from a context that holds an open transaction of it.
 
-import asyncio
-from typing import Any
-from weakref import WeakKeyDictionary
+A context variable names the transactions of a context. So every task that is started inside a transaction's block
+(`gather`, `wait_for`, `TaskGroup`) is refused like the task that began it: the adapter would wait for a lock that the
+transaction holds, or write what outlives the transaction's rollback.
+"""
 
-from aaow_storage._adapter import Transaction
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from weakref import ref
+
 from aaow_storage.errors import TransactionError
+
+if TYPE_CHECKING:
+    from aaow_storage._adapter import Transaction
+
+_bound: "ContextVar[tuple[ref[Transaction], ...]]" = ContextVar("aaow_storage_transactions", default=())
+"""The transactions that this context began or used. Weak, since a context may outlive them for long."""
 
 
 class OpenTransactions:
-    """Remembers which task began which transaction, so that an adapter can refuse to be called around it.
+    """Knows the open transactions of one adapter.
 
-    An adapter calls `check` first in each of its operations, and `add` when a transaction has begun. One that has ended
-    is forgotten by itself.
+    An adapter calls `check` first in each of its operations, and `add` when a transaction has begun. A transaction
+    calls `bind_transaction` first in each of its own operations. One that has ended is forgotten by itself.
     """
 
     def __init__(self) -> None:
-        self._by_task: WeakKeyDictionary[asyncio.Task[Any], Transaction] = WeakKeyDictionary()
+        self._open: frozenset[Transaction] = frozenset()
+        self._lock = threading.Lock()
 
-    def add(self, transaction: Transaction) -> None:
-        """Remember that the current task began the transaction."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._by_task[task] = transaction
+    def add(self, transaction: "Transaction") -> None:
+        """Remember an open transaction, and bind it to the current context."""
+        with self._lock:
+            self._open = frozenset((*(other for other in self._open if other.outcome is None), transaction))
+        bind_transaction(transaction)
 
     def check(self) -> None:
         """Let a call on the adapter pass.
 
         Raises:
-            TransactionError: the current task holds an open transaction of the adapter.
+            TransactionError: the current context holds an open transaction of the adapter.
         """
-        if not self._by_task:
+        if not self._open:
             return
-        task = asyncio.current_task()
-        transaction = self._by_task.get(task) if task is not None else None
-        if task is None or transaction is None:
-            return
-        if transaction.outcome is None:
-            raise TransactionError(
-                "this task holds an open transaction of this adapter: use the transaction, or end it first"
-            )
-        del self._by_task[task]
+        for bound in _bound.get():
+            transaction = bound()
+            if transaction is None or transaction not in self._open:
+                continue
+            if transaction.outcome is None:
+                raise TransactionError(
+                    "this task began, uses or was started inside an open transaction of this adapter: call the "
+                    "transaction instead, or end it first; start a task that is independent of it before it, or by "
+                    "create_task(..., context=contextvars.Context())"
+                )
+            with self._lock:
+                self._open -= {transaction}
+
+
+def bind_transaction(transaction: "Transaction") -> None:
+    """Bind a transaction to the current context, and to the tasks that are started in it from now on.
+
+    A transaction that another task began (a helper task of `asyncio.wait_for`, before Python 3.12) is bound by its use.
+    """
+    bound = _bound.get()
+    if bound and bound[-1]() is transaction:
+        return
+    others = [other for other in bound if (held := other()) is not None and held.outcome is None]
+    if not any(other() is transaction for other in others):
+        _bound.set((*others, ref(transaction)))

@@ -2,7 +2,7 @@
 
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
-from aaow_storage._open_transactions import OpenTransactions
+from aaow_storage._open_transactions import OpenTransactions, bind_transaction
 from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._plans import (
     Condition,
@@ -41,6 +41,7 @@ __all__ = [
     "QueryField",
     "QueryPlan",
     "apply_changes",
+    "bind_transaction",
     "check_id",
     "check_instant",
     "check_json",
