@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ async def in_a_thread(function: Callable[..., Coroutine[Any, Any, Any]], *args: 
 
 async def start(*coroutines: Coroutine[Any, Any, Any]) -> list[asyncio.Task]:
     """Start tasks, and go on when each has come as far as it can."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.create_task(coroutine, context=Context()) for coroutine in coroutines]
     await asyncio.sleep(0)
     return tasks
 

@@ -1,6 +1,7 @@
 """What is stored is nobody else's: copies go in and out, and what goes in is checked once more."""
 
 import asyncio
+from contextvars import Context
 
 import attrs
 import pytest
@@ -30,8 +31,8 @@ async def test_a_change_made_while_the_operation_waits_has_no_effect(storage: St
     saved, named = a_workflow(), {"k": "v"}
     await storage.save_workflow(a_workflow(id="updated"))
     async with storage.transaction():
-        saving = asyncio.create_task(storage.save_workflow(saved))
-        updating = asyncio.create_task(storage.update_workflow("updated", metadata=named))
+        saving = asyncio.create_task(storage.save_workflow(saved), context=Context())
+        updating = asyncio.create_task(storage.update_workflow("updated", metadata=named), context=Context())
         await asyncio.sleep(0)
         saved.definition["nodes"].append("late")
         named["late"] = True

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from contextvars import Context
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -120,7 +121,7 @@ async def test_whoever_finds_all_connections_busy_waits_no_longer_than_it_is_to(
         async with adapter.transaction() as transaction:
             await transaction.create_budget_pool(_pool(id="held"))
             with pytest.raises(StorageUnavailableError, match="raise pool_size or acquire_timeout"):
-                await asyncio.create_task(adapter.create_budget_pool(_pool()))
+                await asyncio.create_task(adapter.create_budget_pool(_pool()), context=Context())
         await adapter.create_budget_pool(_pool())
 
 
@@ -130,7 +131,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(url: str):
         async with adapter.transaction() as transaction:
             await transaction.create_budget_pool(_pool(id="held"))
             with pytest.raises(StorageUnavailableError, match="statement timeout"):
-                await asyncio.create_task(adapter.create_budget_pool(_pool(id="held")))
+                await asyncio.create_task(adapter.create_budget_pool(_pool(id="held")), context=Context())
         assert [pool.id for pool in await adapter.list_budget_pools()] == ["held"]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import Context
 
 import attrs
 import pytest
@@ -182,7 +183,7 @@ async def test_indexes_on_a_filled_table_are_built_while_others_write(
                 await asyncio.sleep(0.01)
             for _ in range(3):
                 new = Session(workflow_id=None, workflow_snapshot={}, metadata={"user": "bob"})
-                await asyncio.create_task(adapter.create_session(new))
+                await asyncio.create_task(adapter.create_session(new), context=Context())
             assert not starting.done()
         await starting
         assert await upgraded.count_sessions(QueryFilter({"metadata.user": "bob"})) == 3

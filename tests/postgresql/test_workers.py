@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 
 import psycopg
 import pytest
@@ -52,11 +53,13 @@ async def test_reads_go_on_while_every_writer_waits_for_a_lock(url: str, raw: Ca
         async with adapter.transaction() as transaction:
             await transaction.create_budget_pool(BudgetPool(id="held", total_budget=1))
             waiting = [
-                asyncio.create_task(adapter.create_budget_pool(BudgetPool(id="held", total_budget=1)))
+                asyncio.create_task(
+                    adapter.create_budget_pool(BudgetPool(id="held", total_budget=1)), context=Context()
+                )
                 for _ in range(10)
             ]
             await until(lambda: raw(WAITING)[0][0] == 2)
-            assert await asyncio.create_task(adapter.list_budget_pools()) == []
+            assert await asyncio.create_task(adapter.list_budget_pools(), context=Context()) == []
             for task in waiting:
                 task.cancel()
             async with asyncio.timeout(SOON_S):

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ async def held_writer(storage: StorageAdapter) -> AsyncIterator[None]:
 
 async def start_all(*coroutines) -> list[asyncio.Task]:
     """Start the operations, and go on when each has handed its work over."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.create_task(coroutine, context=Context()) for coroutine in coroutines]
     await asyncio.sleep(0)
     return tasks
 
@@ -408,7 +409,7 @@ async def test_a_transaction_holds_up_other_writers_only(storage: StorageAdapter
     async with storage.transaction() as tx:
         changed = await tx.update_session("s", status="paused")
         (writing,) = await start_all(storage.create_session(a_session("other")))
-        reading = asyncio.create_task(storage.get_session("s"))
+        reading = asyncio.create_task(storage.get_session("s"), context=Context())
         assert (await asyncio.wait_for(reading, PATIENCE_S)).status == "running"
         assert not writing.done()
     await asyncio.wait_for(writing, PATIENCE_S)
