@@ -9,6 +9,7 @@ from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
 from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
+from aaow_storage_sql._opening import Opening
 from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata, table_of
 from aaow_storage_sql._yielding import waiting_on
 
@@ -26,6 +27,7 @@ __all__ = [
     "Job",
     "LentTransaction",
     "Lookup",
+    "Opening",
     "Outcome",
     "Parameters",
     "Row",

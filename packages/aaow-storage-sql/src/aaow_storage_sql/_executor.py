@@ -4,16 +4,18 @@ What runs an operation returns a coroutine, to be awaited at once; it may have b
 """
 
 import asyncio
+import functools
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Hashable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.errors import StorageError
+from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._lookups import Lookup
+from aaow_storage_sql._opening import Opening
+from aaow_storage_sql._threads import on_own_thread, start_thread, wait_however_often_cancelled
 
 T = TypeVar("T")
 
@@ -91,36 +93,198 @@ class Executor(ABC):
         """Begin a transaction that is rolled back when it is open for longer."""
 
 
+_UNDONE_WITHIN_S = 5.0
+_POLL_S = 0.02
+
+
 class ThreadedExecutor(Executor):
-    """An executor that opens and closes its connections on a thread, since both may take a while."""
+    """An executor that opens and closes its connections on a thread, since both may take a while.
+
+    A `start` that is cancelled, however often, leaves it closed: what its thread waits for is interrupted, and what it
+    opened all the same is closed, unless another `start` has found it open. A thread that nothing can interrupt is left
+    to itself after `_UNDONE_WITHIN_S`, and closes what it opened.
+    """
 
     def __init__(self) -> None:
         self._lifecycle = threading.Lock()
+        self._opened_by: Opening | None = None
+        """The attempt that opened it, while no other has found it open."""
 
     async def start(self, *, migrate: bool) -> None:
-        starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
+        opening = Opening()
         try:
-            await asyncio.shield(starting)
+            await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
         except asyncio.CancelledError:
-            with suppress(StorageError):
-                if await starting:
-                    await asyncio.to_thread(self._stop)
+            opening.cancel()
+            try:
+                undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
+            except StorageUnavailableError:  # no thread can be started
+                self._undo(opening)
+            else:
+                await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
+            raise
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):  # the task is not run any more
+            opening.cancel()
+            start_thread(functools.partial(self._undo, opening), "aaow-closing")
             raise
 
     async def stop(self) -> None:
-        await asyncio.shield(asyncio.to_thread(self._stop))
+        """Finish accepted work, roll back open transactions, and close every connection."""
 
-    def _start(self, migrate: bool) -> bool:
-        with self._lifecycle:
-            if self.is_open:
-                return False
-            self.open(migrate=migrate)
-            return True
+    @abstractmethod
+    def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
+        """Find a record, without waiting for work that takes longer."""
+
+    @abstractmethod
+    def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
+        """Run work that only reads, on one consistent state of the store.
+
+        Work that reads one record has a `kind`: what is of one kind takes about as long.
+        """
+
+    @abstractmethod
+    def write(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False
+    ) -> Coroutine[Any, Any, T]:
+        """Run the work in a transaction of its own, and return when that is committed.
+
+        `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only
+        where the attempt returns `NOT_DONE`. Work that may be repeated comes to the same when it is committed twice.
+        """
+
+    @abstractmethod
+    async def begin(self, timeout: float) -> ExecutorTransaction:  # noqa: ASYNC109 - how long it may stay open
+        """Begin a transaction that is rolled back when it is open for longer."""
+
+
+_UNDONE_WITHIN_S = 5.0
+_POLL_S = 0.02
+
+
+class ThreadedExecutor(Executor):
+    """An executor that opens and closes its connections on a thread, since both may take a while.
+
+    A `start` that is cancelled, however often, leaves it closed: what its thread waits for is interrupted, and what it
+    opened all the same is closed, unless another `start` has found it open. A thread that nothing can interrupt is left
+    to itself after `_UNDONE_WITHIN_S`, and closes what it opened.
+    """
+
+    def __init__(self) -> None:
+        self._lifecycle = threading.Lock()
+        self._opened_by: Opening | None = None
+        """The attempt that opened it, while no other has found it open."""
+
+    async def start(self, *, migrate: bool) -> None:
+        opening = Opening()
+        try:
+            await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
+        except asyncio.CancelledError:
+            undone = self._begin_to_undo(opening)
+            if undone is not None:
+                await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
+            raise
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):  # the task is not run any more
+            self._begin_to_undo(opening)
+            raise
+
+    async def stop(self) -> None:
+        """Finish accepted work, roll back open transactions, and close every connection."""
+
+    @abstractmethod
+    def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
+        """Find a record, without waiting for work that takes longer."""
+
+    @abstractmethod
+    def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
+        """Run work that only reads, on one consistent state of the store.
+
+        Work that reads one record has a `kind`: what is of one kind takes about as long.
+        """
+
+    @abstractmethod
+    def write(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False
+    ) -> Coroutine[Any, Any, T]:
+        """Run the work in a transaction of its own, and return when that is committed.
+
+        `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only
+        where the attempt returns `NOT_DONE`. Work that may be repeated comes to the same when it is committed twice.
+        """
+
+    @abstractmethod
+    async def begin(self, timeout: float) -> ExecutorTransaction:  # noqa: ASYNC109 - how long it may stay open
+        """Begin a transaction that is rolled back when it is open for longer."""
+
+
+_UNDONE_WITHIN_S = 5.0
+_POLL_S = 0.02
+
+
+class ThreadedExecutor(Executor):
+    """An executor that opens and closes its connections on a thread, since both may take a while.
+
+    A `start` that is cancelled, however often, leaves it closed: what its thread waits for is interrupted, and what it
+    opened all the same is closed, unless another `start` has found it open. A thread that nothing can interrupt is left
+    to itself after `_UNDONE_WITHIN_S`, and closes what it opened.
+    """
+
+    def __init__(self) -> None:
+        self._lifecycle = threading.Lock()
+        self._opened_by: Opening | None = None
+        """The attempt that opened it, while no other has found it open."""
+
+    async def start(self, *, migrate: bool) -> None:
+        opening = Opening()
+        try:
+            await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
+        except Exception:
+            raise  # it could not be opened
+        except asyncio.CancelledError:
+            opening.cancel()
+            undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
+            await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
+            raise
+        except BaseException:  # the loop is ending, and this task is not run any more
+            opening.cancel()
+            start_thread(functools.partial(self._undo, opening), "aaow-closing")
+            raise
+
+    async def stop(self) -> None:
+        await on_own_thread(self._stop, "aaow-closing")
+
+    def _start(self, opening: Opening, *, migrate: bool) -> None:
+        try:
+            while not self._lifecycle.acquire(timeout=_POLL_S):
+                opening.check()
+            try:
+                opening.check()
+                if self.is_open:
+                    self._opened_by = None
+                    return
+                self.open(opening, migrate=migrate)
+                self._opened_by = opening
+                if opening.is_cancelled:
+                    self._shut()
+            finally:
+                self._lifecycle.release()
+        finally:
+            opening.end()
+
+    def _undo(self, opening: Opening) -> None:
+        opening.interrupt_until_ended()
+        if self._opened_by is opening:
+            with self._lifecycle:
+                if self._opened_by is opening:
+                    self._shut()
 
     def _stop(self) -> None:
         with self._lifecycle:
-            if self.is_open:
-                self.shut()
+            self._shut()
+
+    def _shut(self) -> None:
+        self._opened_by = None
+        if self.is_open:
+            self.shut()
 
     @property
     @abstractmethod
@@ -128,8 +292,12 @@ class ThreadedExecutor(Executor):
         """Whether work is taken."""
 
     @abstractmethod
-    def open(self, *, migrate: bool) -> None:
-        """Open the store, all of it or nothing; called while it is not open, never by two threads at once."""
+    def open(self, opening: Opening, *, migrate: bool) -> None:
+        """Open the store, all of it or nothing; called while it is not open, never by two threads at once.
+
+        Raises:
+            asyncio.CancelledError: the attempt was cancelled.
+        """
 
     @abstractmethod
     def shut(self) -> None:

@@ -8,10 +8,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from aaow_storage.errors import AdapterClosedError
+from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql._attempts import NOT_DONE
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Work
+from aaow_storage_sql._threads import start_thread
 from aaow_storage_sql._yielding import watch_of
 
 T = TypeVar("T")
@@ -67,7 +68,8 @@ class Job(Generic[T]):
             return await self._future
         except asyncio.CancelledError:
             if self._interrupt is not None:
-                self._loop.run_in_executor(None, self._interrupt)
+                with suppress(StorageError):  # without another thread, the statement goes on to its own end
+                    start_thread(self._interrupt, "aaow-interrupting")
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
             elif settles and not self.take():

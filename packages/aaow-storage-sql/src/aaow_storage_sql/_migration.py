@@ -1,6 +1,6 @@
 """Bringing a store's schema to the version of this code, and telling which version it has."""
 
-from pathlib import Path
+from typing import cast
 
 import sqlalchemy as sa
 
@@ -10,7 +10,12 @@ from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata
 
 LATEST = REVISIONS[-1]
 
-_version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String))
+_version = sa.Table(
+    VERSION_TABLE,
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
 _VERSIONS = sa.select(_version.c.version_num)
 
 
@@ -46,19 +51,29 @@ def migration_is_due(version: str | None, *, migrate: bool) -> bool:
     return True
 
 
-def migrate_to(connection: sa.Connection, revision: str) -> None:
-    """Run the migrations, either way, to a revision ("base" for none), inside the transaction that is open."""
-    # Imported here, since opening a store that is up to date does not need it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+def migrate_to(connection: SQLConnection, current: str | None, revision: str) -> None:
+    """Run the migrations, either way, from the store's revision to another ("base" for none), in the open transaction.
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "_migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    current = connection.scalar(_VERSIONS) if sa.inspect(connection).has_table(VERSION_TABLE) else None
+    Raises:
+        StorageError: one of them fails; the transaction has to be rolled back.
+    """
+    # Imported here, since opening a store that is up to date does not need it. alembic's proxies `context` and `op`
+    # belong to the whole process: a program's own migrations may use them at this moment, so these do without.
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.operations import Operations  # noqa: PLC0415
+
+    from aaow_storage_sql._migrations.connection import OperationsConnection  # noqa: PLC0415
+    from aaow_storage_sql._migrations.history import HISTORY  # noqa: PLC0415
+
+    handed = cast("sa.Connection", OperationsConnection(connection))
+    op = Operations(MigrationContext.configure(handed))
     order = ("base", *REVISIONS)
-    if order.index(revision) >= order.index(current or "base"):
-        command.upgrade(config, revision)
-    else:
-        command.downgrade(config, revision)
+    before, after = order.index(current or "base"), order.index(revision)
+    handed.execute(sa.schema.CreateTable(_version, if_not_exists=True))
+    for each in HISTORY[before:after]:
+        each.upgrade(op)
+    for each in reversed(HISTORY[after:before]):
+        each.downgrade(op)
+    connection.run(sa.delete(_version))
+    if after:
+        connection.run(sa.insert(_version), {"version_num": revision})

@@ -1,17 +1,24 @@
 """Opening connections to a store, with the settings that the contract rests on."""
 
+import errno
+import functools
+import os
 import random
 import sqlite3
+import stat
 import time
 from collections.abc import Callable
+from contextlib import closing
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 
+import attrs
 import sqlalchemy as sa
 from attrs import frozen
 
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import Opening, SQLConnection
 from aaow_storage_sqlite._dialect import SQLiteDialect, is_locked
 from aaow_storage_sqlite._functions import install
 from aaow_storage_sqlite._location import Location
@@ -22,6 +29,7 @@ OLDEST_SQLITE = (3, 37, 0)
 PAGE_BYTES = 8192
 _SHORTEST_PAUSE_S = 0.0001
 _LONGEST_PAUSE_S = 0.001
+_INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 
 
 class Synchronous(StrEnum):
@@ -64,63 +72,112 @@ def check_sqlite_version() -> None:
         )
 
 
-def prepare_place(location: Location) -> None:
-    """Make the folder that the file is to be in.
+def find_place(location: Location) -> Location:
+    """Return where the file itself is, or is to be, behind symbolic links. Nothing is made.
+
+    SQLite puts its log beside that file, so every process finds it there, whichever path it uses.
 
     Raises:
-        ValidationError: the path is a folder, or the file is missing and must not be created.
-        StorageUnavailableError: the folder cannot be made.
+        ValidationError: it is no file, or a link that leads to none, or is missing and must not be created.
+        StorageUnavailableError: a folder on the way cannot be searched.
     """
     path = location.path
     if path is None:
-        return
-    if path.is_dir():
-        raise ValidationError("sqlite", "url", f"{path} is a folder; name a file in it")
-    if not location.creates:
-        if not path.exists():
-            raise ValidationError("sqlite", "url", f"{path} does not exist, and mode=rw does not create it")
+        return location
+    file = Path(os.path.realpath(path))
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not location.creates:
+            raise _wrong(f"{path} does not exist, and mode=rw does not create it") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _wrong(f"{path} is a symbolic link that leads back to itself; let it lead to a file") from error
+        raise StorageUnavailableError(f"{path} cannot be looked at: {error}") from error
+    else:
+        if stat.S_ISDIR(mode):
+            raise _wrong(f"{path} is a folder; name a file in it")
+        if not stat.S_ISREG(mode):
+            raise _wrong(f"{path} is a device, a pipe or a socket; name a file")
+    return attrs.evolve(location, path=file, named=path)
+
+
+def make_folder(location: Location) -> None:
+    """Make the folder that the file is to be in.
+
+    Raises:
+        StorageUnavailableError: it cannot be made.
+    """
+    if location.path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        location.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageUnavailableError(f"{path}: its folder cannot be made: {error}") from error
+        raise StorageUnavailableError(f"{location}: its folder cannot be made: {error}") from error
 
 
-def open_writer(settings: Settings) -> SQLConnection:
+def open_writer(
+    settings: Settings, opening: Opening | None = None, look: Callable[[SQLConnection], object] | None = None
+) -> SQLConnection:
     """Open a connection that writes; a new file gets its page size and its journal mode.
 
-    It does not wait for locks: `retry_while_locked` does.
+    `look` is called before anything is written, and may refuse the file by an error: it stays as it is. The connection
+    does not wait for locks: `retry_while_locked` does.
 
     Raises:
         StorageError: the file cannot be opened, cannot be written, or is not a SQLite database.
+        asyncio.CancelledError: the opening was cancelled.
     """
     connection = _connect(settings)
+    if opening is not None:
+        # A statement that takes long asks now and then; `interrupt()` would miss one that begins a moment later.
+        connection.driver_connection.set_progress_handler(lambda: opening.is_cancelled, _INSTRUCTIONS_BETWEEN_LOOKS)
     try:
-        connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
-        connection.command(f"PRAGMA page_size = {PAGE_BYTES}")
-        _use_write_ahead_log(connection, settings)
-        connection.command("PRAGMA foreign_keys = ON")
-        connection.command(f"PRAGMA synchronous = {settings.synchronous}")
-        connection.command("PRAGMA busy_timeout = 0")
+        if look is not None:
+            retry_while_locked(lambda: look(connection), settings.busy_timeout, opening)
+        for command in (
+            f"PRAGMA page_size = {PAGE_BYTES}",
+            "PRAGMA foreign_keys = ON",
+            f"PRAGMA synchronous = {settings.synchronous}",
+        ):
+            retry_while_locked(functools.partial(connection.command, command), settings.busy_timeout, opening)
+        _use_write_ahead_log(connection, settings, opening)
     except BaseException as error:
-        connection.driver_connection.close()
+        _close_unchanged(connection, settings)
         if isinstance(error, CorruptDataError):
             raise CorruptDataError(f"{settings.location} is not a SQLite database, or is encrypted: {error}") from error
         raise
     return connection
 
 
-def _use_write_ahead_log(connection: SQLConnection, settings: Settings) -> None:
-    mode = retry_while_locked(lambda: connection.command("PRAGMA journal_mode = WAL"), settings.busy_timeout)
+def _use_write_ahead_log(connection: SQLConnection, settings: Settings, opening: Opening | None) -> None:
+    mode = retry_while_locked(lambda: connection.command("PRAGMA journal_mode = WAL"), settings.busy_timeout, opening)
     if mode != ("wal",):
         raise StorageError(f"{settings.location}: the file system allows no write-ahead log; use a local one")
+
+
+def _close_unchanged(connection: SQLConnection, settings: Settings) -> None:
+    """Close a connection without moving a log that is there into the file, as the last one does that may write."""
+    try:
+        if os.path.getsize(f"{settings.location.path}-wal"):
+            with closing(sqlite3.connect(settings.location.read_only_uri, uri=True, isolation_level=None)) as reader:
+                reader.execute("PRAGMA schema_version").fetchone()
+                connection.driver_connection.close()
+    except (OSError, sqlite3.Error):
+        pass  # there is no log, or nothing can be read in the first place
+    finally:
+        connection.driver_connection.close()
 
 
 def open_reader(settings: Settings) -> SQLConnection:
     """Open a connection that only reads."""
     connection = _connect(settings)
-    connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
-    connection.command("PRAGMA query_only = ON")
+    try:
+        connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
+        connection.command("PRAGMA query_only = ON")
+    except BaseException:
+        connection.driver_connection.close()
+        raise
     return connection
 
 
@@ -139,14 +196,16 @@ def open_checkpointer(settings: Settings) -> SQLConnection:
     return connection
 
 
-def retry_while_locked(action: Callable[[], T], patience: float) -> T:
+def retry_while_locked(action: Callable[[], T], patience: float, opening: Opening | None = None) -> T:
     """Run the action again, after short random pauses, for as long as another connection's lock forbids it.
 
     SQLite's own handler sleeps up to 100 ms a time, in which a busy process takes the lock again and again.
 
     Raises:
         StorageUnavailableError: it was locked for longer than `patience` seconds.
+        asyncio.CancelledError: the opening was cancelled meanwhile.
     """
+    pause = time.sleep if opening is None else opening.pause
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -156,7 +215,7 @@ def retry_while_locked(action: Callable[[], T], patience: float) -> T:
                 raise
             if time.monotonic() >= deadline:
                 raise StorageUnavailableError(f"{error}; waited {patience:g} s for another process's lock") from error
-            time.sleep(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+            pause(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
 
 
 def _connect(settings: Settings) -> SQLConnection:
@@ -174,6 +233,10 @@ def _connect(settings: Settings) -> SQLConnection:
         raise dialect.translated(error) from error
     install(connection)
     return SQLConnection(connection, dialect)
+
+
+def _wrong(problem: str) -> ValidationError:
+    return ValidationError("sqlite", "url", problem)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -8,12 +8,23 @@ from typing import Any, TypeVar
 import attrs
 
 from aaow_storage.errors import AdapterClosedError
-from aaow_storage_sql import NOT_DONE, Job, LentTransaction, Lookup, SQLConnection, ThreadedExecutor, Work, roll_back
+from aaow_storage_sql import (
+    NOT_DONE,
+    Job,
+    LentTransaction,
+    Lookup,
+    Opening,
+    SQLConnection,
+    ThreadedExecutor,
+    Work,
+    migration_is_due,
+    roll_back,
+)
 from aaow_storage_sqlite import _memory
-from aaow_storage_sqlite._connections import Settings, check_sqlite_version, open_writer, prepare_place
+from aaow_storage_sqlite._connections import Settings, check_sqlite_version, find_place, make_folder, open_writer
 from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._inline import InlineReads
-from aaow_storage_sqlite._migration import bring_up_to_date
+from aaow_storage_sqlite._migration import bring_up_to_date, check_version
 from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._writer import Writer
 
@@ -85,11 +96,11 @@ class SQLiteExecutor(ThreadedExecutor):
     def is_open(self) -> bool:
         return self._writer is not None
 
-    def open(self, *, migrate: bool) -> None:
+    def open(self, opening: Opening, *, migrate: bool) -> None:
         check_sqlite_version()
         settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
         try:
-            self._open(settings, migrate=migrate)
+            self._open(settings, opening, migrate=migrate)
         except BaseException:
             _memory.release(self._settings.location)
             raise
@@ -101,13 +112,17 @@ class SQLiteExecutor(ThreadedExecutor):
             self._writer = None
             _memory.release(self._settings.location)
 
-    def _open(self, settings: Settings, *, migrate: bool) -> None:
-        prepare_place(settings.location)
-        connection = open_writer(settings)
+    def _open(self, settings: Settings, opening: Opening, *, migrate: bool) -> None:
+        settings = attrs.evolve(settings, location=find_place(settings.location))
+        if settings.location.path is None or not settings.location.path.exists():
+            migration_is_due(None, migrate=migrate)
+            make_folder(settings.location)
+        connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))
         try:
-            bring_up_to_date(connection, settings.busy_timeout, migrate=migrate)
+            bring_up_to_date(connection, settings.busy_timeout, migrate=migrate, opening=opening)
             if migrate:
-                create_indexes(connection, settings.indexes, settings.busy_timeout)
+                create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
+            connection.driver_connection.set_progress_handler(None, 0)
             self._readers = Readers(settings, self._reader_threads)
             self._inline = InlineReads(settings) if self._inline_reads else None
             self._writer = Writer(settings, connection)

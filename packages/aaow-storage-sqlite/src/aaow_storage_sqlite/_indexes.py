@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aaow_storage.authoring import QUERY_FIELDS, FieldKind, resolve_field
 from aaow_storage.errors import ValidationError
-from aaow_storage_sql import SQLConnection, table_of
+from aaow_storage_sql import Opening, SQLConnection, table_of
 from aaow_storage_sqlite._connections import retry_while_locked
 from aaow_storage_sqlite._json_paths import json_value
 
@@ -46,15 +46,17 @@ def json_index(name: str) -> sa.Index:
     return sa.Index(f"json_{table.name}_{key}_{crc32(key.encode()):08x}", value, when, table.c.id)
 
 
-def create_indexes(connection: SQLConnection, indexes: Iterable[sa.Index], patience: float) -> None:
+def create_indexes(
+    connection: SQLConnection, indexes: Iterable[sa.Index], patience: float, opening: Opening | None = None
+) -> None:
     """Create the indexes that are not there yet, one after the other.
 
     Raises:
         StorageUnavailableError: another process held the lock for longer than `patience` seconds.
     """
-    there = {name for (name,) in retry_while_locked(lambda: connection.rows(_INDEXES), patience)}
+    there = {name for (name,) in retry_while_locked(lambda: connection.rows(_INDEXES), patience, opening)}
     for index in indexes:
         if index.name not in there:
             statement = sa.schema.CreateIndex(index, if_not_exists=True)
             text = str(statement.compile(dialect=connection.dialect.sqlalchemy_dialect))
-            retry_while_locked(partial(connection.command, text), patience)
+            retry_while_locked(partial(connection.command, text), patience, opening)

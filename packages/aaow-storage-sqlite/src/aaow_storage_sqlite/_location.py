@@ -25,14 +25,24 @@ class Location:
     path: Path | None = None
     memory_name: str = ""
     creates: bool = True
+    named: Path | None = None
+    """The path that the user named, where a symbolic link leads from it to `path`."""
 
     @property
     def uri(self) -> str:
         """The URI to connect to; a store in memory has one once it has a folder."""
-        return f"file:{quote(str(self.path))}?mode={'rwc' if self.creates else 'rw'}"
+        return self._uri("rwc" if self.creates else "rw")
+
+    @property
+    def read_only_uri(self) -> str:
+        """The URI of a connection that changes nothing, not even by closing."""
+        return self._uri("ro")
+
+    def _uri(self, mode: str) -> str:
+        return f"file:{quote(str(self.path))}?mode={mode}"
 
     def __str__(self) -> str:
-        return "SQLite in memory" if self.path is None else str(self.path)
+        return "SQLite in memory" if self.path is None else str(self.named or self.path)
 
 
 def parse_location(url: str | None) -> Location:

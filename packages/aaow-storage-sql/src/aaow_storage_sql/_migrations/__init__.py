@@ -1,1 +1,1 @@
-"""The history of the schema, as alembic revisions."""
+"""The history of the schema, as revisions of alembic's operations."""

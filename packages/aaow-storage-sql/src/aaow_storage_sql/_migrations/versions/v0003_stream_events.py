@@ -1,15 +1,18 @@
 """Stream events."""
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from aaow_storage_sql._migrations.types import ID, INSTANT
 
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
 revision = "0003"
-down_revision = "0002"
 
 
-def upgrade() -> None:
+def upgrade(op: "Operations") -> None:
     """Add the tables."""
     op.create_table(
         "stream_events",
@@ -23,6 +26,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_stream_events_stream_id_timestamp_id"), "stream_events", ["stream_id", "timestamp", "id"])
 
 
-def downgrade() -> None:
+def downgrade(op: "Operations") -> None:
     """Drop the tables."""
     op.drop_table("stream_events")

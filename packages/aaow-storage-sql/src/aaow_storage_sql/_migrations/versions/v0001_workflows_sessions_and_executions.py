@@ -1,15 +1,18 @@
 """Workflows, sessions and their executions."""
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from aaow_storage_sql._migrations.types import ID, INSTANT, TEXT, WORD
 
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
 revision = "0001"
-down_revision = None
 
 
-def upgrade() -> None:
+def upgrade(op: "Operations") -> None:
     """Add the tables."""
     op.create_table(
         "documents",
@@ -164,7 +167,7 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade(op: "Operations") -> None:
     """Drop the tables."""
     op.drop_table("tool_call_logs")
     op.drop_table("llm_executions")

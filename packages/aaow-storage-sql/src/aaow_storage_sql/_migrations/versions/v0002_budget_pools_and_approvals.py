@@ -1,15 +1,18 @@
 """Budget pools and approval requests."""
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import op
 
 from aaow_storage_sql._migrations.types import AMOUNT, ID, INSTANT, TEXT, WORD
 
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
 revision = "0002"
-down_revision = "0001"
 
 
-def upgrade() -> None:
+def upgrade(op: "Operations") -> None:
     """Add the tables."""
     op.create_table(
         "budget_pools",
@@ -63,7 +66,7 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
+def downgrade(op: "Operations") -> None:
     """Drop the tables."""
     op.drop_table("approval_requests")
     op.drop_table("budget_pools")

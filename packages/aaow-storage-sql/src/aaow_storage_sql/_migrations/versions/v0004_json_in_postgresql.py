@@ -5,10 +5,14 @@ U+0001 to U+0003 each: distinct, in the same order, and found in no other place.
 as lists of the contract do.
 """
 
-from alembic import op
+from typing import TYPE_CHECKING
+
+from aaow_storage_sql._migrations.connection import connection_of
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 revision = "0004"
-down_revision = "0003"
 
 NOT_ESCAPED = r"(?<!\\)((?:\\\\)*)"
 CODES = (("2", "2"), ("2", "3"), ("3", "2"), ("3", "3"))
@@ -43,24 +47,26 @@ FUNCTIONS = (
 INDEXED = ("sessions", "workflows")
 
 
-def upgrade() -> None:
+def upgrade(op: "Operations") -> None:
     """Add the functions, and the indexes on metadata; one on a table that holds records is for who can wait for it."""
-    if op.get_bind().dialect.name != "postgresql":
+    connection = connection_of(op)
+    if connection.dialect.sqlalchemy_dialect.name != "postgresql":
         return
     for function in FUNCTIONS:
-        op.get_bind().exec_driver_sql(function)
+        connection.command(function)
     for table in INDEXED:
-        if op.get_bind().exec_driver_sql(f"SELECT 1 FROM {table} LIMIT 1").first() is None:  # noqa: S608 - a name of ours
+        if connection.command(f"SELECT 1 FROM {table} LIMIT 1") is None:  # noqa: S608 - a name of ours
             index = f"CREATE INDEX ix_{table}_metadata ON {table} USING gin (aaow_json(metadata) jsonb_path_ops)"
-            op.get_bind().exec_driver_sql(index)
+            connection.command(index)
 
 
-def downgrade() -> None:
+def downgrade(op: "Operations") -> None:
     """Drop them."""
-    if op.get_bind().dialect.name != "postgresql":
+    connection = connection_of(op)
+    if connection.dialect.sqlalchemy_dialect.name != "postgresql":
         return
     for table in INDEXED:
         op.drop_index(f"ix_{table}_metadata", if_exists=True)
-    op.get_bind().exec_driver_sql("DROP FUNCTION aaow_json_sort_key(jsonb)")
-    op.get_bind().exec_driver_sql("DROP TYPE aaow_json_key")
-    op.get_bind().exec_driver_sql("DROP FUNCTION aaow_json(text)")
+    connection.command("DROP FUNCTION aaow_json_sort_key(jsonb)")
+    connection.command("DROP TYPE aaow_json_key")
+    connection.command("DROP FUNCTION aaow_json(text)")

@@ -1,0 +1,33 @@
+"""The revisions in their order. They are modules like any other, so they are found in an archive, and without sources."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from aaow_storage_sql._migrations.versions import (
+    v0001_workflows_sessions_and_executions,
+    v0002_budget_pools_and_approvals,
+    v0003_stream_events,
+    v0004_json_in_postgresql,
+)
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
+
+class Revision(Protocol):
+    """One step of the schema, and the step back, inside the transaction that is open."""
+
+    revision: str
+
+    def upgrade(self, op: "Operations") -> None:
+        """Go from the revision before to this one."""
+
+    def downgrade(self, op: "Operations") -> None:
+        """Go from this revision to the one before."""
+
+
+HISTORY: tuple[Revision, ...] = (
+    v0001_workflows_sessions_and_executions,
+    v0002_budget_pools_and_approvals,
+    v0003_stream_events,
+    v0004_json_in_postgresql,
+)
