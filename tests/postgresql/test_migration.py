@@ -13,10 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from aaow_storage import OrderBy, QueryFilter, Session, create_adapter
-from aaow_storage.errors import SchemaVersionError
+from aaow_storage.errors import SchemaVersionError, StorageError
 from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
 from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
-from aaow_storage_postgresql._migration import bring_up_to_date, lock, migrate_store, version
+from aaow_storage_postgresql._migration import bring_up_to_date, migrate_store, try_lock, version
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, metadata
 
@@ -94,7 +94,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(
 ):
     migrate_store(connection, settings, REVISIONS[0])
     raw("CREATE TABLE approval_requests (mine integer)")
-    with pytest.raises(Exception, match="approval_requests"):
+    with pytest.raises(StorageError, match="approval_requests"):
         migrate_store(connection, settings, LATEST)
     assert version(connection, settings) == REVISIONS[0]
     assert raw("SELECT to_regclass('budget_pools')") == [(None,)]
@@ -152,8 +152,8 @@ async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Cal
 async def test_initializing_waits_for_who_is_migrating(url: str, settings: Settings):
     holding = connect(settings)
     holding.begin("READ COMMITTED")
-    lock(holding, settings)
-    adapter = create_adapter("postgresql", url, statement_timeout=0.1)
+    assert try_lock(holding, settings)
+    adapter = create_adapter("postgresql", url, statement_timeout=0.2)
     starting = asyncio.create_task(adapter.initialize())
     done, _ = await asyncio.wait([starting], timeout=0.5)
     assert not done

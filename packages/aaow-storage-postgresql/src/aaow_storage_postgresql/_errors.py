@@ -19,7 +19,6 @@ _UNSTEADY = (*_CONFLICTS, pg.ForeignKeyViolation)
 _CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted)
 _TRANSIENT = (
     pg.QueryCanceled,
-    pg.LockNotAvailable,
     pg.ReadOnlySqlTransaction,
     pg.InsufficientResources,
     pg.TooManyConnections,
@@ -60,6 +59,9 @@ def translated(error: Exception, place: str) -> StorageError:
             return ValidationError("postgresql", "value", f"is larger than PostgreSQL can store: {_text(error)}")
         case _ if isinstance(error, _NEVER):
             return StorageError(what + _remedy(what))
+        case pg.LockNotAvailable():
+            remedy = "another session holds the lock: pg_locks and pg_stat_activity show it; end it, or try again"
+            return StorageUnavailableError(f"{what}; {remedy}")
         case _ if isinstance(error, _TRANSIENT):
             return StorageUnavailableError(what)
         case psycopg.OperationalError() if error.sqlstate is None:
@@ -82,6 +84,11 @@ def is_unsteady(error: BaseException | None) -> bool:
 def is_late(error: BaseException) -> bool:
     """Say whether the server had no answer in time, or was asked to stop."""
     return isinstance(_driver_error(error), pg.QueryCanceled)
+
+
+def is_locked_out(error: BaseException) -> bool:
+    """Say whether another session held a lock for longer than `lock_timeout`."""
+    return isinstance(_driver_error(error), pg.LockNotAvailable)
 
 
 def has_no_room(error: BaseException) -> bool:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Hashable
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
-from aaow_storage_postgresql._connections import connect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
+from aaow_storage_postgresql._opening import connected
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._workers import Read, Request, Workers, Write
-from aaow_storage_sql import Job, LentTransaction, Lookup, Outcome, ThreadedExecutor, Work
+from aaow_storage_sql import Job, LentTransaction, Lookup, Opening, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")
 
@@ -88,15 +89,12 @@ class PostgreSQLExecutor(ThreadedExecutor):
     def is_open(self) -> bool:
         return self._writers is not None
 
-    def open(self, *, migrate: bool) -> None:
-        connection = connect(self._settings)
-        try:
-            bring_up_to_date(connection, self._settings, migrate=migrate)
+    def open(self, opening: Opening, *, migrate: bool) -> None:
+        with connected(self._settings, opening) as connection:
+            bring_up_to_date(connection, self._settings, migrate=migrate, opening=opening)
             if migrate:
-                build_indexes(connection, self._settings)
+                build_indexes(connection, self._settings, opening)
             report_durability(connection, self._settings)
-        finally:
-            connection.driver_connection.close()
         readers = max(1, self._settings.pool_size // READERS_SHARE)
         writers = max(1, self._settings.pool_size - readers)
         self._finder = Workers(self._settings, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
@@ -106,7 +104,10 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._writers = Workers(self._settings, "postgresql-writer", writers)
 
     def shut(self) -> None:
-        for workers in dict.fromkeys((self._finder, self._readers, self._writers)):
-            if workers is not None:
-                workers.stop()
-        self._finder = self._readers = self._writers = None
+        try:
+            with ExitStack() as stopping:  # all of them, also where one fails
+                for workers in dict.fromkeys((self._writers, self._readers, self._finder)):
+                    if workers is not None:
+                        stopping.callback(workers.stop)
+        finally:
+            self._finder = self._readers = self._writers = None

@@ -1,14 +1,26 @@
 """Indexes on tables that hold records already, built while others write."""
 
+import logging
+
 import sqlalchemy as sa
 
-from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
-from aaow_storage_postgresql._migration import lock
+from aaow_storage.errors import StorageUnavailableError
+from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._errors import is_locked_out
+from aaow_storage_postgresql._migration import milliseconds, try_lock
+from aaow_storage_postgresql._opening import connected
 from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql import Opening
 
 METADATA_INDEXES = {"ix_sessions_metadata": "sessions", "ix_workflows_metadata": "workflows"}
 """The indexes of revision 0004, which makes them itself where their tables are empty."""
 
+_logger = logging.getLogger("aaow_storage_postgresql")
+_settings = sa.table("pg_settings", sa.column("name"), schema="pg_catalog")
+_STAYING_IDLE = sa.select(sa.func.set_config(_settings.c.name, "0", sa.true())).where(
+    sa.or_(*(_settings.c.name == f"{name}_timeout" for name in ("idle_in_transaction_session", "transaction")))
+)
+"""Lets the transaction that holds the lock do nothing for as long as an index takes."""
 _classes = sa.table("pg_class", sa.column("oid"), sa.column("relname"), sa.column("relnamespace"), schema="pg_catalog")
 _indexes = sa.table("pg_index", sa.column("indexrelid"), sa.column("indisvalid"), schema="pg_catalog")
 _namespaces = sa.table("pg_namespace", sa.column("oid"), sa.column("nspname"), schema="pg_catalog")
@@ -20,28 +32,44 @@ _FOUND = (
 )
 
 
-def build_indexes(connection: PostgreSQLConnection, settings: Settings) -> None:
+def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening: Opening | None = None) -> None:
     """Build the indexes that are missing, or that a process began and did not end; others that write go on meanwhile.
 
-    A process that wants to build the same waits until this one has.
+    Where another process is at it, that is left to it. Where another transaction stays open, which an index has to wait
+    for, this is given up after `acquire_timeout`: lists are slower, and the next to initialize the store tries again.
+
+    Raises:
+        StorageError: an index cannot be built.
+        asyncio.CancelledError: the opening was cancelled.
     """
     if not _missing(connection, settings):
         return
+    with connected(settings, opening or Opening()) as holder:
+        holder.begin("READ COMMITTED")
+        holder.rows(_STAYING_IDLE)
+        if not try_lock(holder, settings):
+            _logger.info("%s: another process builds the indexes on metadata", settings.place)
+            return
+        holder.command("SAVEPOINT waiting")  # lets go of what the last statement saw, which others would wait for
+        try:
+            _build(connection, settings)
+        except StorageUnavailableError as error:
+            if not is_locked_out(error):
+                raise
+            what = "the indexes on metadata are not built, and lists that look into it are slower: %s"
+            _logger.warning(what, error)
+
+
+def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
     if settings.holds_sessions:
         connection.command("SET statement_timeout = 0")
-    holder = connect(settings)
-    try:
-        holder.begin("READ COMMITTED")
-        lock(holder, settings)
-        holder.command("SAVEPOINT waiting")  # lets go of what the last statement saw, which others would wait for
-        for name, is_there in _missing(connection, settings).items():
-            if is_there:
-                connection.command(f"DROP INDEX CONCURRENTLY {_in_schema(name, connection, settings)}")
-            table = _in_schema(METADATA_INDEXES[name], connection, settings)
-            document = f"{_in_schema('aaow_json', connection, settings)}(metadata)"
-            connection.command(f"CREATE INDEX CONCURRENTLY {name} ON {table} USING gin ({document} jsonb_path_ops)")
-    finally:
-        holder.driver_connection.close()
+        connection.command(f"SET lock_timeout = {milliseconds(settings.acquire_timeout)}")
+    for name, is_there in _missing(connection, settings).items():
+        if is_there:
+            connection.command(f"DROP INDEX CONCURRENTLY {_in_schema(name, connection, settings)}")
+        table = _in_schema(METADATA_INDEXES[name], connection, settings)
+        document = f"{_in_schema('aaow_json', connection, settings)}(metadata)"
+        connection.command(f"CREATE INDEX CONCURRENTLY {name} ON {table} USING gin ({document} jsonb_path_ops)")
 
 
 def _missing(connection: PostgreSQLConnection, settings: Settings) -> dict[str, bool]:

@@ -1,65 +1,182 @@
 """Bringing the schema of a PostgreSQL store up to date, while other processes may try the same."""
 
 import hashlib
+import random
+import time
 
 import sqlalchemy as sa
 
+from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql._connections import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import LATEST, migrate_to, migration_is_due, roll_back, stored_version
+from aaow_storage_sql import LATEST, Opening, migrate_to, migration_is_due, roll_back, stored_version
 
-_tables = sa.table(
-    "pg_tables", sa.column("schemaname", sa.String), sa.column("tablename", sa.String), schema="pg_catalog"
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
+_LONGER_S = 1.0
+_HALF = 2**32
+
+_classes = sa.table("pg_class", *map(sa.column, ("relname", "relnamespace", "relkind")), schema="pg_catalog")
+_namespaces = sa.table("pg_namespace", sa.column("oid"), sa.column("nspname"), schema="pg_catalog")
+_OF_SCHEMA = (
+    sa.select(sa.cast(_classes.c.relname, sa.Text))
+    .join_from(_classes, _namespaces, _namespaces.c.oid == _classes.c.relnamespace)
+    .where(
+        _namespaces.c.nspname == sa.func.coalesce(sa.bindparam("schema", type_=sa.Text), sa.func.current_schema()),
+        sa.or_(*(_classes.c.relkind == sa.literal_column(f"'{kind}'") for kind in "rpvmf")),
+    )
 )
-_OF_SCHEMA = sa.select(sa.cast(_tables.c.tablename, sa.Text)).where(
-    _tables.c.schemaname == sa.func.coalesce(sa.bindparam("schema", type_=sa.Text), sa.func.current_schema())
+"""Tables, partitioned and foreign ones, and views: what a table cannot be made beside under the same name."""
+_LOCK = sa.select(sa.func.pg_try_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger), type_=sa.Boolean))
+_SCHEMA = sa.select(sa.cast(_namespaces.c.nspname, sa.Text)).where(
+    _namespaces.c.nspname == sa.bindparam("schema", type_=sa.Text)
 )
-_LOCK = sa.select(sa.cast(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)), sa.Text))
 _PATH = sa.select(sa.func.set_config("search_path", sa.bindparam("path", type_=sa.Text), sa.true()))
+
+_locks = sa.table(
+    "pg_locks",
+    *map(sa.column, ("locktype", "database", "classid", "objid", "objsubid", "pid", "granted")),
+    schema="pg_catalog",
+)
+_databases = sa.table("pg_database", sa.column("oid"), sa.column("datname"), schema="pg_catalog")
+_sessions = sa.table(
+    "pg_stat_activity", *map(sa.column, ("pid", "state", "wait_event_type", "application_name")), schema="pg_catalog"
+)
+_is_at_work = sa.and_(_sessions.c.state == "active", sa.func.coalesce(_sessions.c.wait_event_type, "") != "Lock")
+_HOLDER = (
+    sa.select(
+        sa.cast(_locks.c.pid, sa.BigInteger),
+        sa.func.coalesce(_is_at_work, sa.false(), type_=sa.Boolean),
+        sa.cast(sa.func.coalesce(_sessions.c.state, "unknown"), sa.Text),
+    )
+    .join_from(_locks, _sessions, _sessions.c.pid == _locks.c.pid)
+    .join(_databases, _databases.c.oid == _locks.c.database)
+    .where(
+        _locks.c.locktype == "advisory",
+        _locks.c.granted,
+        _databases.c.datname == sa.func.current_database(),
+        sa.cast(_locks.c.classid, sa.BigInteger) == sa.bindparam("first", type_=sa.BigInteger),
+        sa.cast(_locks.c.objid, sa.BigInteger) == sa.bindparam("second", type_=sa.BigInteger),
+        _locks.c.objsubid == sa.literal_column("1"),
+    )
+)
 
 
 def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
-    """Return the revision of the store, None for one without a schema."""
+    """Return the revision of the store, None for one without a schema.
+
+    Raises:
+        SchemaVersionError: tables of another application have the names of ours.
+    """
     return stored_version(connection, {name for (name,) in connection.rows(_OF_SCHEMA, {"schema": settings.schema})})
 
 
-def bring_up_to_date(connection: PostgreSQLConnection, settings: Settings, *, migrate: bool) -> None:
-    """Migrate the store where it is due: all of it, or none. Waits for others that migrate the same.
+def bring_up_to_date(
+    connection: PostgreSQLConnection, settings: Settings, *, migrate: bool, opening: Opening | None = None
+) -> None:
+    """Migrate the store where it is due: all of it, or none. Waits for another process that migrates the same.
 
     Raises:
-        SchemaVersionError: it is newer than this code, or due and `migrate` is False.
+        SchemaVersionError: it is another application's, or newer than this code, or due and `migrate` is False.
+        StorageUnavailableError: something held a lock for longer than `acquire_timeout`.
+        asyncio.CancelledError: the opening was cancelled.
     """
-    if migration_is_due(version(connection, settings), migrate=migrate):
-        migrate_store(connection, settings, LATEST)
+    connection.begin("READ COMMITTED")
+    try:
+        bound_waiting(connection, settings)
+        is_due = migration_is_due(version(connection, settings), migrate=migrate)
+    finally:
+        roll_back(connection)
+    if is_due:
+        migrate_store(connection, settings, LATEST, opening)
 
 
-def migrate_store(connection: PostgreSQLConnection, settings: Settings, revision: str) -> None:
-    """Run the migrations to a revision, either way, in one transaction that no other process migrates beside."""
-    driver_connection = connection.driver_connection
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: driver_connection, poolclass=sa.StaticPool)
-    with engine.connect() as handed:
-        try:
-            connection.begin("READ COMMITTED")
-            lock(connection, settings)
-            if settings.schema is not None:
-                quoted = connection.dialect.sqlalchemy_dialect.identifier_preparer.quote_identifier(settings.schema)
-                connection.command(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
-                connection.row(_PATH, {"path": quoted})
-            if version(connection, settings) != revision:
-                migrate_to(handed, revision)
-            connection.command("COMMIT")
-        except BaseException as error:
-            roll_back(connection)
-            if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, connection.dialect.driver_error):
-                raise connection.dialect.translated(error.orig) from error.orig
-            raise
+def migrate_store(
+    connection: PostgreSQLConnection, settings: Settings, revision: str, opening: Opening | None = None
+) -> None:
+    """Run the migrations to a revision, either way, in one transaction that no other process migrates beside.
+
+    Raises:
+        SchemaVersionError: another process made it another application's, or newer than this code, just before.
+        StorageUnavailableError: something held a lock for longer than `acquire_timeout`.
+        StorageError: a migration failed, and the store is as it was.
+        asyncio.CancelledError: the opening was cancelled.
+    """
+    try:
+        if _begin_with_lock(connection, settings, revision, opening or Opening()):
+            found = version(connection, settings)
+            migration_is_due(found, migrate=True)
+            if found != revision:
+                _enter_schema(connection, settings)
+                migrate_to(connection, found, revision)
+        connection.command("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
 
 
-def lock(connection: PostgreSQLConnection, settings: Settings) -> None:
-    """Wait, for as long as it takes, until nobody else changes the schema; until the transaction ends, nobody does."""
-    connection.command("SET LOCAL statement_timeout = 0")
-    connection.command("SET LOCAL lock_timeout = 0")
-    connection.row(_LOCK, {"key": _key(settings.schema)})
+def _enter_schema(connection: PostgreSQLConnection, settings: Settings) -> None:
+    """Make the schema where it is missing, and have what the transaction makes made in it."""
+    if settings.schema is None:
+        return
+    quoted = _quoted(settings.schema)
+    if connection.row(_SCHEMA, {"schema": settings.schema}) is None:  # IF NOT EXISTS asks for more privileges
+        connection.command(f"CREATE SCHEMA {quoted.replace('%', '%%')}")
+    connection.row(_PATH, {"path": quoted})
+
+
+def try_lock(connection: PostgreSQLConnection, settings: Settings) -> bool:
+    """Say whether no other process changes the schema; none does then, until the transaction that is open ends."""
+    row = connection.row(_LOCK, {"key": _key(settings.schema)})
+    return row is not None and row[0]
+
+
+def bound_waiting(connection: PostgreSQLConnection, settings: Settings) -> None:
+    """Bound each statement of the open transaction: what it waits for locks, and how long it takes in all."""
+    connection.command(f"SET LOCAL lock_timeout = {milliseconds(settings.acquire_timeout)}")
+    longest = None
+    if settings.statement_timeout is not None:  # more, so that a lock is what an error names
+        longest = max(settings.statement_timeout, settings.acquire_timeout) + _LONGER_S
+    connection.command(f"SET LOCAL statement_timeout = {milliseconds(longest or 0)}")
+
+
+def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revision: str, opening: Opening) -> bool:
+    """Begin a transaction that holds the lock of migrations; False where another process came to the revision first.
+
+    Each try has a transaction of its own. One that stays open while it waits would hold a snapshot, which an index that
+    the other process builds waits for: both would stand still.
+
+    Raises:
+        StorageUnavailableError: another process had the lock for `acquire_timeout` seconds and ran nothing meanwhile.
+    """
+    deadline = time.monotonic() + settings.acquire_timeout
+    while True:
+        connection.begin("READ COMMITTED")
+        bound_waiting(connection, settings)
+        if try_lock(connection, settings):
+            return True
+        if version(connection, settings) == revision:
+            return False
+        first, second = divmod(_key(settings.schema) % _HALF**2, _HALF)
+        pid, is_at_work, state = connection.row(_HOLDER, {"first": first, "second": second}) or (None, False, "unknown")
+        connection.command("ROLLBACK")
+        if is_at_work:
+            deadline = time.monotonic() + settings.acquire_timeout
+        elif time.monotonic() > deadline:
+            problem = (
+                f"the server's process {pid} ({state}) holds the lock of migrations, and has run nothing for "
+                f"{settings.acquire_timeout:g} s; try again, or end it with SELECT pg_terminate_backend({pid})"
+            )
+            raise StorageUnavailableError(f"{settings.place}: {problem}")
+        opening.pause(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time-out as PostgreSQL takes it; 0 is none."""
+    return min(round(seconds * 1000), 2**31 - 1)
 
 
 def _key(schema: str | None) -> int:

@@ -159,7 +159,7 @@ def _use_write_ahead_log(connection: SQLConnection, settings: Settings, opening:
 def _close_unchanged(connection: SQLConnection, settings: Settings) -> None:
     """Close a connection without moving a log that is there into the file, as the last one does that may write."""
     try:
-        if os.path.getsize(f"{settings.location.path}-wal"):
+        if Path(f"{settings.location.path}-wal").stat().st_size:
             with closing(sqlite3.connect(settings.location.read_only_uri, uri=True, isolation_level=None)) as reader:
                 reader.execute("PRAGMA schema_version").fetchone()
                 connection.driver_connection.close()

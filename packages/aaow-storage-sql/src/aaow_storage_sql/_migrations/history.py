@@ -1,4 +1,4 @@
-"""The revisions in their order. They are modules like any other, so they are found in an archive, and without sources."""
+"""The revisions in their order, as modules like any other: an archive has them too, and compiled files alone."""
 
 from typing import TYPE_CHECKING, Protocol
 
