@@ -1,0 +1,207 @@
+"""Opening and closing on threads of their own: what a cancellation leaves, however often and whenever it comes."""
+
+import asyncio
+import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from aaow_storage.errors import StorageUnavailableError
+from aaow_storage_sql import Opening, ThreadedExecutor
+from aaow_storage_sql import _threads as threads
+
+pytestmark = pytest.mark.asyncio
+
+SOON_S = 10.0
+
+
+class Doors(ThreadedExecutor):
+    """An executor that opens in steps of the test's choice."""
+
+    find = read = write = begin = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_open = False
+        self.opened = self.shut_times = 0
+        self.is_inside = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.heeds = True
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
+
+    def open(self, opening: Opening, *, migrate: bool) -> None:
+        self.is_inside.set()
+        while not self.may_go_on.wait(0.005):
+            if self.heeds:
+                opening.check()
+        self.opened += 1
+        self._is_open = True
+
+    def shut(self) -> None:
+        self.shut_times += 1
+        self._is_open = False
+
+
+
+async def inside(doors: Doors) -> asyncio.Task:
+    doors.may_go_on.clear()
+    starting = asyncio.create_task(doors.start(migrate=True))
+    await asyncio.to_thread(doors.is_inside.wait, SOON_S)
+    return starting
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("heeds", [True, False], ids=["a thread that heeds it", "one that opens all the same"])
+async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(times: int, heeds: bool):
+    doors = Doors()
+    doors.heeds = heeds
+    starting = await inside(doors)
+    for _ in range(times):
+        starting.cancel()
+        await asyncio.sleep(0.01)
+    doors.may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not doors.is_open
+    assert doors.opened == doors.shut_times == (0 if heeds else 1)
+    await doors.start(migrate=True)
+    assert doors.is_open
+
+
+async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again():
+    doors = Doors()
+    starting = asyncio.create_task(doors.start(migrate=True))
+    await asyncio.sleep(0)
+    while not doors.is_open or doors._lifecycle.locked():
+        time.sleep(0.001)  # the loop stands still, so the task has not gone on yet
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not doors.is_open
+
+
+async def test_what_another_start_has_found_open_stays_open():
+    doors = Doors()
+    first = asyncio.create_task(doors.start(migrate=True))
+    await asyncio.sleep(0)
+    while not doors.is_open or doors._lifecycle.locked():
+        time.sleep(0.001)
+    doors._start(Opening(), migrate=True)  # as the thread of another task does
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert doors.is_open
+
+
+async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelled():
+    doors = Doors()
+    first = await inside(doors)
+    second = asyncio.create_task(doors.start(migrate=True))
+    await asyncio.sleep(0.05)
+    second.cancel()
+    async with asyncio.timeout(SOON_S):
+        with pytest.raises(asyncio.CancelledError):
+            await second
+    assert not first.done()
+    doors.may_go_on.set()
+    await first
+    assert doors.is_open
+
+
+async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes_what_it_opened(monkeypatch):
+    monkeypatch.setattr("aaow_storage_sql._executor._UNDONE_WITHIN_S", 0.1)
+    doors = Doors()
+    doors.heeds = False
+    starting = await inside(doors)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    doors.may_go_on.set()
+    await doors.start(migrate=True)
+    while doors.opened < 2 or not doors.shut_times:
+        await asyncio.sleep(0.005)
+    assert (doors.opened, doors.shut_times, doors.is_open) == (2, 1, True)
+
+
+async def test_a_task_that_is_dropped_with_its_loop_leaves_it_closed():
+    doors = Doors()
+    doors.heeds = False
+    starting = doors.start(migrate=True)
+
+    async def begin() -> None:
+        doors.may_go_on.clear()
+        starting.send(None)
+        await asyncio.to_thread(doors.is_inside.wait, SOON_S)
+
+    await begin()
+    starting.close()
+    gc.collect()
+    doors.may_go_on.set()
+    while not doors.shut_times:
+        await asyncio.sleep(0.005)
+    assert not doors.is_open
+
+
+async def test_neither_opening_nor_closing_waits_for_the_default_executor():
+    doors = Doors()
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as busy:
+        loop.set_default_executor(busy)
+        end = threading.Event()
+        waiting = loop.run_in_executor(None, end.wait)
+        try:
+            async with asyncio.timeout(SOON_S):
+                await doors.start(migrate=True)
+                await doors.stop()
+        finally:
+            end.set()
+        await waiting
+    assert doors.opened == doors.shut_times == 1
+
+
+async def test_a_process_that_can_start_no_thread_is_told_so(monkeypatch: pytest.MonkeyPatch):
+    class NoThread:
+        def __init__(self, **_: object) -> None: ...
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    doors = Doors()
+    monkeypatch.setattr(threads.threading, "Thread", NoThread)
+    with pytest.raises(StorageUnavailableError, match="no thread can be started"):
+        await doors.start(migrate=True)
+    monkeypatch.undo()
+    await doors.start(migrate=True)
+    assert doors.is_open
+
+
+async def test_what_cannot_be_interrupted_is_left_to_its_thread_which_discards_what_comes():
+    opening = Opening()
+    is_inside, may_return, discarded = threading.Event(), threading.Event(), threading.Event()
+
+    def connect() -> str:
+        is_inside.set()
+        may_return.wait()
+        return "connection"
+
+    def open_aside() -> None:
+        try:
+            opening.aside(connect, lambda _: discarded.set(), "connecting")
+        finally:
+            opening.end()
+
+    waiting = asyncio.create_task(asyncio.to_thread(open_aside))
+    await asyncio.to_thread(is_inside.wait)
+    opening.cancel()
+    await asyncio.to_thread(opening.interrupt_until_ended)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not discarded.is_set()
+    may_return.set()
+    assert await asyncio.to_thread(discarded.wait, SOON_S)
