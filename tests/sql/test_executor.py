@@ -48,7 +48,6 @@ class Doors(ThreadedExecutor):
         self._is_open = False
 
 
-
 async def inside(doors: Doors) -> asyncio.Task:
     doors.may_go_on.clear()
     starting = asyncio.create_task(doors.start(migrate=True))
