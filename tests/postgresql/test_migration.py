@@ -109,12 +109,18 @@ def test_a_store_that_is_behind_is_left_alone_where_migrating_is_not_allowed(
     assert version(connection, settings) == REVISIONS[0]
 
 
-@pytest.mark.parametrize("old", [False, True], ids=["an empty database", "an old one"])
-def test_eight_processes_that_start_at_once_all_start(url: str, settings: Settings, old: bool):
+@pytest.mark.parametrize("old", [False, True], ids=["an empty database", "an old one with rows"])
+def test_eight_processes_that_start_at_once_all_start(
+    url: str, settings: Settings, raw: Callable[..., list[tuple]], old: bool
+):
     if old:
         opened = connect(settings)
         migrate_store(opened, settings, REVISIONS[0])
         opened.driver_connection.close()
+        raw("INSERT INTO documents (digest, body) VALUES (sha256('{}'), '{}')")
+        columns = "id, snapshot_digest, status, created_at, updated_at, metadata"
+        values = "n::text, sha256('{}'), 'running', now(), now(), '{}'"
+        raw(f"INSERT INTO sessions ({columns}) SELECT {values} FROM generate_series(1, 2000) n")
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", INITIALIZE, url],
@@ -135,7 +141,7 @@ def test_eight_processes_that_start_at_once_all_start(url: str, settings: Settin
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["agents", 'Quo"ted name', "select"])
+@pytest.mark.parametrize("name", ["agents", 'Quo"ted name', "select", "100% mine", "%s%%(a)s", "[a]", "a.b"])
 async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Callable[..., list[tuple]], name: str):
     async with create_adapter("postgresql", url, schema=name) as one, create_adapter("postgresql", url) as other:
         session = Session(workflow_id=None, workflow_snapshot={"a": 1}, metadata={"user": "ada"})

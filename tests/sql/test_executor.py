@@ -55,6 +55,12 @@ async def inside(doors: Doors) -> asyncio.Task:
     return starting
 
 
+def wait_for_its_thread(doors: Doors) -> None:
+    """Wait until it is open, while the loop stands still, so that the task does not go on yet."""
+    while not doors.is_open or doors._lifecycle.locked():
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("heeds", [True, False], ids=["a thread that heeds it", "one that opens all the same"])
 async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(times: int, heeds: bool):
@@ -77,8 +83,7 @@ async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again():
     doors = Doors()
     starting = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0)
-    while not doors.is_open or doors._lifecycle.locked():
-        time.sleep(0.001)  # the loop stands still, so the task has not gone on yet
+    wait_for_its_thread(doors)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -89,8 +94,7 @@ async def test_what_another_start_has_found_open_stays_open():
     doors = Doors()
     first = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0)
-    while not doors.is_open or doors._lifecycle.locked():
-        time.sleep(0.001)
+    wait_for_its_thread(doors)
     doors._start(Opening(), migrate=True)  # as the thread of another task does
     first.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -38,6 +38,10 @@ def volume(tmp_path: Path) -> Path:
     return tmp_path / "volume"
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def link(path: Path, target: Path | str) -> Path:
     path.symlink_to(target)
     return path
@@ -67,7 +71,7 @@ async def test_a_store_behind_a_symbolic_link_opens(tmp_path: Path, volume: Path
         case _:
             named = link(links / "folder", volume) / "store.db"
     assert await found(named) == ["here"]
-    assert sorted(os.listdir(volume)) == ["store.db"]
+    assert names(volume) == ["store.db"]
 
 
 async def test_a_link_to_nothing_makes_the_file_where_it_leads(tmp_path: Path, volume: Path):
@@ -75,7 +79,7 @@ async def test_a_link_to_nothing_makes_the_file_where_it_leads(tmp_path: Path, v
     await saved(named)
     assert named.is_symlink()
     assert await found(volume / "deeper" / "new.db") == ["here"]
-    assert os.listdir(tmp_path / "links") == ["new.db"]
+    assert names(tmp_path / "links") == ["new.db"]
 
 
 async def test_a_link_to_nothing_that_is_refused_leaves_nothing_behind(tmp_path: Path, volume: Path):
@@ -84,8 +88,8 @@ async def test_a_link_to_nothing_that_is_refused_leaves_nothing_behind(tmp_path:
         await create_adapter(f"file:{named}?mode=rw").initialize()
     with pytest.raises(SchemaVersionError):
         await create_adapter("sqlite", str(named)).initialize(migrate=False)
-    assert os.listdir(volume) == []
-    assert os.listdir(tmp_path / "links") == ["new.db"]
+    assert names(volume) == []
+    assert names(tmp_path / "links") == ["new.db"]
 
 
 async def test_processes_that_use_the_link_and_the_file_share_one_log(tmp_path: Path, volume: Path):
@@ -98,7 +102,7 @@ async def test_processes_that_use_the_link_and_the_file_share_one_log(tmp_path: 
             assert run.stdout.split() == ["store.db", "store.db-shm", "store.db-wal"]
             assert await storage.get_workflow("there") is not None
             await storage.delete_workflow("there")
-        assert os.listdir(volume) == ["store.db"]
+        assert names(volume) == ["store.db"]
 
 
 async def test_a_link_that_is_changed_meanwhile_leaves_the_open_store_where_it_is(tmp_path: Path, volume: Path):
@@ -129,8 +133,8 @@ async def test_a_link_to_what_is_no_file_is_refused(tmp_path: Path, volume: Path
     for migrate in (True, False):
         with pytest.raises(ValidationError, match=f"{named} {problem}"):
             await create_adapter("sqlite", str(named)).initialize(migrate=migrate)
-    assert sorted(os.listdir(volume)) == ["pipe"]
-    assert sorted(os.listdir(tmp_path / "links")) == ["other.db", "store.db"]
+    assert names(volume) == ["pipe"]
+    assert names(tmp_path / "links") == ["other.db", "store.db"]
 
 
 async def test_a_folder_that_is_a_link_back_to_itself_is_refused(tmp_path: Path):

@@ -78,7 +78,7 @@ async def test_a_refused_store_keeps_the_log_that_a_killed_process_left(path: Pa
 async def test_a_store_that_another_process_made_newer_just_before_is_refused_and_kept(
     path: Path, raw: Callable[..., list[tuple]], monkeypatch: pytest.MonkeyPatch
 ):
-    def bring_up_to_date(connection, *arguments, **options):
+    def bring_up_to_date(connection, *_, **__) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             for statement in NEWER:
                 other.execute(statement)
