@@ -122,6 +122,31 @@ class LifecycleTests:
         async with store.open() as other:
             assert await workers.workflow_ids(other) == ["usable"]
 
+    @clause("LIF-1", "CON-2")
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    async def test_initializing_that_was_cancelled_leaves_the_adapter_closed_however_often(
+        self, store: Store, times: int
+    ) -> None:
+        adapter = store.adapter()
+        for turns in (0, 1, 2, 3, 10, 100):
+            initializing = asyncio.create_task(adapter.initialize())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if not initializing.cancel():  # it was done before
+                await initializing
+                await adapter.close()
+                continue
+            for _ in range(1, times):
+                await asyncio.sleep(0)
+                initializing.cancel()
+            ended, _ = await asyncio.wait([initializing], timeout=SOON_S)
+            assert ended, f"initialize() was cancelled {times} times, and has not ended after {SOON_S:g} s"
+            assert initializing.cancelled()
+            await check_closed(adapter)
+        await adapter.initialize()
+        await samples.stored_workflow(adapter, id="usable")
+        assert await workers.workflow_ids(adapter) == ["usable"]
+
     @clause("LIF-4")
     async def test_a_block_holds_the_adapter_itself_open_and_closes_it(self, store: Store) -> None:
         adapter = store.adapter()

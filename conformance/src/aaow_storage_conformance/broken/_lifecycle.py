@@ -1,6 +1,7 @@
 """Mistakes with opening and closing."""
 
 import asyncio
+from contextlib import suppress
 from weakref import WeakSet
 
 from aaow_storage import (
@@ -73,6 +74,38 @@ class TakesOpeningForOpen(Delegating):
     async def close(self):
         self.has_begun = False
         await super().close()
+
+
+@breaks("LIF-1", "CON-2")
+class OpensThoughItWasCancelled(Delegating):
+    """Goes on opening the store behind an initialize that was cancelled."""
+
+    async def initialize(self, *, migrate=True):
+        await asyncio.shield(asyncio.ensure_future(super().initialize(migrate=migrate)))
+
+
+@breaks("LIF-1", "CON-2")
+class StaysOpenWhenItIsCancelledAgain(Delegating):
+    """Does not end its clean-up after an initialize that was cancelled, where that is cancelled a second time."""
+
+    async def initialize(self, *, migrate=True):
+        try:
+            await super().initialize(migrate=migrate)
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            await super().close()
+            raise
+
+
+@breaks("LIF-1", "CON-2")
+class DropsItsCancellation(Delegating):
+    """Returns from an initialize that was cancelled as if it had not been."""
+
+    async def initialize(self, *, migrate=True):
+        await super().initialize(migrate=migrate)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
 
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
