@@ -208,3 +208,12 @@ async def test_what_cannot_be_interrupted_is_left_to_its_thread_which_discards_w
     assert not discarded.is_set()
     may_return.set()
     assert await asyncio.to_thread(discarded.wait, SOON_S)
+
+
+async def test_what_comes_just_before_a_cancellation_is_discarded_too():
+    opening = Opening()
+    discarded = threading.Event()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        opening.aside(lambda: "connection", lambda _: discarded.set(), "connecting")
+    assert await asyncio.to_thread(discarded.wait, SOON_S)

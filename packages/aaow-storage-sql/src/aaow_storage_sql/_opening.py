@@ -107,5 +107,7 @@ class Opening:
         try:
             with self.interrupted_by(future.cancel):
                 return future.result()
-        except CancelledError:
+        except (CancelledError, asyncio.CancelledError):
+            if not future.cancel() and future.exception() is None:  # it came just before
+                discard(future.result())
             raise asyncio.CancelledError from None

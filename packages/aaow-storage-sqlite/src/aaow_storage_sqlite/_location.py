@@ -26,7 +26,7 @@ class Location:
     memory_name: str = ""
     creates: bool = True
     named: Path | None = None
-    """The path that the user named, where a symbolic link leads from it to `path`."""
+    """The path as it was given, where `path` is the one behind its symbolic links."""
 
     @property
     def uri(self) -> str:
