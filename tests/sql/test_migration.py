@@ -1,7 +1,14 @@
 """Running the migrations beside whatever else the process does with alembic and SQLAlchemy."""
 
+import compileall
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import sqlalchemy as sa
@@ -9,10 +16,47 @@ from alembic import op as proxy
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
+import aaow_storage_sql
 from aaow_storage_sql import LATEST, VERSION_TABLE, SQLConnection
 from aaow_storage_sqlite._migration import migrate_store, version
 
 PATIENCE_S = 5.0
+
+OPEN = """
+import asyncio, sys, aaow_storage_sql
+from aaow_storage import create_adapter
+
+async def main():
+    async with create_adapter("sqlite", sys.argv[1]) as storage:
+        print(await storage.count_workflows(), aaow_storage_sql.__file__.startswith(sys.argv[2]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(params=["archive", "compiled", "100% of %(here)s"])
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Where the package is once more: in an archive, as compiled files alone, and below a folder of any name."""
+    package = Path(aaow_storage_sql.__file__).parent
+    place = tmp_path / request.param
+    if request.param == "archive":
+        with ZipFile(place, "w") as archive:
+            for path in package.rglob("*.py"):
+                archive.write(path, path.relative_to(package.parent))
+        return place
+    shutil.copytree(package, place / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    if request.param == "compiled":
+        compileall.compile_dir(place, legacy=True, quiet=2)
+        for path in place.rglob("*.py"):
+            path.unlink()
+    return place
+
+
+def test_the_migrations_are_found_wherever_the_package_is(place: Path, tmp_path: Path):
+    command = [sys.executable, "-c", OPEN, str(tmp_path / "store.db"), str(place)]
+    environment = {**os.environ, "PYTHONPATH": str(place)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (run.stdout, run.stderr) == ("0 True\n", "")
 
 
 @pytest.fixture
