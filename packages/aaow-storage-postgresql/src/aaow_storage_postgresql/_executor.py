@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Hashable
-from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
@@ -104,10 +103,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._writers = Workers(self._settings, "postgresql-writer", writers)
 
     def shut(self) -> None:
-        try:
-            with ExitStack() as stopping:  # all of them, also where one fails
-                for workers in dict.fromkeys((self._writers, self._readers, self._finder)):
-                    if workers is not None:
-                        stopping.callback(workers.stop)
-        finally:
-            self._finder = self._readers = self._writers = None
+        for workers in dict.fromkeys((self._finder, self._readers, self._writers)):
+            if workers is not None:
+                workers.stop()
+        self._finder = self._readers = self._writers = None

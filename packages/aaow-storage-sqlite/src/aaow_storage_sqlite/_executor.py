@@ -3,7 +3,6 @@
 import asyncio
 import functools
 from collections.abc import Coroutine, Hashable
-from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import attrs
@@ -107,11 +106,11 @@ class SQLiteExecutor(ThreadedExecutor):
             raise
 
     def shut(self) -> None:
-        with ExitStack() as stopping:  # all of it, also where a part fails
-            stopping.callback(_memory.release, self._settings.location)
-            if self._writer is not None:
-                stopping.callback(self._stop_writing, self._writer)
-            stopping.callback(self._stop_reading)
+        if self._readers is not None and self._writer is not None:
+            self._stop_reading()
+            self._writer.stop()
+            self._writer = None
+            _memory.release(self._settings.location)
 
     def _open(self, settings: Settings, opening: Opening, *, migrate: bool) -> None:
         settings = attrs.evolve(settings, location=find_place(settings.location))
@@ -131,12 +130,6 @@ class SQLiteExecutor(ThreadedExecutor):
             self._stop_reading()
             connection.driver_connection.close()
             raise
-
-    def _stop_writing(self, writer: Writer) -> None:
-        try:
-            writer.stop()
-        finally:
-            self._writer = None
 
     def _stop_reading(self) -> None:
         if self._inline is not None:

@@ -98,7 +98,8 @@ class StorageAdapter(StorageOperations):
     async def initialize(self, *, migrate: bool = True) -> None:
         """Open the store, and create or upgrade its schema; a second call does nothing.
 
-        Any number of processes may do so at once. After `close` it opens the store again.
+        Any number of processes may do so at once. After `close` it opens the store again. Cancelled, it ends soon and
+        leaves the adapter closed; a store that is refused is left as it is.
 
         Raises:
             SchemaVersionError: the store is newer than this code, or `migrate` is False and it is not up to date.
