@@ -5,13 +5,16 @@ What runs an operation returns a coroutine, to be awaited at once; it may have b
 
 import asyncio
 import threading
+import warnings
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.errors import StorageError
+from aaow_storage.authoring import INHERITED, given_up_after_fork
+from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._lookups import Lookup
 
@@ -92,12 +95,21 @@ class Executor(ABC):
 
 
 class ThreadedExecutor(Executor):
-    """An executor that opens and closes its connections on a thread, since both may take a while."""
+    """An executor that opens and closes its connections on a thread, since both may take a while.
+
+    One that is dropped while it is open says so by a ResourceWarning, and is released. In a process that was forked
+    while it was open, or being opened or closed, everything but `stop` raises `AdapterClosedError`.
+    """
 
     def __init__(self) -> None:
         self._lifecycle = threading.Lock()
+        self._is_inherited = False
+        self._when_dropped: weakref.finalize[Any, Any] | None = None
+        given_up_after_fork(self)
 
     async def start(self, *, migrate: bool) -> None:
+        if self._is_inherited:
+            raise self._not_open()
         starting = asyncio.ensure_future(asyncio.to_thread(self._start, migrate))
         try:
             await asyncio.shield(starting)
@@ -108,6 +120,8 @@ class ThreadedExecutor(Executor):
             raise
 
     async def stop(self) -> None:
+        if self._is_inherited:
+            return
         await asyncio.shield(asyncio.to_thread(self._stop))
 
     def _start(self, migrate: bool) -> bool:
@@ -115,12 +129,37 @@ class ThreadedExecutor(Executor):
             if self.is_open:
                 return False
             self.open(migrate=migrate)
+            self._when_dropped = weakref.finalize(self, _release_dropped, self.place, self.releasing())
+            self._when_dropped.atexit = False
             return True
 
     def _stop(self) -> None:
         with self._lifecycle:
+            self._keep()
             if self.is_open:
                 self.shut()
+
+    def _keep(self) -> None:
+        if self._when_dropped is not None:
+            self._when_dropped.detach()
+
+    def after_fork_in_child(self) -> None:
+        """Refuse from now on, unless it was closed: threads, connections and locks are the parent's."""
+        if self.is_open or self._lifecycle.locked():
+            self._is_inherited = True
+            self._keep()
+            self.give_up()
+        self._lifecycle = threading.Lock()
+
+    def _not_open(self) -> AdapterClosedError:
+        if self._is_inherited:
+            return AdapterClosedError(f"the adapter is not open: {INHERITED}")
+        return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The name of the store, for messages; without a password."""
 
     @property
     @abstractmethod
@@ -134,3 +173,23 @@ class ThreadedExecutor(Executor):
     @abstractmethod
     def shut(self) -> None:
         """Finish accepted work, and close everything; called while it is open."""
+
+    @abstractmethod
+    def releasing(self) -> Callable[[], None]:
+        """Return what does the same as `shut`, once this executor is gone, to which it does not refer.
+
+        It is called on any thread, perhaps in the middle of anything: it takes no lock, starts no thread and waits for
+        nothing. The threads of the store do what is left.
+        """
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """Be closed, in a forked process, without closing anything: all of it is the parent's."""
+
+
+def _release_dropped(place: str, release: Callable[[], None]) -> None:
+    try:
+        problem = f"an adapter of {place} was dropped while it was open: use it in `async with`, or await its close()"
+        warnings.warn(problem, ResourceWarning, stacklevel=2)
+    finally:
+        release()
