@@ -140,7 +140,7 @@ class Checkpointer:
                 self._is_wanted.clear()
                 if self._is_stopping:
                     break
-                with suppress(Exception), gate.lock:  # such as another process that is at it; it is due again soon
+                with suppress(Exception), gate:  # such as another process that is at it; it is due again soon
                     self._files.check()
                     connection = connection or open_checkpointer(self._settings)
                     self._files.check()  # so what was opened is not what another process has put there meanwhile

@@ -1,14 +1,15 @@
 """Locks on the files of a store that stay when the program closes a descriptor of its own on them.
 
 POSIX drops all locks that a process has on a file when the process closes any descriptor of that file: a download or a
-checksum of the database is enough. SQLite of another process then takes itself for the last one, and deletes the log that
-this process goes on writing. So each process that has a store open also holds two locks of the other kind that Linux
-has, which belong to a descriptor. They are shared, on a byte that SQLite locks alone before it deletes the log, and on
-the byte by which it finds out whether the shared memory is in use. They are given up before the last connection is closed.
+checksum of the database is enough. SQLite of another process then takes itself for the last one, and deletes the log
+that this process goes on writing. So each process that has a store open also holds two locks of the other kind that
+Linux has, which belong to a descriptor. They are shared, on a byte that SQLite locks alone before it deletes the log,
+and on the byte by which it finds out whether the shared memory is in use. They are given up before the last connection
+is closed.
 
 A descriptor that held one is closed only where the process has no other on that file, since to close it would drop the
-locks of those. A forked process takes locks of its own at once. SQLite remembers in each process which files it has open
-and with which locks, so what it remembers there is the parent's: see `check_inherited`.
+locks of those. A forked process takes locks of its own at once. SQLite remembers in each process which files it has
+open and with which locks, so what it remembers there is the parent's: see `check_inherited`.
 """
 
 import os
@@ -57,7 +58,7 @@ def inode_of(path: str | int) -> Inode:
     Raises:
         OSError: there is none at the path.
     """
-    found = os.stat(path)
+    found = os.stat(path)  # noqa: PTH116 - done for each commit, and takes half of the time
     return found.st_dev, found.st_ino
 
 
@@ -95,11 +96,11 @@ def close_unlocked() -> None:
         if not _unlocked:
             return
         number_of: dict[Inode, int] = {}
-        for name in os.listdir("/proc/self/fd"):
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - the names are numbers
             with suppress(OSError):  # the descriptor of the listing itself
                 found = inode_of(int(name))
                 number_of[found] = number_of.get(found, 0) + 1
-        for inode, descriptor in list(_unlocked.items()):
+        for inode in list(_unlocked):
             if number_of.get(inode) == 1:
                 os.close(_unlocked.pop(inode))
 
@@ -134,8 +135,8 @@ def after_fork_in_child(in_use: set[str]) -> None:
     for path in in_use:
         with suppress(OSError):
             unusable.add(inode_of(path))
-    parents, _held_now = dict(_held), _held
-    _held_now.clear()
+    parents = dict(_held)
+    _held.clear()
     for store, held in parents.items():
         _inherited[store] = None
         with suppress(OSError):

@@ -76,7 +76,7 @@ class Readers:
             while taken := inbox.take(MAX_BATCH):
                 in_hand = taken
                 batch = deque(taken)
-                with gate.lock:
+                with gate:
                     self._answer(connection, batch, are_short=are_short)
         except BaseException as error:  # noqa: BLE001 - handed to whatever waits
             refusal = functools.partial(ended, f"{self._location}: a thread that reads", error)

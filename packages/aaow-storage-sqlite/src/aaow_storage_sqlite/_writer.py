@@ -115,7 +115,7 @@ class Writer:
         requests: list[Request] = []
         while requests := self._more(requests):
             self._in_hand = requests
-            with self._gate.lock:
+            with self._gate:
                 requests = self._done_now(requests)
             self._in_hand = []
 
@@ -299,16 +299,12 @@ class Writer:
 
     def _serve(self, transaction: LentTransaction) -> None:
         """Do what the caller asks until the transaction is over. A fork does not wait for that, but for each step."""
-        self._gate.is_in_transaction = True
-        self._gate.lock.release()
-        try:
-            deliver([Outcome(transaction.opened)])
-            transaction.serve(self._connection, verify=self._files.check, while_working=self._gate.lock)
-        except StorageError as error:
-            transaction.break_down(self._connection, error)
-        finally:
-            self._gate.lock.acquire()
-            self._gate.is_in_transaction = False
+        with self._gate.open_in_transaction():
+            try:
+                deliver([Outcome(transaction.opened)])
+                transaction.serve(self._connection, verify=self._files.check, while_working=self._gate)
+            except StorageError as error:
+                transaction.break_down(self._connection, error)
         with self._lock:
             self._lent = None
 
