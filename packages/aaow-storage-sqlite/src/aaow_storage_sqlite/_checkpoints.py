@@ -132,9 +132,9 @@ class Checkpointer:
         return row is not None and row[0] == 0
 
     def _run(self) -> None:
-        gate = Gate(str(self._settings.location.path))
         connection: SQLConnection | None = None
-        try:
+        gate = Gate(str(self._settings.location.path))
+        with suppress(BaseException):  # where it ends unexpectedly, another thread is started when the log is longer
             while True:
                 self._is_wanted.wait()
                 self._is_wanted.clear()
@@ -145,12 +145,11 @@ class Checkpointer:
                     connection = connection or open_checkpointer(self._settings)
                     self._files.check()  # so what was opened is not what another process has put there meanwhile
                     self._copy(connection)
-        finally:
-            if connection is not None:
-                connection.driver_connection.close()
-            if not self._is_stopping:  # it ends unexpectedly, and another is started when the log is longer
-                self._is_wanted.clear()
-                self._thread = None
+        if connection is not None:
+            connection.driver_connection.close()
+        if not self._is_stopping:
+            self._is_wanted.clear()
+            self._thread = None
 
     def _copy(self, connection: SQLConnection) -> None:
         pages, _ = _copied(connection)

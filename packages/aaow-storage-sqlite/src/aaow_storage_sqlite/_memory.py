@@ -2,8 +2,8 @@
 
 SQLite's own databases in memory make readers wait for a writer's whole transaction. So a store in memory is a file like
 any other, in a folder of the process: in the memory file system where there is one, or else among temporary files. It
-is there until the last adapter on it closes, or the process exits; what a process that was killed left is removed by the
-next. A forked process has none of its parent's.
+is there until the last adapter on it closes, or the process exits; what a process that was killed left is removed by
+the next. A forked process has none of its parent's.
 """
 
 import atexit
@@ -90,7 +90,7 @@ def _remove_when_a_child_exits() -> None:
 
 def _forget_parent() -> None:
     """Know no store in memory, in a forked process, and keep no lock that says that the parent is alive."""
-    global _lock, _is_known_to_multiprocessing  # noqa: PLW0603 - the lock may have been held by a thread of the parent
+    global _lock, _is_known_to_multiprocessing
     _lock, _is_known_to_multiprocessing = threading.Lock(), False
     for folder, _ in list(_folders.values()):
         if folder.lock is not None:

@@ -5,16 +5,18 @@ Python take turns, and each turn costs more than such a read.
 """
 
 import functools
-import threading
 import time
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage.errors import StorageError
 from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, ended, started
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._files import StoreFiles
 from aaow_storage_sqlite._gates import Gate
+
+if TYPE_CHECKING:
+    import threading
 
 MAX_BATCH = 16
 MOMENT_S = 0.001
