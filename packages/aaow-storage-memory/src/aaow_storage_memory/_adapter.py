@@ -1,13 +1,18 @@
 """The adapter, which gives every operation a unit of its own, and the transaction, which gives it a part of its own."""
 
 import asyncio
-import warnings
-import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage.authoring import INHERITED, OpenTransactions, bind_transaction, check_timeout, given_up_after_fork
+from aaow_storage.authoring import (
+    INHERITED,
+    OpenTransactions,
+    bind_transaction,
+    check_timeout,
+    given_up_after_fork,
+    released_when_dropped,
+)
 from aaow_storage.errors import AdapterClosedError, TransactionError
 from aaow_storage_memory._line import Place, WriterLine
 from aaow_storage_memory._operations import MemoryOperations
@@ -115,7 +120,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         self._last_transaction: MemoryTransaction | None = None
         self._is_open = False
         self._is_inherited = False
-        self._when_dropped: weakref.finalize[[], MemoryAdapter] | None = None
+        self._keep_when_dropped: Callable[[], object] | None = None
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
@@ -180,12 +185,11 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
     def _set_open(self, *, is_open: bool) -> None:
         self._is_open = is_open
-        if self._when_dropped is not None:
-            self._when_dropped.detach()
-            self._when_dropped = None
+        if self._keep_when_dropped is not None:
+            self._keep_when_dropped()
+            self._keep_when_dropped = None
         if is_open:
-            self._when_dropped = weakref.finalize(self, _warn_of_dropped)
-            self._when_dropped.atexit = False
+            self._keep_when_dropped = released_when_dropped(self, "memory")
 
     def _closed(self) -> AdapterClosedError:
         remedy = INHERITED if self._is_inherited else "call initialize(), or use it in `async with`"
@@ -195,8 +199,3 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 async def _let_others_run() -> None:
     """Pass through the event loop, as an operation on a database does, so that calls in a loop starve no other task."""
     await asyncio.sleep(0)
-
-
-def _warn_of_dropped() -> None:
-    problem = "an adapter of memory was dropped while it was open: use it in `async with`, or await its close()"
-    warnings.warn(problem, ResourceWarning, stacklevel=2)

@@ -5,15 +5,13 @@ What runs an operation returns a coroutine, to be awaited at once; it may have b
 
 import asyncio
 import threading
-import warnings
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.authoring import INHERITED, given_up_after_fork
+from aaow_storage.authoring import INHERITED, given_up_after_fork, released_when_dropped
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._lookups import Lookup
@@ -104,7 +102,7 @@ class ThreadedExecutor(Executor):
     def __init__(self) -> None:
         self._lifecycle = threading.Lock()
         self._is_inherited = False
-        self._when_dropped: weakref.finalize[Any, Any] | None = None
+        self._keep_when_dropped: Callable[[], object] | None = None
         given_up_after_fork(self)
 
     async def start(self, *, migrate: bool) -> None:
@@ -129,8 +127,7 @@ class ThreadedExecutor(Executor):
             if self.is_open:
                 return False
             self.open(migrate=migrate)
-            self._when_dropped = weakref.finalize(self, _release_dropped, self.place, self.releasing())
-            self._when_dropped.atexit = False
+            self._keep_when_dropped = released_when_dropped(self, self.place, self.releasing())
             return True
 
     def _stop(self) -> None:
@@ -140,8 +137,8 @@ class ThreadedExecutor(Executor):
                 self.shut()
 
     def _keep(self) -> None:
-        if self._when_dropped is not None:
-            self._when_dropped.detach()
+        if self._keep_when_dropped is not None:
+            self._keep_when_dropped()
 
     def after_fork_in_child(self) -> None:
         """Refuse from now on, unless it was closed: threads, connections and locks are the parent's."""
@@ -185,11 +182,3 @@ class ThreadedExecutor(Executor):
     @abstractmethod
     def give_up(self) -> None:
         """Be closed, in a forked process, without closing anything: all of it is the parent's."""
-
-
-def _release_dropped(place: str, release: Callable[[], None]) -> None:
-    try:
-        problem = f"an adapter of {place} was dropped while it was open: use it in `async with`, or await its close()"
-        warnings.warn(problem, ResourceWarning, stacklevel=2)
-    finally:
-        release()

@@ -1,6 +1,7 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
+from aaow_storage._dropped import released_when_dropped
 from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
@@ -63,6 +64,7 @@ __all__ = [
     "plan_query",
     "positive_amount",
     "redacted_url",
+    "released_when_dropped",
     "resolve_field",
     "resolved",
     "sort_key",
