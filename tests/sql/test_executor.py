@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,6 +22,7 @@ class Doors(ThreadedExecutor):
     """An executor that opens in steps of the test's choice."""
 
     find = read = write = begin = None
+    place = "the doors"
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +44,12 @@ class Doors(ThreadedExecutor):
                 opening.check()
         self.opened += 1
         self._is_open = True
+
+    def releasing(self) -> Callable[[], None]:
+        return lambda: None
+
+    def give_up(self) -> None:
+        self._is_open = False
 
     def shut(self) -> None:
         self.shut_times += 1

@@ -1,6 +1,7 @@
 """Connections to the server, whatever its own settings are, and commits whose outcome is known."""
 
 import math
+import os
 import random
 import struct
 import threading
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format
 
+from aaow_storage.authoring import given_up_after_fork
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
@@ -40,7 +42,19 @@ class PostgreSQLConnection(SQLConnection):
         super().__init__(driver_connection, dialect)
         self._settings = settings
         self._answering = threading.Lock()
+        given_up_after_fork(self)
         self._jobs: Sequence[Job[Any]] = ()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the socket, in a forked process, so that the server sees it end with the parent.
+
+        Nothing is sent: the descriptor is made one of something else, and psycopg closes no connection of a parent.
+        """
+        if not self.is_lost:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            with suppress(OSError, psycopg.Error):
+                os.dup2(nothing, self.driver_connection.fileno(), inheritable=False)
+            os.close(nothing)
 
     @contextmanager
     def answering(self, *jobs: Job[Any]) -> Iterator[None]:

@@ -86,6 +86,13 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
+    def stop_unused(self) -> None:
+        """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
+        self._stopping.set()
+        self._inbox.close_unused(readers=len(self._threads))
+        for transaction in list(self._lent):
+            transaction.end_with_adapter()
+
     def _run(self) -> None:
         connection: PostgreSQLConnection | None = None
         while requests := self._inbox.take(self._at_once):
