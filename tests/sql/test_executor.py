@@ -170,6 +170,16 @@ async def test_neither_opening_nor_closing_waits_for_the_default_executor():
     assert doors.opened == doors.shut_times == 1
 
 
+async def test_no_thread_is_left_of_opening_and_closing():
+    for _ in range(50):
+        doors = Doors()
+        before = threading.enumerate()
+        await doors.start(migrate=True)
+        assert threading.enumerate() == before
+        await doors.stop()
+        assert threading.enumerate() == before
+
+
 async def test_a_process_that_can_start_no_thread_is_told_so(monkeypatch: pytest.MonkeyPatch):
     class NoThread:
         def __init__(self, **_: object) -> None: ...
