@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.errors import StorageUnavailableError
+from aaow_storage.authoring import cleaning_up_after, unforeseen
+from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._opening import Opening
@@ -58,6 +59,10 @@ class ExecutorTransaction(ABC):
 
 class Executor(ABC):
     """Runs work on connections of its own, off the event loop."""
+
+    def meant_by(self, error: Exception) -> StorageError:
+        """Return the error of storage that an exception means."""
+        return unforeseen(error)
 
     @abstractmethod
     async def start(self, *, migrate: bool) -> None:
@@ -114,14 +119,15 @@ class ThreadedExecutor(Executor):
         opening = Opening()
         try:
             await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             opening.cancel()
-            try:
-                undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
-            except StorageUnavailableError:  # no thread can be started
-                self._undo(opening)
-            else:
-                await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
+            with cleaning_up_after(error):
+                try:
+                    undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
+                except StorageUnavailableError:  # no thread can be started
+                    self._undo(opening)
+                else:
+                    await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
             raise
         except (GeneratorExit, KeyboardInterrupt, SystemExit):  # the task is not run any more
             opening.cancel()

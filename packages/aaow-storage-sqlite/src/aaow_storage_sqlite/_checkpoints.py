@@ -74,7 +74,8 @@ class Checkpointer:
         if self._thread is not None:
             self._thread.join()
             self._checkpoint("TRUNCATE")
-        os.close(self._log)
+        with suppress(OSError):
+            os.close(self._log)
 
     def _is_due(self) -> bool:
         changes = self._writing.driver_connection.total_changes
@@ -105,7 +106,8 @@ class Checkpointer:
         except StorageError:
             return False
         finally:
-            self._writing.command("PRAGMA busy_timeout = 0")
+            with suppress(StorageError):  # the writer waits that long once more, at most
+                self._writing.command("PRAGMA busy_timeout = 0")
         return row is not None and row[0] == 0
 
     def _run(self) -> None:
@@ -119,7 +121,7 @@ class Checkpointer:
                 connection = connection or open_checkpointer(self._settings)
                 self._copy(connection)
         if connection is not None:
-            connection.driver_connection.close()
+            connection.close()
 
     def _copy(self, connection: SQLConnection) -> None:
         pages, _ = _copied(connection)

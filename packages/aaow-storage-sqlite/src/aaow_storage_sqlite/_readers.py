@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver
+from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, roll_back
 from aaow_storage_sqlite._connections import Settings, open_reader
 
 MAX_BATCH = 16
@@ -30,7 +30,7 @@ class Readers:
                 connections.append(open_reader(settings))  # noqa: PERF401 - what was opened has to be closed
         except BaseException:
             for connection in connections:
-                connection.driver_connection.close()
+                connection.close()
             raise
         self._threads = [
             threading.Thread(
@@ -69,7 +69,7 @@ def _run(connection: SQLConnection, inbox: Inbox[Job[Any]], *, are_short: bool) 
             deliver([batch.popleft().outcome_on(connection)])
         while batch:
             deliver(read_some(connection, batch))
-    connection.driver_connection.close()
+    connection.close()
 
 
 def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]:
@@ -80,14 +80,14 @@ def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]
     outcomes: list[Outcome] = []
     try:
         connection.command("BEGIN")
-        until = time.perf_counter() + MOMENT_S
-        while jobs and (not outcomes or time.perf_counter() < until):
-            job = jobs.popleft()
-            if not job.is_abandoned:
-                outcomes.append(job.outcome_on(connection))
-        connection.command("ROLLBACK")
     except StorageError as error:
-        unread = [*(outcome.job for outcome in outcomes), *jobs]
+        unread = [*jobs]
         jobs.clear()
         return [Outcome(job, error=error) for job in unread]
+    until = time.perf_counter() + MOMENT_S
+    while jobs and (not outcomes or (time.perf_counter() < until and connection.is_in_transaction)):
+        job = jobs.popleft()
+        if not job.is_abandoned:
+            outcomes.append(job.outcome_on(connection))
+    roll_back(connection, outcomes[-1].error if outcomes else None)
     return outcomes

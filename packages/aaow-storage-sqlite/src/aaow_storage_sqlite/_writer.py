@@ -70,7 +70,7 @@ class Writer:
                 else:
                     self._commit(batch)
         self._checkpointer.stop()
-        self._connection.driver_connection.close()
+        self._connection.close()
 
     def _more(self, left: list[Request]) -> list[Request]:
         """Return what waits, behind what is left of the last time; where nothing does, wait."""
@@ -146,8 +146,8 @@ class Writer:
             ran = time.perf_counter()
             self._send_held()
             self._commit_transaction()
-        except StorageError:
-            roll_back(connection)
+        except StorageError as error:
+            roll_back(connection, error)
             return None
         self._halves.note(len(jobs), ran - began, time.perf_counter() - ran)
         return outcomes
@@ -169,7 +169,7 @@ class Writer:
             except StorageError as error:
                 outcome = Outcome(job, error=error)
         if outcome.error is not None:
-            roll_back(self._connection)
+            roll_back(self._connection, outcome.error)
         return outcome
 
     def _lend(self, transaction: LentTransaction) -> None:

@@ -1,6 +1,7 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
+from aaow_storage._cleaning import cleaning_up_after, note_failure, run_all, storage_errors_alone, unforeseen
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
 from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
@@ -49,6 +50,7 @@ __all__ = [
     "check_record",
     "check_text",
     "check_timeout",
+    "cleaning_up_after",
     "consumed",
     "dumps",
     "dumps_document",
@@ -56,13 +58,17 @@ __all__ = [
     "increased",
     "is_decidable",
     "loads",
+    "note_failure",
     "own_changes",
     "plan_query",
     "positive_amount",
     "redacted_url",
     "resolve_field",
     "resolved",
+    "run_all",
     "sort_key",
+    "storage_errors_alone",
+    "unforeseen",
     "url_scheme",
     "value_at",
     "without_documents",
