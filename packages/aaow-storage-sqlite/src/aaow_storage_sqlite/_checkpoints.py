@@ -127,7 +127,7 @@ class Checkpointer:
         except StorageError:
             return False
         finally:
-            with suppress(StorageError):
+            with suppress(StorageError):  # the writer waits that long once more, at most
                 self._writing.command("PRAGMA busy_timeout = 0")
         return row is not None and row[0] == 0
 
@@ -146,7 +146,7 @@ class Checkpointer:
                     self._files.check()  # so what was opened is not what another process has put there meanwhile
                     self._copy(connection)
         if connection is not None:
-            connection.driver_connection.close()
+            connection.close()
         if not self._is_stopping:
             self._is_wanted.clear()
             self._thread = None
