@@ -23,7 +23,8 @@ _ENCODE = (
     "a special character in a user or password has to be percent-encoded, as urllib.parse.quote(password, safe='') does"
 )
 _URL = re.compile(
-    r"\w+://(?:[^:@/?#&=\s]*(?::[^@/]*)?@)?(?:[^/?#@\[\]]|\[[^/?#@\[\]]*\])*(?:/[^?#@]*)?(?:\?(?P<query>.*))?", re.DOTALL
+    r"\w+://(?:[^:@/?#&=\s]*(?::[^@/]*)?@)?(?:[^/?#@\[\]]|\[[^/?#@\[\]]*\])*(?:/[^?#@]*)?(?:\?(?P<query>.*))?",
+    re.DOTALL,
 )
 _SHOWN = re.compile(r"[\w.,:/\[\] ~+-]+")
 _MOST_PORTS = 2**16
@@ -97,7 +98,7 @@ def _parts_of(text: str) -> dict[str, Any] | None:
 def _check_url(text: str) -> None:
     match = _URL.fullmatch(text)
     if match is None:
-        raise _wrong(f"{redacted_url(text)!r} can be read in more than one way: {_ENCODE}")
+        raise _wrong(f"{redacted_url(text)!r} can be read in more than one way; {_ENCODE}; use one {_FORMS}")
     for parameter in (match["query"] or "").split("&"):
         name = unquote(parameter.partition("=")[0]).lower()
         if name in _IN_OTHER_TOOLS:

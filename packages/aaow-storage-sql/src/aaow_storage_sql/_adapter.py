@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage.authoring import OpenTransactions, bind_transaction, check_timeout
+from aaow_storage.authoring import OpenTransactions, bind_transaction, check_event_loop, check_timeout
 from aaow_storage.errors import TransactionError
 from aaow_storage_sql._attempts import attempt_at, is_repeatable
 from aaow_storage_sql._connection import SQLConnection
@@ -42,9 +42,11 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._lent.outcome
 
     async def commit(self) -> None:
+        check_event_loop()
         await self._lent.commit()
 
     async def rollback(self) -> None:
+        check_event_loop()
         await self._lent.rollback()
 
     @asynccontextmanager
@@ -91,9 +93,11 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         return self._capabilities
 
     async def initialize(self, *, migrate: bool = True) -> None:
+        check_event_loop()
         await self._executor.start(migrate=migrate)
 
     async def close(self) -> None:
+        check_event_loop()
         await self._executor.stop()
 
     async def begin_transaction(self, timeout: float = 30.0) -> SQLTransaction:  # noqa: ASYNC109 - how long it may stay open

@@ -71,8 +71,9 @@ class SQLOperations(StorageOperations):
         return await self._read(_workflows.count, filter)
 
     async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        id = check_id("update_workflow", "id", id)
-        return await self._write(_workflows.update, id, own_changes(StoredWorkflow, changes))
+        return await self._write(
+            _workflows.update, check_id("update_workflow", "id", id), own_changes(StoredWorkflow, changes)
+        )
 
     async def delete_workflow(self, id: str) -> None:
         await self._write(_workflows.delete, check_id("delete_workflow", "id", id))
@@ -91,8 +92,7 @@ class SQLOperations(StorageOperations):
         return await self._read(_sessions.count, filter)
 
     async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
-        id = check_id("update_session", "id", id)
-        return await self._write(_sessions.update, id, own_changes(Session, changes))
+        return await self._write(_sessions.update, check_id("update_session", "id", id), own_changes(Session, changes))
 
     async def delete_session(self, id: str) -> None:
         await self._write(_sessions.delete, check_id("delete_session", "id", id))
@@ -143,8 +143,9 @@ class SQLOperations(StorageOperations):
         return await self._read(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
-        id = check_id("update_budget_pool", "id", id)
-        return await self._write(_budgets.update, id, own_changes(BudgetPool, changes))
+        return await self._write(
+            _budgets.update, check_id("update_budget_pool", "id", id), own_changes(BudgetPool, changes)
+        )
 
     async def delete_budget_pool(self, id: str) -> None:
         await self._write(_budgets.delete, check_id("delete_budget_pool", "id", id))
@@ -184,20 +185,21 @@ class SQLOperations(StorageOperations):
         return await self._read(_approvals.pending, filter, present())
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
-        id = check_id("update_approval_request", "id", id)
-        return await self._write(_approvals.update, id, own_changes(ApprovalRequest, changes))
+        return await self._write(
+            _approvals.update, check_id("update_approval_request", "id", id), own_changes(ApprovalRequest, changes)
+        )
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
-        id = check_id("approve_request", "id", id)
+        request_id = check_id("approve_request", "id", id)
         by = check_text("approve_request", "approved_by", approved_by)
         note = None if notes is None else check_text("approve_request", "notes", notes)
-        return await self._write(_approvals.resolve, id, ApprovalStatus.APPROVED, by, note)
+        return await self._write(_approvals.resolve, request_id, ApprovalStatus.APPROVED, by, note)
 
     async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
-        id = check_id("reject_request", "id", id)
+        request_id = check_id("reject_request", "id", id)
         by = check_text("reject_request", "rejected_by", rejected_by)
         note = None if reason is None else check_text("reject_request", "reason", reason)
-        return await self._write(_approvals.resolve, id, ApprovalStatus.REJECTED, by, note)
+        return await self._write(_approvals.resolve, request_id, ApprovalStatus.REJECTED, by, note)
 
     async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)

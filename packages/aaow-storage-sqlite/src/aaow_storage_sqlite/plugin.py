@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from aaow_storage import Backend, Capability
+from aaow_storage.authoring import shown
 from aaow_storage.errors import ValidationError
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_sql import SQLStorageAdapter
@@ -52,13 +55,11 @@ def create(
         ValidationError: the URL or an option is wrong.
     """
     location = parse_location(url)
-    settings = Settings(
-        location, _synchronous(synchronous), _busy_timeout(busy_timeout), tuple(json_index(name) for name in indexes)
-    )
+    settings = Settings(location, _synchronous(synchronous), _busy_timeout(busy_timeout), _indexes(indexes))
     if type(reader_threads) is not int or not 1 <= reader_threads <= 64:  # noqa: PLR2004 - said in the message
-        raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {reader_threads!r}")
+        raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {shown(reader_threads)}")
     if type(inline_reads) is not bool:
-        raise ValidationError("sqlite", "inline_reads", f"must be True or False, not {inline_reads!r}")
+        raise ValidationError("sqlite", "inline_reads", f"must be True or False, not {shown(inline_reads)}")
     capabilities = _CAPABILITIES if location.path is not None else _CAPABILITIES - {Capability.DURABLE}
     return SQLStorageAdapter(SQLiteExecutor(settings, reader_threads, inline_reads=inline_reads), capabilities)
 
@@ -69,14 +70,20 @@ def temporary_store(folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder / 'store.db'}"
 
 
+def _indexes(names: Any) -> tuple[sa.Index, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ValidationError("sqlite", "indexes", f"must be a list of paths, not {shown(names)}")
+    return tuple(json_index(name) for name in names)
+
+
 def _synchronous(value: Any) -> Synchronous:
-    try:
-        return Synchronous(str(value).upper())
-    except ValueError:
-        raise ValidationError("sqlite", "synchronous", f"must be 'FULL' or 'NORMAL', not {value!r}") from None
+    for each in Synchronous:
+        if isinstance(value, str) and value.upper() == each:
+            return each
+    raise ValidationError("sqlite", "synchronous", f"must be 'FULL' or 'NORMAL', not {shown(value)}")
 
 
 def _busy_timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ValidationError("sqlite", "busy_timeout", f"must be a number of seconds of 0 or more, not {value!r}")
+        raise ValidationError("sqlite", "busy_timeout", f"must be a number of seconds of 0 or more, not {shown(value)}")
     return float(value)

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from aaow_storage._json import check_json, dumps_document, text_problem
 from aaow_storage._omitted import OMITTED, REMEDY
-from aaow_storage._urls import redacted_text
+from aaow_storage._urls import redacted_value
 from aaow_storage.errors import ValidationError
 
 MAX_ID_LENGTH = 255
@@ -54,7 +54,7 @@ def refuse(instance: object, field: Named, problem: str) -> ValidationError:
 def shown(value: object) -> str:
     """Return a short form of a wrong value for a message, without the password of a URL."""
     try:
-        text = ascii(redacted_text(exact_text(value)) if isinstance(value, str) else value)
+        text = ascii(redacted_value(exact_text(value)) if isinstance(value, str) else value)
     except Exception:  # noqa: BLE001 - whatever the value's own class raises; an int with too many digits raises too
         return f"this {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
@@ -241,7 +241,7 @@ def amount(value: Decimal | float | str) -> Decimal:
     elif issubclass(kind, int) and kind is not bool:
         plain = int.__pos__(plain)
     else:
-        return plain  # type: ignore[no-any-return]  # refused next
+        return value
     try:
         return Decimal(str(plain))
     except (InvalidOperation, ValueError):

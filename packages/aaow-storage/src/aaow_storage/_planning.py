@@ -13,7 +13,16 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import amount, amount_problem, as_float, exact_text, instant_problem, member_or_same, shown, utc
+from aaow_storage._fields import (
+    amount,
+    amount_problem,
+    as_float,
+    exact_text,
+    instant_problem,
+    member_or_same,
+    shown,
+    utc,
+)
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
 from aaow_storage._queries import (
@@ -160,12 +169,12 @@ def _ordered_operand(field: QueryField, value: Any) -> Any:
     return _operand(field, value)
 
 
-def _search_text(field: QueryField, text: Any) -> str:
+def _search_text(field: QueryField, value: Any) -> str:
     if field.kind not in {FieldKind.TEXT, FieldKind.ENUM, FieldKind.JSON}:
         raise _wrong_value(field, f"holds {field.kind}, which cannot be searched for text")
-    if not issubclass(type(text), str):
-        raise _wrong_value(field, f"can be searched for str only, not {type(text).__name__}")
-    text = exact_text(text)
+    if not issubclass(type(value), str):
+        raise _wrong_value(field, f"can be searched for str only, not {type(value).__name__}")
+    text = exact_text(value)
     _json.check_json(text, record="QueryFilter.where", field=_shown_name(field))
     return text
 
@@ -177,16 +186,11 @@ def _operand(field: QueryField, value: Any) -> Any:
     problem: str | None = None
     match field.kind:
         case FieldKind.TEXT:
-            if issubclass(type(value), str):
-                value = exact_text(value)
-                problem = _json.text_problem(value)
-            else:
-                problem = f"takes str, not {type(value).__name__}"
+            value, problem = _text(value)
         case FieldKind.ENUM:
-            member = member_or_same(field.enum or StrEnum, value)
-            if type(member) is not field.enum:
-                problem = f"{shown(value)} is not one of {', '.join(field.enum or ())}"
-            value = member
+            value = member_or_same(field.enum or StrEnum, value)
+            is_member = type(value) is field.enum
+            problem = None if is_member else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
         case FieldKind.INSTANT:
             value = utc(value)
             problem = instant_problem(value)
@@ -205,6 +209,13 @@ def _operand(field: QueryField, value: Any) -> Any:
     if problem is not None:
         raise _wrong_value(field, problem)
     return value
+
+
+def _text(value: Any) -> tuple[Any, str | None]:
+    if not issubclass(type(value), str):
+        return value, f"takes str, not {type(value).__name__}"
+    text = exact_text(value)
+    return text, _json.text_problem(text)
 
 
 def _number(value: Any) -> tuple[Any, str | None]:

@@ -74,7 +74,7 @@ def check_timeout(operation: str, value: object) -> float:
     Raises:
         ValidationError: it is not a number above 0.
     """
-    seconds = as_float(value) if issubclass(type(value), int | float) else None
+    seconds = as_float(cast("float", value)) if issubclass(type(value), int | float) else None
     if type(seconds) is not float or not seconds > 0:
         raise ValidationError(operation, "timeout", f"must be a number of seconds above 0, not {shown(value)}")
     return seconds

@@ -34,6 +34,15 @@ def url_scheme(text: str) -> str | None:
     return match[1].lower() if match else None
 
 
+def space_problem(text: str) -> str | None:
+    """Say what is wrong with a URL that has white space around it, such as the end of a line, or None."""
+    stripped = text.strip()
+    if text == stripped or not (_SCHEME.match(stripped) or text.rstrip("\r\n") != text):
+        return None
+    where = "ends in a newline" if text.endswith(("\n", "\r")) else "has white space before or behind it"
+    return f"{where}, which is no part of a URL or a name; strip it, as in url.strip()"
+
+
 def redacted_url(url: str) -> str:
     """Return what may be shown of a URL: `***` stands for its password, and for parameters that hold a secret.
 
@@ -58,3 +67,8 @@ def redacted_url(url: str) -> str:
 def redacted_text(text: str) -> str:
     """Return a message, of a driver for one, with the URLs in it redacted, and every parameter that holds a secret."""
     return _PARAMETER.sub(rf"\1{HIDDEN}", _EMBEDDED.sub(lambda match: redacted_url(match[0]), text))
+
+
+def redacted_value(text: str) -> str:
+    """Return a text that a field or an option refused, redacted where it looks like a URL or its parameters."""
+    return redacted_url(text) if "@" in text or "://" in text or _PARAMETER.search(text) else text

@@ -2,6 +2,7 @@
 
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._dropped import released_when_dropped
+from aaow_storage._event_loop import check_event_loop
 from aaow_storage._fields import shown
 from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads, text_problem
@@ -46,6 +47,7 @@ __all__ = [
     "QueryPlan",
     "apply_changes",
     "bind_transaction",
+    "check_event_loop",
     "check_id",
     "check_instant",
     "check_json",
