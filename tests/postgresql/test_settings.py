@@ -93,7 +93,7 @@ def test_a_parameter_of_another_tool_is_answered_with_what_to_write(parameter: s
 
 @pytest.mark.parametrize("password", ["a/b", "a@b", "1/b"])
 def test_a_url_that_libpq_would_read_otherwise_is_refused_with_what_to_encode(password: str):
-    with pytest.raises(ValidationError, match="percent-encoded, as urllib.parse.quote"):
+    with pytest.raises(ValidationError, match="percent-encoded"):
         create_adapter(f"postgresql://app:{password}@db/agents")
 
 

@@ -1,4 +1,4 @@
-"""No part of a password is in an error, its traceback, a warning, a log or a representation, whatever the URL is like."""
+"""No part of a password is in an error, its traceback, a warning, a log or a representation, whatever the URL."""
 
 import asyncio
 import logging
@@ -79,7 +79,7 @@ ENTRIES: dict[str, Callable[[str], StorageAdapter]] = {
     "an option": lambda url: create_adapter("postgresql", pooler=url),
     "a schema": lambda url: create_adapter("postgresql", schema=url + "x" * 64),
     "bytes": lambda url: create_adapter("postgresql", url.encode(errors="replace")),
-    "Backend.create": lambda url: available_backends()["postgresql"].create(url),
+    "Backend.create": available_backends()["postgresql"].create,
 }
 
 

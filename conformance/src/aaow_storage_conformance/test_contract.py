@@ -20,9 +20,11 @@ from aaow_storage_conformance import (
     OmissionTests,
     OperationTests,
     PagingTests,
+    PlainValueTests,
     QueryTests,
     RecordTests,
     SessionTests,
+    SharingTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -107,6 +109,10 @@ class TestPaging(PagingTests):
     """Orders and pages."""
 
 
+class TestPlainValues(PlainValueTests):
+    """Values of subclasses."""
+
+
 class TestQueries(QueryTests):
     """Filters."""
 
@@ -117,6 +123,10 @@ class TestRecords(RecordTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSharing(SharingTests):
+    """Copies, second blocks, other event loops."""
 
 
 class TestStates(StateTests):
