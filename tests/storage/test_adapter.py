@@ -125,7 +125,7 @@ async def test_a_block_that_could_not_begin_or_end_is_over():
 async def test_what_cannot_be_copied_says_what_to_do_instead(make_copy: Callable[[object], object]):
     with pytest.raises(StorageError, match=r"^FakeAdapter cannot be copied or pickled: .*create_adapter\(\)$"):
         make_copy(FakeAdapter())
-    with pytest.raises(StorageError, match="^FakeTransaction cannot be copied or pickled: "):
+    with pytest.raises(StorageError, match=r"^FakeTransaction cannot be copied or pickled: "):
         make_copy(FakeTransaction())
 
 
