@@ -30,6 +30,8 @@ class Location:
     creates: bool = True
     named: Path | None = None
     """The path as it was given, where `path` is the one behind its symbolic links."""
+    file_mode: int | None = None
+    """The permissions of a new file; None for what the umask leaves of SQLite's own."""
 
     @property
     def uri(self) -> str:

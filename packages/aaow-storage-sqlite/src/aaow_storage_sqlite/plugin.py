@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from attrs import evolve
 
 from aaow_storage import Backend, Capability
 from aaow_storage.authoring import shown
@@ -23,8 +24,12 @@ _OPTIONS = {
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
     "reader_threads": "how many threads read: one for single records, the others for lists (2)",
     "inline_reads": "whether the event loop finds single records itself while that is quick (True)",
+    "file_mode": "the permissions of a new file, such as 0o600 (what the umask leaves of 0o644)",
     "indexes": "paths in JSON that filters look for, such as 'Session.metadata.user'; each gets an index",
 }
+
+
+_OWNERS = 0o600
 
 
 @hookimpl
@@ -47,6 +52,7 @@ def create(
     busy_timeout: float = 30.0,
     reader_threads: int = 2,
     inline_reads: bool = True,
+    file_mode: int | None = None,
     indexes: Iterable[str] = (),
 ) -> SQLStorageAdapter:
     """Make an adapter of the store at a path, a `file:` URI or a `sqlite://` URL.
@@ -54,7 +60,7 @@ def create(
     Raises:
         ValidationError: the URL or an option is wrong.
     """
-    location = parse_location(url)
+    location = evolve(parse_location(url), file_mode=_file_mode(file_mode))
     settings = Settings(location, _synchronous(synchronous), _busy_timeout(busy_timeout), _indexes(indexes))
     if type(reader_threads) is not int or not 1 <= reader_threads <= 64:  # noqa: PLR2004 - said in the message
         raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {shown(reader_threads)}")
@@ -68,6 +74,14 @@ def create(
 def temporary_store(folder: Path) -> Iterator[str]:
     """Yield the URL of a store in the folder, which belongs to the caller."""
     yield f"sqlite:///{folder / 'store.db'}"
+
+
+def _file_mode(value: Any) -> int | None:
+    if value is None or (type(value) is int and 0 <= value <= 0o777 and value & _OWNERS == _OWNERS):  # noqa: PLR2004 - said in the message
+        return value
+    given = oct(value) if type(value) is int else shown(value)
+    problem = f"must be None, or permissions with which the owner may read and write, from 0o600 to 0o777, not {given}"
+    raise ValidationError("sqlite", "file_mode", problem)
 
 
 def _indexes(names: Any) -> tuple[sa.Index, ...]:
