@@ -1,6 +1,6 @@
 """Telling whether a call comes from a task of asyncio, on which all operations rest."""
 
-import sys
+from collections.abc import Callable
 
 from aaow_storage.errors import StorageError
 
@@ -11,9 +11,8 @@ def check_event_loop() -> None:
     Raises:
         StorageError: it comes from elsewhere: another kind of event loop, such as trio's, or none.
     """
-    asyncio = sys.modules.get("asyncio")  # the interface does without: it takes long to import
     try:
-        is_in_task = asyncio is not None and asyncio.current_task() is not None
+        is_in_task = _current_task() is not None
     except RuntimeError:
         is_in_task = False
     if not is_in_task:
@@ -21,3 +20,15 @@ def check_event_loop() -> None:
             "storage was called outside of asyncio: its operations run in a task of an asyncio event loop, such as "
             "asyncio.run(...) makes; other loops, such as trio's, cannot run them"
         )
+
+
+def _first_current_task() -> object:
+    """Import asyncio, which takes long and is not needed before the first call, and call its function from then on."""
+    global _current_task  # noqa: PLW0603 - replaces itself
+    from asyncio import current_task  # noqa: PLC0415 - as above
+
+    _current_task = current_task
+    return current_task()
+
+
+_current_task: Callable[[], object] = _first_current_task
