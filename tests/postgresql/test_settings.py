@@ -120,6 +120,8 @@ def test_what_libpq_reads_as_it_is_meant_is_taken(url: str):
         ("postgresql://a..b/agents", r"'a\.\.b' is no host name"),
         ("postgresql://one,.two/agents", r"'\.two' is no host name"),
         (f"host={'x' * 64}", "is no host name"),
+        (f"postgresql://db/{'x' * 64}", "a dbname of more than 63 bytes"),
+        (f"postgresql://{'x' * 64}@db/agents", "a user of more than 63 bytes"),
         ("postgresql://db:0/agents", "no number from 1 to 65535"),
         ("postgresql://db:65536/agents", "no number from 1 to 65535"),
         ("host=db port=five", "no number from 1 to 65535"),
@@ -139,3 +141,10 @@ def test_a_place_that_cannot_be_is_refused_at_once(url: str, problem: str):
 def test_a_name_of_a_schema_is_unicode():
     with pytest.raises(ValidationError, match="must be a name"):
         create_adapter("postgresql", "postgresql://db/agents", schema="\ud800")
+
+
+def test_a_host_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGHOST", "a..b")
+    with pytest.raises(ValidationError, match="is no host name"):
+        create_adapter("postgresql")
+    assert isinstance(create_adapter("postgresql", "postgresql://db/agents"), StorageAdapter)

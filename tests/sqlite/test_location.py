@@ -15,6 +15,9 @@ from aaow_storage_sqlite._location import parse_location
         ("runs.db", "runs.db"),
         ("./a folder/100% #1?.db", "a folder/100% #1?.db"),
         ("/var/lib/runs.db", "/var/lib/runs.db"),
+        ("/var/10:30/ann@home.db", "/var/10:30/ann@home.db"),
+        ("./ann:1@home.db", "ann:1@home.db"),
+        ("file:ann%3A1%40home.db", "ann:1@home.db"),
         ("file:runs.db", "runs.db"),
         ("file:./runs.db", "runs.db"),
         ("file:/var/lib/runs.db", "/var/lib/runs.db"),
@@ -78,6 +81,8 @@ def test_any_other_form_is_refused_with_what_to_do(url: str, problem: str):
         ("file:caf%E9.db", "is UTF-8"),
         ("app:pw@db/runs", "login of a server"),
         ("host=db password=pw", "login of a server"),
+        ("//app:pw@db/runs", "login of a server"),
+        ("file:app:pw@db/runs", "login of a server"),
         ("sqlite:///app:pw@db/runs", "names a host"),
     ],
 )

@@ -4,6 +4,7 @@ In a URL whose password holds `/` or `@`, libpq takes a part of the password for
 its errors. So such a URL is refused here, and neither psycopg's errors nor their traceback get any further.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -26,6 +27,8 @@ _URL = re.compile(
     r"\w+://(?:[^:@/?#&=\s]*(?::[^@/]*)?@)?(?:[^/?#@\[\]]|\[[^/?#@\[\]]*\])*(?:/[^?#@]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
+LONGEST_NAME = 63
+"""How many bytes PostgreSQL keeps of a name."""
 _SHOWN = re.compile(r"[\w.,:/\[\] ~+-]+")
 _MOST_PORTS = 2**16
 _IN_OTHER_TOOLS = {
@@ -70,8 +73,11 @@ def conninfo_of(url: str | None) -> str:
     parts = _parts_of(text)
     if parts is None:
         raise _wrong(f"{redacted_url(text)!r} cannot be read; {_ENCODE}; use one {_FORMS}")
-    _check_hosts(str(parts.get("host") or "").split(","))
+    _check_hosts(str(parts.get("host") or os.environ.get("PGHOST") or "").split(","))
     _check_ports(str(parts.get("port") or "").split(","))
+    for name in ("dbname", "user"):
+        if len(str(parts.get(name) or "").encode()) > LONGEST_NAME:
+            raise _wrong(f"has a {name} of more than {LONGEST_NAME} bytes, of which the server would cut the rest off")
     return make_conninfo("", **{name: str(value) for name, value in parts.items()})
 
 

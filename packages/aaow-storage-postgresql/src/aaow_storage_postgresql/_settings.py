@@ -7,10 +7,7 @@ from attrs import evolve, field, frozen
 
 from aaow_storage.authoring import shown, text_problem
 from aaow_storage.errors import ValidationError
-from aaow_storage_postgresql._conninfo import conninfo_of, place_of
-
-LONGEST_NAME = 63
-"""How many bytes PostgreSQL keeps of a name."""
+from aaow_storage_postgresql._conninfo import LONGEST_NAME, conninfo_of, place_of
 
 
 @frozen

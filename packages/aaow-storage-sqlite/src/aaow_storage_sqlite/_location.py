@@ -17,8 +17,10 @@ _FORMS = (
     "use a path, file:PATH, sqlite:///PATH, sqlite:// for memory of its own, or file::memory:?cache=shared for memory "
     "that adapters of this process share"
 )
-_LOGIN = re.compile(r"\w{2,}:.*@|(?:^|[\s&?;])(?:password|passwd|sslpassword|pwd)\s*=", re.IGNORECASE | re.DOTALL)
-"""What the address of a server with its user and password holds, and next to no path."""
+_LOGIN = re.compile(
+    r"(?://)?[^/\\:]{2,}:.*@|(?:.*[\s&?;])?(?:password|passwd|sslpassword|pwd)\s*=", re.IGNORECASE | re.DOTALL
+)
+"""What begins like the login of a server, or holds a password by its name, and next to no path does."""
 
 
 @frozen
@@ -69,9 +71,8 @@ def parse_location(url: str | None) -> Location:
             return _of_url(text, rest)
     if rest.startswith("//"):
         raise _wrong(f"{redacted_url(text)!r} is a URL of something else; {_FORMS}")
-    if _LOGIN.search(text):
-        problem = "looks like the login of a server; a file of that name is named by a file: URI, with %40 for @"
-        raise _wrong(f"{redacted_url(text)!r} {problem} and %3D for =")
+    if _LOGIN.match(text):
+        raise _login(text)
     return _memory() if text == _MEMORY else _file(text)
 
 
@@ -83,6 +84,8 @@ def _of_file_uri(text: str, rest: str) -> Location:
         if authority not in {"", "localhost"}:
             raise _wrong(f"the host in {redacted_url(text)!r} is not this machine; {_FORMS}")
         path = slash + tail
+    if _LOGIN.match(path):
+        raise _login(text)
     path = _decoded(text, path)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     mode = parameters.pop("mode", "rwc")
@@ -104,7 +107,7 @@ def _of_url(text: str, rest: str) -> Location:
         raise _wrong(f"{redacted_url(text)!r} {problem}")
     if path in {"//", "///", f"///{_MEMORY}"}:
         return _memory()
-    if not path.startswith("///") or _LOGIN.search(path):
+    if not path.startswith("///") or _LOGIN.match(path[3:]):
         raise _wrong(f"{redacted_url(text)!r} names a host or no path; {_FORMS}")
     return _file(_decoded(text, path[3:]))
 
@@ -143,6 +146,11 @@ def _absolute(path: str) -> tuple[Path | None, str]:
         return expanded.absolute(), ""
     except OSError as error:
         return None, f"{path!r} is relative to the working folder, which is gone ({error}); use an absolute path"
+
+
+def _login(text: str) -> ValidationError:
+    problem = "looks like the login of a server; a file of that name is named by a file: URI, with %40 for @"
+    return _wrong(f"{redacted_url(text)!r} {problem} and %3D for =")
 
 
 def _wrong(problem: str) -> ValidationError:
