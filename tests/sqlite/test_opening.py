@@ -277,3 +277,21 @@ async def test_what_people_find_in_the_file_is_readable(storage: StorageAdapter,
 
 async def test_sqlite_of_the_standard_library_is_all_that_is_needed():
     assert sqlite3.sqlite_version_info >= _connections.OLDEST_SQLITE
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        'CREATE TABLE "Sessions" (id)',
+        'CREATE TABLE "WORKFLOWS" (id)',
+        'CREATE VIEW "Stream_Events" AS SELECT 1',
+        'CREATE INDEX "Budget_Pools" ON theirs (id)',
+    ],
+)
+async def test_a_name_of_ours_in_another_case_is_another_applications(foreign: str, tmp_path: Path):
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (id)")
+        connection.execute(foreign)
+    with pytest.raises(SchemaVersionError, match="another application's"):
+        await opened(path)

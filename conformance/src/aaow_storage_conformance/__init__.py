@@ -31,9 +31,11 @@ from aaow_storage_conformance._model import ModelTests
 from aaow_storage_conformance._omissions import OmissionTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
+from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._sessions import SessionTests
+from aaow_storage_conformance._sharing import SharingTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
@@ -66,9 +68,11 @@ __all__ = [
     "OmissionTests",
     "OperationTests",
     "PagingTests",
+    "PlainValueTests",
     "QueryTests",
     "RecordTests",
     "SessionTests",
+    "SharingTests",
     "StateTests",
     "Store",
     "StreamTests",

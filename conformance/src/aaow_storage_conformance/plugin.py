@@ -21,6 +21,7 @@ import pytest_asyncio
 from _pytest.terminal import TerminalReporter
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends
+from aaow_storage.authoring import redacted_url
 from aaow_storage_conformance._clauses import CLAUSES, CONTRACT_VERSION
 from aaow_storage_conformance._inventory import suite_tests
 from aaow_storage_conformance._leaks import folders_of, left_behind, traces
@@ -91,7 +92,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     url, name, seed = (config.getoption(f"--{each}") for each in ("storage-url", "storage-backend", "conformance-seed"))
     if url is not None and "{tmp_path}" not in url and "{unique}" not in url:
-        raise pytest.UsageError(f"--storage-url={url} needs {{tmp_path}} or {{unique}}: each test has its own store")
+        given = f"--storage-url={redacted_url(url)}"
+        raise pytest.UsageError(f"{given} needs {{tmp_path}} or {{unique}}: each test has its own store")
     report = config.getoption("--conformance-report")
     if report is not None and report.suffix not in (".json", ".html"):
         raise pytest.UsageError(f"--conformance-report={report} has to end in .json or .html")

@@ -21,9 +21,11 @@ from aaow_storage_conformance import (
     OmissionTests,
     OperationTests,
     PagingTests,
+    PlainValueTests,
     QueryTests,
     RecordTests,
     SessionTests,
+    SharingTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -112,6 +114,10 @@ class TestPaging(PagingTests):
     """Orders and pages."""
 
 
+class TestPlainValues(PlainValueTests):
+    """Values of subclasses."""
+
+
 class TestQueries(QueryTests):
     """Filters."""
 
@@ -122,6 +128,10 @@ class TestRecords(RecordTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSharing(SharingTests):
+    """Copies, second blocks, other event loops."""
 
 
 class TestStates(StateTests):

@@ -96,11 +96,11 @@ class MemoryOperations(StorageOperations):
         return await self._update("update_workflow", StoredWorkflow, id, changes)
 
     async def delete_workflow(self, id: str) -> None:
-        check_id("delete_workflow", "id", id)
+        workflow_id = check_id("delete_workflow", "id", id)
         async with self._writing() as tables:
-            tables.existing(StoredWorkflow, id)
-            tables.remove(StoredWorkflow, id)
-            for session in tables.all(Session, workflow_id=id):
+            tables.existing(StoredWorkflow, workflow_id)
+            tables.remove(StoredWorkflow, workflow_id)
+            for session in tables.all(Session, workflow_id=workflow_id):
                 tables.put(session.id, attrs.evolve(session, workflow_id=None))
 
     # sessions
@@ -126,18 +126,18 @@ class MemoryOperations(StorageOperations):
         return await self._update("update_session", Session, id, changes)
 
     async def delete_session(self, id: str) -> None:
-        check_id("delete_session", "id", id)
+        session_id = check_id("delete_session", "id", id)
         async with self._writing() as tables:
-            tables.existing(Session, id)
-            tables.remove(Session, id)
-            tables.remove(WorkflowExecutionState, id)
-            for call in _session_tool_calls(tables, id):
+            tables.existing(Session, session_id)
+            tables.remove(Session, session_id)
+            tables.remove(WorkflowExecutionState, session_id)
+            for call in _session_tool_calls(tables, session_id):
                 tables.remove(ToolCallLog, call.id)
-            for execution in tables.all(LLMExecution, session_id=id):
+            for execution in tables.all(LLMExecution, session_id=session_id):
                 tables.remove(LLMExecution, execution.id)
-            for request in tables.all(ApprovalRequest, session_id=id):
+            for request in tables.all(ApprovalRequest, session_id=session_id):
                 tables.remove(ApprovalRequest, request.id)
-            for child in tables.all(Session, parent_session_id=id):
+            for child in tables.all(Session, parent_session_id=session_id):
                 tables.put(child.id, attrs.evolve(child, parent_session_id=None))
 
     # execution state
@@ -155,8 +155,8 @@ class MemoryOperations(StorageOperations):
         return await self._get("get_execution_state", "session_id", WorkflowExecutionState, session_id)
 
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
-        check_id("update_node_state", "session_id", session_id)
-        check_id("update_node_state", "node_id", node_id)
+        session_id = check_id("update_node_state", "session_id", session_id)
+        node_id = check_id("update_node_state", "node_id", node_id)
         check_record("update_node_state", "state", state, NodeExecutionState)
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
@@ -171,8 +171,8 @@ class MemoryOperations(StorageOperations):
     # LLM executions
 
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
-        check_id("save_llm_execution", "session_id", session_id)
-        check_id("save_llm_execution", "node_id", node_id)
+        session_id = check_id("save_llm_execution", "session_id", session_id)
+        node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
         execution = copied(LLMExecution, result, session_id=session_id, node_id=node_id)
         async with self._writing() as tables:
@@ -180,14 +180,14 @@ class MemoryOperations(StorageOperations):
             tables.put(execution.id, execution)
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
-        check_id("get_llm_executions", "session_id", session_id)
+        session_id = check_id("get_llm_executions", "session_id", session_id)
         return await self._list(LLMExecution, filter, session_id=session_id)
 
     async def get_node_llm_executions(
         self, session_id: str, node_id: str, filter: QueryFilter | None = None
     ) -> list[LLMExecution]:
-        check_id("get_node_llm_executions", "session_id", session_id)
-        check_id("get_node_llm_executions", "node_id", node_id)
+        session_id = check_id("get_node_llm_executions", "session_id", session_id)
+        node_id = check_id("get_node_llm_executions", "node_id", node_id)
         return await self._list(LLMExecution, filter, session_id=session_id, node_id=node_id)
 
     # budgets
@@ -206,24 +206,24 @@ class MemoryOperations(StorageOperations):
         return await self._list(BudgetPool, filter)
 
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        check_id("get_child_budget_pools", "parent_id", parent_id)
+        parent_id = check_id("get_child_budget_pools", "parent_id", parent_id)
         return await self._list(BudgetPool, filter, parent_pool_id=parent_id)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
         return await self._update("update_budget_pool", BudgetPool, id, changes)
 
     async def delete_budget_pool(self, id: str) -> None:
-        check_id("delete_budget_pool", "id", id)
+        pool_id = check_id("delete_budget_pool", "id", id)
         async with self._writing() as tables:
-            pool = _stored(tables, BudgetPool, id)
-            children = tables.all(BudgetPool, parent_pool_id=id)
+            pool = _stored(tables, BudgetPool, pool_id)
+            children = tables.all(BudgetPool, parent_pool_id=pool_id)
             if children:
-                reason = f"the budget pool {id!r} has children, such as {children[0].id!r}: delete them first"
+                reason = f"the budget pool {pool_id!r} has children, such as {children[0].id!r}: delete them first"
                 raise ConflictError(reason, pool)
-            tables.remove(BudgetPool, id)
+            tables.remove(BudgetPool, pool_id)
 
     async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        check_id("consume_budget", "pool_id", pool_id)
+        pool_id = check_id("consume_budget", "pool_id", pool_id)
         amount = positive_amount("consume_budget", amount)
         async with self._writing() as tables:
             chain = [_stored(tables, BudgetPool, pool_id)]
@@ -235,7 +235,7 @@ class MemoryOperations(StorageOperations):
         return copied(BudgetPool, chain[0])
 
     async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        check_id("increase_budget", "pool_id", pool_id)
+        pool_id = check_id("increase_budget", "pool_id", pool_id)
         amount = positive_amount("increase_budget", amount)
         async with self._writing() as tables:
             pool = increased(_stored(tables, BudgetPool, pool_id), amount)
@@ -252,11 +252,11 @@ class MemoryOperations(StorageOperations):
             tables.put(log.id, log)
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
-        check_id("get_tool_calls", "execution_id", execution_id)
+        execution_id = check_id("get_tool_calls", "execution_id", execution_id)
         return await self._list(ToolCallLog, filter, execution_id=execution_id)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
-        check_id("get_session_tool_calls", "session_id", session_id)
+        session_id = check_id("get_session_tool_calls", "session_id", session_id)
         async with self._reading() as tables:
             calls = _session_tool_calls(tables, session_id)
         return _listed(ToolCallLog, calls, filter)
@@ -274,7 +274,7 @@ class MemoryOperations(StorageOperations):
         return await self._get("get_approval_request", "id", ApprovalRequest, id)
 
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        check_id("list_approval_requests", "session_id", session_id)
+        session_id = check_id("list_approval_requests", "session_id", session_id)
         return await self._list(ApprovalRequest, filter, session_id=session_id)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
@@ -287,18 +287,18 @@ class MemoryOperations(StorageOperations):
         return await self._update("update_approval_request", ApprovalRequest, id, changes)
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
-        check_id("approve_request", "id", id)
-        check_text("approve_request", "approved_by", approved_by)
+        request_id = check_id("approve_request", "id", id)
+        approved_by = check_text("approve_request", "approved_by", approved_by)
         if notes is not None:
-            check_text("approve_request", "notes", notes)
-        return await self._resolve(id, ApprovalStatus.APPROVED, approved_by, notes)
+            notes = check_text("approve_request", "notes", notes)
+        return await self._resolve(request_id, ApprovalStatus.APPROVED, approved_by, notes)
 
     async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
-        check_id("reject_request", "id", id)
-        check_text("reject_request", "rejected_by", rejected_by)
+        request_id = check_id("reject_request", "id", id)
+        rejected_by = check_text("reject_request", "rejected_by", rejected_by)
         if reason is not None:
-            check_text("reject_request", "reason", reason)
-        return await self._resolve(id, ApprovalStatus.REJECTED, rejected_by, reason)
+            reason = check_text("reject_request", "reason", reason)
+        return await self._resolve(request_id, ApprovalStatus.REJECTED, rejected_by, reason)
 
     async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)
@@ -319,15 +319,15 @@ class MemoryOperations(StorageOperations):
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         self._check_streams("get_stream_events")
-        check_id("get_stream_events", "stream_id", stream_id)
+        stream_id = check_id("get_stream_events", "stream_id", stream_id)
         return await self._list(StreamEvent, filter, stream_id=stream_id)
 
     # what several operations do
 
     async def _get(self, operation: str, argument: str, kind: type[RecordT], id: str) -> RecordT | None:
-        check_id(operation, argument, id)
+        record_id = check_id(operation, argument, id)
         async with self._reading() as tables:
-            record = tables.get(kind, id)
+            record = tables.get(kind, record_id)
         return None if record is None else copied(kind, record)
 
     async def _list(self, kind: type[RecordT], filter: QueryFilter | None, **scope: str) -> list[RecordT]:
@@ -341,14 +341,14 @@ class MemoryOperations(StorageOperations):
         return len(_selected(kind, records, filter))
 
     async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
-        check_id(operation, "id", id)
+        record_id = check_id(operation, "id", id)
         changes = own_changes(kind, changes)
         async with self._writing() as tables:
-            stored = _stored(tables, kind, id)
+            stored = _stored(tables, kind, record_id)
             if isinstance(stored, ApprovalRequest):
                 check_pending(stored)
             changed = apply_changes(stored, changes)
-            tables.put(id, changed)
+            tables.put(record_id, changed)
         return copied(kind, changed)
 
     async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 
-from aaow_storage.authoring import redacted_url
+from aaow_storage.authoring import redacted_text
 from aaow_storage.errors import (
     ConflictError,
     CorruptDataError,
@@ -114,7 +114,7 @@ def _driver_error(error: BaseException | None) -> Any:
 
 
 def _text(error: Exception) -> str:
-    text = " ".join(redacted_url(str(error)).split())
+    text = " ".join(redacted_text(str(error)).split())
     return f"{text} ({type(error).__name__})"
 
 

@@ -12,6 +12,7 @@ from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOut
 from aaow_storage.authoring import (
     OpenTransactions,
     bind_transaction,
+    check_event_loop,
     check_timeout,
     cleaning_up_after,
     storage_errors_alone,
@@ -53,10 +54,12 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._lent.outcome
 
     async def commit(self) -> None:
+        check_event_loop()
         with storage_errors_alone():
             await self._lent.commit()
 
     async def rollback(self) -> None:
+        check_event_loop()
         with storage_errors_alone():
             await self._lent.rollback()
 
@@ -112,10 +115,12 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         return self._capabilities
 
     async def initialize(self, *, migrate: bool = True) -> None:
+        check_event_loop()
         with storage_errors_alone(self._executor.meant_by):
             await self._executor.start(migrate=migrate)
 
     async def close(self) -> None:
+        check_event_loop()
         with storage_errors_alone(self._executor.meant_by):
             await self._executor.stop()
 

@@ -23,6 +23,7 @@ from aaow_storage_sql import Opening, SQLConnection
 from aaow_storage_sqlite._dialect import SQLiteDialect, is_locked
 from aaow_storage_sqlite._functions import install
 from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._permissions import make_place
 
 T = TypeVar("T")
 
@@ -112,7 +113,7 @@ def make_folder(location: Location) -> None:
     if location.path is None:
         return
     try:
-        location.path.parent.mkdir(parents=True, exist_ok=True)
+        make_place(location.path, location.file_mode)
     except OSError as error:
         raise StorageUnavailableError(f"{location}: its folder cannot be made: {error}") from error
 

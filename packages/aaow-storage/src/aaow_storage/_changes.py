@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 import attrs
 
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
-from aaow_storage._fields import shown
+from aaow_storage._fields import member_or_same, shown
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject, dumps, loads
 from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
@@ -102,7 +102,8 @@ def check_changes(kind: type, changes: Any) -> None:
         else:
             problem = "is not a field"
         raise ValidationError(kind.__name__, name, f"{problem}; an update may name {', '.join(mutable)}")
-    if kind is ApprovalRequest and "status" in changes and changes["status"] != ApprovalStatus.EXPIRED:
+    status = changes.get("status", ApprovalStatus.EXPIRED)
+    if kind is ApprovalRequest and member_or_same(ApprovalStatus, status) is not ApprovalStatus.EXPIRED:
         problem = (
             f"may only be updated to 'expired', not {shown(changes['status'])}; use approve_request or reject_request"
         )

@@ -13,7 +13,16 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import amount, amount_problem, as_float, instant_problem, shown, utc
+from aaow_storage._fields import (
+    amount,
+    amount_problem,
+    as_float,
+    exact_text,
+    instant_problem,
+    member_or_same,
+    shown,
+    utc,
+)
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
 from aaow_storage._queries import (
@@ -160,11 +169,12 @@ def _ordered_operand(field: QueryField, value: Any) -> Any:
     return _operand(field, value)
 
 
-def _search_text(field: QueryField, text: Any) -> str:
+def _search_text(field: QueryField, value: Any) -> str:
     if field.kind not in {FieldKind.TEXT, FieldKind.ENUM, FieldKind.JSON}:
         raise _wrong_value(field, f"holds {field.kind}, which cannot be searched for text")
-    if not isinstance(text, str):
-        raise _wrong_value(field, f"can be searched for str only, not {type(text).__name__}")
+    if not issubclass(type(value), str):
+        raise _wrong_value(field, f"can be searched for str only, not {type(value).__name__}")
+    text = exact_text(value)
     _json.check_json(text, record="QueryFilter.where", field=_shown_name(field))
     return text
 
@@ -176,14 +186,11 @@ def _operand(field: QueryField, value: Any) -> Any:
     problem: str | None = None
     match field.kind:
         case FieldKind.TEXT:
-            problem = None if isinstance(value, str) else f"takes str, not {type(value).__name__}"
-            problem = problem or _json.text_problem(value)
+            value, problem = _text(value)
         case FieldKind.ENUM:
-            problem = (
-                None
-                if value in tuple(field.enum or ())
-                else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
-            )
+            value = member_or_same(field.enum or StrEnum, value)
+            is_member = type(value) is field.enum
+            problem = None if is_member else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
         case FieldKind.INSTANT:
             value = utc(value)
             problem = instant_problem(value)
@@ -193,7 +200,7 @@ def _operand(field: QueryField, value: Any) -> Any:
             value = amount(value)
             problem = amount_problem(value)
         case FieldKind.BOOL:
-            problem = None if isinstance(value, bool) else f"takes bool, not {type(value).__name__}"
+            problem = None if type(value) is bool else f"takes bool, not {type(value).__name__}"
         case FieldKind.JSON:
             if isinstance(value, list | dict):
                 problem = "is compared with a str, number, bool or None, not with a list or dict"
@@ -204,11 +211,18 @@ def _operand(field: QueryField, value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> tuple[Any, str | None]:
+    if not issubclass(type(value), str):
+        return value, f"takes str, not {type(value).__name__}"
+    text = exact_text(value)
+    return text, _json.text_problem(text)
+
+
 def _number(value: Any) -> tuple[Any, str | None]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is bool or not issubclass(type(value), int | float):
         return value, f"takes a number, not {type(value).__name__}"
     number = as_float(value)
-    return number, None if isinstance(number, float) and math.isfinite(number) else f"{shown(value)} is out of range"
+    return number, None if type(number) is float and math.isfinite(number) else f"{shown(value)} is out of range"
 
 
 def _wrong_value(field: QueryField, problem: str) -> ValidationError:

@@ -172,9 +172,28 @@ def _is_like_a_path(name: str) -> bool:
     return "/" in name or "\\" in name or name.endswith((".db", ".sqlite", ".sqlite3"))
 
 
+_OTHER_NAMES = {
+    "pg": "postgresql",
+    "pgsql": "postgresql",
+    "postgis": "postgresql",
+    "postgres": "postgresql",
+    "psql": "postgresql",
+    "sqlite3": "sqlite",
+}
+"""What other tools call the databases of this project's backends."""
+
+
 def _advice(name: str, installed: list[str]) -> str:
     if name in DISTRIBUTIONS:
         return f"it is not installed; run: pip install {DISTRIBUTIONS[name]}"
+    database, plus, _ = name.partition("+")
+    database = _OTHER_NAMES.get(database, database)
+    if plus and (database in DISTRIBUTIONS or database in installed):
+        return f"a URL names no driver here; did you mean {database!r}, as in {database}://?"
+    if name in _OTHER_NAMES:
+        return f"did you mean {database!r}?"
+    if name == "jdbc":
+        return "a URL begins with the name of the backend here; leave out 'jdbc:'"
     if _is_like_a_path(name):
         return "a path needs a backend in front: create_adapter('sqlite', PATH), or the URL file:PATH"
     import difflib  # noqa: PLC0415 - for errors alone
