@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format
 
-from aaow_storage.authoring import given_up_after_fork
+from aaow_storage.authoring import given_up_after_fork, storage_errors_alone
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
@@ -71,7 +71,7 @@ class PostgreSQLConnection(SQLConnection):
                 self._jobs = ()
 
     def _interrupt(self, jobs: Sequence[Job[Any]]) -> None:
-        with self._answering, suppress(psycopg.Error):
+        with self._answering, suppress(Exception):  # who was to be interrupted goes on then
             if self._jobs is jobs and all(job.is_abandoned for job in jobs):
                 self.driver_connection.cancel_safe(timeout=_CANCELLED_WITHIN_S)
 
@@ -88,9 +88,12 @@ class PostgreSQLConnection(SQLConnection):
                     cursor = self.driver_connection.execute(compiled.text, compiled.bound(parameters))
                     asked.append((compiled, cursor))
             return [[compiled.fetched(row) for row in cursor] for compiled, cursor in asked]
-        except psycopg.Error as error:
-            self.driver_connection.close()
-            raise self.dialect.translated(error) from error
+        except StorageError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise self._unread(error) from error
 
     @property
     def is_lost(self) -> bool:
@@ -151,7 +154,7 @@ class _LostAtOnceError(StorageUnavailableError):
 
 def _connect(settings: Settings) -> PostgreSQLConnection:
     dialect = PostgreSQLDialect(settings.place, settings.schema)
-    try:
+    with storage_errors_alone(dialect.meant_by):
         driver_connection = psycopg.connect(
             settings.conninfo,
             autocommit=True,
@@ -160,15 +163,13 @@ def _connect(settings: Settings) -> PostgreSQLConnection:
             prepare_threshold=5 if settings.holds_sessions else None,
             application_name="aaow-storage",
         )
-    except psycopg.Error as error:
-        raise dialect.translated(error) from error
     connection = PostgreSQLConnection(driver_connection, settings, dialect)
     try:
         _check(driver_connection, settings)
         _settle(driver_connection, connection, settings)
     except BaseException as error:
         is_lost = connection.is_lost
-        driver_connection.close()
+        connection.close()
         if is_lost and isinstance(error, StorageError):
             raise _LostAtOnceError(str(error)) from error.__cause__
         raise
@@ -189,11 +190,14 @@ def was_committed(transaction: Pending, settings: Settings) -> bool:
             try:
                 outcome = outcome_of(transaction, connection)
             finally:
-                connection.driver_connection.close()
+                connection.close()
         except InDoubtError:
             raise
         except StorageUnavailableError as error:
             outcome, problem = None, str(error)
+        except StorageError as error:  # not the transaction's own: whoever hears of it must not take it for undone
+            told = "the connection was lost during a commit, and what became of it cannot be asked for"
+            raise InDoubtError(f"{told}: {error}") from error.__cause__
         if outcome is not None:
             return outcome
         if time.monotonic() > deadline:
@@ -232,10 +236,14 @@ class _InstantLoader(Loader):
 
     format = Format.BINARY
 
-    def load(self, data: Buffer) -> datetime:
-        """Return the instant."""
+    def load(self, data: Buffer) -> datetime | int:
+        """Return the instant; where no datetime can be it, such as infinity, its number, which a record refuses."""
+        microseconds: int
         (microseconds,) = _MICROSECONDS.unpack(data)
-        return _EPOCH + timedelta(microseconds=microseconds)
+        try:
+            return _EPOCH + timedelta(microseconds=microseconds)
+        except OverflowError:
+            return microseconds
 
 
 def _milliseconds(seconds: float) -> int:

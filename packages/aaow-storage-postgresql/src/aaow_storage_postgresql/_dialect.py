@@ -1,7 +1,7 @@
 """What PostgreSQL does in its own way."""
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import psycopg
@@ -40,7 +40,8 @@ class PostgreSQLDialect(Dialect):
     def __hash__(self) -> int:
         return hash(self.schema)
 
-    def translated(self, error: Exception) -> StorageError:
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        del values  # what is too large has a code of its own
         return translated(error, self.place)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:

@@ -5,8 +5,9 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from aaow_storage.authoring import given_up_after_fork
-from aaow_storage.errors import StorageUnavailableError
+from aaow_storage.authoring import given_up_after_fork, run_all
+from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
@@ -36,6 +37,9 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._readers: Workers | None = None
         self._writers: Workers | None = None
 
+    def meant_by(self, error: Exception) -> StorageError:
+        return PostgreSQLDialect(self._settings.place, self._settings.schema).meant_by(error)
+
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
         job = Job(lambda connection: lookup(connection, id))
         return await self._answer(self._finder, Find(job, lookup, id), job)
@@ -58,7 +62,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         waiting = self._put(self._writers, transaction, transaction.opened)
         try:
             await transaction.opened.result()
-        except asyncio.CancelledError:
+        except BaseException:
             transaction.abandon()
             raise
         finally:
@@ -105,10 +109,10 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._writers = Workers(self._settings, "postgresql-writer", writers)
 
     def shut(self) -> None:
-        for workers in dict.fromkeys((self._finder, self._readers, self._writers)):
-            if workers is not None:
-                workers.stop()
-        self._finder = self._readers = self._writers = None
+        try:
+            run_all(*(workers.stop for workers in self._all_workers()))
+        finally:
+            self._finder = self._readers = self._writers = None
 
     @property
     def place(self) -> str:
@@ -126,5 +130,4 @@ class PostgreSQLExecutor(ThreadedExecutor):
 
 
 def _release(all_workers: list[Workers]) -> None:
-    for workers in all_workers:
-        workers.stop_unused()
+    run_all(*(workers.stop_unused for workers in all_workers))

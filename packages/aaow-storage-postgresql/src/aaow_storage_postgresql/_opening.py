@@ -55,4 +55,4 @@ class _Interrupt:
 
 
 def _close(connection: PostgreSQLConnection) -> None:
-    connection.driver_connection.close()
+    connection.close()

@@ -187,14 +187,13 @@ class Workers:
             attempted = _answered(job, connection, job.attempted_on)
             outcome = attempted or _answered(job, connection, job.outcome_on) or Outcome(job)
             if outcome.error is not None:
-                roll_back(connection)
+                roll_back(connection, outcome.error)
             elif write.may_be_repeated:
                 connection.command("COMMIT")
             else:
                 connection.commit()
         except StorageError as error:
-            if not connection.is_lost:
-                roll_back(connection)
+            roll_back(connection, error)
             return Outcome(job, error=error)
         return outcome
 
@@ -223,7 +222,7 @@ class Workers:
 
 def _close(connection: PostgreSQLConnection | None) -> None:
     if connection is not None:
-        connection.driver_connection.close()
+        connection.close()
 
 
 def _job_of(request: Request) -> Job[Any]:
@@ -243,10 +242,17 @@ def _read(read: Find | Read, connection: PostgreSQLConnection) -> Outcome:
         return _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
     try:
         connection.begin(READ)
-        outcome = _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
-        connection.command("COMMIT" if outcome.error is None else "ROLLBACK")
     except StorageError as error:
+        roll_back(connection, error)
         return Outcome(read.job, error=error)
+    outcome = _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+    if outcome.error is not None:
+        roll_back(connection, outcome.error)
+        return outcome
+    try:
+        connection.command("COMMIT")
+    except StorageError:  # nothing was changed, so what was read is as good as with it
+        connection.discard()
     return outcome
 
 

@@ -1,13 +1,13 @@
 """The few things that a database does in its own way, each on the one page of its dialect."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition
+from aaow_storage.authoring import Condition, unforeseen
 from aaow_storage.errors import StorageError
 from aaow_storage_sql._connection import CompiledStatement
 
@@ -27,8 +27,21 @@ class Dialect(ABC):
     """Compiles a statement once; see `compiler`."""
 
     @abstractmethod
-    def translated(self, error: Exception) -> StorageError:
-        """Return the error of storage that a driver's exception means: the one place where that is decided."""
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        """Return the error of storage that a driver's exception means: the one place where that is decided.
+
+        The values are those that were bound to the statement that failed.
+        """
+
+    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        """Return the error of storage for any exception: the driver's, be it wrapped by SQLAlchemy, or another."""
+        if isinstance(error, StorageError):
+            return error
+        if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, self.driver_error):
+            made = self.translated(error.orig, values)
+            made.__cause__ = error.orig
+            return made
+        return self.translated(error, values) if isinstance(error, self.driver_error) else unforeseen(error)
 
     @abstractmethod
     def is_in_transaction(self, driver_connection: Any) -> bool:

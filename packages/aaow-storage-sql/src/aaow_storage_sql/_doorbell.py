@@ -55,13 +55,16 @@ class Doorbell:
             raise
 
     def _heard_by(self, loop: asyncio.AbstractEventLoop) -> int | None:
-        """Return a descriptor that the loop watches, or None where there is no such thing."""
+        """Return a descriptor that the loop watches, or None where there is no such thing, or none to be had now."""
         if not hasattr(os, "eventfd"):
             return None
-        descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError:  # the process has as many descriptors open as it may
+            return None
         try:
             loop.add_reader(descriptor, self._hear, descriptor)
-        except NotImplementedError:
+        except (NotImplementedError, OSError):
             os.close(descriptor)
             return None
         weakref.finalize(self, os.close, descriptor).atexit = False

@@ -1,6 +1,7 @@
 """What SQLite does in its own way."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -14,7 +15,26 @@ from aaow_storage_sql import Dialect, compiler
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
 from aaow_storage_sqlite._json_paths import can_be_found, json_value
 
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_UNREADABLE = ("Could not decode to UTF-8", "malformed JSON", "user-defined function raised exception")
+_NO_SUCH_SCHEMA = (
+    "no such table",
+    "no such column",
+    "no such index",
+    "has no column named",
+    "foreign key mismatch",
+    "ON CONFLICT clause does not match",
+    "because it is a view",
+    "may not be modified",
+    "may not be indexed",
+    "is not a function",
+    "no such collation sequence",
+    "no such module",
+    "unsupported file format",
+)
+"""What SQLite says of a statement where the schema is not what the migrations make; it has no code for that."""
+_LONGEST_VALUE = 2**28
+"""How many characters a value has at least that is too long for SQLite; each takes four bytes at most."""
 _TRANSIENT = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -53,18 +73,25 @@ class SQLiteDialect(Dialect):
     def __init__(self, location: str) -> None:
         self.location = location
 
-    def translated(self, error: Exception) -> StorageError:
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         what = f"{self.location}: {error} ({name})"
         code = primary_code(error)
-        if code in _CORRUPT:
+        if code in _CORRUPT or str(error).startswith(_UNREADABLE):
             return CorruptDataError(what)
+        if code == sqlite3.SQLITE_ERROR and any(sign in what for sign in _NO_SUCH_SCHEMA):
+            return CorruptDataError(f"{what}: the schema is not what initialize() makes; restore a backup")
         if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
-            return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
+            if any(isinstance(value, str | bytes) and len(value) >= _LONGEST_VALUE for value in values):
+                return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
+            return CorruptDataError(what)
         return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
-        return bool(driver_connection.in_transaction)
+        try:
+            return bool(driver_connection.in_transaction)
+        except sqlite3.ProgrammingError:  # it is closed
+            return False
 
     def misses_a_reference(self, error: StorageError) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY

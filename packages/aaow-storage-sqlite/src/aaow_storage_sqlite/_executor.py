@@ -1,13 +1,13 @@
 """SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 import attrs
 
-from aaow_storage.authoring import given_up_after_fork
+from aaow_storage.authoring import cleaning_up_after, given_up_after_fork, run_all
+from aaow_storage.errors import StorageError
 from aaow_storage_sql import (
     NOT_DONE,
     Job,
@@ -44,6 +44,9 @@ class SQLiteExecutor(ThreadedExecutor):
         self._inline: InlineReads | None = None
         self._writer: Writer | None = None
         self._readers: Readers | None = None
+
+    def meant_by(self, error: Exception) -> StorageError:
+        return self._settings.dialect.meant_by(error)
 
     def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         search: Work[T | None] = functools.partial(lookup, id=id)
@@ -89,7 +92,7 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer.put(transaction)
         try:
             await transaction.opened.result()
-        except asyncio.CancelledError:
+        except BaseException:
             transaction.abandon()
             raise
         return transaction
@@ -103,16 +106,18 @@ class SQLiteExecutor(ThreadedExecutor):
         settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
         try:
             self._open(settings, opening, migrate=migrate)
-        except BaseException:
-            _memory.release(self._settings.location)
+        except BaseException as error:
+            with cleaning_up_after(error):
+                _memory.release(self._settings.location)
             raise
 
     def shut(self) -> None:
         if self._readers is not None and self._writer is not None:
-            self._stop_reading()
-            self._writer.stop()
-            self._writer = None
-            _memory.release(self._settings.location)
+            try:
+                run_all(self._stop_reading, self._writer.stop)
+            finally:
+                self._writer = None
+                _memory.release(self._settings.location)
 
     @property
     def place(self) -> str:
@@ -139,7 +144,7 @@ class SQLiteExecutor(ThreadedExecutor):
             connection.driver_connection.set_progress_handler(None, 0)
             files = StoreFiles(settings.location)
         except BaseException:
-            connection.driver_connection.close()
+            connection.close()
             raise
         # No connection that is opened from now on makes a file in the place of one that was removed.
         settings = attrs.evolve(settings, location=attrs.evolve(settings.location, creates=False))
@@ -148,22 +153,28 @@ class SQLiteExecutor(ThreadedExecutor):
             self._inline = InlineReads(settings, files) if self._inline_reads else None
             files.check()
             self._writer = Writer(settings, connection, files)
-        except BaseException:
-            self._stop_reading()
-            files.close(connection.driver_connection.close)
+        except BaseException as error:
+            with cleaning_up_after(error):
+                self._stop_reading()
+            with cleaning_up_after(error):
+                files.close(connection.close)
             raise
 
     def _stop_reading(self) -> None:
-        _stop_reading(self._readers, self._inline)
+        inline, readers = self._inline, self._readers
         self._inline = self._readers = None
+        run_all(*(each.stop for each in (inline, readers) if each is not None))
 
 
 def _on_one_state(work: Work[T], connection: SQLConnection) -> T:
     connection.command("BEGIN")
     try:
-        return work(connection)
-    finally:
-        roll_back(connection)
+        found = work(connection)
+    except BaseException as error:
+        roll_back(connection, error)
+        raise
+    roll_back(connection)
+    return found
 
 
 _inherited: list[object] = []

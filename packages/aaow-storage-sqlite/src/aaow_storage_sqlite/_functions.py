@@ -2,8 +2,9 @@
 
 import functools
 import sqlite3
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, dumps, loads, sort_key, value_at
 
@@ -13,12 +14,32 @@ JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
 
 
-def install(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions and collations."""
-    connection.create_collation(AMOUNT_COLLATION, compare_amounts)
-    connection.create_collation(JSON_COLLATION, compare_json)
-    connection.create_function(JSON_MATCHES, 4, json_matches, deterministic=True)
-    connection.create_function(JSON_SORT_VALUE, 2, json_sort_value, deterministic=True)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def install(connection: sqlite3.Connection, failures: list[Exception]) -> None:
+    """Give a connection the functions and collations.
+
+    SQLite says of a function no more than that it raised, and takes for equal what a collation cannot compare. So the
+    first exception of theirs is put into `failures`.
+    """
+    connection.create_collation(AMOUNT_COLLATION, _noting(compare_amounts, failures))
+    connection.create_collation(JSON_COLLATION, _noting(compare_json, failures))
+    connection.create_function(JSON_MATCHES, 4, _noting(json_matches, failures), deterministic=True)
+    connection.create_function(JSON_SORT_VALUE, 2, _noting(json_sort_value, failures), deterministic=True)
+
+
+def _noting(function: Callable[P, T], failures: list[Exception]) -> Callable[P, T]:
+    def noting(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as failure:
+            if not failures:
+                failures.append(failure)
+            raise
+
+    return noting
 
 
 def compare_amounts(one: str, other: str) -> int:

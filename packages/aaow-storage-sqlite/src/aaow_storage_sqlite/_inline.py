@@ -104,7 +104,7 @@ class InlineReads:
     def stop(self) -> None:
         """Close the connection, when it is not used; and keep it in use, so that no search begins again."""
         self._is_in_use.acquire()
-        self._connection.driver_connection.close()
+        self._connection.close()
 
 
 def _timed(search: Work[T], pace: Pace, connection: SQLConnection) -> T:

@@ -54,6 +54,6 @@ def migrate_store(connection: SQLConnection, revision: str, patience: float, ope
         if found != revision:
             migrate_to(connection, found, revision)
         connection.command("COMMIT")
-    except BaseException:
-        roll_back(connection)
+    except BaseException as error:
+        roll_back(connection, error)
         raise

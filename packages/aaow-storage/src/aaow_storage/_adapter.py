@@ -2,15 +2,15 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
+from aaow_storage._cleaning import cleaning_up_after
 from aaow_storage._enums import Capability
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
-from aaow_storage.errors import TransactionError
 
 
 class TransactionOutcome(StrEnum):
@@ -69,14 +69,16 @@ class Transaction(StorageOperations):
     ) -> None:
         """Commit, or roll back when the block raised; a transaction that the block ended itself is left alone.
 
+        The block's own error comes out, whatever the rollback does; what the rollback raises becomes a note of it.
+
         Raises:
             TransactionError: the block went through, but the transaction had been undone: it ran out of time, or the
                 adapter was closed, or the store failed.
         """
         if kind is None and (self.outcome is None or self.outcome.is_forced):
             await self.commit()
-        elif self.outcome is None:
-            with suppress(TransactionError):  # it was undone just now, and the block's own error tells more
+        elif error is not None and self.outcome is None:
+            with cleaning_up_after(error):
                 await self.rollback()
 
 
@@ -133,5 +135,9 @@ class StorageAdapter(StorageOperations):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the adapter."""
-        await self.close()
+        """Close the adapter; the block's own error comes out, and what `close` raises then becomes a note of it."""
+        if error is None:
+            await self.close()
+            return
+        with cleaning_up_after(error):
+            await self.close()

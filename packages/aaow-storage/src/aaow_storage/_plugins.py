@@ -8,6 +8,7 @@ import pluggy
 from aaow_storage import hookspecs
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
+from aaow_storage._cleaning import cleaning_up_after
 from aaow_storage._urls import redacted_url
 from aaow_storage.errors import BackendNotFoundError, ValidationError
 
@@ -136,9 +137,10 @@ class PluginHost:
             self._plugins.register(plugin, name)
             self._plugins.check_pending()
             return self._backend_of(plugin)
-        except BaseException:
-            if self._plugins.is_registered(plugin):
-                self._plugins.unregister(plugin)
+        except BaseException as error:
+            with cleaning_up_after(error):
+                if self._plugins.is_registered(plugin):
+                    self._plugins.unregister(plugin)
             raise
 
     def _backend_of(self, plugin: object) -> Backend | None:

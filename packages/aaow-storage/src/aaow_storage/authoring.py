@@ -1,6 +1,7 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
+from aaow_storage._cleaning import cleaning_up_after, note_failure, run_all, storage_errors_alone, unforeseen
 from aaow_storage._dropped import released_when_dropped
 from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
@@ -52,6 +53,7 @@ __all__ = [
     "check_record",
     "check_text",
     "check_timeout",
+    "cleaning_up_after",
     "consumed",
     "dumps",
     "dumps_document",
@@ -60,6 +62,7 @@ __all__ = [
     "increased",
     "is_decidable",
     "loads",
+    "note_failure",
     "own_changes",
     "plan_query",
     "positive_amount",
@@ -67,7 +70,10 @@ __all__ = [
     "released_when_dropped",
     "resolve_field",
     "resolved",
+    "run_all",
     "sort_key",
+    "storage_errors_alone",
+    "unforeseen",
     "url_scheme",
     "value_at",
     "without_documents",
