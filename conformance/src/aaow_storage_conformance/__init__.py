@@ -3,6 +3,7 @@
 from aaow_storage_conformance import _rewriting  # isort: skip  # noqa: F401 - has to come before what it rewrites
 from aaow_storage_conformance._approvals import ApprovalTests
 from aaow_storage_conformance._atomicity import AtomicityTests
+from aaow_storage_conformance._blocks import BlockTests
 from aaow_storage_conformance._budgets import BudgetTests
 from aaow_storage_conformance._cancellation import CancellationTests
 from aaow_storage_conformance._clauses import (
@@ -45,6 +46,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "ApprovalTests",
     "AtomicityTests",
+    "BlockTests",
     "BudgetTests",
     "CancellationTests",
     "Clause",

@@ -245,10 +245,15 @@ class ErrorTests:
 
 
 async def _outcome_of(call: Call, storage: StorageOperations) -> StorageError | None:
-    """Return the error that a call raises, None where it succeeds; one that is no storage error fails the test."""
+    """Return the error that a call raises, None where it succeeds; one that is no storage error fails the test.
+
+    So does a plain StorageError: what a backend did not foresee can be wrapped in one, and tells no caller what to do.
+    """
     try:
         await call.on(storage)
     except StorageError as error:
+        if type(error) is StorageError:
+            pytest.fail(f"{call} raised {error!r}, which is of no kind of StorageError")
         return error
     except Exception as error:  # noqa: BLE001 - whatever it is, it should not come out
         pytest.fail(f"{call} raised {error!r}, which is not a StorageError")

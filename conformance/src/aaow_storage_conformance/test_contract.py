@@ -3,6 +3,7 @@
 from aaow_storage_conformance import (
     ApprovalTests,
     AtomicityTests,
+    BlockTests,
     BudgetTests,
     CancellationTests,
     ClosingTests,
@@ -37,6 +38,10 @@ class TestApprovals(ApprovalTests):
 
 class TestAtomicity(AtomicityTests):
     """Atomic and committed."""
+
+
+class TestBlocks(BlockTests):
+    """Blocks that fail."""
 
 
 class TestBudgets(BudgetTests):
