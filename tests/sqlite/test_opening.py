@@ -133,6 +133,16 @@ async def test_the_tables_of_another_application_are_left_alone(path: Path, raw)
     assert raw("SELECT sql FROM sqlite_master WHERE name = 'customers'") == [("CREATE TABLE customers (mine)",)]
 
 
+async def test_what_a_migration_meets_is_an_error_of_storage_and_leaves_the_store_as_it_was(path: Path, raw):
+    await opened(path)
+    raw(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+    before = raw("SELECT name, sql FROM sqlite_master ORDER BY name")
+    with pytest.raises(StorageError, match="table stream_events already exists") as caught:
+        await opened(path)
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+    assert raw("SELECT name, sql FROM sqlite_master ORDER BY name") == before
+
+
 class LockedAtFirst(SQLConnection):
     """A connection that meets another process which rebuilds the index of the log."""
 
