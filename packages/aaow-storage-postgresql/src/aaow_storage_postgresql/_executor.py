@@ -130,5 +130,4 @@ class PostgreSQLExecutor(ThreadedExecutor):
 
 
 def _release(all_workers: list[Workers]) -> None:
-    for workers in all_workers:
-        workers.stop_unused()
+    run_all(*(workers.stop_unused for workers in all_workers))

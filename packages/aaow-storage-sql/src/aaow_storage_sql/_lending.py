@@ -273,7 +273,8 @@ def _described(error: BaseException) -> str:
 
 def _told(error: BaseException | None) -> str:
     """Return what an error says, and what is noted of the clean-up after it."""
-    return "; ".join([str(error), *getattr(error, "__notes__", ())])
+    said = "the database did so" if error is None else _described(error)
+    return "; ".join([said, *getattr(error, "__notes__", ())])
 
 
 def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:
