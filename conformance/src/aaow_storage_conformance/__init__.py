@@ -23,6 +23,7 @@ from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._durability import DurabilityTests
 from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
+from aaow_storage_conformance._handling import HandlingTests
 from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
@@ -35,7 +36,6 @@ from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._sessions import SessionTests
-from aaow_storage_conformance._sharing import SharingTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
@@ -59,6 +59,7 @@ __all__ = [
     "DurabilityTests",
     "ErrorTests",
     "ExecutionTests",
+    "HandlingTests",
     "HolderTests",
     "IsolationTests",
     "LeavingTests",
@@ -72,7 +73,6 @@ __all__ = [
     "QueryTests",
     "RecordTests",
     "SessionTests",
-    "SharingTests",
     "StateTests",
     "Store",
     "StreamTests",

@@ -13,6 +13,7 @@ from aaow_storage_conformance import (
     DurabilityTests,
     ErrorTests,
     ExecutionTests,
+    HandlingTests,
     HolderTests,
     IsolationTests,
     LeavingTests,
@@ -25,7 +26,6 @@ from aaow_storage_conformance import (
     QueryTests,
     RecordTests,
     SessionTests,
-    SharingTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -82,6 +82,10 @@ class TestExecutions(ExecutionTests):
     """LLM executions and tool calls."""
 
 
+class TestHandling(HandlingTests):
+    """Copies, second blocks, other event loops."""
+
+
 class TestHolders(HolderTests):
     """Tasks beside a transaction of their own."""
 
@@ -128,10 +132,6 @@ class TestRecords(RecordTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
-
-
-class TestSharing(SharingTests):
-    """Copies, second blocks, other event loops."""
 
 
 class TestStates(StateTests):

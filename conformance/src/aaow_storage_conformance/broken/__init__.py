@@ -7,6 +7,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _concurrency,
     _errors,
     _filters,
+    _handling,
     _holding,
     _leaving,
     _lifecycle,
@@ -18,7 +19,6 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _records,
     _savepoints,
     _sessions,
-    _sharing,
     _streams,
     _transactions,
 )

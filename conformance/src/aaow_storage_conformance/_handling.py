@@ -19,7 +19,7 @@ from aaow_storage_conformance._stores import Store
 COPIES: tuple[Callable[[Any], object], ...] = (copy.copy, copy.deepcopy, pickle.dumps)
 
 
-class SharingTests:
+class HandlingTests:
     """Copies, second blocks and other event loops: each is refused at once, and nothing comes of it."""
 
     @clause("ERR-1")
