@@ -278,7 +278,6 @@ def test_a_json_field_needs_a_path():
         (Session, "id", ["s"], "takes str, not list"),
         (Session, "id", "\ud800", "lone surrogate"),
         (Session, "id", In(["a", 1]), "takes str, not int"),
-        (Session, "id", In(list(map(str, range(10_001)))), "10001 values, at most 10000"),
         (Session, "id", Lt(None), "None has no order"),
         (Session, "id", Contains(7), "can be searched for str only, not int"),
         (Session, "status", "Running", "is not one of running, paused"),

@@ -108,7 +108,10 @@ class SQLConnection:
 
     def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
         """Return all rows of a select."""
-        compiled = self.dialect.compiled(statement)
+        return self.compiled_rows(self.dialect.compiled(statement), parameters)
+
+    def compiled_rows(self, compiled: CompiledStatement, parameters: Parameters) -> list[Row]:
+        """Return all rows of a select that is compiled."""
         cursor = self._execute(compiled.text, compiled.bound(parameters))
         rows: list[Row] = []
         try:

@@ -11,6 +11,10 @@ AMOUNT_COLLATION = "aaow_amount"
 JSON_COLLATION = "aaow_json"
 JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
+IS_AMONG = "aaow_is_among"
+
+SHORT = 1_000
+"""Operands of at most so many characters are remembered when they are decoded, and of longer ones a few."""
 
 
 def install(connection: sqlite3.Connection) -> None:
@@ -19,6 +23,7 @@ def install(connection: sqlite3.Connection) -> None:
     connection.create_collation(JSON_COLLATION, compare_json)
     connection.create_function(JSON_MATCHES, 4, json_matches, deterministic=True)
     connection.create_function(JSON_SORT_VALUE, 2, json_sort_value, deterministic=True)
+    connection.create_function(IS_AMONG, 2, is_among, deterministic=True)
 
 
 def compare_amounts(one: str, other: str) -> int:
@@ -43,6 +48,11 @@ def json_sort_value(body: str | None, path: str) -> str | None:
     return None if value is None else dumps(value)
 
 
+def is_among(value: float | None, values: str) -> bool | None:
+    """Say whether a number is one of those in a JSON array; NULL of NULL."""
+    return None if value is None else value in _numbers(values)
+
+
 def _order(one: Any, other: Any) -> int:
     return int(one > other) - int(one < other)
 
@@ -53,11 +63,24 @@ def _path(path: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4)
+def _numbers(values: str) -> frozenset[float]:
+    numbers: Any = loads(values)
+    return frozenset(numbers)
+
+
 def _condition(operator: str, operand: str) -> Condition:
+    return (_short_condition if len(operand) <= SHORT else _long_condition)(operator, operand)
+
+
+def _decoded_condition(operator: str, operand: str) -> Condition:
     value: Any = loads(operand)
     return Condition(
         field=QueryField("document", FieldKind.JSON),
         operator=Operator(operator),
         operand=tuple(value) if operator == Operator.IN else value,
     )
+
+
+_short_condition = functools.lru_cache(maxsize=256)(_decoded_condition)
+_long_condition = functools.lru_cache(maxsize=4)(_decoded_condition)
