@@ -42,6 +42,11 @@ def is_locked(error: BaseException) -> bool:
     return primary_code(error) in _LOCKED or primary_code(error.__cause__) in _LOCKED
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Say whether the driver's exception behind an error means that a value is larger than the connection takes."""
+    return primary_code(error.__cause__) == sqlite3.SQLITE_TOOBIG
+
+
 class SQLiteDialect(Dialect):
     """The page of SQLite. `location` names the store in errors."""
 
