@@ -1,7 +1,7 @@
 """From a `QueryPlan` to a select: the text depends on the plan's shape only, and every value is bound.
 
-What is compiled for an ordinary shape is remembered. Large shapes are many, and each would take up much memory: they are
-compiled again for each list.
+What is compiled for an ordinary shape is remembered. Large shapes are many, and each would take up much memory: those
+are compiled again for each list.
 """
 
 import functools

@@ -7,6 +7,7 @@ every value and its exact type: two values with one image are equal JSON, or nei
 
 import hashlib
 import marshal
+from typing import Any
 
 MOST_REMEMBERED = 256
 LONG_CHECK_S = 0.001
@@ -16,7 +17,7 @@ _remembered: dict[bytes, None] = {}
 """The digests of values that are JSON, the oldest first."""
 
 
-def image_of(value: object) -> bytes | None:
+def image_of(value: Any) -> bytes | None:
     """Return what shows every value and its type; None where a part of the value has a type that no JSON has."""
     try:
         return marshal.dumps(value)
@@ -29,7 +30,7 @@ def is_remembered(image: bytes) -> bool:
     return bool(_remembered) and hashlib.sha256(image).digest() in _remembered
 
 
-def remember(value: object) -> None:
+def remember(value: Any) -> None:
     """Keep in mind that a value is JSON."""
     image = image_of(value)
     if image is None:

@@ -18,8 +18,10 @@ PIECE = 256 * 1024
 LONG = 256 * 1024
 """Up to how many characters a text is decoded at once."""
 
+FAR = 64 * 1024
+"""In how many characters the end of a member is looked for from the front, one by one; what is longer is entered."""
 NEAR = 2_000
-"""In how many parts of a window the end of a member is looked for from behind."""
+"""In how many parts of a piece the end of a member is looked for from behind."""
 
 _SIGNS = {"{": 1, "[": 1, "}": -1, "]": -1}
 _CLOSER = {"{": "}", "[": "]"}
@@ -75,6 +77,7 @@ class _Cutter:
         """The opening bracket of each list and dict that is open, and what it holds so far."""
         self._root: Any = None
         self._has_likely_cuts = True
+        self._is_new = True
 
     def steps(self) -> Steps:
         """Decode everything."""
@@ -89,27 +92,26 @@ class _Cutter:
     def _step(self) -> None:
         """Decode some members of the innermost list or dict, and leave it, or enter what it holds next."""
         window = self._text[self._at : self._at + PIECE]
-        cut = self._likely_cut(window)
-        if cut:
-            if self._takes(cut):
-                self._at += cut + 1
-                return
+        if (cut := self._likely_cut(window)) and not self._go_to(cut):
             self._has_likely_cuts = False
-        parts = window.replace("\\\\", "__").replace('\\"', "__").split('"')
-        cut = _cut_near_end(parts)
-        if cut and self._takes(cut):
-            self._at += cut + 1
+        elif cut or (not self._is_new and self._go_to(_cut_near_end(_split(window)))):
             return
-        cut, end = _cut_or_end(parts)
+        self._is_new = False
+        cut, end = _cut_or_end(_split(window[:FAR]))
         if end is not None:
             if not end or not self._takes(end):
                 raise _UncutError
             self._at += end
             self._leave()
-        elif cut and self._takes(cut):
-            self._at += cut + 1
-        else:
+        elif not self._go_to(cut):
             self._enter()
+
+    def _go_to(self, cut: int) -> bool:
+        """Decode what is before a cut, and go on behind it; False where there is none, or none in that place."""
+        if not cut or not self._takes(cut):
+            return False
+        self._at += cut + 1
+        return True
 
     def _likely_cut(self, window: str) -> int:
         """Return where a member of a list ends, if all are dicts with the same first key and hold no such list."""
@@ -132,7 +134,7 @@ class _Cutter:
         return True
 
     def _enter(self) -> None:
-        """Enter the list or dict that comes next, or take the value that does: one with a long string, or behind one."""
+        """Enter the list or dict that comes next, or take the text, number or word that does."""
         key = self._key() if self._open and self._open[-1][0] == "{" else None
         bracket = self._text[self._at : self._at + 1]
         if bracket in _CLOSER:
@@ -164,7 +166,7 @@ class _Cutter:
             self._open[-1][1][key] = value
         if bracket:
             self._open.append((bracket, value))
-            self._has_likely_cuts = True
+            self._has_likely_cuts = self._is_new = True
 
     def _leave(self) -> None:
         """Leave the innermost list or dict, whose end is here, and all that end with it."""
@@ -201,11 +203,15 @@ def _loads(text: str) -> Any:
         gc.enable()
 
 
+def _split(window: str) -> list[str]:
+    """Split at the quotes that begin and end strings: every other part is outside of strings."""
+    return window.replace("\\\\", "__").replace('\\"', "__").split('"')
+
+
 def _cut_near_end(parts: Sequence[str]) -> int:
     """Return where the last member ends that ends in a window, or 0 where none does near its end.
 
-    The window is given split at its quotes, so that every other part is outside of strings. What follows the innermost
-    list or dict in the window makes the depth wrong, and where the cut is then is none.
+    Where the list or dict ends in the window, what follows makes the depth wrong, and the cut may not be one.
     """
     last = (len(parts) - 1) // 2 * 2
     outside = "".join(parts[::2])

@@ -16,7 +16,16 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import MAX_SHOWN, amount, amount_problem, as_float, instant_problem, shown, utc
+from aaow_storage._fields import (
+    MAX_SHOWN,
+    amount,
+    amount_problem,
+    as_float,
+    instant_problem,
+    member_or_same,
+    shown,
+    utc,
+)
 from aaow_storage._limits import check_path, check_size
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
@@ -215,11 +224,9 @@ def _operand(field: QueryField, value: Any) -> Any:
             problem = None if isinstance(value, str) else f"takes str, not {type(value).__name__}"
             problem = problem or _json.text_problem(value)
         case FieldKind.ENUM:
-            members = tuple(field.enum or ())
-            if value in members:
-                value = members[members.index(value)]
-            else:
-                problem = f"{shown(value)} is not one of {', '.join(members)}"
+            value = member_or_same(field.enum or StrEnum, value)
+            is_member = type(value) is field.enum
+            problem = None if is_member else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
         case FieldKind.INSTANT:
             value = utc(value)
             problem = instant_problem(value)

@@ -3,8 +3,9 @@
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._dropped import released_when_dropped
 from aaow_storage._forks import INHERITED, given_up_after_fork
-from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
+from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, dumps_unchecked, loads
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
+from aaow_storage._pieces import decoding
 from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._plans import (
     Condition,
@@ -53,8 +54,10 @@ __all__ = [
     "check_text",
     "check_timeout",
     "consumed",
+    "decoding",
     "dumps",
     "dumps_document",
+    "dumps_unchecked",
     "given_up_after_fork",
     "has_run_out",
     "increased",
