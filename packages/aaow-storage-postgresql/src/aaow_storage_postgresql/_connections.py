@@ -57,11 +57,11 @@ class PostgreSQLConnection(SQLConnection):
             os.close(nothing)
 
     @contextmanager
-    def answering(self, *jobs: Job[Any]) -> Iterator[None]:
+    def answering(self, *jobs: Job[Any], cancels: bool = True) -> Iterator[None]:
         """Let the jobs be interrupted when nobody waits for any of them, and nothing behind them."""
         self._jobs = jobs
-        for job in jobs:
-            job.may_be_interrupted(lambda: self._interrupt(jobs))
+        for job in jobs if cancels else ():
+            job.may_be_interrupted(lambda: threading.Thread(target=self._interrupt, args=(jobs,), daemon=True).start())
         try:
             yield
         finally:
@@ -69,6 +69,11 @@ class PostgreSQLConnection(SQLConnection):
                 job.may_be_interrupted(None)
             with self._answering:
                 self._jobs = ()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the tasks of all jobs that are answered have been cancelled."""
+        return bool(self._jobs) and all(job.is_abandoned for job in self._jobs)
 
     def _interrupt(self, jobs: Sequence[Job[Any]]) -> None:
         with self._answering, suppress(psycopg.Error):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from aaow_storage.errors import StorageUnavailableError
+
 if TYPE_CHECKING:
     from aaow_storage_sql._dialect import Dialect
 
@@ -97,10 +99,27 @@ class SQLConnection:
         """Whether a transaction is open."""
         return self.dialect.is_in_transaction(self.driver_connection)
 
-    def answering(self, job: Any) -> AbstractContextManager[None]:
-        """Hold while that job runs, so that it may be interrupted; this kind of connection cannot be."""
-        del job
+    def answering(self, *jobs: Any, cancels: bool = True) -> AbstractContextManager[None]:
+        """Hold while those jobs run, so that they may be interrupted; this kind of connection cannot be.
+
+        Without `cancels`, what runs must not be told to fail.
+        """
+        del jobs, cancels
         return nullcontext()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the tasks of all jobs that are answered have been cancelled."""
+        return False
+
+    def check_wanted(self) -> None:
+        """Check that a task still waits for what the connection does.
+
+        Raises:
+            StorageUnavailableError: the task was cancelled.
+        """
+        if self.is_interrupted:
+            raise StorageUnavailableError("interrupted, since the task that waited was cancelled")
 
     def reading(self, statement: Any) -> Any:
         """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""

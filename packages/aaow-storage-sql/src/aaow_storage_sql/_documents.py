@@ -116,9 +116,11 @@ class DocumentReader:
 
         Raises:
             CorruptDataError: it is missing, or not what was stored.
+            StorageUnavailableError: the task that waits for the list was cancelled.
         """
         document = self._documents.get(digest)
         if document is None:
+            self._connection.check_wanted()
             row = self._connection.row(_BODY, {"digest": digest})
             document = self._documents[digest] = loads(checked_body(digest, None if row is None else row[0]))
         return document

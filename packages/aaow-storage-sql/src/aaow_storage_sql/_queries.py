@@ -69,6 +69,7 @@ def plan_rows(
     compiled = (compiled_list if shape.is_ordinary else compiled_list.__wrapped__)(
         connection.dialect, source, shape, is_locking=connection.is_lent
     )
+    connection.check_wanted()
     return connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
 
 

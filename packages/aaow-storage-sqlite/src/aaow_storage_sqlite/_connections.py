@@ -21,6 +21,7 @@ from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailab
 from aaow_storage_sql import Opening, SQLConnection
 from aaow_storage_sqlite._dialect import SQLiteDialect, is_locked
 from aaow_storage_sqlite._functions import install
+from aaow_storage_sqlite._interrupting import SQLiteConnection
 from aaow_storage_sqlite._location import Location
 
 T = TypeVar("T")
@@ -232,7 +233,7 @@ def _connect(settings: Settings) -> SQLConnection:
     except sqlite3.Error as error:
         raise dialect.translated(error) from error
     install(connection)
-    return SQLConnection(connection, dialect)
+    return SQLiteConnection(connection, dialect)
 
 
 def _wrong(problem: str) -> ValidationError:

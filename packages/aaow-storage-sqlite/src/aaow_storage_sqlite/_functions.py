@@ -13,6 +13,7 @@ JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
 IS_AMONG = "aaow_is_among"
 
+LONGEST_REMEMBERED = 64 * 1024
 SHORT = 1_000
 """Operands of at most so many characters are remembered when they are decoded, and of longer ones a few."""
 
@@ -39,12 +40,12 @@ def compare_json(one: str, other: str) -> int:
 def json_matches(body: str | None, path: str, operator: str, operand: str) -> bool:
     """Say whether what lies at a path in a document meets a condition."""
     condition = _condition(operator, operand)
-    return condition.matches(None if body is None else value_at(loads(body), _path(path)))
+    return condition.matches(None if body is None else value_at(_document(body), _path(path)))
 
 
 def json_sort_value(body: str | None, path: str) -> str | None:
     """Return what lies at a path in a document, as JSON; null and nothing are NULL."""
-    value = None if body is None else value_at(loads(body), _path(path))
+    value = None if body is None else value_at(_document(body), _path(path))
     return None if value is None else dumps(value)
 
 
@@ -55,6 +56,21 @@ def is_among(value: float | None, values: str) -> bool | None:
 
 def _order(one: Any, other: Any) -> int:
     return int(one > other) - int(one < other)
+
+
+_last: tuple[str, Any] = ("null", None)
+"""The document that was decoded last, which the next condition on a row is about as well, and its text."""
+
+
+def _document(body: str) -> Any:
+    global _last  # noqa: PLW0603 - remembered for all connections
+    text, document = _last
+    if text == body:
+        return document
+    document = loads(body)
+    if len(body) <= LONGEST_REMEMBERED:
+        _last = body, document
+    return document
 
 
 @functools.lru_cache(maxsize=256)

@@ -113,7 +113,8 @@ def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]
         while jobs and (not outcomes or time.perf_counter() < until):
             job = jobs.popleft()
             if not job.is_abandoned:
-                outcomes.append(job.outcome_on(connection))
+                with connection.answering(job):
+                    outcomes.append(job.outcome_on(connection))
         connection.command("ROLLBACK")
     except StorageError as error:
         unread = [*(outcome.job for outcome in outcomes), *jobs]
