@@ -12,6 +12,7 @@ from aaow_storage_conformance import (
     DurabilityTests,
     ErrorTests,
     ExecutionTests,
+    FilterSizeTests,
     HolderTests,
     IsolationTests,
     LeavingTests,
@@ -73,6 +74,10 @@ class TestErrors(ErrorTests):
 
 class TestExecutions(ExecutionTests):
     """LLM executions and tool calls."""
+
+
+class TestFilterSizes(FilterSizeTests):
+    """Large filters."""
 
 
 class TestHolders(HolderTests):
