@@ -5,7 +5,7 @@ are compiled again for each list.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -250,18 +250,30 @@ def _one_of(
 def _behind(
     keys: list[tuple[sa.ColumnElement[Any], Direction]], marks_null: tuple[bool, ...]
 ) -> sa.ColumnElement[bool]:
-    """Return the condition that a row is behind the mark: at the first key where they differ, it is on the far side.
-
-    It names each key a few times, however many there are: beyond the mark, or equal to it and behind in the keys that
-    follow.
-    """
-    behind: sa.ColumnElement[bool] = sa.false()
-    for number, ((key, direction), is_null) in reversed([*enumerate(zip(keys, marks_null, strict=True))]):
+    """Return the condition that a row is behind the mark: at the first key where they differ, it is on the far side."""
+    alternatives: list[_Alternative] = []
+    for number, ((key, direction), is_null) in enumerate(zip(keys, marks_null, strict=True)):
         mark = sa.bindparam(f"after_{number}", type_=key.type)
         is_same = key.is_(None) if is_null else key == mark
-        is_beyond = _beyond(key, mark, direction, is_null=is_null)
-        behind = sa.or_(is_beyond, sa.and_(is_same, behind)) if number < len(keys) - 1 else is_beyond
-    return sa.and_(_not_before(keys[0], is_null=marks_null[0]), behind)
+        alternatives.append((is_same, _beyond(key, mark, direction, is_null=is_null)))
+    return sa.and_(_not_before(keys[0], is_null=marks_null[0]), _one_of_alternatives(alternatives))
+
+
+_Alternative = tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]
+"""Of one key, that it is the mark's, and that it is beyond the mark."""
+
+
+def _one_of_alternatives(alternatives: Sequence[_Alternative]) -> sa.ColumnElement[bool]:
+    """Return that one key is beyond the mark, and all before it are the mark's.
+
+    Half of the keys after the other half: so the expression is not much longer than the keys, and nests no deeper than
+    the parser of SQLite goes.
+    """
+    if len(alternatives) == 1:
+        return alternatives[0][1]
+    first, second = alternatives[: len(alternatives) // 2], alternatives[len(alternatives) // 2 :]
+    are_same = [is_same for is_same, _ in first]
+    return sa.or_(_one_of_alternatives(first), sa.and_(*are_same, _one_of_alternatives(second)))
 
 
 def _beyond(
