@@ -8,7 +8,7 @@ from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._querying import Querying
 
 
-@breaks("QRY-3", "QRY-5", "QRY-7")
+@breaks("QRY-5", "QRY-7")
 class TakesFewerKeys(Querying):
     """Refuses an order of sixteen keys."""
 
