@@ -36,6 +36,7 @@ from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._sessions import SessionTests
+from aaow_storage_conformance._sizes import FilterSizeTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
@@ -59,6 +60,7 @@ __all__ = [
     "DurabilityTests",
     "ErrorTests",
     "ExecutionTests",
+    "FilterSizeTests",
     "HandlingTests",
     "HolderTests",
     "IsolationTests",

@@ -13,6 +13,7 @@ from aaow_storage_conformance import (
     DurabilityTests,
     ErrorTests,
     ExecutionTests,
+    FilterSizeTests,
     HandlingTests,
     HolderTests,
     IsolationTests,
@@ -80,6 +81,10 @@ class TestErrors(ErrorTests):
 
 class TestExecutions(ExecutionTests):
     """LLM executions and tool calls."""
+
+
+class TestFilterSizes(FilterSizeTests):
+    """Large filters."""
 
 
 class TestHandling(HandlingTests):

@@ -54,7 +54,7 @@ from aaow_storage.authoring import (
     without_documents,
 )
 from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
-from aaow_storage_memory._copies import copied
+from aaow_storage_memory._copies import copied, copied_in_turns
 from aaow_storage_memory._tables import Tables
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
@@ -79,7 +79,7 @@ class MemoryOperations(StorageOperations):
     # workflows
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
-        workflow = _own("save_workflow", "workflow", workflow, StoredWorkflow)
+        workflow = await _own("save_workflow", "workflow", workflow, StoredWorkflow)
         async with self._writing() as tables:
             tables.put(workflow.id, workflow)
 
@@ -106,7 +106,7 @@ class MemoryOperations(StorageOperations):
     # sessions
 
     async def create_session(self, session: Session) -> None:
-        session = _own("create_session", "session", session, Session)
+        session = await _own("create_session", "session", session, Session)
         async with self._writing() as tables:
             tables.check_new(Session, session.id)
             tables.check_parent(StoredWorkflow, session.workflow_id)
@@ -143,7 +143,7 @@ class MemoryOperations(StorageOperations):
     # execution state
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
-        state = _own("save_execution_state", "state", state, WorkflowExecutionState)
+        state = await _own("save_execution_state", "state", state, WorkflowExecutionState)
         async with self._writing() as tables:
             tables.check_parent(Session, state.session_id)
             stored = tables.get(WorkflowExecutionState, state.session_id)
@@ -161,7 +161,7 @@ class MemoryOperations(StorageOperations):
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
             raise ValidationError("update_node_state", "state.node_id", problem)
-        state = copied(NodeExecutionState, state)
+        state = await copied_in_turns(NodeExecutionState, state)
         async with self._writing() as tables:
             tables.check_parent(Session, session_id)
             stored = tables.existing(WorkflowExecutionState, session_id)
@@ -174,7 +174,7 @@ class MemoryOperations(StorageOperations):
         session_id = check_id("save_llm_execution", "session_id", session_id)
         node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        execution = copied(LLMExecution, result, session_id=session_id, node_id=node_id)
+        execution = await copied_in_turns(LLMExecution, result, session_id=session_id, node_id=node_id)
         async with self._writing() as tables:
             tables.check_parent(Session, session_id)
             tables.put(execution.id, execution)
@@ -193,7 +193,7 @@ class MemoryOperations(StorageOperations):
     # budgets
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
-        pool = _own("create_budget_pool", "pool", pool, BudgetPool)
+        pool = await _own("create_budget_pool", "pool", pool, BudgetPool)
         async with self._writing() as tables:
             tables.check_new(BudgetPool, pool.id)
             tables.check_parent(BudgetPool, pool.parent_pool_id)
@@ -245,7 +245,7 @@ class MemoryOperations(StorageOperations):
     # tool calls
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
-        log = _own("log_tool_call", "log", log, ToolCallLog)
+        log = await _own("log_tool_call", "log", log, ToolCallLog)
         async with self._writing() as tables:
             tables.check_new(ToolCallLog, log.id)
             tables.check_parent(LLMExecution, log.execution_id)
@@ -259,12 +259,12 @@ class MemoryOperations(StorageOperations):
         session_id = check_id("get_session_tool_calls", "session_id", session_id)
         async with self._reading() as tables:
             calls = _session_tool_calls(tables, session_id)
-        return _listed(ToolCallLog, calls, filter)
+        return await _listed(ToolCallLog, calls, filter)
 
     # approvals
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
-        request = _own("create_approval_request", "request", request, ApprovalRequest)
+        request = await _own("create_approval_request", "request", request, ApprovalRequest)
         async with self._writing() as tables:
             tables.check_new(ApprovalRequest, request.id)
             tables.check_parent(Session, request.session_id)
@@ -281,7 +281,7 @@ class MemoryOperations(StorageOperations):
         at = present()
         async with self._reading() as tables:
             requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
-        return _listed(ApprovalRequest, requests, filter)
+        return await _listed(ApprovalRequest, requests, filter)
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         return await self._update("update_approval_request", ApprovalRequest, id, changes)
@@ -307,13 +307,13 @@ class MemoryOperations(StorageOperations):
             expired = [attrs.evolve(each, status=ApprovalStatus.EXPIRED) for each in pending if has_run_out(each, at)]
             for request in expired:
                 tables.put(request.id, request)
-        return _listed(ApprovalRequest, expired, None)
+        return await _listed(ApprovalRequest, expired, None)
 
     # streams
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         self._check_streams("save_stream_event")
-        event = _own("save_stream_event", "event", event, StreamEvent)
+        event = await _own("save_stream_event", "event", event, StreamEvent)
         async with self._writing() as tables:
             tables.put(event.id, event)
 
@@ -328,12 +328,12 @@ class MemoryOperations(StorageOperations):
         record_id = check_id(operation, argument, id)
         async with self._reading() as tables:
             record = tables.get(kind, record_id)
-        return None if record is None else copied(kind, record)
+        return None if record is None else await copied_in_turns(kind, record, is_stored=True)
 
     async def _list(self, kind: type[RecordT], filter: QueryFilter | None, **scope: str) -> list[RecordT]:
         async with self._reading() as tables:
             records = tables.all(kind, **scope)
-        return _listed(kind, records, filter)
+        return await _listed(kind, records, filter)
 
     async def _count(self, kind: type[attrs.AttrsInstance], filter: QueryFilter | None) -> int:
         async with self._reading() as tables:
@@ -344,40 +344,40 @@ class MemoryOperations(StorageOperations):
         record_id = check_id(operation, "id", id)
         changes = own_changes(kind, changes)
         async with self._writing() as tables:
-            stored = _stored(tables, kind, record_id)
+            stored = tables.existing(kind, record_id)
             if isinstance(stored, ApprovalRequest):
-                check_pending(stored)
+                check_pending(_stored(tables, ApprovalRequest, record_id))
             changed = apply_changes(stored, changes)
             tables.put(record_id, changed)
-        return copied(kind, changed)
+        return await copied_in_turns(kind, changed, is_stored=True)
 
     async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
         async with self._writing() as tables:
             request = resolved(_stored(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
             tables.put(id, request)
-        return copied(ApprovalRequest, request)
+        return await copied_in_turns(ApprovalRequest, request, is_stored=True)
 
     def _check_streams(self, operation: str) -> None:
         if Capability.STREAM_EVENTS not in self._capabilities:
             raise UnsupportedOperationError(operation, Capability.STREAM_EVENTS)
 
 
-def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
+async def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
     check_record(operation, argument, value, kind)
-    return copied(kind, value)
+    return await copied_in_turns(kind, value)
 
 
 def _selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
     return _plan(kind, filter).select_whole(records)
 
 
-def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
+async def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
     plan = _plan(kind, filter)
     selected = plan.select_whole(records)
     if plan.documents or kind not in DOCUMENT_FIELDS:
-        return [copied(kind, record) for record in selected]
+        return [await copied_in_turns(kind, record, is_stored=True) for record in selected]
     empty: dict[str, Any] = {DOCUMENT_FIELDS[kind]: {}}
-    return [without_documents(copied(kind, record, **empty)) for record in selected]
+    return [without_documents(await copied_in_turns(kind, record, is_stored=True, **empty)) for record in selected]
 
 
 def _plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:

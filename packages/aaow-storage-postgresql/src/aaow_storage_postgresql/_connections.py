@@ -21,7 +21,7 @@ from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import Job, Parameters, Row, SQLConnection
+from aaow_storage_sql import Job, Parameters, Row, SQLConnection, started
 
 OLDEST_SERVER = 140_000
 PREPARED_STATEMENTS = 500
@@ -57,11 +57,11 @@ class PostgreSQLConnection(SQLConnection):
             os.close(nothing)
 
     @contextmanager
-    def answering(self, *jobs: Job[Any]) -> Iterator[None]:
+    def answering(self, *jobs: Job[Any], cancels: bool = True) -> Iterator[None]:
         """Let the jobs be interrupted when nobody waits for any of them, and nothing behind them."""
         self._jobs = jobs
-        for job in jobs:
-            job.may_be_interrupted(lambda: self._interrupt(jobs))
+        for job in jobs if cancels else ():
+            job.may_be_interrupted(lambda: self._interrupt_later(jobs))
         try:
             yield
         finally:
@@ -69,6 +69,15 @@ class PostgreSQLConnection(SQLConnection):
                 job.may_be_interrupted(None)
             with self._answering:
                 self._jobs = ()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the tasks of all jobs that are answered have been cancelled."""
+        return bool(self._jobs) and all(job.is_abandoned for job in self._jobs)
+
+    def _interrupt_later(self, jobs: Sequence[Job[Any]]) -> None:
+        with suppress(StorageError):  # without another thread, the statement goes on to its own end
+            started("aaow-interrupting", self._interrupt, jobs)
 
     def _interrupt(self, jobs: Sequence[Job[Any]]) -> None:
         with self._answering, suppress(Exception):  # who was to be interrupted goes on then

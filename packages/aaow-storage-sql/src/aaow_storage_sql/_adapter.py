@@ -89,7 +89,7 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._write(lookup, id)
 
     def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        return self._write(operation, *args)
+        return self._lent.run(lambda connection: operation(connection, *args), only_reads=True)
 
     async def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> T:
         bind_transaction(self)

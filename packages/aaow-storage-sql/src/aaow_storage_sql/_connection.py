@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from aaow_storage.authoring import unforeseen
-from aaow_storage.errors import CorruptDataError, StorageError
+from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from aaow_storage_sql._dialect import Dialect
@@ -147,10 +147,27 @@ class SQLConnection:
         """Whether a transaction is open."""
         return self.dialect.is_in_transaction(self.driver_connection)
 
-    def answering(self, job: Any) -> AbstractContextManager[None]:
-        """Hold while that job runs, so that it may be interrupted; this kind of connection cannot be."""
-        del job
+    def answering(self, *jobs: Any, cancels: bool = True) -> AbstractContextManager[None]:
+        """Hold while those jobs run, so that they may be interrupted; this kind of connection cannot be.
+
+        Without `cancels`, what runs must not be told to fail.
+        """
+        del jobs, cancels
         return nullcontext()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the tasks of all jobs that are answered have been cancelled."""
+        return False
+
+    def check_wanted(self) -> None:
+        """Check that a task still waits for what the connection does.
+
+        Raises:
+            StorageUnavailableError: the task was cancelled.
+        """
+        if self.is_interrupted:
+            raise StorageUnavailableError("interrupted, since the task that waited was cancelled")
 
     def reading(self, statement: Any) -> Any:
         """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""
@@ -163,7 +180,10 @@ class SQLConnection:
             CorruptDataError: what is stored cannot be read.
             StorageError: the select failed otherwise.
         """
-        compiled = self.dialect.compiled(statement)
+        return self.compiled_rows(self.dialect.compiled(statement), parameters)
+
+    def compiled_rows(self, compiled: CompiledStatement, parameters: Parameters) -> list[Row]:
+        """Return all rows of a select that is compiled; raises what `rows` does."""
         cursor = self._execute(compiled.text, compiled.bound(parameters))
         rows: list[Row] = []
         try:

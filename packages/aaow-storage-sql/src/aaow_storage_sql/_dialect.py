@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition, unforeseen
+from aaow_storage.authoring import Condition, FieldKind, unforeseen
 from aaow_storage.errors import StorageError
-from aaow_storage_sql._connection import CompiledStatement
+from aaow_storage_sql._connection import CompiledStatement, Parameters
 
 
 class Dialect(ABC):
@@ -25,6 +25,8 @@ class Dialect(ABC):
     """Whether a statement that fails inside a transaction undoes itself, and leaves the transaction as it was."""
     compiled: Callable[[Any], CompiledStatement]
     """Compiles a statement once; see `compiler`."""
+    schema: str | None = None
+    """The schema that statements name their tables in, or None for none."""
 
     @abstractmethod
     def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
@@ -74,6 +76,10 @@ class Dialect(ABC):
         """Return a column of amounts as an expression that compares and sorts by value."""
 
     @abstractmethod
+    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+        """Return the condition that a field is one of many values, none of them null, bound as one list."""
+
+    @abstractmethod
     def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         """Return the expression for ORDER BY, with NULL before every value ascending."""
 
@@ -83,7 +89,7 @@ class Dialect(ABC):
     ) -> sa.ColumnElement[bool]:
         """Return the condition on what lies at its path in a JSON column, without its negation; it is never NULL.
 
-        The operand is bound as `parameter`, through `json_operand`; in its place, the condition has its shape.
+        What is bound is what `json_parameters` returns; in the operand's place, the condition has its shape.
         """
 
     @abstractmethod
@@ -91,8 +97,8 @@ class Dialect(ABC):
         """Return what `json_condition` needs to know of the operand, so that few statements differ."""
 
     @abstractmethod
-    def json_operand(self, condition: Condition) -> Any:
-        """Return the value to bind for a condition on JSON."""
+    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
+        """Return the values to bind for a condition on JSON: `parameter`, and others whose names begin with it."""
 
     @abstractmethod
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:

@@ -118,9 +118,11 @@ class DocumentReader:
 
         Raises:
             CorruptDataError: it is missing, or not what was stored.
+            StorageUnavailableError: the task that waits for the list was cancelled.
         """
         document = self._documents.get(digest)
         if document is None:
+            self._connection.check_wanted()
             row = self._connection.row(_BODY, {"digest": digest}) if is_digest(digest) else None
             document = decoded_body(digest, None if row is None else row[0], record, id)
             self._documents[digest] = document

@@ -40,7 +40,9 @@ class ExecutorTransaction(ABC):
         """How the transaction ended, None while it is open."""
 
     @abstractmethod
-    def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> Coroutine[Any, Any, T]:
+    def run(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False
+    ) -> Coroutine[Any, Any, T]:
         """Run the work; where it raises, only what it did is undone.
 
         Raises:

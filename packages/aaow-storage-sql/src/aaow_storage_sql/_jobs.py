@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql._attempts import NOT_DONE
 from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._endings import started
 from aaow_storage_sql._executor import Work
 from aaow_storage_sql._yielding import watch_of
 
@@ -27,11 +26,12 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "work")
+    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "only_reads", "work")
 
-    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None) -> None:
+    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False) -> None:
         self.work = work
         self.attempt = attempt
+        self.only_reads = only_reads
         self._loop = asyncio.get_running_loop()
         self._watch = watch_of(self._loop)
         self._future: asyncio.Future[T] = self._loop.create_future()
@@ -67,9 +67,8 @@ class Job(Generic[T]):
                 await asyncio.sleep(0)  # it came while the loop stood still, and now the other tasks have their turn
             return await self._future
         except asyncio.CancelledError:
-            if self._interrupt is not None:
-                with suppress(StorageError):  # without another thread, the statement goes on to its own end
-                    started("aaow-interrupting", self._interrupt)
+            if (interrupt := self._interrupt) is not None:
+                interrupt()
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
             elif settles and not self.take():
@@ -81,7 +80,7 @@ class Job(Generic[T]):
     def may_be_interrupted(self, interrupt: Callable[[], None] | None) -> None:
         """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
 
-        It is called on a thread of its own, perhaps when the job is done.
+        It is called on the loop of the task, perhaps when the job is done, and must not block.
         """
         self._interrupt = interrupt
 

@@ -91,8 +91,10 @@ class LentTransaction(ExecutorTransaction):
     def outcome(self) -> TransactionOutcome | None:
         return self._outcome
 
-    def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> Coroutine[Any, Any, T]:
-        job = Job(work, attempt=attempt)
+    def run(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False
+    ) -> Coroutine[Any, Any, T]:
+        job = Job(work, attempt=attempt, only_reads=only_reads)
         self._send(job)
         return job.settled_result()
 

@@ -22,6 +22,7 @@ from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailab
 from aaow_storage_sql import Opening, SQLConnection
 from aaow_storage_sqlite._dialect import SQLiteDialect, is_locked
 from aaow_storage_sqlite._functions import install
+from aaow_storage_sqlite._interrupting import InterruptibleConnection
 from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._permissions import make_place
 
@@ -230,7 +231,7 @@ def retry_while_locked(action: Callable[[], T], patience: float, opening: Openin
             pause(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
 
 
-class SQLiteConnection(SQLConnection):
+class SQLiteConnection(InterruptibleConnection):
     """A connection that is opened again where it had to be given up."""
 
     opened_again: "Callable[[], SQLiteConnection] | None" = None

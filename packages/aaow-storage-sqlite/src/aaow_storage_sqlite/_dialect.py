@@ -9,9 +9,10 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition, Operator, dumps
+from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
-from aaow_storage_sql import Dialect, compiler
+from aaow_storage_sql import Dialect, Parameters, compiler
+from aaow_storage_sqlite._arrays import JSONArray
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
 from aaow_storage_sqlite._json_paths import can_be_found, json_value
 
@@ -61,6 +62,11 @@ def is_locked(error: BaseException) -> bool:
     return primary_code(error) in _LOCKED or primary_code(error.__cause__) in _LOCKED
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Say whether the driver's exception behind an error means that a value is larger than the connection takes."""
+    return primary_code(error.__cause__) == sqlite3.SQLITE_TOOBIG
+
+
 class SQLiteDialect(Dialect):
     """The page of SQLite. `location` names the store in errors."""
 
@@ -99,6 +105,12 @@ class SQLiteDialect(Dialect):
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.collate(column, AMOUNT_COLLATION)
 
+    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+        values = sa.bindparam(parameter, type_=JSONArray(compared.type))
+        if kind is FieldKind.NUMBER:  # which SQLite may read a little differently than Python
+            return sa.func.aaow_is_among(compared, values, type_=sa.Integer) == sa.literal_column("1")
+        return compared.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(values)))
+
     def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         return expression.asc() if direction is Direction.ASCENDING else expression.desc()
 
@@ -116,9 +128,9 @@ class SQLiteDialect(Dialect):
     def json_operand_shape(self, condition: Condition) -> bool:
         return can_be_found(condition)
 
-    def json_operand(self, condition: Condition) -> Any:
+    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
         operand = condition.operand
-        return dumps(list(operand) if condition.operator is Operator.IN else operand)
+        return {parameter: dumps(list(operand) if condition.operator is Operator.IN else operand)}
 
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
         value = sa.func.aaow_json_sort_value(sa.type_coerce(column, sa.Text), dumps(list(path)), type_=sa.Text)

@@ -55,7 +55,7 @@ class SQLiteExecutor(ThreadedExecutor):
     def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
         if kind is not None:
             return self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
-        job = Job(work)
+        job = Job(work, only_reads=True)
         self._open_readers().put(job)
         return job.result()
 
@@ -66,7 +66,7 @@ class SQLiteExecutor(ThreadedExecutor):
             if found is not NOT_DONE:
                 return found
             by_thread = self._inline.shown(kind, by_thread)
-        job = Job(by_thread)
+        job = Job(by_thread, only_reads=True)
         readers.put(job, is_short=is_short)
         return await job.result()
 

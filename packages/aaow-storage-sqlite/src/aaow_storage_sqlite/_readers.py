@@ -117,6 +117,7 @@ def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]
     while jobs and (not outcomes or (time.perf_counter() < until and connection.is_in_transaction)):
         job = jobs.popleft()
         if not job.is_abandoned:
-            outcomes.append(job.outcome_on(connection))
+            with connection.answering(job):
+                outcomes.append(job.outcome_on(connection))
     roll_back(connection, outcomes[-1].error if outcomes else None)
     return outcomes

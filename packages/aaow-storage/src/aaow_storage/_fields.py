@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
-from aaow_storage._json import check_json, dumps_document, text_problem
+from aaow_storage._json import check_document, check_json, text_problem
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._urls import redacted_value
 from aaow_storage.errors import ValidationError
@@ -312,7 +312,7 @@ def is_document(instance: object, field: Named, value: Any) -> None:
         raise refuse(instance, field, f"was left out by QueryFilter(documents=False); {REMEDY}")
     if type(value) is not dict:
         raise refuse(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
-    dumps_document(value, record=type(instance).__name__, field=field.name)
+    check_document(value, record=type(instance).__name__, field=field.name)
 
 
 def tuple_or_none(value: Iterable[T] | None) -> tuple[T, ...] | None:

@@ -6,8 +6,9 @@ from aaow_storage._dropped import released_when_dropped
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._fields import shown
 from aaow_storage._forks import INHERITED, given_up_after_fork
-from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads, text_problem
+from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, dumps_unchecked, loads, text_problem
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
+from aaow_storage._pieces import decoding
 from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._plans import (
     Condition,
@@ -58,8 +59,10 @@ __all__ = [
     "check_timeout",
     "cleaning_up_after",
     "consumed",
+    "decoding",
     "dumps",
     "dumps_document",
+    "dumps_unchecked",
     "given_up_after_fork",
     "has_run_out",
     "increased",
