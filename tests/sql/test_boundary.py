@@ -55,7 +55,7 @@ async def test_every_operation_makes_an_error_of_storage_of_what_its_thread_rais
 ):
     async def check(target: Any, call: Call) -> None:
         with monkeypatch.context() as patch:
-            for name in ("rows", "row", "run", "run_rows"):
+            for name in ("rows", "compiled_rows", "row", "run", "run_rows"):
                 patch.setattr(SQLConnection, name, fail_with(error))
             found = await error_of(call.on(target))
         assert type(found) is FORESEEN[error]

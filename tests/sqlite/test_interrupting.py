@@ -34,8 +34,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowFunction]:
     function = SlowFunction()
     install = _functions.install
 
-    def install_slow(connection: sqlite3.Connection) -> None:
-        install(connection)
+    def install_slow(connection: sqlite3.Connection, failures: list[Exception]) -> None:
+        install(connection, failures)
         connection.create_function("aaow_json_matches", 4, function)
 
     monkeypatch.setattr("aaow_storage_sqlite._connections.install", install_slow)

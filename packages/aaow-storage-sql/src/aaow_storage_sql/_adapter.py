@@ -89,13 +89,16 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._write(lookup, id)
 
     def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        return self._lent.run(lambda connection: operation(connection, *args), only_reads=True)
+        return self._run(lambda connection: operation(connection, *args), only_reads=True)
 
-    async def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> T:
-        bind_transaction(self)
+    def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
         work, attempt = _works(operation, *args)
+        return self._run(work, attempt=attempt)
+
+    async def _run(self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False) -> T:
+        bind_transaction(self)
         try:
-            return await self._lent.run(work, attempt=attempt)
+            return await self._lent.run(work, attempt=attempt, only_reads=only_reads)
         except StorageError:
             raise
         except Exception as error:
