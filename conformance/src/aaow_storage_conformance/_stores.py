@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter
 from aaow_storage_conformance._elsewhere import OtherProcess, Report, process_for
+from aaow_storage_conformance._watch import follow_running_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class Store:
 
     def adapter(self, **options: Any) -> StorageAdapter:
         """Make another adapter on this store; it is not initialized, and is closed when the test ends."""
+        follow_running_loop()
         adapter = create_adapter(self.backend.name, self.url, **{**self.options, **options})
         self._adapters.append(adapter)
         return adapter
