@@ -81,7 +81,14 @@ class BrokenPlugin:
     def aaow_storage_backend(self) -> Backend:
         """Describe the broken backend."""
         sound = available_backends()[self.sound]
-        return Backend(name="broken", summary=self.broken.mistake, create=self.create, options=sound.options)
+        return Backend(
+            name="broken",
+            summary=self.broken.mistake,
+            create=self.create,
+            options=sound.options,
+            capabilities=sound.capabilities,
+            temporary_store=sound.temporary_store,
+        )
 
     def create(self, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter."""
