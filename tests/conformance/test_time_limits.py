@@ -49,12 +49,14 @@ def test_the_runner_of_broken_backends_names_what_stands_still(name: str):
     assert time.monotonic() - started < FOUND_WITHIN_S
 
 
-def suite_on_broken(pytester: pytest.Pytester, name: str, chosen: str, *more: str, on: str = "memory"):
-    """Run tests of the suite on a broken backend, with limits of 4 s for a test and 1 s for an operation."""
+def suite_on_broken(
+    pytester: pytest.Pytester, name: str, chosen: str, *more: str, on: str = "memory", limit_s: int = 4
+):
+    """Run tests of the suite on a broken backend, with a limit for each test; that of an operation is a quarter."""
     pytester.makeconftest(REGISTERED.format(name=name, on=on))
     return pytester.runpytest_subprocess(
         *("--pyargs", "aaow_storage_conformance", "-p", "no:cacheprovider", "-k", chosen, *more),
-        *("--storage-backend=broken", "--storage-test-timeout=4"),
+        *("--storage-backend=broken", f"--storage-test-timeout={limit_s}"),
         timeout=100,
     )
 
@@ -89,19 +91,19 @@ def test_a_run_ends_although_a_thread_of_the_backend_does_not(pytester: pytest.P
     result = suite_on_broken(pytester, "ClosesInAThreadThatNeverEnds", "test_a_block_holds_the_adapter_itself_open")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["stood still: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
-    assert time.monotonic() - started < 28
+    assert time.monotonic() - started < 60
 
 
 def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
     chosen = "test_another_process_finds_what_this_one_stored"
-    result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite")
+    result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite", limit_s=40)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*stood still: list_workflows() of GetsForEverInOtherProcesses did not return*"])
 
 
 def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pytest.Pytester):
-    result = suite_on_broken(pytester, "GetsForEver", "TestWorkflows or test_saving_again")
-    result.stdout.fnmatch_lines(["stood still: *within 1 s", "stood still: *within 0.1 s"])
+    result = suite_on_broken(pytester, "NeverCloses", "TestWorkflows")
+    result.stdout.fnmatch_lines(["stood still: close() *within 1 s", "stood still: close() *within 0.1 s"])
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "nan"])

@@ -30,7 +30,7 @@ def awaited(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
     outer: FrameType | None = None
     while waiting is not None:
         if type(waiting).__name__ in {"async_generator_asend", "async_generator_athrow"} and outer is not None:
-            waiting = getattr(outer.f_locals.get("self"), "gen", None)  # of an asynccontextmanager
+            waiting = _generator_in(outer.f_locals)
         frame = _attribute(waiting, "frame")
         if frame is None:
             return
@@ -107,6 +107,12 @@ def _is_operation(frame: FrameType) -> bool:
     if frame.f_code.co_name not in OPERATIONS:
         return False
     return isinstance(frame.f_locals.get("self"), StorageAdapter | Transaction)
+
+
+def _generator_in(names: dict[str, Any]) -> Any:
+    """Return the asynchronous generator that runs, of those that a frame or the context manager in it holds."""
+    held = [*names.values(), getattr(names.get("self"), "gen", None)]
+    return next((each for each in held if inspect.isasyncgen(each) and each.ag_running), None)
 
 
 def _attribute(waiting: object, name: str) -> Any:

@@ -92,4 +92,4 @@ def _limited(item: pytest.Item, phase: str) -> Iterator[None]:
         with item.stash[WATCH].phase(phase):
             yield
     except StoodStill as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None

@@ -142,7 +142,7 @@ class Watch:
                 self._phase = ""
         except BaseException as error:
             if self.report and not isinstance(error, KeyboardInterrupt):
-                raise StoodStill(self.report) from error
+                raise StoodStill(self.report) from None
             raise
         if self.report:
             raise StoodStill(self.report)

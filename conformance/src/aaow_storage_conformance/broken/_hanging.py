@@ -57,7 +57,7 @@ class ClosesInAThreadThatNeverEnds(Delegating):
 
     async def close(self):
         await super().close()
-        await asyncio.to_thread(time.sleep, 30)
+        await asyncio.to_thread(time.sleep, FOR_EVER_S)
 
 
 @breaks("STA-1", test_s=SHORT_S)
