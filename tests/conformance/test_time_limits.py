@@ -64,10 +64,18 @@ def suite_on_broken(
 @pytest.mark.parametrize(
     ("name", "chosen", "line"),
     [
-        ("GetsForEver", "test_saving_again_replaces_the_whole", "stood still: get_workflow('*') of GetsForEver did not return within 1 s"),
+        (
+            "GetsForEver",
+            "test_saving_again_replaces_the_whole",
+            "stood still: get_workflow('*') of GetsForEver did not return within 1 s",
+        ),
         ("BlocksItsLoop", "test_a_state_of_a_thousand_nodes", "stood still: save_execution_state(*blocked its event*"),
         ("NeverCloses", "test_a_transaction_is_committed_by_hand", "stood still: close() of NeverCloses did not*"),
-        ("GoesOnWaitingWhenCancelled", "test_changing_what_an_update_took", "stood still: update_workflow(*did not return*"),
+        (
+            "GoesOnWaitingWhenCancelled",
+            "test_changing_what_an_update_took",
+            "stood still: update_workflow(*did not return*",
+        ),
         ("KeepsTheLineAfterItsEnd", "test_a_random_history_goes", "stood still: *did not return within 1 s"),
     ],
 )

@@ -121,9 +121,7 @@ async def _kill_one_of_four(store: Store, ledger: Ledger, name: str) -> bool:
     """Kill one of four processes that write, and check the store; return whether it was in the middle of something."""
     groups = [tuple(f"{name} process {number} writer {each}" for each in range(4)) for number in range(4)]
     async with AsyncExitStack() as stack:
-        processes = [
-            await stack.enter_async_context(store.process(write, Writers(names=group))) for group in groups
-        ]
+        processes = [await stack.enter_async_context(store.process(write, Writers(names=group))) for group in groups]
         async with asyncio.timeout(SOON_S):
             for process in processes:
                 await _receive(process, 40, ledger)

@@ -81,7 +81,6 @@ def _compare_histories(
     steps: int,
 ) -> None:
     """Run random histories on adapters that belong to a loop of another thread, and shorten one that fails."""
-
     shortening = Shortening()
     story: list[object] = []
 

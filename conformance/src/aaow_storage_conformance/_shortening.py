@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from _pytest.outcomes import OutcomeException
+from _pytest.outcomes import OutcomeException  # noqa: PLC2701 - the base of what ends a test has no public name
 from hypothesis.errors import HypothesisException
 
 SHORTENS_FOR_S = 20.0
@@ -29,7 +29,11 @@ class Shortening:
             ShortEnough: it took long enough since the first one failed.
         """
         if self._ends_at is not None and time.monotonic() > self._ends_at:
-            told = [f"{type(self._error).__name__}: {self._error}", f"after {len(self._story)} steps:", *map(str, self._story)]
+            told = [
+                f"{type(self._error).__name__}: {self._error}",
+                f"after {len(self._story)} steps:",
+                *map(str, self._story),
+            ]
             raise ShortEnough("\n".join(told)) from self._error
 
     def failed(self, error: Exception, story: Sequence[object]) -> None:

@@ -36,7 +36,9 @@ def awaited(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
             return
         yield waiting, frame
         outer, within = frame, frame.f_locals.get("self") if frame.f_code.co_name == "__await__" else None
-        waiting = getattr(within, "_coroutine", None) or _attribute(waiting, "await")  # the first is of an `Interrupted`
+        waiting = getattr(within, "_coroutine", None) or _attribute(
+            waiting, "await"
+        )  # the first is of an `Interrupted`
 
 
 def operation_awaited(task: "asyncio.Task[Any]") -> "tuple[weakref.ref[Any], str] | None":

@@ -11,16 +11,18 @@ import signal
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-from _pytest.outcomes import OutcomeException
+from _pytest.outcomes import OutcomeException  # noqa: PLC2701 - the base of what ends a test has no public name
 
 from aaow_storage_conformance import _standing as standing
+
+if TYPE_CHECKING:
+    import weakref
 
 T = TypeVar("T")
 
@@ -186,8 +188,8 @@ class Watch:
                 return f"{operation} blocked its event loop for more than {self._await_s:g} s"
         if at > self._ends_at:
             operations = [each for _, each in (followed.slowest for followed in tuple(self._loops.values())) if each]
-            last = operations or [standing.operation_in(standing.frames_of_thread(self._thread.ident))]
-            where = f", in {last[0]}" if last[0] else ""
+            in_thread = standing.operation_in(standing.frames_of_thread(self._thread.ident))
+            where = next((f", in {each}" for each in (*operations, in_thread) if each), "")
             return f"the {self._phase} of {self.name} did not end within its limit of time{where}"
         return ""
 
@@ -336,7 +338,7 @@ def _look() -> None:
 
 
 def _handle_the_signal() -> None:
-    """Let the signal interrupt the main thread; the handler stays, since a signal may come late, and then does nothing."""
+    """Let the signal interrupt the main thread. The handler stays: a signal that comes late has no effect."""
     if SIGNAL is None or threading.current_thread() is not threading.main_thread():
         return
     before = signal.getsignal(SIGNAL)
@@ -352,5 +354,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     watch = _current
     if watch is not None and watch.is_over:
         raise StoodStill(watch.report)
-    elif callable(_handlers_before[-1]):
+    if callable(_handlers_before[-1]):
         _handlers_before[-1](number, frame)

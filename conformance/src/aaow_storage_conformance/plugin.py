@@ -83,8 +83,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="S",
         type=float,
         default=TEST_S,
-        help=f"how many seconds a test may take, {SLOW_FACTOR} times as many if it is slow; an operation that it awaits "
-        f"may take a quarter of that ({TEST_S:g})",
+        help=f"how many seconds a test may take, {SLOW_FACTOR} times as many if it is slow; an operation may take a "
+        f"quarter of that ({TEST_S:g})",
     )
     group.addoption(
         "--conformance-clause",

@@ -7,6 +7,7 @@ from aaow_storage_conformance import (
     BudgetTests,
     CancellationTests,
     ClosingTests,
+    CombinationTests,
     ConcurrencyTests,
     DifferentialTests,
     DocumentTests,
@@ -20,12 +21,15 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     ModelTests,
+    NumberTests,
     OmissionTests,
     OperationTests,
     PagingTests,
     PlainValueTests,
     QueryTests,
+    RaceTests,
     RecordTests,
+    SequenceTests,
     SessionTests,
     StateTests,
     StreamTests,
@@ -57,6 +61,10 @@ class TestCancellation(CancellationTests):
 
 class TestClosing(ClosingTests):
     """Closing."""
+
+
+class TestCombinations(CombinationTests):
+    """Two in one call."""
 
 
 class TestConcurrency(ConcurrencyTests):
@@ -111,6 +119,10 @@ class TestModel(ModelTests):
     """Random histories."""
 
 
+class TestNumbers(NumberTests):
+    """Large numbers."""
+
+
 class TestOmissions(OmissionTests):
     """Lists without documents."""
 
@@ -131,8 +143,16 @@ class TestQueries(QueryTests):
     """Filters."""
 
 
+class TestRaces(RaceTests):
+    """Two at once."""
+
+
 class TestRecords(RecordTests):
     """Records."""
+
+
+class TestSequences(SequenceTests):
+    """Twice in one transaction."""
 
 
 class TestSessions(SessionTests):
