@@ -38,6 +38,7 @@ from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._races import RaceTests
 from aaow_storage_conformance._records import RecordTests
+from aaow_storage_conformance._schemas import SchemaTests
 from aaow_storage_conformance._sequences import SequenceTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._sizes import FilterSizeTests
@@ -81,6 +82,7 @@ __all__ = [
     "QueryTests",
     "RaceTests",
     "RecordTests",
+    "SchemaTests",
     "SequenceTests",
     "SessionTests",
     "StateTests",

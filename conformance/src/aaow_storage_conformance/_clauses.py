@@ -174,6 +174,10 @@ def requires(capability: Capability) -> pytest.MarkDecorator:
     return pytest.mark.requires_capability(capability)
 
 
+needs_newer_schema = pytest.mark.needs_newer_schema
+"""Mark a test that is only for a backend that says how a store of a later release looks."""
+
+
 def lacks(capability: Capability) -> pytest.MarkDecorator:
     """Mark a test, a class or a parameter that is only for stores without the capability, such as one of a refusal."""
     return pytest.mark.lacks_capability(capability)

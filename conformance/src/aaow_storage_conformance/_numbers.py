@@ -268,8 +268,8 @@ class NumberTests:
                 await savepoint.__aenter__()
                 await samples.stored_workflow(transaction, id=f"{number:02}")
             for number, savepoint in reversed(list(enumerate(opened))):
-                ended = (ZeroDivisionError, ZeroDivisionError()) if number == SAVEPOINTS // 2 else (None, None)
-                await savepoint.__aexit__(*ended, None)
+                error = ZeroDivisionError() if number == SAVEPOINTS // 2 else None
+                await savepoint.__aexit__(None if error is None else ZeroDivisionError, error, None)
         found = [workflow.id for workflow in await storage.list_workflows()]
         assert found == [f"{number:02}" for number in range(SAVEPOINTS // 2)]
 

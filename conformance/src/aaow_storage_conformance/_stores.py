@@ -1,7 +1,7 @@
 """The store that a test works on, and the ways into it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -49,6 +49,11 @@ class Store:
     def capabilities(self) -> frozenset[Capability]:
         """What the adapters of this store claim."""
         return self.adapter().capabilities
+
+    def newer_schema(self) -> AbstractContextManager[None]:
+        """Hold the store as one that a later release has migrated."""
+        assert self.backend.newer_schema is not None
+        return self.backend.newer_schema(self.url, **self.options)
 
     def process(
         self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs

@@ -40,6 +40,7 @@ PACKAGE = __name__.partition(".")[0]
 MARKERS = (
     "clause(*ids): the clauses of the storage contract that the test checks",
     "lacks_capability(capability): the test is for stores that do not claim the capability",
+    "needs_newer_schema: the test is for backends with `Backend.newer_schema`",
     "requires_capability(capability): the test is for stores that claim the capability",
     "slow: the test takes seconds",
 )
@@ -165,6 +166,9 @@ def pytest_runtest_call(item: pytest.Item) -> None:
             if mark.args[0] in store.capabilities:
                 item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
                 pytest.skip(f"the store claims the capability {mark.args[0]}")
+        if item.get_closest_marker("needs_newer_schema") is not None and store.backend.newer_schema is None:
+            item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
+            pytest.skip("the backend does not say how a store of a later release looks: it has no `newer_schema`")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

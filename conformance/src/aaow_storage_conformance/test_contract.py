@@ -29,6 +29,7 @@ from aaow_storage_conformance import (
     QueryTests,
     RaceTests,
     RecordTests,
+    SchemaTests,
     SequenceTests,
     SessionTests,
     StateTests,
@@ -149,6 +150,10 @@ class TestRaces(RaceTests):
 
 class TestRecords(RecordTests):
     """Records."""
+
+
+class TestSchemas(SchemaTests):
+    """A newer schema."""
 
 
 class TestSequences(SequenceTests):
