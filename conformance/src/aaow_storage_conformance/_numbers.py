@@ -216,7 +216,7 @@ class NumberTests:
             await storage.consume_budget(leaf.id, "100.000000000001")
         assert_identical(await everything_in(storage), before)
 
-    @clause("REC-4", "QRY-1")
+    @clause("OPS-2", "REC-4", "QRY-1")
     async def test_durations_come_back_and_compare_to_the_last_digit(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id="s")
         await samples.stored_execution(storage, "s", id="e")
@@ -263,9 +263,10 @@ class NumberTests:
     @clause("TXN-4")
     async def test_forty_savepoints_nest(self, storage: StorageAdapter) -> None:
         async with storage.transaction() as transaction:
-            opened = [transaction.savepoint() for _ in range(SAVEPOINTS)]
-            for number, savepoint in enumerate(opened):
-                await savepoint.__aenter__()
+            opened = []
+            for number in range(SAVEPOINTS):
+                opened.append(transaction.savepoint())
+                await opened[-1].__aenter__()
                 await samples.stored_workflow(transaction, id=f"{number:02}")
             for number, savepoint in reversed(list(enumerate(opened))):
                 error = ZeroDivisionError() if number == SAVEPOINTS // 2 else None

@@ -30,7 +30,7 @@ A_MOMENT = timedelta(milliseconds=30)
 class SequenceTests:
     """Twice in one transaction, and what depends on the first."""
 
-    @clause("TXN-2", "SES-3", "OPS-8")
+    @clause("TXN-2", "SES-3", "OPS-5", "OPS-8")
     async def test_what_needs_a_session_deleted_before_in_the_transaction_is_refused(
         self, storage: StorageAdapter
     ) -> None:
@@ -74,7 +74,7 @@ class SequenceTests:
             else:
                 assert_identical(await everything_in(other, sessions=["s"], executions=["e"]), before)
 
-    @clause("TXN-2", "WFL-1", "OPS-8")
+    @clause("TXN-2", "WFL-1", "OPS-5", "OPS-8")
     async def test_what_needs_a_workflow_deleted_before_in_the_transaction_is_refused(
         self, storage: StorageAdapter
     ) -> None:
