@@ -3,10 +3,11 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
-from aaow_storage_conformance._shortening import ShortEnough, Shortening
+from aaow_storage_conformance._shortening import Shortening, ShortEnough
 from aaow_storage_conformance._watch import Limits, StoodStill, Watch, ask, watching
 from aaow_storage_conformance.broken import BROKEN
 from aaow_storage_conformance.broken._runner import ContractTest, sound_backend_for, verdicts
@@ -26,7 +27,9 @@ NAMED = {
     "GoesOnWaitingWhenCancelled": "update_workflow('",
     "StandsStillWhereSavepointsNest": "save_workflow(StoredWorkflow(",
 }
-FOUND_WITHIN_S = 40.0
+FOUND_WITHIN_S = 60.0
+FORCED_TO_END_WITHIN_S = 300.0
+"""On a busy machine; the thread that never ends would keep the run for an hour."""
 
 REGISTERED = """
 from aaow_storage import register_plugin
@@ -57,7 +60,7 @@ def suite_on_broken(
     return pytester.runpytest_subprocess(
         *("--pyargs", "aaow_storage_conformance", "-p", "no:cacheprovider", "-k", chosen, *more),
         *("--storage-backend=broken", f"--storage-test-timeout={limit_s}"),
-        timeout=100,
+        timeout=FORCED_TO_END_WITHIN_S,
     )
 
 
@@ -89,17 +92,15 @@ def test_a_run_of_the_suite_fails_and_names_what_stands_still(
 
 
 def test_a_run_on_several_workers_ends_too(pytester: pytest.Pytester):
-    result = suite_on_broken(pytester, "BlocksItsLoop", "TestStates", "-n", "2")
+    result = suite_on_broken(pytester, "BlocksItsLoop", "test_a_saved_state_replaces", "-n", "2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["stood still: save_execution_state(*blocked its event loop*"])
 
 
 def test_a_run_ends_although_a_thread_of_the_backend_does_not(pytester: pytest.Pytester):
-    started = time.monotonic()
     result = suite_on_broken(pytester, "ClosesInAThreadThatNeverEnds", "test_a_block_holds_the_adapter_itself_open")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["stood still: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
-    assert time.monotonic() - started < 60
 
 
 def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
@@ -112,6 +113,13 @@ def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester
 def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pytest.Pytester):
     result = suite_on_broken(pytester, "NeverCloses", "TestWorkflows")
     result.stdout.fnmatch_lines(["stood still: close() *within 1 s", "stood still: close() *within 0.1 s"])
+
+
+def in_limits(test_s: float, work: Callable[[], None]) -> None:
+    """Do some work within the limits of a test."""
+    watch = Watch("work", Limits(test_s))
+    with watching(watch), watch.phase("call"):
+        work()
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "nan"])
@@ -137,10 +145,8 @@ def test_a_test_that_ends_in_time_is_left_alone():
 
 
 def test_a_test_that_waits_for_no_operation_has_the_limit_of_a_test():
-    watch = Watch("work", Limits(0.4))
-    with pytest.raises(StoodStill, match="the call of work did not end within its limit"), watching(watch):
-        with watch.phase("call"):
-            time.sleep(60)
+    with pytest.raises(StoodStill, match="the call of work did not end within its limit"):
+        in_limits(0.4, lambda: time.sleep(60))
 
 
 def test_many_short_operations_are_not_taken_for_a_long_one():
@@ -158,17 +164,19 @@ def test_many_short_operations_are_not_taken_for_a_long_one():
 
 
 def test_a_question_after_the_time_is_over_is_not_asked():
-    watch = Watch("work", Limits(0.2))
     asked = []
 
     async def question() -> None:
         asked.append("question")
 
-    with pytest.raises(StoodStill), watching(watch), watch.phase("call"):
+    def work() -> None:
         try:
             threading.Event().wait(60)
         finally:
             ask(question(), asyncio.new_event_loop())
+
+    with pytest.raises(StoodStill):
+        in_limits(0.2, work)
     assert asked == []
 
 
