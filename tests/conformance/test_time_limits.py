@@ -165,6 +165,7 @@ def test_many_short_operations_are_not_taken_for_a_long_one():
 
 def test_a_question_after_the_time_is_over_is_not_asked():
     asked = []
+    loop = asyncio.new_event_loop()
 
     async def question() -> None:
         asked.append("question")
@@ -173,10 +174,11 @@ def test_a_question_after_the_time_is_over_is_not_asked():
         try:
             threading.Event().wait(60)
         finally:
-            ask(question(), asyncio.new_event_loop())
+            ask(question(), loop)
 
     with pytest.raises(StoodStill):
         in_limits(0.2, work)
+    loop.close()
     assert asked == []
 
 

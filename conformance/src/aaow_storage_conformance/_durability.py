@@ -87,7 +87,7 @@ class DurabilityTests:
         waits_up_to_s, on_the_way, was_opened = SHORTEST_STEP_S, 0, False
         while not was_opened:
             assert waits_up_to_s < OPENS_WITHIN_S, f"no process opened the store within {OPENS_WITHIN_S:g} s"
-            async with store.process(open_and_be_killed, luck.uniform(0, waits_up_to_s)) as process:
+            async with store.process(open_and_stay, luck.uniform(0, waits_up_to_s)) as process:
                 said_so = "open" in await process.last_reports()
             was_opened = await _opens_as_it_is(store)
             assert was_opened or not said_so, "a process had opened the store, and the next finds no schema in it"
@@ -100,21 +100,23 @@ class DurabilityTests:
             inconclusive("the store was opened before the first kill came")
 
 
-async def open_and_be_killed(store: Store, report: Report, after_s: float) -> None:
-    """Open the store in a process that kills itself so many seconds after it began to, and report when it is open."""
+async def open_and_stay(store: Store, report: Report, killed_after_s: float | None = None) -> None:
+    """Report when it begins to open the store, and when that is done; then stay.
+
+    With a number of seconds the process kills itself that long after it began to open the store.
+    """
     storage = store.adapter()
-    begins = threading.Event()
-
-    def kill() -> None:
-        begins.wait()
-        time.sleep(after_s)
-        kill_this_process()
-
-    threading.Thread(target=kill, daemon=True).start()
-    begins.set()
+    report("opening")
+    if killed_after_s is not None:
+        threading.Thread(target=_kill_after, args=(killed_after_s,), daemon=True).start()
     await storage.initialize()
     report("open")
     await asyncio.Event().wait()
+
+
+def _kill_after(seconds: float) -> None:
+    time.sleep(seconds)
+    kill_this_process()
 
 
 async def _kill_one_of_four(store: Store, ledger: Ledger, name: str) -> bool:

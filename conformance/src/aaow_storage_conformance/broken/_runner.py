@@ -49,13 +49,18 @@ class ContractTest:
         """Whether it takes seconds."""
         return any(mark.name == "slow" for mark in self.marks)
 
-    def suits(self, backend: Backend, capabilities: frozenset[Capability]) -> bool:
-        """Say whether it is for an adapter of that backend with those capabilities."""
-        if backend.newer_schema is None and any(mark.name == "needs_newer_schema" for mark in self.marks):
-            return False
+    def suits(self, capabilities: frozenset[Capability]) -> bool:
+        """Say whether it is for an adapter with those capabilities."""
         needed = {mark.args[0] for mark in self.marks if mark.name == "requires_capability"}
         unwanted = {mark.args[0] for mark in self.marks if mark.name == "lacks_capability"}
         return needed <= capabilities and not unwanted & capabilities
+
+    def is_for(self, store: Store) -> bool:
+        """Say whether it is for a store of that backend."""
+        has_all = store.backend.newer_schema is not None or all(
+            each.name != "needs_newer_schema" for each in self.marks
+        )
+        return has_all and self.suits(store.capabilities)
 
 
 @attrs.frozen
@@ -156,7 +161,7 @@ def _failure(test: ContractTest, sound: Backend, plugin: BrokenPlugin) -> str | 
     limits = Limits(plugin.broken.test_s).for_a_test(is_slow=test.is_slow and plugin.broken.test_s == TEST_S)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sound.temporary_store(Path(folder)) as url:
         store = Store(available_backends()["broken"], url, plugins=(plugin,))
-        if not test.suits(store.backend, store.capabilities):
+        if not test.is_for(store):
             return None
         watch = Watch(test.name, limits)
         try:
