@@ -176,6 +176,22 @@ class CombinationTests:
                 assert_identical(await getattr(storage, f"get_{kind}")(expected.id), expected)
                 current[kind] = expected
 
+    @clause("OPS-3", "LLM-2")
+    async def test_calls_of_one_answer_that_have_an_id_in_common_are_all_kept_in_order(
+        self, storage: StorageAdapter
+    ) -> None:
+        session = await samples.stored_session(storage)
+        same = samples.a_call()
+        others = [samples.a_call(tool_call_id=same.tool_call_id), same, samples.a_call(tool_call_id="0"), same]
+        stored = await samples.stored_execution(storage, session.id, tool_calls=(same, *others))
+        assert_identical(await storage.get_llm_executions(session.id), [stored])
+        logs = [
+            await samples.stored_tool_call(storage, stored.id, tool_call_id=same.tool_call_id, timestamp=samples.EPOCH)
+            for _ in range(3)
+        ]
+        assert_identical(await storage.get_tool_calls(stored.id), logs)
+        assert_identical(await storage.get_session_tool_calls(session.id), logs)
+
     @clause("QRY-6", "QRY-7")
     async def test_a_condition_an_order_a_mark_a_limit_and_an_offset_work_together(
         self, storage: StorageAdapter

@@ -108,7 +108,9 @@ class NumberTests:
                 *(samples.stored_workflow(storage, id=name, definition={}) for name in ids),
                 *(other.consume_budget(pool.id, 1) for _ in range(TASKS // 4)),
                 *(storage.get_budget_pool(pool.id) for _ in range(TASKS // 4)),
+                *(_save_in_a_block((storage, other)[number % 2], f"x{number:03}") for number in range(TASKS // 10)),
             )
+            ids += [f"x{number:03}" for number in range(TASKS // 10)]
             found = await other.list_workflows(QueryFilter(order_by=[OrderBy("id")], documents=False))
             assert _ids_of(found) == ids
             spent = await storage.get_budget_pool(pool.id)
@@ -281,6 +283,11 @@ class NumberTests:
                 await samples.stored_workflow(transaction)
         async with store.open() as other:
             assert await other.count_workflows() == 3
+
+
+async def _save_in_a_block(storage: StorageAdapter, id: str) -> None:
+    async with storage.transaction(timeout=600) as transaction:
+        await samples.stored_workflow(transaction, id=id, definition={})
 
 
 async def _ids(storage: StorageAdapter, filter: QueryFilter) -> list[str]:

@@ -238,6 +238,46 @@ class RaceTests:
                     kinds = sorted(type(outcome).__name__ for outcome in outcomes[number::3])
                     assert kinds == ["NoneType", "NotFoundError", "NotFoundError"]
 
+    @clause("APR-3", "CON-1")
+    async def test_of_sweeps_at_once_each_request_is_expired_by_one(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        session = await samples.stored_session(storage)
+        async with store.open() as other:
+            for turn in range(ROUNDS):
+                requests = [
+                    await samples.stored_request(storage, session.id, expires_at=samples.instant(0)) for _ in range(5)
+                ]
+                works: list[Work] = [lambda on: on.expire_approvals()] * 4
+                sweeps = await _at_once((storage, other), works, turn)
+                ids = sorted(request.id for sweep in sweeps for request in sweep)
+                assert ids == sorted(request.id for request in requests)
+
+    @clause("TXN-8", "CON-1")
+    async def test_transactions_that_change_two_records_in_opposite_orders_both_end(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async def count_up(on: StorageAdapter, ids: tuple[str, str]) -> None:
+            while True:
+                try:
+                    async with on.transaction() as transaction:
+                        for name in ids:
+                            session = await transaction.get_session(name)
+                            assert session is not None
+                            count = int(str((session.metadata or {})["count"]))
+                            await transaction.update_session(name, metadata={"count": count + 1})
+                            await asyncio.sleep(0.01)
+                except ConflictError:
+                    continue
+                return
+
+        for name in ("a", "b"):
+            await samples.stored_session(storage, id=name, metadata={"count": 0})
+        works: list[Work] = [lambda on: count_up(on, ("a", "b")), lambda on: count_up(on, ("b", "a"))] * 2
+        async with store.open() as other:
+            assert await _at_once((storage, other), works, 0) == [None] * 4
+        assert [session.metadata for session in await storage.list_sessions()] == [{"count": 4}] * 2
+
     @clause("TXN-8", "OPS-4")
     async def test_transactions_that_change_different_fields_at_once_keep_both(
         self, storage: StorageAdapter, store: Store

@@ -16,6 +16,8 @@ from aaow_storage import (
     StorageAdapter,
     StorageError,
     StorageOperations,
+    TransactionError,
+    TransactionOutcome,
     now,
 )
 from aaow_storage_conformance import _samples as samples
@@ -25,6 +27,7 @@ from aaow_storage_conformance._kinds import INSERTED, KINDS, SAVED, Kind, each, 
 from aaow_storage_conformance._stores import Store
 
 A_MOMENT = timedelta(milliseconds=30)
+SHORT_S = 0.3
 
 
 class SequenceTests:
@@ -277,6 +280,23 @@ class SequenceTests:
         assert instants[0] < instants[1]
         assert_identical(await storage.get_workflow("w"), workflow)
         assert_identical(await storage.get_session("s"), session)
+
+    @clause("TXN-7")
+    async def test_a_transaction_that_is_used_all_the_time_runs_out_of_time_too(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async def use() -> None:
+            for _ in range(60):
+                async with transaction.savepoint():
+                    await samples.stored_workflow(transaction)
+                await asyncio.sleep(SHORT_S / 10)
+
+        transaction = await storage.begin_transaction(timeout=SHORT_S)
+        with pytest.raises(TransactionError):
+            await use()
+        assert transaction.outcome is TransactionOutcome.TIMED_OUT
+        async with store.open() as other:
+            assert await other.count_workflows() == 0
 
     @clause("TXN-1", "TXN-2", "OPS-5")
     async def test_what_is_stored_and_deleted_in_one_transaction_was_never_there(

@@ -86,3 +86,14 @@ class TakesTotalOrUse(Delegating):
         if "total_budget" in changes and len(changes) > 2:
             changes.pop("used_budget", None)
         return await super().update_budget_pool(id, **changes)
+
+
+@breaks("OPS-3")
+class KeepsCallsByTheirId(Delegating):
+    """Keeps the tool calls of an answer in a table, by the id that the model gave them."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        if result.tool_calls is not None:
+            by_id = {call.tool_call_id: call for call in result.tool_calls}
+            result = attrs.evolve(result, tool_calls=tuple(by_id.values()))
+        await super().save_llm_execution(session_id, node_id, result)

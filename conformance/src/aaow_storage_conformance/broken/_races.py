@@ -4,8 +4,17 @@ import asyncio
 
 import attrs
 
-from aaow_storage import AlreadyExistsError, LLMExecution, NotFoundError, StoredWorkflow
-from aaow_storage.authoring import apply_changes
+from aaow_storage import (
+    AlreadyExistsError,
+    ApprovalRequest,
+    ApprovalStatus,
+    LLMExecution,
+    NotFoundError,
+    Session,
+    StoredWorkflow,
+)
+from aaow_storage import now as present
+from aaow_storage.authoring import apply_changes, has_run_out
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTransaction
 from aaow_storage_conformance.broken._transactions import BeginsBroken
@@ -140,6 +149,36 @@ class KeepsTheIdOfAWorkflowThatGoes(MemoryAdapter):
                     tables.put(session.id, attrs.evolve(stored, workflow_id=session.workflow_id))
         else:
             await super().create_session(session)
+
+
+@breaks("APR-3")
+class SweepsTogether(MemoryAdapter):
+    """Finds what has run out, and returns that, whoever has turned it into expired meanwhile."""
+
+    async def expire_approvals(self, now=None):
+        at = present() if now is None else now
+        requests = self._store.tables.all(ApprovalRequest, status=ApprovalStatus.PENDING)
+        found = {request.id for request in requests if has_run_out(request, at)}
+        await asyncio.sleep(0)
+        expired = await super().expire_approvals(now)
+        missed = found - {request.id for request in expired}
+        return expired + [self._store.tables.get(ApprovalRequest, each) for each in sorted(missed)]
+
+
+@breaks("TXN-8")
+class LosesWritesInOppositeOrders(BeginsBroken):
+    """Writes a counter as one more than a transaction read that began at the same time."""
+
+    class Broken(DelegatingTransaction):
+        async def get_session(self, id):
+            found = await super().get_session(id)
+            known = _counted.pop(id, None)
+            if found is not None:
+                _counted[id] = found
+            return known if id == "b" and known is not None else found
+
+
+_counted: dict[str, Session] = {}
 
 
 @breaks("TXN-8")

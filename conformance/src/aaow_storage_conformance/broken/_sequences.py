@@ -238,6 +238,16 @@ class ListsWhatWasPendingWhenItBegan(BeginsBroken):
                 vars(self).setdefault("pending", {})[request.id] = request
 
 
+@breaks("TXN-7")
+class RestartsTheClock(BeginsBrokenInMemory):
+    """Counts the time of a transaction from its last write."""
+
+    class Broken(MemoryTransaction):
+        async def save_workflow(self, workflow):
+            await super().save_workflow(workflow)
+            self._place.let_in()
+
+
 @breaks("LLM-2")
 class DeletesWhatMovedAway(BeginsBrokenInMemory):
     """Deletes with a session an execution that had moved to another in the same transaction."""
