@@ -270,6 +270,7 @@ class NumberTests:
                 opened.append(transaction.savepoint())
                 await opened[-1].__aenter__()
                 await samples.stored_workflow(transaction, id=f"{number:02}")
+                assert await transaction.count_workflows() == number + 1
             for number, savepoint in reversed(list(enumerate(opened))):
                 error = ZeroDivisionError() if number == SAVEPOINTS // 2 else None
                 await savepoint.__aexit__(None if error is None else ZeroDivisionError, error, None)

@@ -9,8 +9,8 @@ from aaow_storage import (
     LLMExecution,
     NotFoundError,
     WorkflowExecutionState,
-    now,
 )
+from aaow_storage import now as present
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import DelegatingTransaction
 from aaow_storage_conformance.broken._transactions import BeginsBroken, BeginsBrokenInMemory
@@ -198,7 +198,7 @@ class DecidesAgainInATransaction(BeginsBroken):
 class _KnowsWhenItBegan(DelegatingTransaction):
     def __init__(self, sound):
         super().__init__(sound)
-        self.began_at = now()
+        self.began_at = present()
 
 
 @breaks("OPS-4")
@@ -217,6 +217,16 @@ class ExpiresWhatHadRunOutWhenItBegan(BeginsBroken):
     class Broken(_KnowsWhenItBegan):
         async def expire_approvals(self, now=None):
             return await super().expire_approvals(self.began_at if now is None else now)
+
+
+@breaks("APR-3")
+class KeepsTheInstantOfItsFirstSweep(BeginsBroken):
+    """Expires in a transaction what had run out when it did so first."""
+
+    class Broken(DelegatingTransaction):
+        async def expire_approvals(self, now=None):
+            first = vars(self).setdefault("first", present())
+            return await super().expire_approvals(first if now is None else now)
 
 
 @breaks("APR-5")
