@@ -238,8 +238,9 @@ class ListsWhatWasPendingWhenItBegan(BeginsBroken):
             requests = await super().list_pending_approvals(filter)
             known = vars(self).setdefault("pending", {})
             for request in known.values():
-                if request not in requests and await self.get_approval_request(request.id) == request:
-                    requests.append(request)
+                current = await self.get_approval_request(request.id)
+                if current is not None and current.status == "pending" and current not in requests:
+                    requests.append(current)
             return requests
 
         async def create_approval_request(self, request):
