@@ -17,6 +17,7 @@ from aaow_storage_conformance._clauses import (
     requires,
 )
 from aaow_storage_conformance._closing import ClosingTests
+from aaow_storage_conformance._combinations import CombinationTests
 from aaow_storage_conformance._concurrency import ConcurrencyTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
@@ -29,12 +30,16 @@ from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._model import ModelTests
+from aaow_storage_conformance._numbers import NumberTests
 from aaow_storage_conformance._omissions import OmissionTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
+from aaow_storage_conformance._races import RaceTests
 from aaow_storage_conformance._records import RecordTests
+from aaow_storage_conformance._schemas import SchemaTests
+from aaow_storage_conformance._sequences import SequenceTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._sizes import FilterSizeTests
 from aaow_storage_conformance._states import StateTests
@@ -54,6 +59,7 @@ __all__ = [
     "CancellationTests",
     "Clause",
     "ClosingTests",
+    "CombinationTests",
     "ConcurrencyTests",
     "DifferentialTests",
     "DocumentTests",
@@ -68,12 +74,16 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "ModelTests",
+    "NumberTests",
     "OmissionTests",
     "OperationTests",
     "PagingTests",
     "PlainValueTests",
     "QueryTests",
+    "RaceTests",
     "RecordTests",
+    "SchemaTests",
+    "SequenceTests",
     "SessionTests",
     "StateTests",
     "Store",

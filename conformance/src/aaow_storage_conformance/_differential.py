@@ -32,6 +32,8 @@ from aaow_storage_conformance import _samples as samples
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._listings import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance._seeds import chance
+from aaow_storage_conformance._shortening import Shortening
+from aaow_storage_conformance._watch import ask
 
 TEXTS = ("", "a", "A", "ab", "b", "a%", "a_", "%", "é", "\ue000", "\U00010000", "it's", '"', "\\")
 WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
@@ -66,7 +68,7 @@ class DifferentialTests:
         records = await listing.list(storage, None)
         assert len(records) >= RECORDS
         kind = type(records[0])
-        loop = asyncio.get_running_loop()
+        loop, shortening = asyncio.get_running_loop(), Shortening()
 
         @seed(lot.getrandbits(64))
         @settings(
@@ -78,9 +80,14 @@ class DifferentialTests:
         )
         @given(_filters(kind, records))
         def check(filter: QueryFilter) -> None:
-            found = asyncio.run_coroutine_threadsafe(_listed(storage, listing, filter), loop).result()
-            expected = plan_query(kind, filter, listing.time).select(records)
-            assert [record.id for record in found] == [record.id for record in expected]
+            shortening.begin_example()
+            try:
+                found = ask(_listed(storage, listing, filter), loop)
+                expected = plan_query(kind, filter, listing.time).select(records)
+                assert [record.id for record in found] == [record.id for record in expected]
+            except Exception as error:
+                shortening.failed(error, [f"{listing.name}({filter})"])
+                raise
 
         await asyncio.to_thread(check)
 

@@ -7,6 +7,7 @@ from aaow_storage_conformance import (
     BudgetTests,
     CancellationTests,
     ClosingTests,
+    CombinationTests,
     ConcurrencyTests,
     DifferentialTests,
     DocumentTests,
@@ -20,12 +21,16 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     ModelTests,
+    NumberTests,
     OmissionTests,
     OperationTests,
     PagingTests,
     PlainValueTests,
     QueryTests,
+    RaceTests,
     RecordTests,
+    SchemaTests,
+    SequenceTests,
     SessionTests,
     StateTests,
     StreamTests,
@@ -57,6 +62,10 @@ class TestCancellation(CancellationTests):
 
 class TestClosing(ClosingTests):
     """Closing."""
+
+
+class TestCombinations(CombinationTests):
+    """Two in one call."""
 
 
 class TestConcurrency(ConcurrencyTests):
@@ -111,6 +120,10 @@ class TestModel(ModelTests):
     """Random histories."""
 
 
+class TestNumbers(NumberTests):
+    """Large numbers."""
+
+
 class TestOmissions(OmissionTests):
     """Lists without documents."""
 
@@ -131,8 +144,20 @@ class TestQueries(QueryTests):
     """Filters."""
 
 
+class TestRaces(RaceTests):
+    """Two at once."""
+
+
 class TestRecords(RecordTests):
     """Records."""
+
+
+class TestSchemas(SchemaTests):
+    """A newer schema."""
+
+
+class TestSequences(SequenceTests):
+    """Twice in one transaction."""
 
 
 class TestSessions(SessionTests):

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import plan_query
-from aaow_storage.errors import NotFoundError
+from aaow_storage.errors import CorruptDataError, NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
@@ -75,9 +75,21 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    changed = changed_record(get.to_change(connection, id), changes)
+    changed = changed_record(_to_change(connection, id), changes)
     save(connection, *row_of(changed))
     return changed
+
+
+def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
+    """Return the stored workflow, and keep others from it.
+
+    A statement that waits for the lock of a row finds it as it is afterwards, and joins it with the documents as they
+    were before: where another gave the workflow a new definition meanwhile, it is missing. The next statement finds it.
+    """
+    try:
+        return get.to_change(connection, id)
+    except CorruptDataError:
+        return get.to_change(connection, id)
 
 
 def delete(connection: SQLConnection, id: str) -> None:

@@ -1,7 +1,8 @@
 """The plugin that the entry point `sqlite` names."""
 
+import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from aaow_storage import Backend, Capability
 from aaow_storage.authoring import shown
 from aaow_storage.errors import ValidationError
 from aaow_storage.hookspecs import hookimpl
-from aaow_storage_sql import SQLStorageAdapter
+from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
 from aaow_storage_sqlite._indexes import json_index
 from aaow_storage_sqlite._location import parse_location
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
+_VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours
+_SET_VERSION = f"UPDATE {VERSION_TABLE} SET version_num = ?"  # noqa: S608 - as above
 _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
@@ -42,6 +45,7 @@ def aaow_storage_backend() -> Backend:
         options=_OPTIONS,
         capabilities=_CAPABILITIES,
         temporary_store=temporary_store,
+        newer_schema=newer_schema,
     )
 
 
@@ -74,6 +78,19 @@ def create(
 def temporary_store(folder: Path) -> Iterator[str]:
     """Yield the URL of a store in the folder, which belongs to the caller."""
     yield f"sqlite:///{folder / 'store.db'}"
+
+
+@contextmanager
+def newer_schema(url: str, **options: Any) -> Iterator[None]:
+    """Hold the store in a file as one that a later release has migrated."""
+    del options
+    with closing(sqlite3.connect(parse_location(url).uri, uri=True, isolation_level=None)) as connection:
+        ((version,),) = connection.execute(_VERSION).fetchall()
+        connection.execute(_SET_VERSION, (f"after {version}",))
+        try:
+            yield
+        finally:
+            connection.execute(_SET_VERSION, (version,))
 
 
 def _file_mode(value: Any) -> int | None:
