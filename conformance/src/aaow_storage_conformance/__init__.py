@@ -25,6 +25,7 @@ from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._handling import HandlingTests
 from aaow_storage_conformance._holders import HolderTests
+from aaow_storage_conformance._handles import HandleTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
@@ -35,6 +36,7 @@ from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
+from aaow_storage_conformance._returns import ReturnTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._sizes import FilterSizeTests
 from aaow_storage_conformance._states import StateTests
@@ -63,6 +65,7 @@ __all__ = [
     "FilterSizeTests",
     "HandlingTests",
     "HolderTests",
+    "HandleTests",
     "IsolationTests",
     "LeavingTests",
     "Level",
@@ -74,6 +77,7 @@ __all__ = [
     "PlainValueTests",
     "QueryTests",
     "RecordTests",
+    "ReturnTests",
     "SessionTests",
     "StateTests",
     "Store",

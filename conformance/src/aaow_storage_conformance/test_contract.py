@@ -16,6 +16,7 @@ from aaow_storage_conformance import (
     FilterSizeTests,
     HandlingTests,
     HolderTests,
+    HandleTests,
     IsolationTests,
     LeavingTests,
     LifecycleTests,
@@ -26,6 +27,7 @@ from aaow_storage_conformance import (
     PlainValueTests,
     QueryTests,
     RecordTests,
+    ReturnTests,
     SessionTests,
     StateTests,
     StreamTests,
@@ -95,6 +97,10 @@ class TestHolders(HolderTests):
     """Tasks beside a transaction of their own."""
 
 
+class TestHandles(HandleTests):
+    """Through another handle."""
+
+
 class TestIsolation(IsolationTests):
     """Transactions beside others."""
 
@@ -133,6 +139,10 @@ class TestQueries(QueryTests):
 
 class TestRecords(RecordTests):
     """Records."""
+
+
+class TestReturns(ReturnTests):
+    """What operations return."""
 
 
 class TestSessions(SessionTests):

@@ -1,0 +1,288 @@
+"""What operations return: the record as it is stored, a new list, or None, and nothing that the store goes on using."""
+
+import copy
+import datetime
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from aaow_storage import (
+    ConflictError,
+    StorageAdapter,
+    StorageError,
+    StorageOperations,
+    create_adapter,
+)
+from aaow_storage_conformance import _samples as samples
+from aaow_storage_conformance._clauses import clause
+from aaow_storage_conformance._contents import assert_identical
+from aaow_storage_conformance._errors import PLACES
+from aaow_storage_conformance._failures import FAILURES, store_for_failures
+from aaow_storage_conformance._steps import LONG_AGO, all_read, every_read, steps_for
+from aaow_storage_conformance._stores import Store
+
+Find = Callable[[StorageOperations], Awaitable[Any]]
+SECOND = datetime.timedelta(seconds=1)
+
+SILENT = ("save", "create", "log", "delete", "update_node_state")
+"""How the names of the operations begin that return None."""
+
+CHANGES: dict[str, tuple[Find, Find]] = {
+    "update_workflow": (
+        lambda storage: storage.update_workflow("w", name="renamed"),
+        lambda storage: storage.get_workflow("w"),
+    ),
+    "update_workflow with its time": (
+        lambda storage: storage.update_workflow("w", definition={"a": 1.0}, metadata=None, updated_at=LONG_AGO),
+        lambda storage: storage.get_workflow("w"),
+    ),
+    "update_workflow without changes": (
+        lambda storage: storage.update_workflow("w"),
+        lambda storage: storage.get_workflow("w"),
+    ),
+    "update_session": (
+        lambda storage: storage.update_session("s", status="failed", metadata={"a": -0.0}),
+        lambda storage: storage.get_session("s"),
+    ),
+    "update_session without changes": (
+        lambda storage: storage.update_session("s"),
+        lambda storage: storage.get_session("s"),
+    ),
+    "update_budget_pool": (
+        lambda storage: storage.update_budget_pool("c", total_budget="12.50", status="suspended"),
+        lambda storage: storage.get_budget_pool("c"),
+    ),
+    "consume_budget": (
+        lambda storage: storage.consume_budget("c", "2.50"),
+        lambda storage: storage.get_budget_pool("c"),
+    ),
+    "consume_budget to the end": (
+        lambda storage: storage.consume_budget("p", 10),
+        lambda storage: storage.get_budget_pool("p"),
+    ),
+    "increase_budget": (
+        lambda storage: storage.increase_budget("p", "0.10"),
+        lambda storage: storage.get_budget_pool("p"),
+    ),
+    "increase_budget of an exhausted pool": (
+        lambda storage: storage.increase_budget("spent", "0.10"),
+        lambda storage: storage.get_budget_pool("spent"),
+    ),
+    "increase_budget of a suspended pool": (
+        lambda storage: storage.increase_budget("suspended", 1),
+        lambda storage: storage.get_budget_pool("suspended"),
+    ),
+    "update_approval_request": (
+        lambda storage: storage.update_approval_request("a", context={"b": 1, "a": True}, expires_at=None),
+        lambda storage: storage.get_approval_request("a"),
+    ),
+    "update_approval_request to expired": (
+        lambda storage: storage.update_approval_request("a", status="expired"),
+        lambda storage: storage.get_approval_request("a"),
+    ),
+    "approve_request": (
+        lambda storage: storage.approve_request("a", "ann", "fine"),
+        lambda storage: storage.get_approval_request("a"),
+    ),
+    "approve_request without notes": (
+        lambda storage: storage.approve_request("a", "ann"),
+        lambda storage: storage.get_approval_request("a"),
+    ),
+    "reject_request": (
+        lambda storage: storage.reject_request("a", "bob", "too much"),
+        lambda storage: storage.get_approval_request("a"),
+    ),
+}
+"""Operations that return the record that they changed, on what `store_for_failures` stores, and how it is read."""
+
+every_change = pytest.mark.parametrize("change", CHANGES)
+where = pytest.mark.parametrize("is_inside", [False, True], ids=["adapter", "transaction"])
+
+
+class ReturnTests:
+    """What comes back from each operation, and whose it is."""
+
+    @clause("OPS-4", "BUD-1", "BUD-2", "APR-1")
+    @every_change
+    @where
+    async def test_an_operation_that_changes_a_record_returns_it_as_it_is_stored(
+        self, storage: StorageAdapter, store: Store, change: str, is_inside: bool
+    ) -> None:
+        call, find = CHANGES[change]
+        await _store_for_changes(storage)
+        before = await find(storage)
+        if is_inside:
+            async with storage.transaction() as transaction:
+                returned = await call(transaction)
+                assert_identical(await find(transaction), returned)
+        else:
+            returned = await call(storage)
+        assert returned != before
+        assert_identical(await find(storage), returned)
+        async with store.open() as other:
+            assert_identical(await find(other), returned)
+
+    @clause("APR-3")
+    @where
+    async def test_a_sweep_returns_what_it_expired_as_it_is_stored_by_time_then_id(
+        self, storage: StorageAdapter, is_inside: bool
+    ) -> None:
+        await store_for_failures(storage)
+        late = {"created_at": samples.EPOCH, "expires_at": LONG_AGO}
+        for name in ("z", "B", "late too"):
+            await samples.stored_request(storage, "s", id=name, **late)
+        await samples.stored_request(storage, "bare", id="first", created_at=samples.EPOCH - SECOND, expires_at=LONG_AGO)
+
+        async def sweep(operations: StorageOperations) -> None:
+            expired = await operations.expire_approvals()
+            assert [request.id for request in expired] == ["first", "B", "late too", "z", "late"]
+            assert_identical([await operations.get_approval_request(request.id) for request in expired], expired)
+            assert {request.status for request in expired} == {"expired"}
+            assert_identical(await operations.expire_approvals(), [])
+
+        await _run(sweep, storage, is_inside=is_inside)
+
+    @clause("OPS-2", "OPS-3", "OPS-5", "STA-3")
+    @where
+    async def test_what_stores_a_record_or_deletes_one_returns_none(
+        self, storage: StorageAdapter, is_inside: bool
+    ) -> None:
+        silent = [step for step in steps_for(storage.capabilities) if step.name.startswith(SILENT)]
+        assert silent
+
+        async def take_all(operations: StorageOperations) -> None:
+            for step in steps_for(storage.capabilities):
+                returned = await step.change(operations)
+                assert (step.name, returned is None) == (step.name, step in silent)
+
+        await _run(take_all, storage, is_inside=is_inside)
+
+    @clause("OPS-1")
+    @where
+    async def test_a_list_is_a_new_list_each_time_and_a_count_an_int(
+        self, storage: StorageAdapter, is_inside: bool
+    ) -> None:
+        async def check(operations: StorageOperations) -> None:
+            for call in every_read(storage.capabilities):
+                one, other = await call.on(operations), await call.on(operations)
+                if call.name.startswith("count"):
+                    assert (call.name, type(one)) == (call.name, int)
+                elif isinstance(one, list):
+                    assert (call, one is other) == (call, False)
+                    one.append("added")
+                    assert_identical(await call.on(operations), other)
+                else:
+                    assert one is None or attrs.has(type(one)), f"{call} returned {one!r}"
+
+        await _run(check, storage, is_inside=is_inside)
+        await store_for_failures(storage)
+        await _run(check, storage, is_inside=is_inside)
+
+    @clause("REC-6")
+    @where
+    async def test_changing_what_any_operation_returned_changes_nothing_stored(
+        self, storage: StorageAdapter, is_inside: bool
+    ) -> None:
+        async def spoil_all(operations: StorageOperations) -> None:
+            for step in steps_for(storage.capabilities):
+                returned = await step.change(operations)
+                before = copy.deepcopy(await all_read(operations, storage.capabilities))
+                _spoil(returned)
+                spoiled = await all_read(operations, storage.capabilities)
+                assert_identical(spoiled, before)
+                _spoil(spoiled)
+                assert_identical(await all_read(operations, storage.capabilities), before)
+
+        await _run(spoil_all, storage, is_inside=is_inside)
+
+    @clause("REC-6")
+    async def test_what_two_callers_read_is_not_shared_between_them(self, storage: StorageAdapter, store: Store) -> None:
+        async with store.open() as other:
+            for step in steps_for(storage.capabilities):
+                await step.change(storage)
+            read = [await all_read(reader, storage.capabilities) for reader in (storage, storage, other)]
+            expected = copy.deepcopy(read[0])
+            for mine in read:
+                assert_identical(mine, expected)
+                _spoil(mine)
+
+    @clause("REC-6", "ERR-1")
+    @where
+    async def test_changing_what_an_error_carries_changes_nothing_stored(
+        self, storage: StorageAdapter, is_inside: bool
+    ) -> None:
+        await store_for_failures(storage)
+
+        async def fail_all(operations: StorageOperations) -> None:
+            before = await all_read(operations, storage.capabilities)
+            pools = [await operations.get_budget_pool(name) for name in ("p", "suspended")]
+            for failure in FAILURES:
+                with pytest.raises(StorageError) as raised:
+                    await failure.call(operations)
+                if isinstance(raised.value, ConflictError):
+                    _spoil([raised.value.current, getattr(raised.value, "pool", None)])
+            assert_identical(await all_read(operations, storage.capabilities), before)
+            assert_identical([await operations.get_budget_pool(name) for name in ("p", "suspended")], pools)
+
+        await _run(fail_all, storage, is_inside=is_inside)
+
+    @clause("ERR-1")
+    async def test_an_error_of_a_driver_is_the_cause_of_the_error_that_is_raised(self, store: Store) -> None:
+        """A place that cannot be reached is what every driver fails at; a backend without places refuses the URL."""
+        scheme = (store.url or "").partition(":")[0] or store.backend.name
+        for place in PLACES:
+            try:
+                adapter = create_adapter(store.backend.name, f"{scheme}:{place.format(secret='secret')}")
+            except StorageError:
+                continue
+            error = await _error_of_opening(adapter)
+            context = None if error is None else error.__context__
+            if error is not None and context is not None and not isinstance(context, StorageError):
+                assert error.__cause__ is not None, f"{error!r} lost {context!r}"
+
+
+async def _error_of_opening(adapter: StorageAdapter) -> StorageError | None:
+    try:
+        await adapter.initialize()
+    except StorageError as error:
+        return error
+    finally:
+        await adapter.close()
+    return None
+
+
+async def _store_for_changes(storage: StorageAdapter) -> None:
+    await store_for_failures(storage)
+    await samples.stored_pool(storage, id="spent", total_budget=1, used_budget=1, status="exhausted")
+
+
+async def _run(
+    work: Callable[[StorageOperations], Awaitable[None]], storage: StorageAdapter, *, is_inside: bool
+) -> None:
+    """Do the work on the adapter, or in a transaction that is rolled back."""
+    if not is_inside:
+        await work(storage)
+        return
+    transaction = await storage.begin_transaction()
+    try:
+        await work(transaction)
+    finally:
+        await transaction.rollback()
+
+
+def _spoil(value: Any) -> None:
+    """Change every dict and list in a value, those in its records too."""
+    if isinstance(value, dict):
+        for part in [*value.values()]:
+            _spoil(part)
+        value["added"] = "later"
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _spoil(part)
+        if isinstance(value, list):
+            value.append("later")
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            _spoil(getattr(value, field.name))
