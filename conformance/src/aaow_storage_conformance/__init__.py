@@ -36,9 +36,11 @@ from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
+from aaow_storage_conformance._resemblances import ResemblanceTests
 from aaow_storage_conformance._returns import ReturnTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._sizes import FilterSizeTests
+from aaow_storage_conformance._snapshots import SnapshotTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
@@ -77,8 +79,10 @@ __all__ = [
     "PlainValueTests",
     "QueryTests",
     "RecordTests",
+    "ResemblanceTests",
     "ReturnTests",
     "SessionTests",
+    "SnapshotTests",
     "StateTests",
     "Store",
     "StreamTests",

@@ -47,7 +47,9 @@ STEPS: tuple[Step, ...] = (
     Step("save_execution_state again", lambda storage: storage.save_execution_state(samples.a_state("s"))),
     Step("update_node_state", lambda storage: storage.update_node_state("s", "draft", samples.a_node_state("draft"))),
     Step("save_llm_execution", lambda storage: storage.save_llm_execution("s", "draft", samples.a_result(id="e"))),
-    Step("save_llm_execution again", lambda storage: storage.save_llm_execution("s", "draft", samples.a_result(id="e"))),
+    Step(
+        "save_llm_execution again", lambda storage: storage.save_llm_execution("s", "draft", samples.a_result(id="e"))
+    ),
     Step("log_tool_call", lambda storage: storage.log_tool_call(samples.a_tool_call("e", id="t"))),
     Step(
         "save_llm_execution under another session",
@@ -68,7 +70,9 @@ STEPS: tuple[Step, ...] = (
     Step("create_approval_request to expire", lambda storage: storage.create_approval_request(_a_request("x"))),
     Step("create_approval_request to close", lambda storage: storage.create_approval_request(_a_request("y"))),
     Step("update_approval_request", lambda storage: storage.update_approval_request("a", context={"amount": 2})),
-    Step("update_approval_request to expire", lambda storage: storage.update_approval_request("x", expires_at=LONG_AGO)),
+    Step(
+        "update_approval_request to expire", lambda storage: storage.update_approval_request("x", expires_at=LONG_AGO)
+    ),
     Step("update_approval_request to close", lambda storage: storage.update_approval_request("y", status="expired")),
     Step("approve_request", lambda storage: storage.approve_request("a", "ann", "fine")),
     Step("reject_request", lambda storage: storage.reject_request("b", "bob", "too much")),

@@ -27,8 +27,10 @@ from aaow_storage_conformance import (
     PlainValueTests,
     QueryTests,
     RecordTests,
+    ResemblanceTests,
     ReturnTests,
     SessionTests,
+    SnapshotTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -141,12 +143,20 @@ class TestRecords(RecordTests):
     """Records."""
 
 
+class TestResemblances(ResemblanceTests):
+    """Documents that are almost the same."""
+
+
 class TestReturns(ReturnTests):
     """What operations return."""
 
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSnapshots(SnapshotTests):
+    """Lists of one instant."""
 
 
 class TestStates(StateTests):
