@@ -40,6 +40,7 @@ from aaow_storage_conformance._resemblances import ResemblanceTests
 from aaow_storage_conformance._returns import ReturnTests
 from aaow_storage_conformance._sessions import SessionTests
 from aaow_storage_conformance._sizes import FilterSizeTests
+from aaow_storage_conformance._side_effects import SideEffectTests
 from aaow_storage_conformance._snapshots import SnapshotTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
@@ -82,6 +83,7 @@ __all__ = [
     "ResemblanceTests",
     "ReturnTests",
     "SessionTests",
+    "SideEffectTests",
     "SnapshotTests",
     "StateTests",
     "Store",

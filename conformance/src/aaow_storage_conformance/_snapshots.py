@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -55,16 +56,19 @@ async def _replace_executions(storage: StorageOperations, turn: int) -> None:
         await storage.save_llm_execution("home", "draft", samples.a_result(id=name, metadata=_document(turn)))
 
 
-async def _replace_tool_calls(storage: StorageOperations, turn: int) -> None:
-    """Replace the session, its execution and all that was logged for it."""
+async def _replace_tool_calls(storage: StorageOperations, turn: int, executions: tuple[str, ...] = ("one",)) -> None:
+    """Replace the session, its executions and all that was logged for them, for each by turns."""
     if turn:
         await storage.delete_session("home")
         await samples.stored_session(storage, id="home")
     for execution in ("one", "two"):
         await storage.save_llm_execution("home", "draft", samples.a_result(id=execution))
-    for name in _names(turn):
-        log = samples.a_tool_call("one", id=name, args=_document(turn))
+    for number, name in enumerate(_names(turn)):
+        log = samples.a_tool_call(executions[number % len(executions)], id=name, args=_document(turn))
         await storage.log_tool_call(log)
+
+
+_replace_calls_of_two = partial(_replace_tool_calls, executions=("one", "two"))
 
 
 async def _move_tool_calls(storage: StorageOperations, turn: int) -> None:
@@ -145,7 +149,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched("get_node_llm_executions", lambda storage: storage.get_node_llm_executions("home", "draft"),
             _replace_executions, "metadata"),
     Watched("get_tool_calls", lambda storage: storage.get_tool_calls("one"), _replace_tool_calls, "args"),
-    Watched("get_session_tool_calls", lambda storage: storage.get_session_tool_calls("home"), _replace_tool_calls,
+    Watched("get_session_tool_calls", lambda storage: storage.get_session_tool_calls("home"), _replace_calls_of_two,
             "args"),
     Watched("get_session_tool_calls of another session", lambda storage: storage.get_session_tool_calls("home"),
             _move_tool_calls, "args"),

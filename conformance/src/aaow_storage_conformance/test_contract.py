@@ -30,6 +30,7 @@ from aaow_storage_conformance import (
     ResemblanceTests,
     ReturnTests,
     SessionTests,
+    SideEffectTests,
     SnapshotTests,
     StateTests,
     StreamTests,
@@ -153,6 +154,10 @@ class TestReturns(ReturnTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSideEffects(SideEffectTests):
+    """What an operation leaves alone."""
 
 
 class TestSnapshots(SnapshotTests):
