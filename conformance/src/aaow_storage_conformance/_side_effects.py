@@ -12,6 +12,8 @@ from aaow_storage import (
     ApprovalRequest,
     ApprovalStatus,
     ApprovalType,
+    BudgetExceededError,
+    BudgetPool,
     BudgetPoolStatus,
     ConflictError,
     NodeExecutionState,
@@ -106,6 +108,27 @@ class SideEffectTests:
             assert_identical(increased, attrs.evolve(root, used_budget=4, total_budget=107))
             assert_identical(await storage.get_budget_pool(leaf.id), consumed)
 
+    @clause("BUD-1", "ERR-1")
+    async def test_of_several_pools_with_too_little_the_nearest_is_named_and_a_suspended_one_before_all(
+        self, storage: StorageAdapter
+    ) -> None:
+        chain: list[BudgetPool] = []
+        for total in (3, 2, 1):
+            parent_id = chain[-1].id if chain else None
+            chain.append(
+                await samples.stored_pool(storage, parent_pool_id=parent_id, total_budget=total, used_budget=0)
+            )
+        for pool in (chain[2], chain[1], chain[0]):
+            with pytest.raises(BudgetExceededError) as raised:
+                await storage.consume_budget(chain[2].id, 4)
+            assert_identical([raised.value.pool, raised.value.current], [pool, pool])
+            await storage.update_budget_pool(pool.id, total_budget=9)
+        suspended = await storage.update_budget_pool(chain[0].id, status="suspended", total_budget=1)
+        with pytest.raises(ConflictError) as refused:
+            await storage.consume_budget(chain[2].id, 10)
+        assert type(refused.value) is ConflictError
+        assert_identical(refused.value.current, suspended)
+
     @clause("SES-3")
     async def test_what_belongs_to_a_session_goes_with_it_whatever_its_status(self, storage: StorageAdapter) -> None:
         other = await samples.stored_session(storage)
@@ -143,21 +166,20 @@ class SideEffectTests:
     async def test_any_status_may_follow_any_other(self, storage: StorageAdapter) -> None:
         session, pool = await samples.stored_session(storage), await samples.stored_pool(storage)
         state = samples.a_state(session.id, node_states={})
-        async with storage.transaction() as operations:
-            for status in _in_every_order(SessionStatus):
-                changed = await operations.update_session(session.id, status=status)
-                assert_identical(changed, attrs.evolve(session, status=status, updated_at=changed.updated_at))
-                await operations.save_execution_state(attrs.evolve(state, status=status))
-                assert_identical(await operations.get_execution_state(session.id), attrs.evolve(state, status=status))
-            for retries, step in enumerate(_in_every_order(NodeExecutionStatus)):
-                node = NodeExecutionState(node_id="draft", status=step, retry_count=1000 - retries)
-                await operations.update_node_state(session.id, "draft", node)
-                found = await operations.get_execution_state(session.id)
-                assert found is not None
-                assert_identical(found.node_states, {"draft": node})
-            for each in _in_every_order(BudgetPoolStatus):
-                found_pool = await operations.update_budget_pool(pool.id, status=each)
-                assert_identical(found_pool, attrs.evolve(pool, status=each))
+        for status in _in_every_order(SessionStatus):
+            changed = await storage.update_session(session.id, status=status)
+            assert_identical(changed, attrs.evolve(session, status=status, updated_at=changed.updated_at))
+            await storage.save_execution_state(attrs.evolve(state, status=status))
+            assert_identical(await storage.get_execution_state(session.id), attrs.evolve(state, status=status))
+        for retries, step in enumerate(_in_every_order(NodeExecutionStatus)):
+            node = NodeExecutionState(node_id="draft", status=step, retry_count=1000 - retries)
+            await storage.update_node_state(session.id, "draft", node)
+            found = await storage.get_execution_state(session.id)
+            assert found is not None
+            assert_identical(found.node_states, {"draft": node})
+        for each in _in_every_order(BudgetPoolStatus):
+            found_pool = await storage.update_budget_pool(pool.id, status=each)
+            assert_identical(found_pool, attrs.evolve(pool, status=each))
 
     @clause("LLM-2", "OPS-3")
     async def test_an_execution_may_run_again_and_be_of_an_earlier_time(self, storage: StorageAdapter) -> None:

@@ -23,6 +23,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _savepoints,
     _sessions,
     _sizes,
+    _side_effects,
     _snapshots,
     _streams,
     _transactions,
