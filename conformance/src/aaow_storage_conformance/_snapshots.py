@@ -196,7 +196,7 @@ class SnapshotTests:
                 seen += watched.turns(found)
                 if watched.count is not None:
                     assert await watched.count(reader) == COUNT
-                await asyncio.sleep(0)
+                await _pass_turns(len(seen) % 5)
             return seen
 
         async with store.open() as other:
@@ -204,6 +204,7 @@ class SnapshotTests:
             try:
                 for turn in range(1, ROUNDS):
                     await _replace(watched, other if turn % 2 else storage, turn)
+                    await _pass_turns(turn % 3)
             finally:
                 is_over.set()
                 outcomes = await asyncio.gather(*readers)
@@ -281,7 +282,7 @@ class SnapshotTests:
                 assert len(state.node_states) == COUNT
                 assert {node.retry_count for node in state.node_states.values()} == {state.metadata["turn"]}
                 looks += 1
-                await asyncio.sleep(0)
+                await _pass_turns(looks % 5)
             return looks
 
         async with store.open() as other:
@@ -292,6 +293,12 @@ class SnapshotTests:
             finally:
                 is_over.set()
                 assert all(await asyncio.gather(*readers))
+
+
+async def _pass_turns(count: int) -> None:
+    """Let the others have at least one turn, and not always as many, so that reads begin at any of their steps."""
+    for _ in range(count + 1):
+        await asyncio.sleep(0)
 
 
 async def _replace(watched: Watched, storage: StorageAdapter, turn: int) -> None:
