@@ -113,6 +113,7 @@ class ResemblanceTests:
         sessions = [await samples.stored_session(storage, workflow_snapshot=document) for document in documents[::-1]]
         assert_identical(await storage.list_workflows(), workflows)
         assert_identical(await storage.list_sessions(), sessions)
+        assert_identical([await storage.get_session(session.id) for session in sessions], sessions)
         for place, document in enumerate(documents[1:]):
             changed = await storage.update_workflow(workflows[place].id, definition=document)
             assert_identical(changed.definition, document)
@@ -127,6 +128,25 @@ class ResemblanceTests:
         assert_identical(
             await storage.list_workflows(), [attrs.evolve(workflows[1], definition={"small": True}), *workflows[3::2]]
         )
+
+    @clause("SES-2", "REC-4")
+    async def test_a_snapshot_that_python_calls_equal_to_the_definition_is_not_the_definition(
+        self, storage: StorageAdapter
+    ) -> None:
+        workflow = await samples.stored_workflow(storage, definition=EQUAL_FOR_PYTHON[0])
+        sessions = [
+            await samples.stored_session(storage, workflow_id=workflow.id, workflow_snapshot=document)
+            for document in EQUAL_FOR_PYTHON
+        ]
+        for document in (*EQUAL_FOR_PYTHON[1:], EQUAL_FOR_PYTHON[0]):
+            workflow = attrs.evolve(workflow, definition=document)
+            await storage.save_workflow(workflow)
+            assert_identical(await storage.get_workflow(workflow.id), workflow)
+            assert_identical(await storage.list_workflows(), [workflow])
+            assert_identical([await storage.get_session(session.id) for session in sessions], sessions)
+            assert_identical(await storage.list_sessions(), sessions)
+        updated = [await storage.update_session(session.id, metadata=session.metadata) for session in sessions]
+        assert_identical([each.workflow_snapshot for each in updated], list(EQUAL_FOR_PYTHON))
 
     @clause("OPS-3", "REC-4")
     @each(SAVED)

@@ -1,6 +1,7 @@
 """What operations return: the record as it is stored, a new list, or None, and nothing that the store goes on using."""
 
 import copy
+import inspect
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from aaow_storage import (
     ConflictError,
+    QueryFilter,
     StorageAdapter,
     StorageError,
     StorageOperations,
@@ -18,6 +20,7 @@ from aaow_storage import (
     create_adapter,
 )
 from aaow_storage_conformance import _samples as samples
+from aaow_storage_conformance._calls import Call, calls_without_streams
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._contents import assert_identical
 from aaow_storage_conformance._failures import FAILURES, store_for_failures
@@ -164,6 +167,38 @@ class ReturnTests:
 
     @clause("OPS-1")
     @where
+    async def test_arguments_may_be_given_by_their_names(self, storage: StorageAdapter, is_inside: bool) -> None:
+        await store_for_failures(storage)
+
+        async def read_all(operations: StorageOperations) -> None:
+            for call in every_read(storage.capabilities):
+                named = _named(call)
+                assert_identical(await named.on(operations), await call.on(operations))
+                if "filter" in inspect.signature(getattr(StorageOperations, call.name)).parameters:
+                    nothing = attrs.evolve(named, changes={**named.changes, "filter": QueryFilter(limit=0)})
+                    assert await nothing.on(operations) in ([], 0)
+
+        await _run(read_all, storage, is_inside=is_inside)
+        before = await all_read(storage, storage.capabilities)
+        for call in calls_without_streams():
+            if not call.name.startswith(("get", "list", "count", "update_workflow", "update_session", "delete_budget")):
+                transaction = await storage.begin_transaction()
+                await _named(call).on(transaction)
+                assert (call, await all_read(transaction, storage.capabilities) == before) == (call, False)
+                await transaction.rollback()
+        for decide, by, why in (
+            (storage.approve_request, "approved_by", "notes"),
+            (storage.reject_request, "rejected_by", "reason"),
+        ):
+            request = await samples.stored_request(storage, "s")
+            decided = await decide(**{"id": request.id, by: "ann", why: "fine"})
+            assert (decided.resolved_by, decided.resolution_notes) == ("ann", "fine")
+        late = await samples.stored_request(storage, "s", expires_at=LONG_AGO)
+        expired = await storage.expire_approvals(now=LONG_AGO)
+        assert late.id in {request.id for request in expired}
+
+    @clause("OPS-1")
+    @where
     async def test_a_list_is_a_new_list_each_time_and_a_count_an_int(
         self, storage: StorageAdapter, is_inside: bool
     ) -> None:
@@ -278,6 +313,20 @@ async def _run(
         await work(transaction)
     finally:
         await transaction.rollback()
+
+
+def _named(call: Call) -> Call:
+    """Return the call with every argument named that may be."""
+    parameters = list(inspect.signature(getattr(StorageOperations, call.name)).parameters.values())[1:]
+    pairs = list(zip(parameters, call.arguments, strict=False))
+    return attrs.evolve(
+        call,
+        arguments=tuple(value for parameter, value in pairs if parameter.kind is parameter.POSITIONAL_ONLY),
+        changes={
+            **call.changes,
+            **{parameter.name: value for parameter, value in pairs if parameter.kind is not parameter.POSITIONAL_ONLY},
+        },
+    )
 
 
 def _spoil(value: Any) -> None:

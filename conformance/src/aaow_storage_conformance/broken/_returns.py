@@ -106,6 +106,14 @@ class HasOneEmptyList(Delegating):
         return await super().get_tool_calls(execution_id, filter) or self.nothing
 
 
+@breaks("OPS-1")
+class NamesItsArgumentsOtherwise(Delegating):
+    """Takes the same arguments, by other names."""
+
+    async def get_child_budget_pools(self, pool_id, query=None):
+        return await super().get_child_budget_pools(pool_id, query)
+
+
 @breaks("OPS-4")
 class ReturnsAnotherTimeThanItStored(Delegating):
     """Looks at the clock once for what it stores, and again for what it returns."""
