@@ -21,6 +21,7 @@ from aaow_storage_conformance._concurrency import ConcurrencyTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._durability import DurabilityTests
+from aaow_storage_conformance._endings import EndingTests
 from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._handling import HandlingTests
@@ -63,6 +64,7 @@ __all__ = [
     "DifferentialTests",
     "DocumentTests",
     "DurabilityTests",
+    "EndingTests",
     "ErrorTests",
     "ExecutionTests",
     "FilterSizeTests",

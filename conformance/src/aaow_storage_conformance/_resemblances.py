@@ -46,6 +46,11 @@ EQUAL_FOR_PYTHON: tuple[dict[str, Any], ...] = (
 )
 """Documents that `==` takes for one, and that are eight."""
 
+NOT_MERGED: tuple[dict[str, Any], ...] = (
+    *({"a": 1}, {"b": 2}, {"b": {"c": 1}}, {"b": {"d": 2}}, {"b": {}}, {}, {"a": [1]}, {"a": [2]}, {"a": []}, {}),
+)
+"""Documents each of which replaces the one before, and is not merged into it."""
+
 Change = Callable[[StorageOperations, str, dict[str, Any]], Awaitable[Any]]
 UPDATES: dict[str, tuple[Kind, str, Change]] = {
     "definition": (WORKFLOW, "definition", lambda storage, key, new: storage.update_workflow(key, definition=new)),
@@ -150,12 +155,12 @@ class ResemblanceTests:
 
     @clause("OPS-3", "REC-4")
     @each(SAVED)
-    async def test_saving_what_python_calls_equal_replaces_it_all_the_same(
+    async def test_saving_replaces_documents_whole_be_they_equal_for_python(
         self, storage: StorageAdapter, kind: Kind
     ) -> None:
         await prepare(storage)
         first = kind.make()
-        for document in (*EQUAL_FOR_PYTHON, EQUAL_FOR_PYTHON[0], *_some(alike(9 * KIBIBYTE))):
+        for document in (*EQUAL_FOR_PYTHON, EQUAL_FOR_PYTHON[0], *_some(alike(9 * KIBIBYTE)), *NOT_MERGED):
             fields: dict[str, Any] = dict.fromkeys((*kind.objects, *kind.documents), document)
             if kind is LLM_EXECUTION:
                 call = samples.a_call(tool_call_id="call", args=document, result=document, error=None)
@@ -178,14 +183,14 @@ class ResemblanceTests:
 
     @clause("OPS-4", "REC-4")
     @every_update
-    async def test_updating_to_what_python_calls_equal_changes_it_all_the_same(
+    async def test_updating_replaces_a_document_whole_be_it_equal_for_python(
         self, storage: StorageAdapter, name: str
     ) -> None:
         kind, field, change = UPDATES[name]
         await prepare(storage)
         record = kind.make()
         await kind.store(storage, record)
-        for document in (*EQUAL_FOR_PYTHON, EQUAL_FOR_PYTHON[0], *_some(alike(9 * KIBIBYTE))):
+        for document in (*EQUAL_FOR_PYTHON, EQUAL_FOR_PYTHON[0], *_some(alike(9 * KIBIBYTE)), *NOT_MERGED):
             returned = await change(storage, record.id, document)
             assert_identical(getattr(returned, field), document)
             assert_identical(getattr(await kind.find(storage, record), field), document)

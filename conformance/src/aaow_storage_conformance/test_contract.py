@@ -11,6 +11,7 @@ from aaow_storage_conformance import (
     DifferentialTests,
     DocumentTests,
     DurabilityTests,
+    EndingTests,
     ErrorTests,
     ExecutionTests,
     FilterSizeTests,
@@ -78,6 +79,10 @@ class TestDocuments(DocumentTests):
 
 class TestDurability(DurabilityTests):
     """After a kill."""
+
+
+class TestEndings(EndingTests):
+    """Ids, texts and keys that differ at their end."""
 
 
 class TestErrors(ErrorTests):

@@ -5,6 +5,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _budgets,
     _cancellation,
     _concurrency,
+    _endings,
     _errors,
     _filters,
     _handling,

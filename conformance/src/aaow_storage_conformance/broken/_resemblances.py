@@ -126,3 +126,17 @@ class ReadsAnEqualDefinition(Delegating):
         if workflow is None or workflow.definition != session.workflow_snapshot:
             return session
         return attrs.evolve(session, workflow_snapshot=workflow.definition)
+
+
+@breaks("OPS-4")
+class MergesMetadata(Delegating):
+    """Merges new metadata of one key into old metadata of one key."""
+
+    async def update_budget_pool(self, id, /, **changes):
+        stored = None
+        with suppress(StorageError):
+            stored = await self.get_budget_pool(id)
+        old, new = stored and stored.metadata, changes.get("metadata")
+        if isinstance(old, dict) and isinstance(new, dict) and len(old) == len(new) == 1:
+            changes["metadata"] = {**old, **new}
+        return await super().update_budget_pool(id, **changes)
