@@ -31,6 +31,7 @@ from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._model import ModelTests
+from aaow_storage_conformance._nesting import NestingTests
 from aaow_storage_conformance._omissions import OmissionTests
 from aaow_storage_conformance._operations import OperationTests
 from aaow_storage_conformance._paging import PagingTests
@@ -76,6 +77,7 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "ModelTests",
+    "NestingTests",
     "OmissionTests",
     "OperationTests",
     "PagingTests",

@@ -22,6 +22,7 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     ModelTests,
+    NestingTests,
     OmissionTests,
     OperationTests,
     PagingTests,
@@ -123,6 +124,10 @@ class TestLifecycle(LifecycleTests):
 
 class TestModel(ModelTests):
     """Random histories."""
+
+
+class TestNesting(NestingTests):
+    """Savepoints in savepoints."""
 
 
 class TestOmissions(OmissionTests):
