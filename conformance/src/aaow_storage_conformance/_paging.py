@@ -151,6 +151,24 @@ class PagingTests:
                         assert await listing.count(storage, query) == len(expected)
 
     @clause("QRY-6")
+    @pytest.mark.parametrize("order", [(), OrderBy("name", DOWN)], ids=["by time", "by name down"])
+    async def test_every_page_of_a_longer_list_is_its_own_cut(self, storage: StorageAdapter, order: Any) -> None:
+        async with storage.transaction() as transaction:
+            for number in range(40):
+                await samples.stored_workflow(transaction, name=f"{number * 7 % 40}")
+        whole = await storage.list_workflows(QueryFilter(order_by=order))
+        ids = [workflow.id for workflow in whole]
+        for offset in (0, 1, 5, 6, 13, 20, 39, 40):
+            for limit in (1, 2, 6, 7, 10, 20, 39, 40, 41):
+                query = QueryFilter(order_by=order, limit=limit, offset=offset, documents=False)
+                found = [workflow.id for workflow in await storage.list_workflows(query)]
+                assert (offset, limit, found) == (offset, limit, ids[offset : offset + limit])
+                assert await storage.count_workflows(query) == len(found)
+                behind = QueryFilter(order_by=order, limit=limit, documents=False).after(whole[offset - 1])
+                if offset:
+                    assert [workflow.id for workflow in await storage.list_workflows(behind)] == found
+
+    @clause("QRY-6")
     async def test_a_limit_applies_after_the_conditions(self, storage: StorageAdapter) -> None:
         for number in range(12):
             await samples.stored_workflow(storage, id=f"{number:02}", version=str(number % 3), metadata={"n": number})
