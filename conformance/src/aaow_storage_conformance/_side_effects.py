@@ -181,6 +181,29 @@ class SideEffectTests:
             found_pool = await storage.update_budget_pool(pool.id, status=each)
             assert_identical(found_pool, attrs.evolve(pool, status=each))
 
+    @clause("OPS-3", "OPS-2", "STA-1")
+    async def test_a_record_of_any_status_and_type_comes_back_from_every_read(self, storage: StorageAdapter) -> None:
+        sessions = [await samples.stored_session(storage, status=status) for status in SessionStatus]
+        assert_identical(await storage.list_sessions(), sessions)
+        nodes = {each.value: samples.a_node_state(each.value, status=each) for each in NodeExecutionStatus}
+        for session in sessions:
+            assert_identical(await storage.get_session(session.id), session)
+            for status in SessionStatus:
+                state = samples.a_state(session.id, status=status, node_states=nodes)
+                await storage.save_execution_state(state)
+                assert_identical(await storage.get_execution_state(session.id), state)
+        pools = [await samples.stored_pool(storage, status=status) for status in BudgetPoolStatus]
+        assert_identical([await storage.get_budget_pool(pool.id) for pool in pools], pools)
+        assert_identical(await storage.list_budget_pools(), pools)
+        requests = [
+            await samples.stored_request(storage, sessions[0].id, status=status, type=kind)
+            for status, kind in itertools.product(ApprovalStatus, ApprovalType)
+        ]
+        assert_identical([await storage.get_approval_request(request.id) for request in requests], requests)
+        assert_identical(await storage.list_approval_requests(sessions[0].id), requests)
+        made = [await samples.stored_execution(storage, sessions[0].id, success=success) for success in SUCCESSES]
+        assert_identical(await storage.get_llm_executions(sessions[0].id), made)
+
     @clause("LLM-2", "OPS-3")
     async def test_an_execution_may_run_again_and_be_of_an_earlier_time(self, storage: StorageAdapter) -> None:
         session = await samples.stored_session(storage)

@@ -4,7 +4,14 @@ from decimal import Decimal
 
 import attrs
 
-from aaow_storage import ApprovalRequest, BudgetExceededError, BudgetPool, BudgetPoolStatus, ConflictError
+from aaow_storage import (
+    ApprovalRequest,
+    BudgetExceededError,
+    BudgetPool,
+    BudgetPoolStatus,
+    ConflictError,
+    WorkflowExecutionState,
+)
 from aaow_storage_conformance.broken._budgets import ReadsAncestors
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
@@ -91,3 +98,14 @@ class KnowsWhichStatusMayFollow(Delegating):
         if before is not None and before.status == "failed":
             raise ConflictError("the session has failed", before)
         return await super().update_session(id, **changes)
+
+
+@breaks("STA-1")
+class SavesNoSkippedNodes(Delegating):
+    """Leaves nodes that were skipped out of a state that it saves."""
+
+    async def save_execution_state(self, state):
+        if type(state) is WorkflowExecutionState:
+            nodes = {name: node for name, node in state.node_states.items() if node.status != "skipped"}
+            state = attrs.evolve(state, node_states=nodes)
+        await super().save_execution_state(state)
