@@ -27,6 +27,7 @@ from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._handling import HandlingTests
 from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._handles import HandleTests
+from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
@@ -72,6 +73,7 @@ __all__ = [
     "HandlingTests",
     "HolderTests",
     "HandleTests",
+    "HolderTests",
     "IsolationTests",
     "LeavingTests",
     "Level",

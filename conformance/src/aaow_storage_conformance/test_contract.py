@@ -18,6 +18,7 @@ from aaow_storage_conformance import (
     HandlingTests,
     HolderTests,
     HandleTests,
+    HolderTests,
     IsolationTests,
     LeavingTests,
     LifecycleTests,
