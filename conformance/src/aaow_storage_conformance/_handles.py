@@ -11,14 +11,12 @@ import pytest
 from aaow_storage import Capability, StorageAdapter, StorageOperations
 from aaow_storage_conformance._clauses import clause, requires
 from aaow_storage_conformance._contents import assert_identical, first_difference
-from aaow_storage_conformance._steps import Step, all_read, steps_for
+from aaow_storage_conformance._steps import Step, all_read, some_at_a_time, steps_for
 from aaow_storage_conformance._stores import Store
 
 T = TypeVar("T")
 
 PROCESSES = 3
-AT_ONCE = 5
-"""How many steps are taken while an adapter is closed."""
 ENDS_WITHIN_S = 30.0
 
 
@@ -54,12 +52,10 @@ class HandleTests:
     ) -> None:
         async with store.open() as other:
             seen = await all_read(storage, storage.capabilities)
-            for step in steps_for(storage.capabilities):
+            for steps in some_at_a_time(steps_for(storage.capabilities)):
                 async with other.transaction() as transaction:
                     assert_identical(await all_read(transaction, other.capabilities), seen)
-                    await step.change(transaction)
-                    inside = await all_read(transaction, other.capabilities)
-                    assert first_difference(inside, seen) is not None, step.name
+                    inside = await _take(transaction, steps, seen, storage.capabilities)
                     assert_identical(await all_read(storage, storage.capabilities), seen)
                 for reader in (other, storage):
                     assert_identical(await all_read(reader, storage.capabilities), inside)
@@ -68,28 +64,27 @@ class HandleTests:
     @clause("TXN-1", "TXN-4")
     async def test_no_read_shows_a_change_that_was_rolled_back(self, storage: StorageAdapter) -> None:
         seen = await all_read(storage, storage.capabilities)
-        for step in steps_for(storage.capabilities):
+        for steps in some_at_a_time(steps_for(storage.capabilities)):
             transaction = await storage.begin_transaction()
             with suppress(Undone):
                 async with transaction.savepoint():
-                    await _check_change(transaction, step, seen, storage.capabilities)
+                    await _take(transaction, steps, seen, storage.capabilities)
                     raise Undone
             assert_identical(await all_read(transaction, storage.capabilities), seen)
-            await _check_change(transaction, step, seen, storage.capabilities)
+            await _take(transaction, steps, seen, storage.capabilities)
             await transaction.rollback()
             assert_identical(await all_read(storage, storage.capabilities), seen)
-            seen = await _check_change(storage, step, seen, storage.capabilities)
+            seen = await _take(storage, steps, seen, storage.capabilities)
 
     @clause("LIF-3", "OPS-7")
     async def test_an_adapter_that_is_opened_again_reads_what_was_changed_meanwhile(
         self, storage: StorageAdapter, store: Store
     ) -> None:
-        steps = steps_for(storage.capabilities)
         async with store.open() as other:
-            for first in range(0, len(steps), AT_ONCE):
+            for steps in some_at_a_time(steps_for(storage.capabilities)):
                 await all_read(storage, storage.capabilities)
                 await storage.close()
-                for step in steps[first : first + AT_ONCE]:
+                for step in steps:
                     await step.change(other)
                 await storage.initialize()
                 assert_identical(
@@ -119,12 +114,14 @@ async def _check_each_change(storage: StorageAdapter, change: Callable[[Step], A
         seen = found
 
 
-async def _check_change(
-    storage: StorageOperations, step: Step, seen: dict[str, Any], capabilities: frozenset[Capability]
+async def _take(
+    storage: StorageOperations, steps: list[Step], seen: dict[str, Any], capabilities: frozenset[Capability]
 ) -> dict[str, Any]:
-    await step.change(storage)
+    """Take the steps, and return all that is read then, which is not what was seen before."""
+    for step in steps:
+        await step.change(storage)
     found = await all_read(storage, capabilities)
-    assert first_difference(found, seen) is not None, step.name
+    assert first_difference(found, seen) is not None, steps
     return found
 
 

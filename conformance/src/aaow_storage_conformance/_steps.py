@@ -11,6 +11,7 @@ from aaow_storage_conformance import _samples as samples
 from aaow_storage_conformance._calls import STREAM_OPERATIONS, Call, every_call
 
 READS = ("get", "list", "count")
+AT_A_TIME = 4
 LONG_AGO = datetime(2024, 3, 1, tzinfo=UTC)
 
 
@@ -89,6 +90,11 @@ STEPS: tuple[Step, ...] = (
 def steps_for(capabilities: frozenset[Capability]) -> list[Step]:
     """Return the steps that a store with those capabilities takes."""
     return [step for step in STEPS if step.needs <= capabilities]
+
+
+def some_at_a_time(steps: list[Step]) -> list[list[Step]]:
+    """Return the steps in their order, in groups of a few."""
+    return [steps[first : first + AT_A_TIME] for first in range(0, len(steps), AT_A_TIME)]
 
 
 def _a_pool(id: str, parent_id: str | None) -> Any:
