@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -123,6 +124,22 @@ class PagingTests:
             assert "".join(pool.id for pool in found) == "fhebadcg"
             found = await storage.list_budget_pools(QueryFilter(order_by=OrderBy(path, DOWN)))
             assert "".join(pool.id for pool in found) == "gcadbehf"
+
+    @clause("QRY-5", "QRY-1", "REC-8")
+    async def test_amounts_beyond_the_range_of_floats_come_back_and_compare_by_value(
+        self, storage: StorageAdapter
+    ) -> None:
+        totals = ("0", "1E-450", "2E-450", "1E-400", "1", "1E+400", "1.00000000000001E+400", "1E+450")
+        for number, total in enumerate(totals):
+            pool = await samples.stored_pool(storage, id=f"{number * 3 % 8}", total_budget=total, used_budget=0)
+            assert_identical(await storage.get_budget_pool(pool.id), pool)
+        by_total = QueryFilter(order_by=OrderBy("total_budget"))
+        listed = [pool.total_budget for pool in await storage.list_budget_pools(by_total)]
+        assert listed == [Decimal(total) for total in totals]
+        for place, total in enumerate(totals):
+            equal, above = QueryFilter({"total_budget": total}), QueryFilter({"total_budget": Gt(total)})
+            assert [pool.total_budget for pool in await storage.list_budget_pools(equal)] == [Decimal(total)]
+            assert len(await storage.list_budget_pools(above)) == len(totals) - place - 1
 
     @clause("QRY-5")
     async def test_instants_sort_by_time_to_the_microsecond(self, storage: StorageAdapter) -> None:

@@ -266,3 +266,11 @@ class TakesALargeLimitForAnEnd(Querying):
         if plan.limit is None or plan.limit <= 5:
             return super().cut(plan, records)
         return records[plan.offset : max(plan.offset, plan.limit)]
+
+
+@breaks("QRY-5")
+class SortsAmountsAsFloats(Querying):
+    """Compares amounts as floats, which know no difference between very large ones."""
+
+    def key(self, value):
+        return super().key(float(value) if isinstance(value, Decimal) else value)
