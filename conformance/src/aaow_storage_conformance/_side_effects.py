@@ -109,7 +109,7 @@ class SideEffectTests:
             assert_identical(await storage.get_budget_pool(leaf.id), consumed)
 
     @clause("BUD-1", "ERR-1")
-    async def test_of_several_pools_with_too_little_the_nearest_is_named_and_a_suspended_one_before_all(
+    async def test_of_several_pools_that_refuse_the_nearest_is_named_and_a_suspended_one_before_all(
         self, storage: StorageAdapter
     ) -> None:
         chain: list[BudgetPool] = []
@@ -128,6 +128,10 @@ class SideEffectTests:
             await storage.consume_budget(chain[2].id, 10)
         assert type(refused.value) is ConflictError
         assert_identical(refused.value.current, suspended)
+        nearer = await storage.update_budget_pool(chain[1].id, status="suspended")
+        with pytest.raises(ConflictError) as refused:
+            await storage.consume_budget(chain[2].id, 1)
+        assert_identical(refused.value.current, nearer)
 
     @clause("SES-3")
     async def test_what_belongs_to_a_session_goes_with_it_whatever_its_status(self, storage: StorageAdapter) -> None:
