@@ -24,9 +24,8 @@ from aaow_storage_conformance._durability import DurabilityTests
 from aaow_storage_conformance._endings import EndingTests
 from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
-from aaow_storage_conformance._handling import HandlingTests
-from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._handles import HandleTests
+from aaow_storage_conformance._handling import HandlingTests
 from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
@@ -42,8 +41,8 @@ from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._resemblances import ResemblanceTests
 from aaow_storage_conformance._returns import ReturnTests
 from aaow_storage_conformance._sessions import SessionTests
-from aaow_storage_conformance._sizes import FilterSizeTests
 from aaow_storage_conformance._side_effects import SideEffectTests
+from aaow_storage_conformance._sizes import FilterSizeTests
 from aaow_storage_conformance._snapshots import SnapshotTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
@@ -70,9 +69,8 @@ __all__ = [
     "ErrorTests",
     "ExecutionTests",
     "FilterSizeTests",
-    "HandlingTests",
-    "HolderTests",
     "HandleTests",
+    "HandlingTests",
     "HolderTests",
     "IsolationTests",
     "LeavingTests",
