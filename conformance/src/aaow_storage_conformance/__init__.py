@@ -22,14 +22,17 @@ from aaow_storage_conformance._concurrency import ConcurrencyTests
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._documents import DocumentTests
 from aaow_storage_conformance._durability import DurabilityTests
+from aaow_storage_conformance._endings import EndingTests
 from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
+from aaow_storage_conformance._handles import HandleTests
 from aaow_storage_conformance._handling import HandlingTests
 from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._isolation import IsolationTests
 from aaow_storage_conformance._leaving import LeavingTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._model import ModelTests
+from aaow_storage_conformance._nesting import NestingTests
 from aaow_storage_conformance._numbers import NumberTests
 from aaow_storage_conformance._omissions import OmissionTests
 from aaow_storage_conformance._operations import OperationTests
@@ -38,10 +41,14 @@ from aaow_storage_conformance._plain_values import PlainValueTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._races import RaceTests
 from aaow_storage_conformance._records import RecordTests
+from aaow_storage_conformance._resemblances import ResemblanceTests
+from aaow_storage_conformance._returns import ReturnTests
 from aaow_storage_conformance._schemas import SchemaTests
 from aaow_storage_conformance._sequences import SequenceTests
 from aaow_storage_conformance._sessions import SessionTests
+from aaow_storage_conformance._side_effects import SideEffectTests
 from aaow_storage_conformance._sizes import FilterSizeTests
+from aaow_storage_conformance._snapshots import SnapshotTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
@@ -64,9 +71,11 @@ __all__ = [
     "DifferentialTests",
     "DocumentTests",
     "DurabilityTests",
+    "EndingTests",
     "ErrorTests",
     "ExecutionTests",
     "FilterSizeTests",
+    "HandleTests",
     "HandlingTests",
     "HolderTests",
     "IsolationTests",
@@ -74,6 +83,7 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "ModelTests",
+    "NestingTests",
     "NumberTests",
     "OmissionTests",
     "OperationTests",
@@ -82,9 +92,13 @@ __all__ = [
     "QueryTests",
     "RaceTests",
     "RecordTests",
+    "ResemblanceTests",
+    "ReturnTests",
     "SchemaTests",
     "SequenceTests",
     "SessionTests",
+    "SideEffectTests",
+    "SnapshotTests",
     "StateTests",
     "Store",
     "StreamTests",

@@ -105,6 +105,7 @@ class ErrorTests:
         for error in (await _error_of(failure.call(storage)), await _error_inside(storage, failure)):
             _check_kind(error, failure.kind)
             _check_remade(error)
+            _check_cause(error)
             for name, fact in failure.facts.items():
                 assert_identical(getattr(error, name), fact)
             if "id" in failure.facts:
@@ -275,6 +276,13 @@ def _check_kind(error: StorageError, kind: type[StorageError]) -> None:
     """Check that the error is of that kind and what that is derived from, and of no other kind of the tree."""
     assert [each for each in TREE if isinstance(error, each)] == [each for each in TREE if issubclass(kind, each)]
     assert all(isinstance(error, base) for base in TREE[kind])
+
+
+def _check_cause(error: StorageError) -> None:
+    """Check that an error that was raised while another library's was handled has that for its cause."""
+    met = error.__context__
+    if met is not None and not isinstance(met, StorageError) and type(met).__module__ != "builtins":
+        assert error.__cause__ is not None, f"{error!r} lost {met!r}"
 
 
 def _check_remade(error: StorageError) -> None:

@@ -12,15 +12,18 @@ from aaow_storage_conformance import (
     DifferentialTests,
     DocumentTests,
     DurabilityTests,
+    EndingTests,
     ErrorTests,
     ExecutionTests,
     FilterSizeTests,
+    HandleTests,
     HandlingTests,
     HolderTests,
     IsolationTests,
     LeavingTests,
     LifecycleTests,
     ModelTests,
+    NestingTests,
     NumberTests,
     OmissionTests,
     OperationTests,
@@ -29,9 +32,13 @@ from aaow_storage_conformance import (
     QueryTests,
     RaceTests,
     RecordTests,
+    ResemblanceTests,
+    ReturnTests,
     SchemaTests,
     SequenceTests,
     SessionTests,
+    SideEffectTests,
+    SnapshotTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -84,6 +91,10 @@ class TestDurability(DurabilityTests):
     """After a kill."""
 
 
+class TestEndings(EndingTests):
+    """Ids, texts and keys that differ at their end."""
+
+
 class TestErrors(ErrorTests):
     """Errors."""
 
@@ -94,6 +105,10 @@ class TestExecutions(ExecutionTests):
 
 class TestFilterSizes(FilterSizeTests):
     """Large filters."""
+
+
+class TestHandles(HandleTests):
+    """Through another handle."""
 
 
 class TestHandling(HandlingTests):
@@ -118,6 +133,10 @@ class TestLifecycle(LifecycleTests):
 
 class TestModel(ModelTests):
     """Random histories."""
+
+
+class TestNesting(NestingTests):
+    """Savepoints in savepoints."""
 
 
 class TestNumbers(NumberTests):
@@ -152,6 +171,14 @@ class TestRecords(RecordTests):
     """Records."""
 
 
+class TestResemblances(ResemblanceTests):
+    """Documents that are almost the same."""
+
+
+class TestReturns(ReturnTests):
+    """What operations return."""
+
+
 class TestSchemas(SchemaTests):
     """A newer schema."""
 
@@ -162,6 +189,14 @@ class TestSequences(SequenceTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSideEffects(SideEffectTests):
+    """What an operation leaves alone."""
+
+
+class TestSnapshots(SnapshotTests):
+    """Lists of one instant."""
 
 
 class TestStates(StateTests):

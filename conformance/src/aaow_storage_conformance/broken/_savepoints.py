@@ -205,3 +205,20 @@ class CommitsNoOpenSavepoint(BeginsBrokenInMemory):
             self._check()
             del self._layers[1:]
             await super().commit()
+
+
+@breaks("TXN-4")
+class DeepSavepointsUndoMoreThanTheirs(BeginsBrokenInMemory):
+    """Undoes the second savepoint where one that is deeper fails."""
+
+    class Broken(MemoryTransaction):
+        @asynccontextmanager
+        async def savepoint(self):
+            try:
+                async with super().savepoint():
+                    yield
+            except BaseException:
+                del self._layers[3:]
+                if len(self._layers) > 2:
+                    self._layers[2] = self._layers[1].on_top()
+                raise
