@@ -5,13 +5,15 @@ from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
+from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._opening import connected
+from aaow_storage_postgresql._requests import Read, Request, Write
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._workers import Read, Request, Workers, Write
+from aaow_storage_postgresql._workers import Workers, stop
 from aaow_storage_sql import Job, LentTransaction, Lookup, Opening, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._finder: Workers | None = None
         self._readers: Workers | None = None
         self._writers: Workers | None = None
+        self._watch = Watch("aaow-postgresql-watch")
 
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
         job = Job(lambda connection: lookup(connection, id))
@@ -96,14 +99,14 @@ class PostgreSQLExecutor(ThreadedExecutor):
             report_durability(connection, self._settings)
         readers = max(1, self._settings.pool_size // READERS_SHARE)
         writers = max(1, self._settings.pool_size - readers)
-        self._finder = Workers(self._settings, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
+        self._watch = watch = Watch("aaow-postgresql-watch")
+        self._finder = Workers(self._settings, watch, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
         self._readers = self._finder
         if readers > 1:
-            self._readers = Workers(self._settings, "postgresql-reader", readers - 1)
-        self._writers = Workers(self._settings, "postgresql-writer", writers)
+            self._readers = Workers(self._settings, watch, "postgresql-reader", readers - 1)
+        self._writers = Workers(self._settings, watch, "postgresql-writer", writers)
 
     def shut(self) -> None:
-        for workers in dict.fromkeys((self._finder, self._readers, self._writers)):
-            if workers is not None:
-                workers.stop()
+        workers = [each for each in dict.fromkeys((self._finder, self._readers, self._writers)) if each is not None]
+        stop(workers, self._watch, self._settings.closes_within)
         self._finder = self._readers = self._writers = None

@@ -12,6 +12,7 @@ from aaow_storage.errors import ValidationError
 
 LONGEST_NAME = 63
 """How many bytes PostgreSQL keeps of a name."""
+USUAL_TIMEOUT_S = 30.0
 _FORMS = (
     "such as postgresql://user@host:5432/database, postgresql://host1,host2/database?target_session_attrs=read-write, "
     "or nothing for the PG* environment variables"
@@ -27,7 +28,7 @@ class Settings:
     pool_size: int = 8
     connect_timeout: float = 10.0
     acquire_timeout: float = 30.0
-    statement_timeout: float | None = 30.0
+    statement_timeout: float | None = USUAL_TIMEOUT_S
     pooler: str | None = None
 
     @property
@@ -36,6 +37,11 @@ class Settings:
         parts = conninfo_to_dict(self.conninfo)
         hosts = str(parts.get("host") or "the default host")
         return f"PostgreSQL database {parts.get('dbname') or 'of the default name'!r} on {hosts}"
+
+    @property
+    def closes_within(self) -> float:
+        """How long an adapter that closes waits for what it accepted, before it cuts its connections."""
+        return self.acquire_timeout + (USUAL_TIMEOUT_S if self.statement_timeout is None else self.statement_timeout)
 
     @property
     def holds_sessions(self) -> bool:

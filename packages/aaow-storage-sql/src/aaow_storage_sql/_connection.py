@@ -97,9 +97,12 @@ class SQLConnection:
         """Whether a transaction is open."""
         return self.dialect.is_in_transaction(self.driver_connection)
 
-    def answering(self, job: Any) -> AbstractContextManager[None]:
-        """Hold while that job runs, so that it may be interrupted; this kind of connection cannot be."""
-        del job
+    def answering(self, *jobs: Any, cancels: bool = True) -> AbstractContextManager[None]:
+        """Hold while those jobs run, so that they may be interrupted; this kind of connection cannot be.
+
+        Without `cancels`, what runs must not be told to fail.
+        """
+        del jobs, cancels
         return nullcontext()
 
     def reading(self, statement: Any) -> Any:

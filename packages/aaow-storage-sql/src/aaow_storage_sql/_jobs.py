@@ -8,11 +8,10 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage.errors import AdapterClosedError
 from aaow_storage_sql._attempts import NOT_DONE
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Work
-from aaow_storage_sql._threads import start_thread
 from aaow_storage_sql._yielding import watch_of
 
 T = TypeVar("T")
@@ -67,9 +66,8 @@ class Job(Generic[T]):
                 await asyncio.sleep(0)  # it came while the loop stood still, and now the other tasks have their turn
             return await self._future
         except asyncio.CancelledError:
-            if self._interrupt is not None:
-                with suppress(StorageError):  # without another thread, the statement goes on to its own end
-                    start_thread(self._interrupt, "aaow-interrupting")
+            if (interrupt := self._interrupt) is not None:
+                interrupt()
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
             elif settles and not self.take():
@@ -81,7 +79,7 @@ class Job(Generic[T]):
     def may_be_interrupted(self, interrupt: Callable[[], None] | None) -> None:
         """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
 
-        It is called on a thread of its own, perhaps when the job is done.
+        It is called on the loop of the task, perhaps when the job is done, and must not block.
         """
         self._interrupt = interrupt
 
@@ -97,8 +95,8 @@ class Job(Generic[T]):
                 await self._end.wait()
 
     def settle(self, outcome: "Outcome") -> None:
-        """Wake the task that waits; called on its own loop, once."""
-        if self._future.cancelled():
+        """Wake the task that waits; called on its own loop. What comes second has no effect."""
+        if self._future.done():
             self._end = self._end or asyncio.Event()
             self._end.set()
         elif outcome.error is not None:

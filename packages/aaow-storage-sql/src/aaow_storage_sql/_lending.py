@@ -153,11 +153,9 @@ class LentTransaction(ExecutorTransaction):
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         try:
-            if isinstance(job, Step):
-                outcome = job.outcome_on(connection)
-            else:
-                with connection.answering(job):
-                    outcome = undone_alone(connection, job)
+            is_step = isinstance(job, Step)
+            with connection.answering(job, cancels=not is_step):
+                outcome = job.outcome_on(connection) if is_step else undone_alone(connection, job)
         except StorageError as error:
             outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:
@@ -167,10 +165,11 @@ class LentTransaction(ExecutorTransaction):
     def _carry_out(self, connection: SQLConnection, ending: Ending) -> None:
         error: StorageError | None = None
         try:
-            if ending.outcome is TransactionOutcome.COMMITTED:
-                connection.commit()
-            else:
-                connection.command("ROLLBACK")
+            with connection.answering(ending, cancels=False):
+                if ending.outcome is TransactionOutcome.COMMITTED:
+                    connection.commit()
+                else:
+                    connection.command("ROLLBACK")
         except StorageError as failure:
             error = failure
             roll_back(connection)
