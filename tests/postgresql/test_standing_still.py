@@ -1,4 +1,4 @@
-"""A server that stands still, or a network that loses what is sent: no call waits for ever, and nothing is done twice."""
+"""A server that stands still, or a network that loses what is sent: no call waits for ever."""
 
 import asyncio
 import time
@@ -22,8 +22,6 @@ from aaow_storage_postgresql._interrupting import CANCELLED_WITHIN_S
 from aaow_storage_postgresql.testing import Server, private_server, proxy_of, skipped_where_missing
 
 STATEMENT_S, CONNECT_S, ACQUIRE_S = 1.0, 2.0, 3.0
-PATIENCE_S = 2.0
-"""When a caller gives up."""
 LATE_S = 2.0
 """How much longer than it should something may take on a machine that does other things."""
 ANSWERED_WITHIN_S = STATEMENT_S + ANSWERS_LATE_S + ACQUIRE_S + CONNECT_S + LATE_S

@@ -77,6 +77,17 @@ class PostgreSQLConnection(SQLConnection):
             self._limit = row[0] / 1000 if row and row[0] else math.inf
         self._answers_within = self._usual()
 
+    def wait_for_answers(self, longest: float) -> None:
+        """Let statements take that long until the next transaction begins, where the server lets them."""
+        self._answers_within = longest + ANSWERS_LATE_S
+
+    def adopt(self, settings: Settings) -> None:
+        """Go on with other settings of the same database."""
+        if settings != self._settings:
+            self._settings = settings
+            self.dialect = PostgreSQLDialect(settings.place, settings.schema)
+            self.settle()
+
     def _usual(self, longest: float = math.inf) -> float:
         """Return how long an answer is waited for, where a statement may take that long, or as long as any."""
         timeout = self._settings.statement_timeout

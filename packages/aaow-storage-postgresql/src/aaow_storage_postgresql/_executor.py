@@ -12,6 +12,7 @@ from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._opening import connected
 from aaow_storage_postgresql._requests import Read, Request, Write
+from aaow_storage_postgresql._schemas import with_schema
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._workers import Workers, stop
 from aaow_storage_sql import Job, LentTransaction, Lookup, Opening, Outcome, ThreadedExecutor, Work
@@ -92,19 +93,31 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return self._writers is not None
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
-        with connected(self._settings, opening) as connection:
-            bring_up_to_date(connection, self._settings, migrate=migrate, opening=opening)
-            if migrate:
-                build_indexes(connection, self._settings, opening)
-            report_durability(connection, self._settings)
+        watch = Watch("aaow-postgresql-watch")
+        try:
+            settings = self._brought_up_to_date(opening, watch, migrate=migrate)
+        except BaseException:
+            watch.stop()
+            raise
         readers = max(1, self._settings.pool_size // READERS_SHARE)
         writers = max(1, self._settings.pool_size - readers)
-        self._watch = watch = Watch("aaow-postgresql-watch")
-        self._finder = Workers(self._settings, watch, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
+        self._watch = watch
+        self._finder = Workers(settings, watch, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
         self._readers = self._finder
         if readers > 1:
-            self._readers = Workers(self._settings, watch, "postgresql-reader", readers - 1)
-        self._writers = Workers(self._settings, watch, "postgresql-writer", writers)
+            self._readers = Workers(settings, watch, "postgresql-reader", readers - 1)
+        self._writers = Workers(settings, watch, "postgresql-writer", writers)
+
+    def _brought_up_to_date(self, opening: Opening, watch: Watch, *, migrate: bool) -> Settings:
+        """Bring the store up to date, and return the settings with the schema that it is in."""
+        with connected(self._settings, opening, watch) as connection:
+            settings = with_schema(self._settings, connection)
+            connection.adopt(settings)
+            bring_up_to_date(connection, settings, migrate=migrate, opening=opening)
+            if migrate:
+                build_indexes(connection, settings, opening)
+            report_durability(connection, settings)
+        return settings
 
     def shut(self) -> None:
         workers = [each for each in dict.fromkeys((self._finder, self._readers, self._writers)) if each is not None]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import SQLConnection
@@ -19,7 +18,6 @@ _LOST_WITHIN = {
 }
 """libpq's parameters for when a connection is lost whose other end is gone: after half a minute."""
 _SINCE_17 = 170_000
-_quote = postgresql.dialect().identifier_preparer.quote_identifier  # type: ignore[no-untyped-call]  # of SQLAlchemy
 
 
 def connection_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def _of_transactions(settings: Settings) -> dict[str, str]:
     if settings.statement_timeout is not None:
         wanted |= {"statement_timeout": _milliseconds(settings.statement_timeout), "lock_timeout": "0"}
     if settings.schema is not None:
-        wanted["search_path"] = _quote(settings.schema)
+        wanted["search_path"] = '"{}"'.format(settings.schema.replace('"', '""'))
     return wanted
 
 
