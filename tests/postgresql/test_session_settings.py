@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import Context
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -62,7 +63,9 @@ async def check(storage: StorageAdapter) -> None:
     async with storage.transaction() as transaction:
         await asyncio.sleep(0.2)
         await transaction.create_budget_pool(BudgetPool(id=session.id, total_budget=1))
-        waiting = asyncio.create_task(storage.create_budget_pool(BudgetPool(id=session.id, total_budget=1)))
+        waiting = asyncio.create_task(
+            storage.create_budget_pool(BudgetPool(id=session.id, total_budget=1)), context=Context()
+        )
         await asyncio.sleep(0.6)
         assert not waiting.done()
     with pytest.raises(StorageError, match="exists"):

@@ -1,9 +1,11 @@
 """Records that share a document: none waits for another's transaction, and the document is there as long as any."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, closing
+from contextvars import Context
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -14,6 +16,8 @@ from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql._documents import MOST_TRIES, encoded_document, put, release
 
 pytestmark = pytest.mark.asyncio
+
+T = TypeVar("T")
 
 SHARED = {"nodes": [{"id": "a"}], "text": "shared"}
 OTHER = {"nodes": [{"id": "b"}], "text": "another"}
@@ -88,8 +92,8 @@ async def test_transactions_that_store_two_documents_crosswise_do_not_meet(quick
         await one.create_session(session("1", SHARED))
         await other.create_session(session("2", OTHER))
         await asyncio.gather(
-            asyncio.create_task(one.create_session(session("3", OTHER))),
-            asyncio.create_task(other.create_session(session("4", SHARED))),
+            apart(one.create_session(session("3", OTHER))),
+            apart(other.create_session(session("4", SHARED))),
         )
     assert [each.workflow_snapshot for each in await quick.list_sessions()] == [SHARED, OTHER, OTHER, SHARED]
 
@@ -101,8 +105,8 @@ async def test_a_session_is_created_while_the_last_with_its_snapshot_is_deleted(
     async with AsyncExitStack() as stack:
         deleting = await opened(quick, stack)
         await deleting.delete_session("old")
-        await asyncio.create_task(quick.create_session(session("new")))
-        await asyncio.create_task(quick.save_workflow(workflow("w")))
+        await apart(quick.create_session(session("new")))
+        await apart(quick.save_workflow(workflow("w")))
     assert (await quick.get_session("new")).workflow_snapshot == SHARED
     assert (await quick.get_workflow("w")).definition == SHARED
     assert raw(ORPHANS) == [(0,)]
@@ -115,7 +119,7 @@ async def test_a_session_is_deleted_while_another_with_its_snapshot_is_created(
     async with AsyncExitStack() as stack:
         creating = await opened(quick, stack)
         await creating.create_session(session("new"))
-        await asyncio.create_task(quick.delete_session("old"))
+        await apart(quick.delete_session("old"))
     assert (await quick.get_session("new")).workflow_snapshot == SHARED
     await quick.delete_session("new")
     assert raw(DOCUMENTS) == [(0,)]
@@ -127,8 +131,8 @@ async def test_a_workflow_changes_its_definition_while_others_use_the_old_and_th
         one, other = await opened(quick, stack), await opened(quick, stack)
         await one.create_session(session("1", SHARED))
         await other.create_session(session("2", OTHER))
-        await asyncio.create_task(quick.update_workflow("w", definition=OTHER))
-        await asyncio.create_task(quick.delete_workflow("w"))
+        await apart(quick.update_workflow("w", definition=OTHER))
+        await apart(quick.delete_workflow("w"))
     assert [each.workflow_snapshot for each in await quick.list_sessions()] == [SHARED, OTHER]
 
 
@@ -181,8 +185,13 @@ async def test_thousands_of_documents_are_stored_in_one_transaction(
     assert len(sessions) == 3_000
 
 
+def apart(call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Make a call in a task that has nothing to do with the transactions of this one."""
+    return asyncio.create_task(call, context=Context())
+
+
 async def opened(adapter: StorageAdapter, stack: AsyncExitStack) -> Transaction:
     """Begin a transaction in a task of its own, so that this one may have several open; it commits with the stack."""
-    transaction = await asyncio.create_task(adapter.begin_transaction())
+    transaction = await apart(adapter.begin_transaction())
     stack.push_async_callback(transaction.commit)
     return transaction

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
+from contextvars import Context
 
 import pytest
 
@@ -185,7 +186,7 @@ async def test_a_lock_that_a_cancelled_task_waited_for_is_nobodys_when_the_serve
     shared.create_database("locked")
     async with create_adapter("postgresql", shared.url("locked")) as storage, storage.transaction() as holding:
         await holding.create_budget_pool(BudgetPool(id="p", total_budget=10))
-        waiting = asyncio.create_task(storage.create_budget_pool(BudgetPool(id="p", total_budget=5)))
+        waiting = asyncio.create_task(storage.create_budget_pool(BudgetPool(id="p", total_budget=5)), context=Context())
         await asyncio.sleep(0.2)
         with shared.standing_still():
             waiting.cancel()
