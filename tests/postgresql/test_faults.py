@@ -8,7 +8,7 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
-from aaow_storage_postgresql import _requests, _worker, _workers
+from aaow_storage_postgresql import _worker, _workers
 from aaow_storage_postgresql._connections import PostgreSQLConnection
 from aaow_storage_postgresql._deadlines import Deadline, Watch
 from aaow_storage_postgresql._interrupting import Interrupter
@@ -57,7 +57,6 @@ COLLABORATORS: dict[str, tuple[Any, str]] = {
     "noting what is lent": (_workers.Workers, "lends"),
     "noting what has ended": (_workers.Workers, "has_ended"),
     "answering": (_worker.Worker, "answer"),
-    "refusing": (_requests, "refuse"),
     "closing a connection": (PostgreSQLConnection, "close"),
 }
 AT_THE_START_OR_END = ("connecting", "making a deadline", "closing a connection")
@@ -97,7 +96,7 @@ async def test_a_collaborator_that_fails_once_leaves_no_call_without_an_answer(
             assert failed
             assert [each for each in await calls(storage) if isinstance(each, BaseException)][1:] == []
         async with asyncio.timeout(ANSWERED_WITHIN_S):
-            while any(workers._load or workers._lent for workers in all_workers(storage)):
+            while any(workers._load for workers in all_workers(storage)):
                 await asyncio.sleep(0.01)
             await storage.close()
 

@@ -16,6 +16,8 @@ from weakref import WeakSet
 
 from aaow_storage.errors import StorageUnavailableError
 
+LOOKS_WHILE_STOPPING_S = 0.5
+
 
 class Deadline:
     """The instants at which the wait of one connection is ended, and the connection's socket.
@@ -137,7 +139,7 @@ class Watch:
             deadline.pass_now()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread when no deadline is left; takes no lock and waits for nothing."""
         self._is_stopped = True
         self.look()
 
@@ -146,7 +148,7 @@ class Watch:
             return list(self._deadlines)
 
     def _run(self) -> None:
-        while not self._is_stopped:
+        while not self._is_stopped or self._all():
             self._is_due.clear()
             self.looks_at = math.inf  # a deadline that is set while this looks at the others has it look again
             now = time.monotonic()
@@ -156,5 +158,5 @@ class Watch:
                         deadline.pass_now(now)
             earliest = min((deadline.at for deadline in self._all()), default=math.inf)
             self.looks_at = earliest
-            wait = None if earliest == math.inf else min(max(earliest - time.monotonic(), 0), threading.TIMEOUT_MAX)
-            self._is_due.wait(wait)
+            longest = LOOKS_WHILE_STOPPING_S if self._is_stopped else threading.TIMEOUT_MAX
+            self._is_due.wait(min(max(earliest - time.monotonic(), 0), longest))

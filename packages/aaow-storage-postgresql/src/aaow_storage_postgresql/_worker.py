@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from aaow_storage.errors import AdapterClosedError, StorageError
@@ -44,24 +45,23 @@ class Worker:
         self._lending = lending
         self._connection: PostgreSQLConnection | None = None
         self.under_way: Sequence[Request] = ()
-        """What is answered now."""
+        """What the thread answers now, set by who has it answered."""
 
     def answer(self, requests: Sequence[Request]) -> None:
         """Answer the requests, whatever happens; what looks records up is answered before the others."""
-        self.under_way = requests
         try:
             self._answer_each(self._not_found_together(requests))
         except BaseException as error:  # noqa: BLE001 - it is the answer
             self.close()
             for request in requests:
                 refuse(request, unexpected(error, self._settings.place))
-        self.under_way = ()
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Close the connection, or forget it where that fails."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(BaseException):  # an error that made this necessary tells more
+                connection.close()
 
     def _answer_each(self, requests: Sequence[Request]) -> None:
         """Answer in turn; where no connection is to be had, that is the answer to all, without more tries."""

@@ -107,8 +107,10 @@ class Workers:
         ended_by: BaseException | None = None
         try:
             while requests := self._inbox.take(self._at_once):
+                worker.under_way = requests
                 try:
                     worker.answer(requests)
+                    worker.under_way = ()
                 finally:
                     with self._lock:
                         self._load -= len(requests)
@@ -119,17 +121,15 @@ class Workers:
 
     def _end(self, worker: Worker, ended_by: BaseException | None) -> None:
         """Take a thread off those that run; where it was the last, and ended too early, refuse what waits for one."""
-        try:
-            worker.close()
-        finally:
-            with self._lock:
-                self._workers.pop(threading.current_thread(), None)
-                if self._is_stopping:
-                    self._inbox.close()  # another reader finds the end as well
-                waiting = [] if self._workers or ended_by is None else self._inbox.take_waiting(self._load)
-                self._load -= len(waiting)
-            if ended_by is not None:
-                self._refuse([*worker.under_way, *waiting], unexpected(ended_by, self._settings.place))
+        worker.close()
+        with self._lock:
+            self._workers.pop(threading.current_thread(), None)
+            if self._is_stopping:
+                self._inbox.close()  # another reader finds the end as well
+            waiting = [] if self._workers or ended_by is None else self._inbox.take_waiting(self._load)
+            self._load -= len(waiting)
+        if ended_by is not None:
+            self._refuse([*worker.under_way, *waiting], unexpected(ended_by, self._settings.place))
 
     def _refuse(self, requests: Sequence[Request], error: StorageError) -> None:
         for request in requests:

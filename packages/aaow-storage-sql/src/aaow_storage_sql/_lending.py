@@ -69,6 +69,7 @@ class LentTransaction(ExecutorTransaction):
         self._outcome: TransactionOutcome | None = None
         self._reason = ""
         self._savepoints = itertools.count(1)
+        self._in_hand: Job[Any] | None = None
 
     # the caller's side
 
@@ -131,6 +132,9 @@ class LentTransaction(ExecutorTransaction):
         connection.is_lent = True
         try:
             self._serve(connection)
+        except BaseException as error:
+            self._close_after(error)
+            raise
         finally:
             connection.is_lent = False
 
@@ -143,6 +147,7 @@ class LentTransaction(ExecutorTransaction):
                 if time.monotonic() >= deadline:
                     self._break_off(connection, None, is_late=True)
                 continue
+            self._in_hand = job
             is_late = time.monotonic() >= deadline
             if job is None or is_late:
                 self._break_off(connection, job, is_late=is_late)
@@ -196,6 +201,15 @@ class LentTransaction(ExecutorTransaction):
         """Tell the caller that the transaction could not be begun."""
         self._close(TransactionOutcome.ABORTED, str(error))
         deliver([Outcome(self.opened, error=error)])
+
+    def _close_after(self, error: BaseException) -> None:
+        """Answer what was in hand and what waits, since `error` came between."""
+        in_hand = self._in_hand
+        if self._outcome is None:
+            self._close(TransactionOutcome.ABORTED, f"{type(error).__name__}: {error}")
+        if in_hand is not None:
+            is_committed = isinstance(in_hand, Ending) and self._outcome is in_hand.outcome
+            deliver([Outcome(in_hand) if is_committed else self._refusal(in_hand)])
 
     def _close(self, outcome: TransactionOutcome, reason: str) -> None:
         with self._lock:
