@@ -32,6 +32,7 @@ from aaow_storage_conformance._paging import PagingTests
 from aaow_storage_conformance._queries import QueryTests
 from aaow_storage_conformance._records import RecordTests
 from aaow_storage_conformance._sessions import SessionTests
+from aaow_storage_conformance._sharing import SharingTests
 from aaow_storage_conformance._states import StateTests
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._streams import StreamTests
@@ -65,6 +66,7 @@ __all__ = [
     "QueryTests",
     "RecordTests",
     "SessionTests",
+    "SharingTests",
     "StateTests",
     "Store",
     "StreamTests",

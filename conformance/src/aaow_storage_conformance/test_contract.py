@@ -22,6 +22,7 @@ from aaow_storage_conformance import (
     QueryTests,
     RecordTests,
     SessionTests,
+    SharingTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -112,6 +113,10 @@ class TestRecords(RecordTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSharing(SharingTests):
+    """Equal documents of different records."""
 
 
 class TestStates(StateTests):

@@ -17,6 +17,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _records,
     _savepoints,
     _sessions,
+    _sharing,
     _streams,
     _transactions,
 )
