@@ -30,8 +30,6 @@ _OF_ROLE: Mapping[str, str] = MappingProxyType(
         "row_security": "off",
         "xmloption": "document",
         "escape_string_warning": "off",
-        "jit": "on",
-        "jit_above_cost": "0",
         "enable_seqscan": "off",
         "enable_indexscan": "off",
         "plan_cache_mode": "force_generic_plan",
