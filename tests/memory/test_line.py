@@ -147,11 +147,15 @@ async def test_a_transaction_whose_event_loop_is_gone_is_put_out_when_its_time_i
 
     await in_a_thread(begin_and_forget)
     await asyncio.wait_for(storage.save_workflow(a_workflow("waited")), PATIENCE_S)
+    await adapter.close()
 
 
 async def test_every_waiting_writer_sees_the_time_of_each_transaction_run_out(storage: StorageAdapter, url: str):
+    adapters = []
+
     async def begin_and_forget() -> None:
         adapter = create_adapter(url)
+        adapters.append(adapter)
         await adapter.initialize()
         await adapter.begin_transaction(timeout=SOON_S)
 
@@ -159,6 +163,8 @@ async def test_every_waiting_writer_sees_the_time_of_each_transaction_run_out(st
     tasks = [asyncio.create_task(each) for save in saves for each in (begin_and_forget(), begin_and_forget(), save)]
     await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_S)
     assert await storage.count_workflows() == 3
+    for adapter in adapters:
+        await adapter.close()
 
 
 async def test_the_time_of_a_transaction_starts_when_it_is_let_in(storage: StorageAdapter, url: str):

@@ -18,10 +18,10 @@ UnsupportedOperationError ValidationError WorkflowChanges WorkflowExecutionState
 new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
-Condition DOCUMENT_FIELDS FieldKind MAX_DEPTH OpenTransactions Operator QUERY_FIELDS QueryField QueryPlan
+Condition DOCUMENT_FIELDS FieldKind INHERITED MAX_DEPTH OpenTransactions Operator QUERY_FIELDS QueryField QueryPlan
 apply_changes bind_transaction check_id check_instant check_json check_pending check_record check_text check_timeout
-consumed dumps dumps_document has_run_out increased is_decidable loads own_changes plan_query positive_amount
-redacted_url resolve_field resolved sort_key url_scheme value_at without_documents
+consumed dumps dumps_document given_up_after_fork has_run_out increased is_decidable loads own_changes plan_query
+positive_amount redacted_url released_when_dropped resolve_field resolved sort_key url_scheme value_at without_documents
 """
 HOOKS = """
 PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_wrap_adapter hookimpl hookspec

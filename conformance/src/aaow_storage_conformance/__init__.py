@@ -24,6 +24,7 @@ from aaow_storage_conformance._errors import ErrorTests
 from aaow_storage_conformance._executions import ExecutionTests
 from aaow_storage_conformance._holders import HolderTests
 from aaow_storage_conformance._isolation import IsolationTests
+from aaow_storage_conformance._leaving import LeavingTests
 from aaow_storage_conformance._lifecycle import LifecycleTests
 from aaow_storage_conformance._model import ModelTests
 from aaow_storage_conformance._omissions import OmissionTests
@@ -57,6 +58,7 @@ __all__ = [
     "ExecutionTests",
     "HolderTests",
     "IsolationTests",
+    "LeavingTests",
     "Level",
     "LifecycleTests",
     "ModelTests",

@@ -97,9 +97,8 @@ class Scene:
 
     async def set_up(self) -> None:
         """Store a new set of records."""
-        await self._oracle.initialize()
         self._number += 1
-        async with self.storage.transaction() as transaction:
+        async with self._oracle, self.storage.transaction() as transaction:
             for call in (self._barrier, *self._records()):
                 await call.on(transaction)
                 await call.on(self._oracle)
@@ -110,11 +109,12 @@ class Scene:
 
     async def expected(self, calls: Iterable[Call] = ()) -> dict[str, list[Any]]:
         """Return what is there when the calls are made, which leaves the oracle as it is."""
-        transaction = await self._oracle.begin_transaction()
-        for call in calls:
-            await call.on(transaction)
-        contents = await contents_of(transaction)
-        await transaction.rollback()
+        async with self._oracle:
+            transaction = await self._oracle.begin_transaction()
+            for call in calls:
+                await call.on(transaction)
+            contents = await contents_of(transaction)
+            await transaction.rollback()
         return contents
 
     async def check(self, what: str, *alternatives: Sequence[Call]) -> bool:
@@ -132,8 +132,9 @@ class Scene:
         for calls in alternatives:
             differences.append(first_difference(found, await self.expected(calls)))
             if differences[-1] is None:
-                for call in calls:
-                    await call.on(self._oracle)
+                async with self._oracle:
+                    for call in calls:
+                        await call.on(self._oracle)
                 return len(differences) == 1
         raise AssertionError(f"{what}: happened neither whole nor not at all: {differences}")
 

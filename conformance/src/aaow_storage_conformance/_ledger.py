@@ -139,6 +139,10 @@ class Ledger:
 
         What was in flight is settled by that; the writers of the next entries are others.
         """
+        async with self._oracle:
+            await self._check(storage)
+
+    async def _check(self, storage: StorageAdapter) -> None:
         await self._catch_up()
         found = await everything_in(storage)
         sure = await everything_in(self._oracle)
@@ -150,7 +154,6 @@ class Ledger:
         self._names.clear()
 
     async def _catch_up(self) -> None:
-        await self._oracle.initialize()
         for call in (*self._opening, *itertools.chain(*self._acknowledged)):
             await call.on(self._oracle)
         self._opening.clear()

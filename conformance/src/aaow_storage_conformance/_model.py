@@ -177,11 +177,14 @@ class Pair:
             assert_identical(found, expected)
 
     async def end(self) -> None:
-        """Leave no transaction open, and compare everything."""
-        await self.compare()
-        if self.transactions:
-            await self.end_transaction(commit=False)
+        """Leave no transaction open, compare everything, and close the model."""
+        try:
             await self.compare()
+            if self.transactions:
+                await self.end_transaction(commit=False)
+                await self.compare()
+        finally:
+            await self.adapters[1].close()
 
 
 async def empty(storage: StorageAdapter) -> None:

@@ -14,6 +14,7 @@ from aaow_storage_conformance import (
     ExecutionTests,
     HolderTests,
     IsolationTests,
+    LeavingTests,
     LifecycleTests,
     ModelTests,
     OmissionTests,
@@ -81,6 +82,10 @@ class TestHolders(HolderTests):
 
 class TestIsolation(IsolationTests):
     """Transactions beside others."""
+
+
+class TestLeaving(LeavingTests):
+    """Dropped, and inherited by a forked process."""
 
 
 class TestLifecycle(LifecycleTests):

@@ -8,6 +8,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _errors,
     _filters,
     _holding,
+    _leaving,
     _lifecycle,
     _omissions,
     _operations,

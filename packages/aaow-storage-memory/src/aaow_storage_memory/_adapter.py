@@ -1,13 +1,20 @@
 """The adapter, which gives every operation a unit of its own, and the transaction, which gives it a part of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage.authoring import OpenTransactions, bind_transaction, check_timeout
+from aaow_storage.authoring import (
+    INHERITED,
+    OpenTransactions,
+    bind_transaction,
+    check_timeout,
+    given_up_after_fork,
+    released_when_dropped,
+)
 from aaow_storage.errors import AdapterClosedError, TransactionError
-from aaow_storage_memory._line import Place
+from aaow_storage_memory._line import Place, WriterLine
 from aaow_storage_memory._operations import MemoryOperations
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._tables import Tables
@@ -24,6 +31,14 @@ class MemoryTransaction(MemoryOperations, Transaction):
         self._layers = [store.tables.on_top()]
         self._outcome: TransactionOutcome | None = None
         self._reason = ""
+        given_up_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        """Be over, in a forked process: the store is the parent's."""
+        self._line = WriterLine()
+        if self._outcome is None:
+            self._outcome, self._reason = TransactionOutcome.ABORTED, INHERITED
+            self._layers.clear()
 
     @property
     def outcome(self) -> TransactionOutcome | None:
@@ -104,6 +119,14 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         self._transactions = OpenTransactions()
         self._last_transaction: MemoryTransaction | None = None
         self._is_open = False
+        self._is_inherited = False
+        self._keep_when_dropped: Callable[[], object] | None = None
+        given_up_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        """Refuse from now on, unless it was closed: the store is the parent's."""
+        self._is_inherited = self._is_inherited or self._is_open
+        self._set_open(is_open=False)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -111,11 +134,13 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
     async def initialize(self, *, migrate: bool = True) -> None:
         del migrate  # there is no schema
-        self._is_open = True
+        if self._is_inherited:
+            raise self._closed()
+        self._set_open(is_open=True)
 
     async def close(self) -> None:
         with self._store.line.lock:
-            self._is_open = False
+            self._set_open(is_open=False)
             if self._last_transaction is not None:
                 self._last_transaction.end_with_adapter()
         await self._store.line.wait_for_all_of(self)
@@ -127,7 +152,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         with self._store.line.lock:
             if not self._is_open:
                 self._store.line.leave(place)
-                raise _closed()
+                raise self._closed()
             transaction = MemoryTransaction(self._store, place, timeout, self._capabilities)
             self._last_transaction = transaction
         self._transactions.add(transaction)
@@ -155,14 +180,22 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
     def _check(self) -> None:
         if not self._is_open:
-            raise _closed()
+            raise self._closed()
         self._transactions.check()
+
+    def _set_open(self, *, is_open: bool) -> None:
+        self._is_open = is_open
+        if self._keep_when_dropped is not None:
+            self._keep_when_dropped()
+            self._keep_when_dropped = None
+        if is_open:
+            self._keep_when_dropped = released_when_dropped(self, "memory")
+
+    def _closed(self) -> AdapterClosedError:
+        remedy = INHERITED if self._is_inherited else "call initialize(), or use it in `async with`"
+        return AdapterClosedError(f"the adapter is not open: {remedy}")
 
 
 async def _let_others_run() -> None:
     """Pass through the event loop, as an operation on a database does, so that calls in a loop starve no other task."""
     await asyncio.sleep(0)
-
-
-def _closed() -> AdapterClosedError:
-    return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")

@@ -2,7 +2,7 @@
 
 import re
 
-from aaow_storage.authoring import redacted_url
+from aaow_storage.authoring import given_up_after_fork, redacted_url
 from aaow_storage.errors import ValidationError
 from aaow_storage_memory._line import WriterLine
 from aaow_storage_memory._tables import Tables
@@ -14,6 +14,12 @@ class Store:
     """What the adapters on one store share: the committed tables, and the line of those who write to them."""
 
     def __init__(self) -> None:
+        self.tables = Tables()
+        self.line = WriterLine()
+        given_up_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        """Be empty, in a forked process: a copy would lack what the parent saves from now on, and say nothing of it."""
         self.tables = Tables()
         self.line = WriterLine()
 

@@ -1,11 +1,12 @@
 """Connections to the server, whatever its own settings are, and commits whose outcome is known."""
 
 import math
+import os
 import random
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 
+from aaow_storage.authoring import given_up_after_fork
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._deadlines import Watch
@@ -67,6 +69,20 @@ class PostgreSQLConnection(SQLConnection):
         self._limit = math.inf if settings.statement_timeout is None else settings.statement_timeout
         """How long the server lets a statement take, in seconds."""
         self._answers_within = settings.connect_timeout
+        given_up_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the socket, in a forked process, so that the server sees it end with the parent.
+
+        Nothing is sent: the descriptor is made one of something else, and psycopg closes no connection of a parent.
+        """
+        if self._deadline is not None:
+            self._deadline.after_fork_in_child()
+        if not self.driver_connection.closed:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            with suppress(OSError, psycopg.Error):
+                os.dup2(nothing, self.driver_connection.fileno(), inheritable=False)
+            os.close(nothing)
 
     def settle(self) -> None:
         """Set the session, and wait for answers as long as statements may take from then on."""

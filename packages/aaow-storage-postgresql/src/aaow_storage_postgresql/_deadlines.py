@@ -88,6 +88,12 @@ class Deadline:
                 self._socket.close()
                 self._socket = None
 
+    def after_fork_in_child(self) -> None:
+        """Let go of the socket, in a forked process."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def __del__(self) -> None:
         if self._socket is not None:
             self._socket.close()

@@ -1,10 +1,12 @@
 """PostgreSQL's executor: workers with a connection each, and the schema brought up to date before they start."""
 
 import asyncio
-from collections.abc import Hashable
+import functools
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
+from aaow_storage.authoring import given_up_after_fork
+from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._finding import Find
@@ -56,7 +58,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
             waiting.cancel()
 
     async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
-        transaction = LentTransaction(timeout)
+        transaction = given_up_after_fork(LentTransaction(timeout))
         waiting = self._put(self._writers, transaction, transaction.opened)
         try:
             await transaction.opened.result()
@@ -77,7 +79,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
     def _put(self, workers: Workers | None, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
         """Hand a request to the workers; the timer that is returned ends the wait for one of them."""
         if workers is None:
-            raise AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
+            raise self._not_open()
         workers.put(request)
         return asyncio.get_running_loop().call_later(self._settings.acquire_timeout, self._give_up, job)
 
@@ -120,6 +122,25 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return settings
 
     def shut(self) -> None:
-        workers = [each for each in dict.fromkeys((self._finder, self._readers, self._writers)) if each is not None]
-        stop(workers, self._watch, self._settings.closes_within)
+        stop(self._all_workers(), self._watch, self._settings.closes_within)
         self._finder = self._readers = self._writers = None
+
+    @property
+    def place(self) -> str:
+        return self._settings.place
+
+    def releasing(self) -> Callable[[], None]:
+        return functools.partial(_release, self._all_workers(), self._watch)
+
+    def give_up(self) -> None:
+        self._finder = self._readers = self._writers = None
+
+    def _all_workers(self) -> list[Workers]:
+        each = dict.fromkeys((self._finder, self._readers, self._writers))
+        return [workers for workers in each if workers is not None]
+
+
+def _release(all_workers: list[Workers], watch: Watch) -> None:
+    for workers in all_workers:
+        workers.stop_unused()
+    watch.stop()

@@ -88,6 +88,13 @@ class Workers:
             for transaction in self._lent:
                 transaction.end_with_adapter()
 
+    def stop_unused(self) -> None:
+        """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
+        self._is_stopping = True
+        self._inbox.close_unused()
+        for transaction in list(self._lent):
+            transaction.end_with_adapter()
+
     def wait_for_end(self, until: float) -> bool:
         """Wait until all that was accepted is answered, until that instant at most, and say whether it is."""
         with self._lock:

@@ -4,6 +4,7 @@ from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
 from aaow_storage_sql._attempts import NOT_DONE, Attempt
 from aaow_storage_sql._connection import CompiledStatement, Parameters, Row, SQLConnection, compiler
 from aaow_storage_sql._dialect import Dialect
+from aaow_storage_sql._endings import ended, started
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, ThreadedExecutor, Work
 from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
 from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
@@ -38,10 +39,12 @@ __all__ = [
     "Work",
     "compiler",
     "deliver",
+    "ended",
     "metadata",
     "migrate_to",
     "migration_is_due",
     "roll_back",
+    "started",
     "stored_version",
     "table_of",
     "undone_alone",

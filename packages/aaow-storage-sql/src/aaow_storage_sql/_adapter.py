@@ -32,8 +32,9 @@ def _works(operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> tupl
 class SQLTransaction(SQLOperations, Transaction):
     """Several operations on one connection that is lent to this transaction."""
 
-    def __init__(self, lent: ExecutorTransaction) -> None:
+    def __init__(self, lent: ExecutorTransaction, executor: Executor) -> None:
         self._lent = lent
+        self._executor = executor  # so that it is not released while the transaction is used
         self._savepoints: list[int] = []
 
     @property
@@ -97,7 +98,8 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
 
     async def begin_transaction(self, timeout: float = 30.0) -> SQLTransaction:  # noqa: ASYNC109 - how long it may stay open
         self._transactions.check()
-        transaction = SQLTransaction(await self._executor.begin(check_timeout("begin_transaction", timeout)))
+        lent = await self._executor.begin(check_timeout("begin_transaction", timeout))
+        transaction = SQLTransaction(lent, self._executor)
         self._transactions.add(transaction)
         return transaction
 

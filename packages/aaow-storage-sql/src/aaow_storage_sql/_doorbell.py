@@ -27,9 +27,15 @@ class Doorbell:
         """Have it called by the loop, from any thread; a loop that is closed, or gone, calls nothing."""
         self._handed_in.put(callback)
         if self._descriptor is not None:
-            os.eventfd_write(self._descriptor, 1)
-        elif (loop := self._loop()) is not None:
-            with suppress(RuntimeError):  # the loop is closed: whoever waited there is gone
+            try:
+                os.eventfd_write(self._descriptor, 1)
+            except OSError:  # the program has closed descriptors that are not its own
+                self._descriptor = None
+            else:
+                return
+        loop = self._loop()
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits there
                 loop.call_soon_threadsafe(self.answer)
 
     @property
@@ -38,9 +44,15 @@ class Doorbell:
         return self._handed_in.empty()
 
     def answer(self) -> None:
-        """Call what was handed in; called on the loop."""
-        while not self._handed_in.empty():
-            self._handed_in.get()()
+        """Call what was handed in; called on the loop. Where a call raises, the rest has its turn all the same."""
+        try:
+            while not self._handed_in.empty():
+                self._handed_in.get()()
+        except BaseException:
+            loop = self._loop()
+            if loop is not None:
+                loop.call_soon(self.answer)
+            raise
 
     def _heard_by(self, loop: asyncio.AbstractEventLoop) -> int | None:
         """Return a descriptor that the loop watches, or None where there is no such thing."""
@@ -56,5 +68,6 @@ class Doorbell:
         return descriptor
 
     def _hear(self, descriptor: int) -> None:
-        os.eventfd_read(descriptor)
+        with suppress(BlockingIOError):  # a forked process shares the descriptor, and has read it
+            os.eventfd_read(descriptor)
         self.answer()

@@ -11,11 +11,13 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.errors import StorageUnavailableError
+from aaow_storage.authoring import INHERITED, given_up_after_fork, released_when_dropped
+from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
 from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._endings import started
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._opening import Opening
-from aaow_storage_sql._threads import on_own_thread, start_thread, wait_however_often_cancelled
+from aaow_storage_sql._threads import on_own_thread, wait_however_often_cancelled
 
 T = TypeVar("T")
 
@@ -103,14 +105,22 @@ class ThreadedExecutor(Executor):
     A `start` that is cancelled, however often, leaves it closed: what its thread waits for is interrupted, and what it
     opened all the same is closed, unless another `start` has found it open. A thread that nothing can interrupt is left
     to itself after `_UNDONE_WITHIN_S`, and closes what it opened.
+
+    One that is dropped while it is open says so by a ResourceWarning, and is released. In a process that was forked
+    while it was open, or being opened or closed, everything but `stop` raises `AdapterClosedError`.
     """
 
     def __init__(self) -> None:
         self._lifecycle = threading.Lock()
         self._opened_by: Opening | None = None
         """The attempt that opened it, while no other has found it open."""
+        self._is_inherited = False
+        self._keep_when_dropped: Callable[[], object] | None = None
+        given_up_after_fork(self)
 
     async def start(self, *, migrate: bool) -> None:
+        if self._is_inherited:
+            raise self._not_open()
         opening = Opening()
         try:
             await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
@@ -125,10 +135,12 @@ class ThreadedExecutor(Executor):
             raise
         except (GeneratorExit, KeyboardInterrupt, SystemExit):  # the task is not run any more
             opening.cancel()
-            start_thread(functools.partial(self._undo, opening), "aaow-closing")
+            started("aaow-closing", self._undo, opening)
             raise
 
     async def stop(self) -> None:
+        if self._is_inherited:
+            return
         await on_own_thread(self._stop, "aaow-closing")
 
     def _start(self, opening: Opening, *, migrate: bool) -> None:
@@ -141,6 +153,7 @@ class ThreadedExecutor(Executor):
                     self._opened_by = None
                     return
                 self.open(opening, migrate=migrate)
+                self._keep_when_dropped = released_when_dropped(self, self.place, self.releasing())
                 self._opened_by = opening
                 if opening.is_cancelled:
                     self._shut()
@@ -162,8 +175,31 @@ class ThreadedExecutor(Executor):
 
     def _shut(self) -> None:
         self._opened_by = None
+        self._keep()
         if self.is_open:
             self.shut()
+
+    def _keep(self) -> None:
+        if self._keep_when_dropped is not None:
+            self._keep_when_dropped()
+
+    def after_fork_in_child(self) -> None:
+        """Refuse from now on, unless it was closed: threads, connections and locks are the parent's."""
+        if self.is_open or self._lifecycle.locked():
+            self._is_inherited = True
+            self._keep()
+            self.give_up()
+        self._lifecycle = threading.Lock()
+
+    def _not_open(self) -> AdapterClosedError:
+        if self._is_inherited:
+            return AdapterClosedError(f"the adapter is not open: {INHERITED}")
+        return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The name of the store, for messages; without a password."""
 
     @property
     @abstractmethod
@@ -181,3 +217,15 @@ class ThreadedExecutor(Executor):
     @abstractmethod
     def shut(self) -> None:
         """Finish accepted work, and close everything; called while it is open."""
+
+    @abstractmethod
+    def releasing(self) -> Callable[[], None]:
+        """Return what does the same as `shut`, once this executor is gone, to which it does not refer.
+
+        It is called on any thread, perhaps in the middle of anything: it takes no lock, starts no thread and waits for
+        nothing. The threads of the store do what is left.
+        """
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """Be closed, in a forked process, without closing anything: all of it is the parent's."""

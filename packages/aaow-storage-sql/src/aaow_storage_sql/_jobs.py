@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from aaow_storage.errors import AdapterClosedError
+from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql._attempts import NOT_DONE
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Work
@@ -95,12 +95,13 @@ class Job(Generic[T]):
                 await self._end.wait()
 
     def settle(self, outcome: "Outcome") -> None:
-        """Wake the task that waits; called on its own loop. What comes second has no effect."""
+        """Wake the task that waits; called on its own loop, and again without effect."""
         if self._future.done():
-            self._end = self._end or asyncio.Event()
-            self._end.set()
+            if self._future.cancelled():
+                self._end = self._end or asyncio.Event()
+                self._end.set()
         elif outcome.error is not None:
-            self._future.set_exception(outcome.error)
+            self._future.set_exception(_settable(outcome.error))
         else:
             self._future.set_result(outcome.value)
 
@@ -133,6 +134,15 @@ class Outcome:
         self.error = error
 
 
+def _settable(error: BaseException) -> BaseException:
+    """Return the error as a future takes it: all but StopIteration."""
+    if not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError("the work raised StopIteration")
+    wrapped.__cause__ = error
+    return wrapped
+
+
 def deliver(outcomes: Sequence[Outcome]) -> None:
     """Send outcomes to the loops that wait for them, each loop woken once."""
     loops = {outcome.job._loop for outcome in outcomes}  # noqa: SLF001 - of this module
@@ -148,8 +158,12 @@ def _wake(outcomes: Sequence[Outcome]) -> None:
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:
-    for outcome in outcomes[:MOST_AT_ONCE]:
-        outcome.job.settle(outcome)
+    try:
+        for outcome in outcomes[:MOST_AT_ONCE]:
+            outcome.job.settle(outcome)
+    except BaseException:  # an interrupt from the keyboard comes anywhere
+        outcomes[0].job._loop.call_soon(_settle, outcomes)  # noqa: SLF001 - of this module
+        raise
     if len(outcomes) > MOST_AT_ONCE:
         outcomes[0].job._loop.call_soon(_settle, outcomes[MOST_AT_ONCE:])  # noqa: SLF001 - of this module
 
@@ -161,16 +175,18 @@ class Inbox(Generic[T]):
         self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_closed = False
+        self._refusal: Callable[[], StorageError] = _closed
 
     def put(self, item: T) -> None:
         """Accept an item.
 
         Raises:
             AdapterClosedError: the inbox is closed.
+            StorageError: its thread has ended; see `break_off`.
         """
         with self._lock:
             if self._is_closed:
-                raise AdapterClosedError("the adapter is closed")
+                raise self._refusal()
             self._queue.put(item)
 
     def close(self, readers: int = 1) -> None:
@@ -179,6 +195,30 @@ class Inbox(Generic[T]):
             self._is_closed = True
             for _ in range(readers):
                 self._queue.put(None)
+
+    def close_unused(self, readers: int = 1) -> None:
+        """Do what `close` does where nothing can be put any more; it takes no lock, so a finalizer may call it."""
+        self._is_closed = True
+        for _ in range(readers):
+            self._queue.put(None)
+
+    def break_off(self, refusal: Callable[[], StorageError], readers: int = 0) -> list[T]:
+        """Accept nothing more, since a reading thread has ended; let the others know, and return what waits.
+
+        From now on `put` raises what `refusal` returns.
+        """
+        with self._lock:
+            self._is_closed = True
+            self._refusal = refusal
+            waiting = []
+            while not self._queue.empty():
+                with suppress(Empty):  # another reader was quicker
+                    item = self._queue.get_nowait()
+                    if item is not None:
+                        waiting.append(item)
+            for _ in range(readers):
+                self._queue.put(None)
+        return waiting
 
     def take(self, most: int = 1) -> list[T]:
         """Wait for the next item; return it and what waits behind it, up to so many, and nothing at the end."""
@@ -201,3 +241,7 @@ class Inbox(Generic[T]):
         except Empty:  # another reader was quicker
             pass
         return taken
+
+
+def _closed() -> StorageError:
+    return AdapterClosedError("the adapter is closed")

@@ -3,11 +3,13 @@
 import itertools
 import threading
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
+from aaow_storage.authoring import INHERITED
 from aaow_storage.errors import StorageError, TransactionError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import ExecutorTransaction, Work
@@ -70,6 +72,7 @@ class LentTransaction(ExecutorTransaction):
         self._reason = ""
         self._savepoints = itertools.count(1)
         self._in_hand: Job[Any] | None = None
+        """What the connection's thread is about to answer."""
 
     # the caller's side
 
@@ -127,34 +130,48 @@ class LentTransaction(ExecutorTransaction):
 
     # the side of the connection's thread
 
-    def serve(self, connection: SQLConnection) -> None:
-        """Do what the caller asks, in the transaction that is open on the connection, until it ends."""
+    def serve(
+        self,
+        connection: SQLConnection,
+        *,
+        verify: Callable[[], None] = lambda: None,
+        while_working: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """Do what the caller asks, in the transaction that is open on the connection, until it ends.
+
+        `verify` is called when a commit is done, and raises a StorageError where that is worth nothing. The connection
+        is used inside of `while_working` alone. Whatever this raises, what the caller asked for until then is answered,
+        and the transaction is over.
+        """
         connection.is_lent = True
         try:
-            self._serve(connection)
+            self._serve(connection, verify, while_working or nullcontext())
         except BaseException as error:
             self._close_after(error)
             raise
         finally:
             connection.is_lent = False
 
-    def _serve(self, connection: SQLConnection) -> None:
+    def _serve(
+        self, connection: SQLConnection, verify: Callable[[], None], while_working: AbstractContextManager[object]
+    ) -> None:
         deadline = time.monotonic() + self.timeout
         while self._outcome is None:
             try:
                 job = self._jobs.get(timeout=min(max(deadline - time.monotonic(), 0), LONGEST_WAIT_S))
             except Empty:
-                if time.monotonic() >= deadline:
-                    self._break_off(connection, None, is_late=True)
-                continue
+                job = None
+                if time.monotonic() < deadline:
+                    continue
             self._in_hand = job
-            is_late = time.monotonic() >= deadline
-            if job is None or is_late:
-                self._break_off(connection, job, is_late=is_late)
-            elif isinstance(job, Ending):
-                self._carry_out(connection, job)
-            elif isinstance(job, Step) or job.take():
-                self._run(connection, job)
+            with while_working:
+                is_late = time.monotonic() >= deadline
+                if job is None or is_late:
+                    self._break_off(connection, job, is_late=is_late)
+                elif isinstance(job, Ending):
+                    self._carry_out(connection, job, verify)
+                elif isinstance(job, Step) or job.take():
+                    self._run(connection, job)
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         try:
@@ -167,12 +184,13 @@ class LentTransaction(ExecutorTransaction):
             self._close(TransactionOutcome.ABORTED, f"the database rolled it back: {outcome.error}")
         deliver([outcome])
 
-    def _carry_out(self, connection: SQLConnection, ending: Ending) -> None:
+    def _carry_out(self, connection: SQLConnection, ending: Ending, verify: Callable[[], None]) -> None:
         error: StorageError | None = None
         try:
             with connection.answering(ending, cancels=False):
                 if ending.outcome is TransactionOutcome.COMMITTED:
                     connection.commit()
+                    verify()
                 else:
                     connection.command("ROLLBACK")
         except StorageError as failure:
@@ -192,35 +210,51 @@ class LentTransaction(ExecutorTransaction):
         if job is not None:
             deliver([self._refusal(job)])
 
-    def break_down(self, connection: SQLConnection, error: StorageError) -> None:
-        """End the transaction, since the connection failed under it."""
+    def break_down(self, connection: SQLConnection, error: BaseException) -> None:
+        """End the transaction, since the connection, or the thread that has it, failed under it."""
+        if self._outcome is None:
+            self._close(TransactionOutcome.ABORTED, _described(error), error)
         roll_back(connection)
-        self._close(TransactionOutcome.ABORTED, str(error))
 
     def refuse(self, error: Exception) -> None:
-        """Tell the caller that the transaction could not be begun."""
-        self._close(TransactionOutcome.ABORTED, str(error))
+        """Let the caller know that the transaction could not be begun; without effect where it was."""
+        if self._outcome is None:
+            self._close(TransactionOutcome.ABORTED, str(error), error)
         deliver([Outcome(self.opened, error=error)])
+
+    def after_fork_in_child(self) -> None:
+        """Be over, in a forked process: the connection's thread is the parent's."""
+        self._lock = threading.Lock()
+        self._jobs = SimpleQueue()
+        if self._outcome is None:
+            self._outcome, self._reason = TransactionOutcome.ABORTED, INHERITED
 
     def _close_after(self, error: BaseException) -> None:
         """Answer what was in hand and what waits, since `error` came between."""
         in_hand = self._in_hand
         if self._outcome is None:
-            self._close(TransactionOutcome.ABORTED, f"{type(error).__name__}: {error}")
+            self._close(TransactionOutcome.ABORTED, _described(error), error)
         if in_hand is not None:
             is_committed = isinstance(in_hand, Ending) and self._outcome is in_hand.outcome
-            deliver([Outcome(in_hand) if is_committed else self._refusal(in_hand)])
+            deliver([Outcome(in_hand) if is_committed else self._refusal(in_hand, error)])
 
-    def _close(self, outcome: TransactionOutcome, reason: str) -> None:
+    def _close(self, outcome: TransactionOutcome, reason: str, cause: BaseException | None = None) -> None:
         with self._lock:
             self._outcome, self._reason = outcome, reason
         while not self._jobs.empty():
-            job = self._jobs.get()
-            if job is not None:
-                deliver([self._refusal(job)])
+            with suppress(Empty):
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    deliver([self._refusal(job, cause)])
 
-    def _refusal(self, job: Job[Any]) -> Outcome:
-        return Outcome(job, error=TransactionError(f"the transaction is over: {self._reason}"))
+    def _refusal(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
+        error = TransactionError(f"the transaction is over: {self._reason}")
+        error.__cause__ = cause
+        return Outcome(job, error=error)
+
+
+def _described(error: BaseException) -> str:
+    return str(error) if isinstance(error, StorageError) else f"an unexpected {type(error).__name__}: {error}"
 
 
 def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:

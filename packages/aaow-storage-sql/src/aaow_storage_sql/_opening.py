@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from aaow_storage_sql._threads import start_thread
+from aaow_storage_sql._endings import started
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class Opening:
             except InvalidStateError:
                 discard(value)
 
-        start_thread(run, name)
+        started(name, run)
         try:
             with self.interrupted_by(future.cancel):
                 return future.result()

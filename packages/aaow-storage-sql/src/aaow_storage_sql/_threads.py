@@ -2,28 +2,14 @@
 
 import asyncio
 import contextvars
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from aaow_storage.errors import StorageUnavailableError
+from aaow_storage_sql._endings import started
 
 T = TypeVar("T")
-
-
-def start_thread(function: Callable[[], object], name: str) -> None:
-    """Run a function on a thread of its own, which does not keep the process from ending.
-
-    Raises:
-        StorageUnavailableError: no thread can be started.
-    """
-    try:
-        threading.Thread(target=function, name=name, daemon=True).start()
-    except RuntimeError as error:
-        problem = f"no thread can be started: {error}; end other threads, or raise the limit of this process"
-        raise StorageUnavailableError(problem) from error
 
 
 def on_own_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
@@ -46,7 +32,7 @@ def on_own_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle)
 
-    start_thread(run, name)
+    started(name, run)
     return future
 
 

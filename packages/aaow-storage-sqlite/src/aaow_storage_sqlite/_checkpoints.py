@@ -17,8 +17,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_sql import SQLConnection
+from aaow_storage_sql import SQLConnection, started
 from aaow_storage_sqlite._connections import PAGE_BYTES, Settings, open_checkpointer
+from aaow_storage_sqlite._files import StoreFiles
+from aaow_storage_sqlite._gates import Gate
 
 COPY_EVERY_BYTES = 8 * 2**20
 COPY_EVERY_PAGES = COPY_EVERY_BYTES // PAGE_BYTES
@@ -32,13 +34,16 @@ MOST_CHANGES = 100_000
 
 
 class Checkpointer:
-    """Looks after the write-ahead log of one writer. The thread and its connection are there once they are needed."""
+    """Looks after the write-ahead log of one writer. The thread and its connection are there once they are needed.
 
-    def __init__(self, settings: Settings, writing: SQLConnection) -> None:
+    Whatever fails here is no reason to refuse what is to be written: it is tried again when the log is longer.
+    """
+
+    def __init__(self, settings: Settings, writing: SQLConnection, files: StoreFiles) -> None:
         self._settings = settings
         self._writing = writing
         writing.command("PRAGMA wal_autocheckpoint = 0")
-        self._log = _opened(f"{settings.location.path}-wal")
+        self._files = files
         self._changes_seen = 0
         self._bytes_seen = 0
         self._changes_a_copy = CHANGES_AT_FIRST
@@ -54,31 +59,46 @@ class Checkpointer:
 
         `before_waiting` is called before anything that waits for the disk.
         """
+        step = self._step_due()
+        if step is None:
+            return
+        if step != self._copy_later:
+            before_waiting()
+        with suppress(Exception):
+            step()
+
+    def _step_due(self) -> Callable[[], None] | None:
         if self._pages > self._restart_above:
-            before_waiting()
-            self._restart()
-        elif self._is_almost_copied:
-            before_waiting()
-            self._copy_the_rest()
-        elif not self._is_wanted.is_set() and self._is_due():
-            if self._thread is None:
-                name = f"aaow-checkpointer {self._settings.location}"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
-            self._is_wanted.set()
+            return self._restart
+        if self._is_almost_copied:
+            return self._copy_the_rest
+        return self._copy_later if not self._is_wanted.is_set() and self._is_due() else None
 
     def stop(self) -> None:
         """End the thread, and leave a short log, where no reader needs a long one; called by the writer."""
         self._is_stopping = True
         self._is_wanted.set()
-        if self._thread is not None:
-            self._thread.join()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
             self._checkpoint("TRUNCATE")
-        os.close(self._log)
+
+    def _copy_later(self) -> None:
+        """Have the thread copy; where there is none, and none can be started, restart a long log without it."""
+        if self._thread is None:
+            try:
+                self._thread = started(f"aaow-checkpointer {self._settings.location}", self._run)
+            except StorageUnavailableError:
+                self._pages = self._bytes_seen // PAGE_BYTES
+                return
+        self._is_wanted.set()
 
     def _is_due(self) -> bool:
         changes = self._writing.driver_connection.total_changes
-        size = os.lseek(self._log, 0, os.SEEK_END)  # not stat: see above
+        try:
+            size = os.lseek(self._files.log, 0, os.SEEK_END)  # not stat: see above
+        except OSError:  # the program has closed descriptors that are not its own
+            size = self._bytes_seen
         if changes - self._changes_seen < self._changes_a_copy and size - self._bytes_seen < COPY_EVERY_BYTES:
             return False
         self._changes_seen, self._bytes_seen = changes, size
@@ -93,33 +113,43 @@ class Checkpointer:
     def _copy_the_rest(self) -> None:
         self._is_almost_copied = False
         with suppress(StorageError):  # another process is at it
+            self._files.check()
             pages, copied = _copied(self._writing)
             if pages == copied:
                 self._pages = 0
 
     def _checkpoint(self, kind: str) -> bool:
         """Copy what is left and restart the log, and say whether the readers allowed it."""
-        self._writing.command(f"PRAGMA busy_timeout = {RESTART_WAITS_MS}")
         try:
+            self._files.check()
+            self._writing.command(f"PRAGMA busy_timeout = {RESTART_WAITS_MS}")
             row = self._writing.command(f"PRAGMA wal_checkpoint({kind})")
         except StorageError:
             return False
         finally:
-            self._writing.command("PRAGMA busy_timeout = 0")
+            with suppress(StorageError):
+                self._writing.command("PRAGMA busy_timeout = 0")
         return row is not None and row[0] == 0
 
     def _run(self) -> None:
         connection: SQLConnection | None = None
-        while True:
-            self._is_wanted.wait()
-            self._is_wanted.clear()
-            if self._is_stopping:
-                break
-            with suppress(StorageError):  # another process is at it; it is due again soon
-                connection = connection or open_checkpointer(self._settings)
-                self._copy(connection)
+        gate = Gate(str(self._settings.location.path))
+        with suppress(BaseException):  # where it ends unexpectedly, another thread is started when the log is longer
+            while True:
+                self._is_wanted.wait()
+                self._is_wanted.clear()
+                if self._is_stopping:
+                    break
+                with suppress(Exception), gate:  # such as another process that is at it; it is due again soon
+                    self._files.check()
+                    connection = connection or open_checkpointer(self._settings)
+                    self._files.check()  # so what was opened is not what another process has put there meanwhile
+                    self._copy(connection)
         if connection is not None:
             connection.driver_connection.close()
+        if not self._is_stopping:
+            self._is_wanted.clear()
+            self._thread = None
 
     def _copy(self, connection: SQLConnection) -> None:
         pages, _ = _copied(connection)
@@ -133,18 +163,6 @@ class Checkpointer:
             if pages - before <= FEW_PAGES:
                 self._is_almost_copied = True
                 break
-
-
-def _opened(log: str) -> int:
-    """Open the log, which SQLite made when the writer first read; closing it gives no lock away, since it has none.
-
-    Raises:
-        StorageUnavailableError: it cannot be opened.
-    """
-    try:
-        return os.open(log, os.O_RDONLY)
-    except OSError as error:
-        raise StorageUnavailableError(f"{log} cannot be opened: {error}") from error
 
 
 def _copied(connection: SQLConnection) -> tuple[int, int]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import functools
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 import attrs
 
-from aaow_storage.errors import AdapterClosedError
+from aaow_storage.authoring import given_up_after_fork
 from aaow_storage_sql import (
     NOT_DONE,
     Job,
@@ -20,10 +20,12 @@ from aaow_storage_sql import (
     migration_is_due,
     roll_back,
 )
-from aaow_storage_sqlite import _memory
+from aaow_storage_sqlite import _locks, _memory
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, find_place, make_folder, open_writer
+from aaow_storage_sqlite._files import StoreFiles
 from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._inline import InlineReads
+from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._migration import bring_up_to_date, check_version
 from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._writer import Writer
@@ -67,7 +69,7 @@ class SQLiteExecutor(ThreadedExecutor):
 
     def _open_readers(self) -> Readers:
         if self._readers is None:
-            raise _not_open()
+            raise self._not_open()
         return self._readers
 
     def write(
@@ -75,15 +77,15 @@ class SQLiteExecutor(ThreadedExecutor):
     ) -> Coroutine[Any, Any, T]:
         del may_be_repeated  # a commit here is never in doubt
         if self._writer is None:
-            raise _not_open()
+            raise self._not_open()
         job = Job(work, attempt=attempt)
         self._writer.put(job)
         return job.settled_result()
 
     async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
         if self._writer is None:
-            raise _not_open()
-        transaction = LentTransaction(timeout)
+            raise self._not_open()
+        transaction = given_up_after_fork(LentTransaction(timeout))
         self._writer.put(transaction)
         try:
             await transaction.opened.result()
@@ -112,30 +114,47 @@ class SQLiteExecutor(ThreadedExecutor):
             self._writer = None
             _memory.release(self._settings.location)
 
+    @property
+    def place(self) -> str:
+        return str(self._settings.location)
+
+    def releasing(self) -> Callable[[], None]:
+        return functools.partial(_release, self._writer, self._readers, self._inline, self._settings.location)
+
+    def give_up(self) -> None:
+        _inherited.append((self._writer, self._readers, self._inline))
+        self._writer = self._readers = self._inline = None
+
     def _open(self, settings: Settings, opening: Opening, *, migrate: bool) -> None:
         settings = attrs.evolve(settings, location=find_place(settings.location))
         if settings.location.path is None or not settings.location.path.exists():
             migration_is_due(None, migrate=migrate)
             make_folder(settings.location)
+        _locks.check_inherited(str(settings.location.path))
         connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))
         try:
             bring_up_to_date(connection, settings.busy_timeout, migrate=migrate, opening=opening)
             if migrate:
                 create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
             connection.driver_connection.set_progress_handler(None, 0)
-            self._readers = Readers(settings, self._reader_threads)
-            self._inline = InlineReads(settings) if self._inline_reads else None
-            self._writer = Writer(settings, connection)
+            files = StoreFiles(settings.location)
+        except BaseException:
+            connection.driver_connection.close()
+            raise
+        # No connection that is opened from now on makes a file in the place of one that was removed.
+        settings = attrs.evolve(settings, location=attrs.evolve(settings.location, creates=False))
+        try:
+            self._readers = Readers(settings, self._reader_threads, files)
+            self._inline = InlineReads(settings, files) if self._inline_reads else None
+            files.check()
+            self._writer = Writer(settings, connection, files)
         except BaseException:
             self._stop_reading()
-            connection.driver_connection.close()
+            files.close(connection.driver_connection.close)
             raise
 
     def _stop_reading(self) -> None:
-        if self._inline is not None:
-            self._inline.stop()
-        if self._readers is not None:
-            self._readers.stop()
+        _stop_reading(self._readers, self._inline)
         self._inline = self._readers = None
 
 
@@ -147,5 +166,21 @@ def _on_one_state(work: Work[T], connection: SQLConnection) -> T:
         roll_back(connection)
 
 
-def _not_open() -> AdapterClosedError:
-    return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
+_inherited: list[object] = []
+"""What a forked process has of the parent's stores. It stays there: to close it would act on the parent's files."""
+
+
+def _release(writer: Writer | None, readers: Readers | None, inline: InlineReads | None, location: Location) -> None:
+    """Let the threads of a store that is not used any more end by themselves, the writer's last."""
+    if readers is not None:
+        readers.stop_unused()
+    if writer is not None:
+        stop_reading = functools.partial(_stop_reading, readers, inline)
+        writer.stop_unused(before_closing=stop_reading, after_closing=functools.partial(_memory.release, location))
+
+
+def _stop_reading(readers: Readers | None, inline: InlineReads | None) -> None:
+    if inline is not None:
+        inline.stop()
+    if readers is not None:
+        readers.stop()

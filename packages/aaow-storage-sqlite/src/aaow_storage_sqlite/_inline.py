@@ -7,7 +7,6 @@ before a thread has its turn, and while records of that kind are found quickly; 
 
 import asyncio
 import functools
-import threading
 from collections.abc import Hashable
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -18,6 +17,8 @@ from aaow_storage.errors import StorageError
 from aaow_storage_sql import NOT_DONE, Attempt, SQLConnection, Work, waiting_on
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._dialect import is_locked
+from aaow_storage_sqlite._files import StoreFiles
+from aaow_storage_sqlite._gates import Gate
 from aaow_storage_sqlite._pace import Pace, Stopwatch
 
 T = TypeVar("T")
@@ -54,11 +55,13 @@ class Turn:
 
 
 class InlineReads:
-    """Finds records on the loop, on a connection of its own that waits for nobody's lock."""
+    """Finds records on the loop, on a connection of its own that waits for no lock."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, files: StoreFiles) -> None:
+        self._files = files
+        self._gate = Gate(str(settings.location.path))
+        self._is_in_use = self._gate.lock
         self._connection = open_reader(attrs.evolve(settings, busy_timeout=0.0))
-        self._is_in_use = threading.Lock()
         self._paces: dict[Hashable, Pace] = {}
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
 
@@ -80,6 +83,7 @@ class InlineReads:
         watch = Stopwatch()
         try:
             with watch:
+                self._files.check_now_and_then()
                 return search(self._connection)
         except StorageError as error:
             if is_locked(error):
@@ -98,7 +102,7 @@ class InlineReads:
         return search if pace.is_quick else functools.partial(_timed, search, pace)
 
     def stop(self) -> None:
-        """Close the connection, when nobody uses it; and keep it in use, so that nobody does again."""
+        """Close the connection, when it is not used; and keep it in use, so that no search begins again."""
         self._is_in_use.acquire()
         self._connection.driver_connection.close()
 

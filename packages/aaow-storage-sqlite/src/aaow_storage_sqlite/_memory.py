@@ -2,9 +2,11 @@
 
 SQLite's own databases in memory make readers wait for a writer's whole transaction. So a store in memory is a file like
 any other, in a folder of the process: in the memory file system where there is one, or else among temporary files. It
-is there until the last adapter on it closes; what a process that was killed left is removed by the next.
+is there until the last adapter on it closes, or the process exits; what a process that was killed left is removed by
+the next. A forked process has none of its parent's.
 """
 
+import atexit
 import os
 import shutil
 import sys
@@ -42,6 +44,7 @@ class _Folder:
 
 _lock = threading.Lock()
 _folders: dict[str, tuple[_Folder, int]] = {}
+_is_known_to_multiprocessing = False
 
 
 def acquire(location: Location) -> Location:
@@ -50,6 +53,7 @@ def acquire(location: Location) -> Location:
         return location
     with _lock:
         folder, users = _folders.get(location.memory_name) or (_new_folder(), 0)
+        _remove_when_a_child_exits()
         _folders[location.memory_name] = (folder, users + 1)
     return evolve(location, path=folder.path / "store.db")
 
@@ -59,11 +63,44 @@ def release(location: Location) -> None:
     if location.path is not None:
         return
     with _lock:
-        folder, users = _folders.pop(location.memory_name)
+        folder, users = _folders.pop(location.memory_name, (None, 0))
+        if folder is None:  # it was removed as the process exits
+            return
         if users > 1:
             _folders[location.memory_name] = (folder, users - 1)
         else:
             folder.remove()
+
+
+def _remove_all() -> None:
+    """Remove the stores in memory that are open when the process exits."""
+    for folder, _ in list(_folders.values()):
+        folder.remove()
+    _folders.clear()
+
+
+def _remove_when_a_child_exits() -> None:
+    """Have `_remove_all` called where the process is one of `multiprocessing`, which exits in a way of its own."""
+    global _is_known_to_multiprocessing  # noqa: PLW0603 - once for each process
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _is_known_to_multiprocessing:
+        _is_known_to_multiprocessing = True
+        util.Finalize(None, _remove_all, exitpriority=0)
+
+
+def _forget_parent() -> None:
+    """Know no store in memory, in a forked process, and keep no lock that says that the parent is alive."""
+    global _lock, _is_known_to_multiprocessing
+    _lock, _is_known_to_multiprocessing = threading.Lock(), False
+    for folder, _ in list(_folders.values()):
+        if folder.lock is not None:
+            os.close(folder.lock)
+    _folders.clear()
+
+
+atexit.register(_remove_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def _new_folder() -> _Folder:

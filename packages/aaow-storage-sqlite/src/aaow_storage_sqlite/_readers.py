@@ -4,14 +4,19 @@ One thread reads single records, so that none of these waits behind a list. A se
 Python take turns, and each turn costs more than such a read.
 """
 
-import threading
+import functools
 import time
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver
+from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, ended, started
 from aaow_storage_sqlite._connections import Settings, open_reader
+from aaow_storage_sqlite._files import StoreFiles
+from aaow_storage_sqlite._gates import Gate
+
+if TYPE_CHECKING:
+    import threading
 
 MAX_BATCH = 16
 MOMENT_S = 0.001
@@ -21,29 +26,28 @@ MOMENT_S = 0.001
 class Readers:
     """One thread for the short jobs, and others for the rest; a single thread does both."""
 
-    def __init__(self, settings: Settings, count: int) -> None:
+    def __init__(self, settings: Settings, count: int, files: StoreFiles) -> None:
+        self._location = settings.location
+        self._files = files
         self._short: Inbox[Job[Any]] = Inbox()
         self._other: Inbox[Job[Any]] = Inbox() if count > 1 else self._short
-        connections: list[SQLConnection] = []
+        self._threads: list[threading.Thread] = []
         try:
-            for _ in range(count):
-                connections.append(open_reader(settings))  # noqa: PERF401 - what was opened has to be closed
+            for number in range(count):
+                self._start(open_reader(settings), number, are_short=number == 0 and count > 1)
         except BaseException:
-            for connection in connections:
-                connection.driver_connection.close()
+            self.stop()
             raise
-        self._threads = [
-            threading.Thread(
-                target=_run,
-                args=(connection, self._short if number == 0 else self._other),
-                kwargs={"are_short": number == 0 and count > 1},
-                name=f"aaow-reader-{number} {settings.location}",
-                daemon=True,
-            )
-            for number, connection in enumerate(connections)
-        ]
-        for thread in self._threads:
-            thread.start()
+
+    def _start(self, connection: SQLConnection, number: int, *, are_short: bool) -> None:
+        inbox = self._short if number == 0 else self._other
+        name = f"aaow-reader-{number} {self._location}"
+        gate = Gate(str(self._location.path))
+        try:
+            self._threads.append(started(name, self._run, connection, inbox, gate, are_short=are_short))
+        except BaseException:
+            connection.driver_connection.close()
+            raise
 
     def put(self, job: Job[Any], *, is_short: bool = False) -> None:
         """Accept a job; a short one reads one record with one statement.
@@ -57,19 +61,44 @@ class Readers:
         """Finish what was accepted, and close the connections. Blocks until done."""
         self._short.close()
         if self._other is not self._short:
-            self._other.close(readers=len(self._threads) - 1)
+            self._other.close(readers=max(0, len(self._threads) - 1))
         for thread in self._threads:
             thread.join()
 
+    def stop_unused(self) -> None:
+        """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
+        self._short.close_unused()
+        if self._other is not self._short:
+            self._other.close_unused(readers=len(self._threads) - 1)
 
-def _run(connection: SQLConnection, inbox: Inbox[Job[Any]], *, are_short: bool) -> None:
-    while batch := deque(inbox.take(MAX_BATCH)):
+    def _run(self, connection: SQLConnection, inbox: Inbox[Job[Any]], gate: Gate, *, are_short: bool) -> None:
+        batch: deque[Job[Any]] = deque()
+        in_hand: list[Job[Any]] = []
+        try:
+            while taken := inbox.take(MAX_BATCH):
+                in_hand = taken
+                batch = deque(taken)
+                with gate:
+                    self._answer(connection, batch, are_short=are_short)
+        except BaseException as error:  # noqa: BLE001 - handed to whatever waits
+            refusal = functools.partial(ended, f"{self._location}: a thread that reads", error)
+            waiting = inbox.break_off(refusal, readers=len(self._threads))
+            deliver([Outcome(job, error=refusal()) for job in (*in_hand, *waiting)])
+        finally:
+            connection.driver_connection.close()
+
+    def _answer(self, connection: SQLConnection, batch: deque[Job[Any]], *, are_short: bool) -> None:
+        """Answer the jobs, unless the files of the store are gone."""
+        try:
+            self._files.check_now_and_then()
+        except StorageError as error:
+            deliver([Outcome(job, error=error) for job in batch])
+            return
         if are_short and len(batch) == 1:
             # One statement sees one state without a transaction around it.
             deliver([batch.popleft().outcome_on(connection)])
         while batch:
             deliver(read_some(connection, batch))
-    connection.driver_connection.close()
 
 
 def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]:

@@ -1,18 +1,36 @@
 """The one thread that writes. It commits together what waits together, and lends itself to explicit transactions.
 
 Outcomes are sent when their commit is done, or a moment later: as the next commit begins, where that pays.
+
+Where anything unexpected ends the thread, all that it was asked for and all that it will be asked for is refused, and
+the error says why.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_sql import Inbox, Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back, undone_alone
+from aaow_storage_sql import (
+    Inbox,
+    Job,
+    LentTransaction,
+    Outcome,
+    SQLConnection,
+    deliver,
+    ended,
+    roll_back,
+    started,
+    undone_alone,
+)
 from aaow_storage_sqlite._checkpoints import Checkpointer
 from aaow_storage_sqlite._connections import Settings, retry_while_locked
 from aaow_storage_sqlite._dialect import is_locked
+from aaow_storage_sqlite._files import StoreFiles
+from aaow_storage_sqlite._gates import Gate
 from aaow_storage_sqlite._halves import Halves
 
 MAX_BATCH = 256
@@ -23,21 +41,31 @@ Request = Job[Any] | LentTransaction
 
 
 class Writer:
-    """Owns the writing connection. An outcome is delivered only after the commit that it is part of."""
+    """Owns the writing connection. An outcome is delivered only after the commit that it is part of.
 
-    def __init__(self, settings: Settings, connection: SQLConnection) -> None:
+    Where it cannot be made, the connection and the files are still the caller's to close.
+    """
+
+    def __init__(self, settings: Settings, connection: SQLConnection, files: StoreFiles) -> None:
         self._settings = settings
         self._connection = connection
+        self._files = files
         self._inbox: Inbox[Request] = Inbox()
         self._lock = threading.Lock()
         self._is_stopping = False
         self._lent: LentTransaction | None = None
         self._halves = Halves()
+        self._in_hand: list[Request] = []
+        """What was taken from the inbox and may not be answered yet."""
         self._held: list[Outcome] = []
         """What came of the last commit, while it is not sent yet."""
-        self._checkpointer = Checkpointer(settings, connection)
-        self._thread = threading.Thread(target=self._run, name=f"aaow-writer {settings.location}", daemon=True)
-        self._thread.start()
+        self._checkpointer = Checkpointer(settings, connection, files)
+        self._gate = Gate(str(settings.location.path))
+        self._before_closing: Callable[[], None] = lambda: None
+        self._after_closing: Callable[[], None] = lambda: None
+        self._has_ended = self._is_unused = False
+        self._closing = threading.Lock()
+        self._thread = started(f"aaow-writer {settings.location}", self._run)
 
     def put(self, request: Request) -> None:
         """Accept an operation or a transaction.
@@ -55,22 +83,89 @@ class Writer:
             if self._lent is not None:
                 self._lent.end_with_adapter()
         self._thread.join()
+        self._close()
+
+    def stop_unused(self, before_closing: Callable[[], None], after_closing: Callable[[], None]) -> None:
+        """Have the thread do what `stop` does, since nothing can be asked for any more.
+
+        It takes no lock and waits for nothing, so a finalizer may call it, on any thread.
+        """
+        self._before_closing, self._after_closing = before_closing, after_closing
+        self._is_stopping = self._is_unused = True
+        self._inbox.close_unused()
+        lent = self._lent
+        if lent is not None:
+            lent.end_with_adapter()
+        if self._has_ended:
+            self._close()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - handed to whatever waits
+            with suppress(Exception):
+                self._refuse_all(error)
+            self._has_ended = True
+            if self._is_unused:
+                self._close()
+        else:
+            self._close()
+
+    def _work(self) -> None:
         requests: list[Request] = []
         while requests := self._more(requests):
-            if len(requests) == 1 and self._is_done_in_one_statement(requests[0]):
-                requests = []
-                continue
-            share = self._share_of(requests)
-            now, requests = requests[:share], requests[share:]
-            for batch in _batches(now):
-                if isinstance(batch, LentTransaction):
-                    self._lend(batch)
-                else:
-                    self._commit(batch)
-        self._checkpointer.stop()
-        self._connection.driver_connection.close()
+            self._in_hand = requests
+            with self._gate:
+                requests = self._done_now(requests)
+            self._in_hand = []
+
+    def _done_now(self, requests: list[Request]) -> list[Request]:
+        """Do a share of the requests, and return the others."""
+        try:
+            self._files.check_now_and_then()
+        except StorageError as error:
+            self._send_held()
+            for request in requests:
+                _refuse(request, error)
+            return []
+        if len(requests) == 1 and self._is_done_in_one_statement(requests[0]):
+            return []
+        share = self._share_of(requests)
+        for batch in _batches(requests[:share]):
+            if isinstance(batch, LentTransaction):
+                self._lend(batch)
+            else:
+                self._commit(batch)
+        return requests[share:]
+
+    def _refuse_all(self, cause: BaseException) -> None:
+        """Answer whatever waits and will come, since the thread ends; leave no lock of the database behind."""
+        refusal = functools.partial(ended, f"{self._settings.location}: the thread that writes", cause)
+        with ExitStack() as each:  # all of it, also where a part fails
+            each.callback(self._leave_transaction)
+            requests = [*self._in_hand, *self._inbox.break_off(refusal)]
+            for request in requests:
+                each.callback(_refuse, request, refusal())
+            if self._lent is not None:
+                each.callback(self._lent.break_down, self._connection, refusal())
+            each.callback(self._send_held)
+
+    def _leave_transaction(self) -> None:
+        try:
+            roll_back(self._connection)
+        except BaseException:
+            self._connection.driver_connection.close()
+            raise
+
+    def _close(self) -> None:
+        """Close the connection, once; called when the thread has nothing more to do, or has ended."""
+        if not self._closing.acquire(blocking=False):
+            return
+        with suppress(Exception), ExitStack() as closing:  # all of it, also where a part fails
+            closing.callback(self._after_closing)
+            closing.callback(self._files.close, self._connection.driver_connection.close)
+            closing.callback(self._checkpointer.stop)
+            closing.callback(self._before_closing)
 
     def _more(self, left: list[Request]) -> list[Request]:
         """Return what waits, behind what is left of the last time; where nothing does, wait."""
@@ -97,8 +192,8 @@ class Writer:
 
     def _send_held(self) -> None:
         if self._held:
-            held, self._held = self._held, []
-            deliver(held)
+            deliver(self._held)
+            self._held = []
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         if all(job.is_abandoned for job in batch):
@@ -128,8 +223,18 @@ class Writer:
         if outcome is None or (outcome.error is not None and is_locked(outcome.error)):
             job.put_back()
             return False
+        if outcome.error is None:
+            outcome = self._verified([outcome])[0]
         self._has_committed([outcome])
         return True
+
+    def _verified(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Return what came of a commit that is done: an error where the files that it went to are gone."""
+        try:
+            self._files.check()
+        except StorageError as error:
+            return [outcome if outcome.error else Outcome(outcome.job, error=error) for outcome in outcomes]
+        return outcomes
 
     def _committed_together(self, jobs: list[Job[Any]]) -> list[Outcome] | None:
         """Run the jobs in the open transaction, each undone alone where it fails; None where SQLite lost it."""
@@ -150,7 +255,7 @@ class Writer:
             roll_back(connection)
             return None
         self._halves.note(len(jobs), ran - began, time.perf_counter() - ran)
-        return outcomes
+        return self._verified(outcomes)
 
     def _committed_alone(self, job: Job[Any]) -> Outcome:
         try:
@@ -166,6 +271,7 @@ class Writer:
         if outcome.error is None:
             try:
                 self._commit_transaction()
+                self._files.check()
             except StorageError as error:
                 outcome = Outcome(job, error=error)
         if outcome.error is not None:
@@ -188,14 +294,19 @@ class Writer:
             roll_back(self._connection)
             transaction.refuse(AdapterClosedError("the adapter is closed"))
             return
-        deliver([Outcome(transaction.opened)])
-        try:
-            transaction.serve(self._connection)
-        except StorageError as error:
-            transaction.break_down(self._connection, error)
+        self._serve(transaction)
+        self._checkpointer.after_commit(self._send_held)
+
+    def _serve(self, transaction: LentTransaction) -> None:
+        """Do what the caller asks until the transaction is over. A fork does not wait for that, but for each step."""
+        with self._gate.open_in_transaction():
+            try:
+                deliver([Outcome(transaction.opened)])
+                transaction.serve(self._connection, verify=self._files.check, while_working=self._gate)
+            except StorageError as error:
+                transaction.break_down(self._connection, error)
         with self._lock:
             self._lent = None
-        self._checkpointer.after_commit(self._send_held)
 
     def _begin(self) -> None:
         self._retry(self._begin_at_once)
@@ -228,3 +339,10 @@ def _batches(requests: Iterable[Request]) -> Iterator[list[Job[Any]] | LentTrans
         batch = []
     if batch:
         yield batch
+
+
+def _refuse(request: Request, error: StorageError) -> None:
+    if isinstance(request, LentTransaction):
+        request.refuse(error)
+    else:
+        deliver([Outcome(request, error=error)])

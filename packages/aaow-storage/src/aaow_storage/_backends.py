@@ -118,6 +118,18 @@ def _plugins() -> "PluginHost":
         return _host
 
 
+def _forget_parent() -> None:
+    """Share no held lock with the process that this one was forked from."""
+    global _making_host  # noqa: PLW0603 - the one of this process
+    _making_host = threading.Lock()
+    if _host is not None:
+        _host.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
 def _backend_or_problem(name: str) -> Backend:
     try:
         return _plugins().backend(name)

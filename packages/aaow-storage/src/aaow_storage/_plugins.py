@@ -32,6 +32,10 @@ class PluginHost:
         self._registered: dict[str, object] = {}
         self._lock = threading.RLock()
 
+    def after_fork_in_child(self) -> None:
+        """Have a lock of its own, in a forked process: a thread of the parent may have held the other."""
+        self._lock = threading.RLock()
+
     def register(self, plugin: object) -> None:
         """Register a plugin in code; a backend it provides is found by its name, like an installed one.
 

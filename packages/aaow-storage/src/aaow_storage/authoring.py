@@ -1,6 +1,8 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
+from aaow_storage._dropped import released_when_dropped
+from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
 from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
@@ -32,6 +34,7 @@ from aaow_storage._without_documents import DOCUMENT_FIELDS, without_documents
 
 __all__ = [
     "DOCUMENT_FIELDS",
+    "INHERITED",
     "MAX_DEPTH",
     "QUERY_FIELDS",
     "Condition",
@@ -52,6 +55,7 @@ __all__ = [
     "consumed",
     "dumps",
     "dumps_document",
+    "given_up_after_fork",
     "has_run_out",
     "increased",
     "is_decidable",
@@ -60,6 +64,7 @@ __all__ = [
     "plan_query",
     "positive_amount",
     "redacted_url",
+    "released_when_dropped",
     "resolve_field",
     "resolved",
     "sort_key",

@@ -1,0 +1,296 @@
+"""A thread of a store that ends unexpectedly: what waits for it, and what comes later, is refused, and hears why."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
+from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
+from aaow_storage_sql import _lending
+from aaow_storage_sqlite import _checkpoints, _readers, _writer
+
+pytestmark = pytest.mark.asyncio
+
+PATIENCE_S = 10.0
+
+
+class UnexpectedError(Exception):
+    """What no code is prepared for."""
+
+
+def a_workflow(id: str) -> StoredWorkflow:
+    return StoredWorkflow(id=id, name="n", version="1", definition={})
+
+
+def raising_once(original: Callable[..., Any], error: BaseException | None = None) -> Callable[..., Any]:
+    """Return the function, which raises the first time that it is called."""
+    errors = [error or UnexpectedError("a fault")]
+
+    def called(*args: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return original(*args, **options)
+
+    return called
+
+
+async def answers(*calls: Any) -> list[Any]:
+    """Return what comes of the calls, each of which has to be answered in time."""
+    return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), PATIENCE_S)
+
+
+async def in_a_transaction(storage: StorageAdapter, id: str) -> None:
+    async with storage.transaction() as tx:
+        await tx.save_workflow(a_workflow(id))
+        async with tx.savepoint():
+            await tx.save_workflow(a_workflow(f"{id} again"))
+
+
+async def writes(storage: StorageAdapter, round: str) -> list[Any]:
+    """Ask for writes of each kind, alone and together."""
+    alone = await answers(storage.save_workflow(a_workflow(f"{round} alone")))
+    pool = await answers(storage.create_budget_pool(BudgetPool(id=f"{round} pool", total_budget=1)))
+    transaction = await answers(in_a_transaction(storage, f"{round} transaction"))
+    together = await answers(*(storage.save_workflow(a_workflow(f"{round} {number}")) for number in range(20)))
+    beside = await answers(
+        *(storage.save_workflow(a_workflow(f"{round} beside {number}")) for number in range(3)),
+        in_a_transaction(storage, f"{round} one"),
+        in_a_transaction(storage, f"{round} two"),
+    )
+    return [*alone, *pool, *transaction, *together, *beside]
+
+
+WRITER = (
+    *("_more", "_done_now", "_is_done_in_one_statement", "_share_of", "_commit", "_begin", "_begin_at_once", "_lend"),
+    *("_committed_together", "_committed", "_commit_transaction", "_verified", "_serve", "_has_committed"),
+    "_send_held",
+)
+INBOX = ("take", "take_waiting")
+MODULE = ("deliver", "undone_alone", "roll_back", "_batches")
+HALVES = ("share_of", "note")
+
+
+def writer_collaborators(storage: StorageAdapter) -> dict[str, tuple[Any, str]]:
+    writer = storage._executor._writer
+    return {
+        **{f"writer.{name}": (writer, name) for name in WRITER},
+        **{f"inbox.{name}": (writer._inbox, name) for name in INBOX},
+        **{f"module.{name}": (_writer, name) for name in MODULE},
+        **{f"halves.{name}": (writer._halves, name) for name in HALVES},
+        "files.check": (writer._files, "check"),
+        "files.check_now_and_then": (writer._files, "check_now_and_then"),
+        "connection.command": (writer._connection, "command"),
+        "checkpointer.after_commit": (writer._checkpointer, "after_commit"),
+    }
+
+
+PLACES = (
+    *(f"writer.{name}" for name in WRITER),
+    *(f"inbox.{name}" for name in INBOX),
+    *(f"module.{name}" for name in MODULE),
+    *(f"halves.{name}" for name in HALVES),
+    *("files.check", "files.check_now_and_then", "connection.command", "checkpointer.after_commit"),
+)
+
+
+FAULTS = [
+    *((place, UnexpectedError("a fault")) for place in PLACES),
+    ("writer._commit", MemoryError()),
+    ("module.deliver", MemoryError()),
+    ("inbox.take", SystemExit(1)),
+]
+
+
+@pytest.mark.parametrize(("place", "fault"), FAULTS, ids=lambda each: each if isinstance(each, str) else repr(each))
+async def test_whatever_fails_in_the_writer_no_caller_waits_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch, place: str, fault: BaseException
+):
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    collaborator, name = writer_collaborators(storage)[place]
+    with monkeypatch.context() as patched:
+        patched.setattr(collaborator, name, raising_once(getattr(collaborator, name), fault))
+        results = await writes(storage, "first")
+        later = await writes(storage, "second")
+    has_ended = [result for result in [*results, *later] if isinstance(result, StorageError)]
+    others = [result for result in results if result is not None and result not in has_ended]
+    assert others in ([], [fault])  # a fault of one operation is that operation's
+    if others == []:
+        assert has_ended
+        assert all(isinstance(result, StorageError) for result in later)
+        assert any("has ended" in str(error) and error.__cause__ is fault for error in has_ended)
+    await asyncio.wait_for(storage.close(), PATIENCE_S)
+    assert not [thread for thread in threading.enumerate() if str(path) in thread.name]
+    await asyncio.wait_for(storage.initialize(), PATIENCE_S)
+    assert await writes(storage, "third") == [None] * 28
+    await storage.close()
+
+
+IN_A_TRANSACTION = {
+    "run": (_lending.LentTransaction, "_run"),
+    "carry out": (_lending.LentTransaction, "_carry_out"),
+    "undone alone": (_lending, "undone_alone"),
+    "run all": (_lending, "_run_all"),
+    "deliver": (_lending, "deliver"),
+}
+
+
+@pytest.mark.parametrize("place", IN_A_TRANSACTION)
+async def test_whatever_fails_in_a_transaction_its_caller_hears_of_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    tx = await storage.begin_transaction()
+    collaborator, name = IN_A_TRANSACTION[place]
+    with monkeypatch.context() as patched:
+        patched.setattr(collaborator, name, raising_once(getattr(collaborator, name)))
+        results = await answers(tx.save_workflow(a_workflow("one")), tx.save_workflow(a_workflow("two")))
+        (entered,) = await answers(tx.savepoint().__aenter__())
+        (committed,) = await answers(tx.commit())
+    errors = [error for error in [*results, entered, committed] if error is not None]
+    assert errors
+    assert all(isinstance(error, TransactionError) for error in errors)
+    assert any(isinstance(error.__cause__, UnexpectedError) for error in errors)
+    assert tx.outcome is TransactionOutcome.ABORTED
+    (refused,) = await answers(storage.save_workflow(a_workflow("three")))
+    assert isinstance(refused, StorageError)
+    assert isinstance(refused.__cause__, UnexpectedError)
+    await asyncio.wait_for(storage.close(), PATIENCE_S)
+    async with storage:
+        assert await storage.list_workflows() == []
+
+
+async def test_a_transaction_that_closing_cannot_roll_back_is_over_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    tx = await storage.begin_transaction()
+    monkeypatch.setattr(_lending, "roll_back", raising_once(_lending.roll_back, StorageError("the disk has failed")))
+    await asyncio.wait_for(storage.close(), PATIENCE_S)
+    (refused,) = await answers(tx.save_workflow(a_workflow("late")))
+    assert isinstance(refused, TransactionError)
+
+
+READER = {
+    "take": lambda readers: (readers._other, "take"),
+    "answer": lambda readers: (readers, "_answer"),
+    "read some": lambda _: (_readers, "read_some"),
+    "deliver": lambda _: (_readers, "deliver"),
+}
+
+
+@pytest.mark.parametrize("place", READER)
+@pytest.mark.parametrize("threads", [1, 3])
+async def test_whatever_fails_in_a_reader_no_caller_waits_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch, place: str, threads: int
+):
+    storage = create_adapter("sqlite", str(path), reader_threads=threads, inline_reads=False)
+    await storage.initialize()
+    collaborator, name = READER[place](storage._executor._readers)
+    with monkeypatch.context() as patched:
+        patched.setattr(collaborator, name, raising_once(getattr(collaborator, name)))
+        errors: list[Any] = []
+        while len(errors) < 2:
+            results = await answers(*(storage.list_workflows() for _ in range(10)))
+            errors += [result for result in results if result != []]
+    assert all("a thread that reads has ended" in str(error) for error in errors)
+    assert all(isinstance(error.__cause__, UnexpectedError) for error in errors)
+    assert len(set(map(id, errors))) == len(errors)  # each is raised in another task
+    await storage.save_workflow(a_workflow("w"))
+    await asyncio.wait_for(storage.close(), PATIENCE_S)
+    async with storage:
+        assert await storage.count_workflows() == 1
+
+
+class NoThreads:
+    """Lets so many threads be started, and then refuses, as the system does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, allowed: int, named: str) -> None:
+        self._start = threading.Thread.start
+        self._allowed = allowed
+        self._named = named
+        self.refused: list[str] = []
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: self._start_some(thread))  # noqa: PLW0108 - it has to become a method
+
+    def _start_some(self, thread: threading.Thread) -> None:
+        if thread.name.startswith(self._named):
+            if not self._allowed:
+                self.refused.append(thread.name)
+                raise RuntimeError("can't start new thread")
+            self._allowed -= 1
+        self._start(thread)
+
+
+@pytest.mark.parametrize(("named", "allowed"), [("aaow-reader", 0), ("aaow-reader", 1), ("aaow-writer", 0)])
+async def test_a_store_whose_threads_cannot_be_started_is_not_opened_and_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, named: str, allowed: int
+):
+    storage = create_adapter("sqlite", str(path))
+    with monkeypatch.context() as patched:
+        NoThreads(patched, allowed, named)
+        with pytest.raises(StorageUnavailableError, match="cannot be started"):
+            await storage.initialize()
+    assert descriptors_on(path) == []
+    assert not [thread for thread in threading.enumerate() if str(path) in thread.name]
+    async with storage:
+        await storage.save_workflow(a_workflow("w"))
+
+
+def descriptors_on(path: Path) -> list[str]:
+    """Return what this process has open of a store."""
+    opened = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            opened.append(str(descriptor.readlink()))
+        except OSError:  # the descriptor of the listing itself
+            continue
+    return [name for name in opened if name.startswith(str(path))]
+
+
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the log copied often."""
+    monkeypatch.setattr(_checkpoints, "COPY_EVERY_BYTES", 2**17)
+    monkeypatch.setattr(_checkpoints, "COPY_EVERY_PAGES", 16)
+    monkeypatch.setattr(_checkpoints, "RESTART_ABOVE_PAGES", 64)
+    monkeypatch.setattr(_checkpoints, "CHANGES_AT_FIRST", 4)
+
+
+async def save_much(storage: StorageAdapter) -> None:
+    for number in range(100):
+        definition = {"text": f"{number} " + "x" * 2**17}
+        await storage.save_workflow(StoredWorkflow(id="w", name="n", version="1", definition=definition))
+
+
+@pytest.mark.usefixtures("early")
+async def test_writes_go_on_where_the_thread_that_copies_the_log_cannot_be_started(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    log = path.with_name(f"{path.name}-wal")
+    async with create_adapter("sqlite", str(path)) as storage:
+        with monkeypatch.context() as patched:
+            refusing = NoThreads(patched, 0, "aaow-checkpointer")
+            await save_much(storage)
+        assert len(refusing.refused) > 1
+        assert log.stat().st_size < 2**22
+        await save_much(storage)
+        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("aaow-checkpointer")]
+
+
+@pytest.mark.usefixtures("early")
+@pytest.mark.parametrize("name", ["open_checkpointer", "_copied"])
+@pytest.mark.parametrize("fault", [UnexpectedError, SystemExit])
+async def test_writes_go_on_where_the_thread_that_copies_the_log_fails(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: type[BaseException]
+):
+    monkeypatch.setattr(_checkpoints, name, raising_once(getattr(_checkpoints, name), fault("a fault")))
+    async with create_adapter("sqlite", str(path)) as storage:
+        await save_much(storage)
+        await save_much(storage)
+        assert path.with_name(f"{path.name}-wal").stat().st_size < 2**24

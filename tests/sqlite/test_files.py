@@ -1,0 +1,239 @@
+"""The files of a store that is open are removed or replaced: it is noticed, and said, and no other file is touched."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from aaow_storage import StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
+from aaow_storage.errors import StorageError, TransactionError
+from aaow_storage_sqlite import _checkpoints, _files
+
+pytestmark = pytest.mark.asyncio
+
+
+def a_workflow(id: str) -> StoredWorkflow:
+    return StoredWorkflow(id=id, name="n", version="1", definition={})
+
+
+def files_of(path: Path) -> list[Path]:
+    return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+
+
+def remove_all(path: Path) -> None:
+    for file in files_of(path):
+        file.unlink()
+
+
+def remove_database(path: Path) -> None:
+    path.unlink()
+
+
+def remove_log(path: Path) -> None:
+    files_of(path)[1].unlink()
+
+
+def remove_memory(path: Path) -> None:
+    files_of(path)[2].unlink()
+
+
+def replace_database(path: Path) -> None:
+    other = path.with_name("backup.db")
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE of_another_store (number)")
+        connection.commit()
+    other.replace(path)
+
+
+def replace_log(path: Path) -> None:
+    other = path.with_name("other")
+    shutil.copyfile(files_of(path)[1], other)
+    other.replace(files_of(path)[1])
+
+
+def move_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("moved"))
+
+
+def move_database(path: Path) -> None:
+    path.rename(path.with_name("moved.db"))
+
+
+LOSSES = [
+    *(remove_all, remove_database, remove_log, remove_memory, replace_database, replace_log, move_folder),
+    move_database,
+]
+RIGHT_AWAY = [remove_all, remove_database, remove_log, replace_database, move_folder, move_database]
+"""What is noticed before the very next commit is acknowledged, however soon that is."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A place in a folder that may be moved."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder / "store.db"
+
+
+@pytest.fixture(params=["by name", "by number"])
+def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at files as Linux does, and as other systems do."""
+    monkeypatch.setattr(_files, "LOOKS_AGAIN_AFTER_S", 0.0)
+    if request.param == "by number":
+        monkeypatch.setattr(_files, "_PATH_ONLY", None)
+
+
+OTHER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for statement in sys.argv[2:]:
+    connection.execute(statement)
+connection.close()
+"""
+
+
+def another_process(path: Path, *statements: str) -> None:
+    """Run statements in a process that opens the file and closes it again."""
+    subprocess.run([sys.executable, "-c", OTHER, str(path), *statements], check=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.exists() else {}
+
+
+@pytest.mark.usefixtures("looks")
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda each: each.__name__)
+async def test_everything_is_refused_once_the_files_are_not_in_their_places(path: Path, lose: Callable[[Path], None]):
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    await storage.save_workflow(a_workflow("before"))
+    lose(path)
+    there = contents(path.parent)
+    with pytest.raises(StorageError, match="while the store was open"):
+        await storage.save_workflow(a_workflow("after"))
+    with pytest.raises(StorageError, match="while the store was open"):
+        await storage.begin_transaction()
+    with pytest.raises(StorageError, match="while the store was open"):
+        await storage.get_workflow("before")
+    with pytest.raises(StorageError, match="while the store was open"):
+        await storage.list_workflows()
+    assert set(contents(path.parent)) == set(there)
+    await storage.close()
+    if lose in (replace_database, remove_all, remove_database, move_folder, move_database):
+        assert {name: text for name, text in contents(path.parent).items() if "-shm" not in name} == {
+            name: text for name, text in there.items() if "-shm" not in name
+        }
+    if lose is not replace_database:
+        path.parent.mkdir(exist_ok=True)
+        await storage.initialize()
+        await storage.save_workflow(a_workflow("afterwards"))
+        await storage.close()
+
+
+@pytest.mark.parametrize("lose", RIGHT_AWAY, ids=lambda each: each.__name__)
+async def test_the_next_commit_is_not_acknowledged(
+    path: Path, lose: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_files, "LOOKS_AGAIN_AFTER_S", 3600.0)
+    async with create_adapter("sqlite", str(path)) as storage:
+        await storage.save_workflow(a_workflow("before"))
+        lose(path)
+        with pytest.raises(StorageError, match="while the store was open"):
+            await storage.save_workflow(a_workflow("after"))
+
+
+async def test_readers_look_again_after_a_moment(storage: StorageAdapter, path: Path):
+    assert await storage.list_workflows() == []
+    path.unlink()
+    await asyncio.sleep(2 * _files.LOOKS_AGAIN_AFTER_S)  # so long the last look is trusted
+    with pytest.raises(StorageError, match="while the store was open"):
+        await storage.list_workflows()
+
+
+async def test_a_transaction_does_not_commit_into_files_that_are_gone(storage: StorageAdapter, path: Path):
+    tx = await storage.begin_transaction()
+    await tx.save_workflow(a_workflow("w"))
+    remove_all(path)
+    with pytest.raises(StorageError, match="while the store was open"):
+        await tx.commit()
+    assert tx.outcome is TransactionOutcome.ABORTED
+    with pytest.raises(TransactionError):
+        await tx.get_workflow("w")
+
+
+async def test_many_writers_at_once_all_hear_of_it(storage: StorageAdapter, path: Path):
+    remove_all(path)
+    saves = (storage.save_workflow(a_workflow(f"w{number}")) for number in range(64))
+    results = await asyncio.gather(*saves, return_exceptions=True)
+    assert all(isinstance(result, StorageError) for result in results)
+
+
+async def test_what_a_log_held_that_was_removed_is_saved_by_closing(path: Path):
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    await storage.save_workflow(a_workflow("before"))
+    remove_log(path)
+    with pytest.raises(StorageError):
+        await storage.save_workflow(a_workflow("after"))
+    await storage.close()
+    async with create_adapter("sqlite", str(path)) as again:
+        assert await again.get_workflow("before") is not None
+
+
+async def test_nothing_is_copied_over_what_another_program_has_saved_since(path: Path):
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    await storage.save_workflow(a_workflow("before"))
+    remove_log(path)
+    remove_memory(path)
+    another_process(path, "CREATE TABLE since (number)", "INSERT INTO since VALUES (1)")
+    with pytest.raises(StorageError):
+        await storage.save_workflow(a_workflow("after"))
+    await storage.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT number FROM since").fetchall() == [(1,)]
+
+
+async def test_copying_the_log_makes_no_file_in_the_place_of_one_that_is_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_checkpoints, "COPY_EVERY_BYTES", 2**10)
+    storage = create_adapter("sqlite", str(path))
+    await storage.initialize()
+    remove_all(path)
+    storage._executor._writer._checkpointer.after_commit(lambda: None)
+    for number in range(3):
+        with pytest.raises(StorageError):
+            await storage.save_workflow(a_workflow(f"w{number}"))
+    await storage.close()
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_a_folder_that_may_not_be_searched_for_now_is_no_loss(
+    storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch
+):
+    files = storage._executor._writer._files
+
+    def forbidden(path: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_files._locks, "inode_of", forbidden)
+        patched.setattr(os, "access", lambda *_: False)
+        files.check()
+    await storage.save_workflow(a_workflow("w"))
+
+
+async def test_closing_leaves_no_descriptor(path: Path):
+    async with create_adapter("sqlite", str(path)):
+        pass
+    links = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink() and file.exists()]
+    assert [link for link in links if str(link).startswith(str(path))] == []
