@@ -23,7 +23,7 @@ from aaow_storage_postgresql._interrupting import CANCELLED_WITHIN_S
 from aaow_storage_postgresql.testing import Server, private_server, proxy_of, skipped_where_missing
 
 STATEMENT_S, CONNECT_S, ACQUIRE_S = 1.0, 2.0, 3.0
-LATE_S = 2.0
+LATE_S = 6.0
 """How much longer than it should something may take on a machine that does other things."""
 ANSWERED_WITHIN_S = STATEMENT_S + ANSWERS_LATE_S + ACQUIRE_S + CONNECT_S + LATE_S
 OPTIONS = {"statement_timeout": STATEMENT_S, "connect_timeout": CONNECT_S, "acquire_timeout": ACQUIRE_S}
