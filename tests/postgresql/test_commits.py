@@ -94,4 +94,4 @@ def test_a_commit_that_cannot_be_asked_for_is_in_doubt_and_not_undone(server: Se
     lost = begin(connection)
     connection.close()
     with pytest.raises(InDoubtError, match=r"cannot be asked for.*does not exist"):
-        was_committed(lost, Settings(server.url("nobody_made_this")))
+        was_committed(lost, Settings(server.url("nobody_made_this")), None, gives_up=lambda: False)

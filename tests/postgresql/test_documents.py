@@ -5,12 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from aaow_storage import Contains, OrderBy, QueryFilter, Session, StartsWith, StorageAdapter, create_adapter
-from aaow_storage.errors import StorageUnavailableError
-from aaow_storage_postgresql._connections import connect
+from aaow_storage import Contains, OrderBy, QueryFilter, Session, StartsWith, StorageAdapter
 from aaow_storage_postgresql._json import json_text
-from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql._documents import encoded_document, put
 
 AWKWARD = [
     "",
@@ -99,19 +95,3 @@ async def test_a_filter_on_metadata_is_served_by_an_index(storage: StorageAdapte
     assert "ix_sessions_metadata" in str(plan)
     [session] = await storage.list_sessions(QueryFilter({"metadata.user": "user 7"}))
     assert session.metadata == {"user": "user 7"}
-
-
-@pytest.mark.asyncio
-async def test_a_document_that_is_about_to_be_referred_to_is_not_deleted(storage: StorageAdapter, url: str):
-    session = Session(workflow_id=None, workflow_snapshot={"shared": True})
-    await storage.create_session(session)
-    document = encoded_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
-    referring = connect(Settings(url))
-    referring.begin("READ COMMITTED")
-    put(referring, document)
-    async with create_adapter("postgresql", url, statement_timeout=0.2) as other:
-        with pytest.raises(StorageUnavailableError, match="statement timeout"):
-            await other.delete_session(session.id)
-        referring.command("ROLLBACK")
-        await other.delete_session(session.id)
-    referring.driver_connection.close()

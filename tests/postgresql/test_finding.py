@@ -8,8 +8,9 @@ import pytest
 
 from aaow_storage import BudgetPool, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
-from aaow_storage_postgresql import _workers
+from aaow_storage_postgresql import _worker
 from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server
 
@@ -87,14 +88,14 @@ async def test_all_who_wait_hear_that_the_server_does_not_answer_in_time(url: st
 async def test_all_who_wait_hear_at_once_that_there_is_no_server(server: Server, monkeypatch: pytest.MonkeyPatch):
     tries: list[Settings] = []
 
-    def counted(settings: Settings) -> PostgreSQLConnection:
+    def counted(settings: Settings, watch: Watch) -> PostgreSQLConnection:
         tries.append(settings)
-        return connect(settings)
+        return connect(settings, watch)
 
     async with create_adapter("postgresql", server.url()) as storage:
         await fill(storage)
         await asyncio.to_thread(server.kill)
-        monkeypatch.setattr(_workers, "connect", counted)
+        monkeypatch.setattr(_worker, "connect", counted)
         found = await answers(*(storage.get_session(f"{number}") for number in NUMBERS))
         assert [type(error) for error in found] == [StorageUnavailableError] * len(NUMBERS)
         assert 0 < len(tries) < len(NUMBERS) / 2

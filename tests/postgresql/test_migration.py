@@ -158,7 +158,7 @@ async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Cal
 async def test_initializing_waits_for_who_is_migrating(url: str, settings: Settings):
     holding = connect(settings)
     holding.begin("READ COMMITTED")
-    assert try_lock(holding, settings)
+    assert try_lock(holding, attrs.evolve(settings, schema="public"))  # the schema that it finds
     adapter = create_adapter("postgresql", url, statement_timeout=0.2)
     starting = asyncio.create_task(adapter.initialize())
     done, _ = await asyncio.wait([starting], timeout=0.5)

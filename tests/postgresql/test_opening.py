@@ -44,7 +44,7 @@ asyncio.run(main())
 @pytest.fixture
 def settings(url: str) -> Settings:
     """The settings of connections to the database."""
-    return Settings(url)
+    return Settings(url, schema="public")
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ from aaow_storage_conformance._returns import ReturnTests
 from aaow_storage_conformance._schemas import SchemaTests
 from aaow_storage_conformance._sequences import SequenceTests
 from aaow_storage_conformance._sessions import SessionTests
+from aaow_storage_conformance._sharing import SharingTests
 from aaow_storage_conformance._side_effects import SideEffectTests
 from aaow_storage_conformance._sizes import FilterSizeTests
 from aaow_storage_conformance._snapshots import SnapshotTests
@@ -97,6 +98,7 @@ __all__ = [
     "SchemaTests",
     "SequenceTests",
     "SessionTests",
+    "SharingTests",
     "SideEffectTests",
     "SnapshotTests",
     "StateTests",

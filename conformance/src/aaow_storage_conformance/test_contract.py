@@ -37,6 +37,7 @@ from aaow_storage_conformance import (
     SchemaTests,
     SequenceTests,
     SessionTests,
+    SharingTests,
     SideEffectTests,
     SnapshotTests,
     StateTests,
@@ -189,6 +190,10 @@ class TestSequences(SequenceTests):
 
 class TestSessions(SessionTests):
     """Sessions."""
+
+
+class TestSharing(SharingTests):
+    """Equal documents of different records."""
 
 
 class TestSideEffects(SideEffectTests):

@@ -29,6 +29,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the cata
     _schemas,
     _sequences,
     _sessions,
+    _sharing,
     _side_effects,
     _sizes,
     _snapshots,

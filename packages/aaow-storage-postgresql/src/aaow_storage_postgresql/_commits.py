@@ -7,6 +7,8 @@ is another one than before, or was started again, it says up to which place it h
 that is gone, and an id before it was given once.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from attrs import frozen
 
@@ -32,11 +34,11 @@ class _Position(sa.types.UserDefinedType[str]):
         return "pg_lsn"
 
 
-def _text(expression: sa.ColumnElement[object]) -> sa.ColumnElement[str]:
+def _text(expression: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     return sa.cast(expression, sa.Text)
 
 
-_STARTED = _text(sa.func.pg_postmaster_start_time())
+_STARTED = _text(sa.extract("epoch", sa.func.pg_postmaster_start_time()))  # the same in every time zone
 _TIMELINE = sa.func.left(sa.func.pg_walfile_name(sa.func.pg_current_wal_lsn()), 8)
 _PENDING = sa.select(
     _text(sa.func.pg_current_xact_id_if_assigned()),

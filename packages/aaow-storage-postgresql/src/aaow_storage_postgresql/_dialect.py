@@ -20,6 +20,11 @@ from aaow_storage_sql import AsIs, CompiledStatement, Dialect, Parameters, compi
 _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
 
 
+def claim(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that no other open transaction claims the number, which claims it until this one ends."""
+    return sa.func.pg_try_advisory_xact_lock(number, type_=sa.Boolean)
+
+
 class PostgreSQLDialect(Dialect):
     """The page of PostgreSQL. `place` names the database in errors, `schema` is where its tables are."""
 
@@ -27,6 +32,7 @@ class PostgreSQLDialect(Dialect):
     driver_error: ClassVar[type[Exception]] = psycopg.Error
     insert = staticmethod(insert)
     undoes_statements: ClassVar[bool] = False
+    claim = staticmethod(claim)
 
     def __init__(self, place: str, schema: str | None) -> None:
         self.place = place
@@ -190,4 +196,4 @@ def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
 
 @functools.lru_cache(maxsize=100)
 def _keeping(statement: sa.Select[Any]) -> sa.Select[Any]:
-    return statement.with_for_update(read=True, key_share=True)
+    return statement.with_for_update(read=True, key_share=True, skip_locked=True)

@@ -5,16 +5,19 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from aaow_storage.authoring import given_up_after_fork, run_all
+from aaow_storage.authoring import given_up_after_fork
 from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._opening import connected
+from aaow_storage_postgresql._requests import Read, Request, Write
+from aaow_storage_postgresql._schemas import with_schema
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._workers import Read, Request, Workers, Write
+from aaow_storage_postgresql._workers import Workers, stop
 from aaow_storage_sql import Job, LentTransaction, Lookup, Opening, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")
@@ -36,6 +39,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._finder: Workers | None = None
         self._readers: Workers | None = None
         self._writers: Workers | None = None
+        self._watch = Watch("aaow-postgresql-watch")
 
     def meant_by(self, error: Exception) -> StorageError:
         return PostgreSQLDialect(self._settings.place, self._settings.schema).meant_by(error)
@@ -95,22 +99,35 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return self._writers is not None
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
-        with connected(self._settings, opening) as connection:
-            bring_up_to_date(connection, self._settings, migrate=migrate, opening=opening)
-            if migrate:
-                build_indexes(connection, self._settings, opening)
-            report_durability(connection, self._settings)
+        watch = Watch("aaow-postgresql-watch")
+        try:
+            settings = self._brought_up_to_date(opening, watch, migrate=migrate)
+        except BaseException:
+            watch.stop()
+            raise
         readers = max(1, self._settings.pool_size // READERS_SHARE)
         writers = max(1, self._settings.pool_size - readers)
-        self._finder = Workers(self._settings, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
+        self._watch = watch
+        self._finder = Workers(settings, watch, "postgresql-finder", 1, at_once=FOUND_AT_ONCE)
         self._readers = self._finder
         if readers > 1:
-            self._readers = Workers(self._settings, "postgresql-reader", readers - 1)
-        self._writers = Workers(self._settings, "postgresql-writer", writers)
+            self._readers = Workers(settings, watch, "postgresql-reader", readers - 1)
+        self._writers = Workers(settings, watch, "postgresql-writer", writers)
+
+    def _brought_up_to_date(self, opening: Opening, watch: Watch, *, migrate: bool) -> Settings:
+        """Bring the store up to date, and return the settings with the schema that it is in."""
+        with connected(self._settings, opening, watch) as connection:
+            settings = with_schema(self._settings, connection)
+            connection.adopt(settings)
+            bring_up_to_date(connection, settings, migrate=migrate, opening=opening)
+            if migrate:
+                build_indexes(connection, settings, opening)
+            report_durability(connection, settings)
+        return settings
 
     def shut(self) -> None:
         try:
-            run_all(*(workers.stop for workers in self._all_workers()))
+            stop(self._all_workers(), self._watch, self._settings.closes_within)
         finally:
             self._finder = self._readers = self._writers = None
 
@@ -119,7 +136,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return self._settings.place
 
     def releasing(self) -> Callable[[], None]:
-        return functools.partial(_release, self._all_workers())
+        return functools.partial(_release, self._all_workers(), self._watch)
 
     def give_up(self) -> None:
         self._finder = self._readers = self._writers = None
@@ -129,5 +146,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return [workers for workers in each if workers is not None]
 
 
-def _release(all_workers: list[Workers]) -> None:
-    run_all(*(workers.stop_unused for workers in all_workers))
+def _release(all_workers: list[Workers], watch: Watch) -> None:
+    for workers in all_workers:
+        workers.stop_unused()
+    watch.stop()

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._connections import NotAnsweredError, PostgreSQLConnection
 from aaow_storage_postgresql._errors import is_late
 from aaow_storage_sql import Job, Lookup, Outcome, Row
 
@@ -34,7 +34,7 @@ def found(finds: Sequence[Find], connection: PostgreSQLConnection) -> list[Outco
             wanted = [find for find in taken if not find.job.is_abandoned]
             rows_of_each = connection.rows_of_each((find.lookup.statement, {"id": find.id}) for find in wanted)
     except StorageError as error:
-        if is_late(error):
+        if is_late(error) or isinstance(error, NotAnsweredError):
             return [Outcome(find.job, error=error) for find in taken]
         for find in taken:
             find.job.put_back()

@@ -1,6 +1,7 @@
 """Indexes on tables that hold records already, built while others write."""
 
 import logging
+import math
 
 import sqlalchemy as sa
 
@@ -61,6 +62,7 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
 
 
 def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
+    connection.wait_for_answers(math.inf)
     if settings.holds_sessions:
         connection.command("SET statement_timeout = 0")
         connection.command(f"SET lock_timeout = {milliseconds(settings.acquire_timeout)}")

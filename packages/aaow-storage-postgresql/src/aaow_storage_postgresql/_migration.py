@@ -1,6 +1,7 @@
 """Bringing the schema of a PostgreSQL store up to date, while other processes may try the same."""
 
 import hashlib
+import math
 import random
 import time
 
@@ -137,6 +138,7 @@ def bound_waiting(connection: PostgreSQLConnection, settings: Settings) -> None:
     if settings.statement_timeout is not None:  # more, so that a lock is what an error names
         longest = max(settings.statement_timeout, settings.acquire_timeout) + _LONGER_S
     connection.command(f"SET LOCAL statement_timeout = {milliseconds(longest or 0)}")
+    connection.wait_for_answers(math.inf if longest is None else longest)
 
 
 def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revision: str, opening: Opening) -> bool:

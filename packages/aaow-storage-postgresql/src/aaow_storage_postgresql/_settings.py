@@ -9,6 +9,8 @@ from aaow_storage.authoring import shown, text_problem
 from aaow_storage.errors import ValidationError
 from aaow_storage_postgresql._conninfo import LONGEST_NAME, conninfo_of, place_of
 
+USUAL_TIMEOUT_S = 30.0
+
 
 @frozen
 class Settings:
@@ -19,13 +21,18 @@ class Settings:
     pool_size: int = 8
     connect_timeout: float = 10.0
     acquire_timeout: float = 30.0
-    statement_timeout: float | None = 30.0
+    statement_timeout: float | None = USUAL_TIMEOUT_S
     pooler: str | None = None
 
     @property
     def place(self) -> str:
         """The database's name for errors, without its password."""
         return place_of(self.conninfo)
+
+    @property
+    def closes_within(self) -> float:
+        """How long an adapter that closes waits for what it accepted, before it cuts its connections."""
+        return self.acquire_timeout + (USUAL_TIMEOUT_S if self.statement_timeout is None else self.statement_timeout)
 
     @property
     def holds_sessions(self) -> bool:

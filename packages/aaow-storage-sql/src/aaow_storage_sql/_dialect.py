@@ -23,6 +23,11 @@ class Dialect(ABC):
     """Begins an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
     undoes_statements: ClassVar[bool]
     """Whether a statement that fails inside a transaction undoes itself, and leaves the transaction as it was."""
+    claim: Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None = None
+    """Makes the condition that no other open transaction claims a number, which claims it until this one ends.
+
+    It never waits. None where one transaction writes at a time.
+    """
     compiled: Callable[[Any], CompiledStatement]
     """Compiles a statement once; see `compiler`."""
     schema: str | None = None
@@ -64,7 +69,10 @@ class Dialect(ABC):
         return statement
 
     def keeping(self, statement: Any) -> Any:
-        """Return the select of rows that are about to be referred to, which keeps others from deleting them before."""
+        """Return the select of rows that are about to be referred to, which keeps others from deleting them before.
+
+        It finds no row that another open transaction deletes.
+        """
         return statement
 
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aaow_storage_sql._schema import documents
 from aaow_storage_sql._types import JSONText
 
 Insert = Callable[[sa.Table], Any]
@@ -99,7 +100,14 @@ def _columns(table: sa.Table, names: Names) -> list[sa.Column[Any]]:
 
 
 def _is_there(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    return sa.exists().where(parent(column) == _value_for(column, column.name))
+    """Return the condition that what a column refers to is there; a document that is being deleted is not.
+
+    Different records share a document, so none waits until another transaction has, or has not, deleted it.
+    """
+    found = sa.select(sa.literal(1)).where(parent(column) == _value_for(column, column.name))
+    if parent(column).table is documents:
+        found = found.with_for_update(read=True, key_share=True, skip_locked=True)
+    return found.exists()
 
 
 def _value_for(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:

@@ -188,13 +188,11 @@ class LentTransaction(ExecutorTransaction):
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         try:
-            if isinstance(job, Step):
-                outcome = job.outcome_on(connection)
-                if outcome.error is not None:  # what the savepoint was to undo may still be there, or be gone
-                    roll_back(connection, outcome.error)
-            else:
-                with connection.answering(job):
-                    outcome = undone_alone(connection, job)
+            is_step = isinstance(job, Step)
+            with connection.answering(job, cancels=not is_step):
+                outcome = job.outcome_on(connection) if is_step else undone_alone(connection, job)
+            if is_step and outcome.error is not None:  # what the savepoint was to undo may still be there, or be gone
+                roll_back(connection, outcome.error)
         except StorageError as error:
             outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:
@@ -204,11 +202,12 @@ class LentTransaction(ExecutorTransaction):
     def _carry_out(self, connection: SQLConnection, ending: Ending, verify: Callable[[], None]) -> None:
         error: StorageError | None = None
         try:
-            if ending.outcome is TransactionOutcome.COMMITTED:
-                connection.commit()
-                verify()
-            else:
-                connection.command("ROLLBACK")
+            with connection.answering(ending, cancels=False):
+                if ending.outcome is TransactionOutcome.COMMITTED:
+                    connection.commit()
+                    verify()
+                else:
+                    connection.command("ROLLBACK")
         except StorageError as failure:
             error = failure
             roll_back(connection, error)

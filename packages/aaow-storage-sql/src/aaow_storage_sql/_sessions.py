@@ -52,8 +52,8 @@ def _create_with_known_snapshot(
 @tried_first_as(_create_with_known_snapshot)
 def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> None:
     """Insert the session and, unless it is stored already, its snapshot."""
-    _documents.put(connection, snapshot)
-    insert_row(connection, sessions, row)
+    digest = _documents.put(connection, snapshot)
+    insert_row(connection, sessions, {**row, "snapshot_digest": digest})
 
 
 def _session(row: Row) -> Session:

@@ -44,13 +44,14 @@ def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
 def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
     """Insert the workflow, or replace the whole row."""
     previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
-    _documents.put(connection, definition)
+    digest = _documents.put(connection, definition)
+    row = {**row, "definition_digest": digest}
     if previous is None:
         if is_inserted(connection, workflows, row):
             return
         previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
     save_row(connection, workflows, row)
-    if previous is not None and previous[0] != definition.digest:
+    if previous is not None and previous[0] != digest:
         _documents.release(connection, previous[0])
 
 

@@ -9,9 +9,11 @@ from aaow_storage_postgresql.testing._binaries import (
 from aaow_storage_postgresql.testing._databases import URL_VARIABLE, temporary_database
 from aaow_storage_postgresql.testing._poolers import NoPgBouncerError, pgbouncer_of
 from aaow_storage_postgresql.testing._proxies import Proxy, proxy_of
+from aaow_storage_postgresql.testing._roles import HOSTILE_ENVIRONMENT, hostile_url
 from aaow_storage_postgresql.testing._servers import Server, private_server, standby_of
 
 __all__ = [
+    "HOSTILE_ENVIRONMENT",
     "URL_VARIABLE",
     "NoPgBouncerError",
     "NoPostgreSQLError",
@@ -19,6 +21,7 @@ __all__ = [
     "Proxy",
     "Server",
     "folder_of_binaries",
+    "hostile_url",
     "pgbouncer_of",
     "private_server",
     "proxy_of",

@@ -21,6 +21,8 @@ class Proxy:
         self.cut_at: bytes | None = None
         self.lets_through = False
         self.cuts = 0
+        self._hands_on = threading.Event()
+        self._hands_on.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -32,6 +34,15 @@ class Proxy:
         """Cut the next connection that says this."""
         self.lets_through = lets_through
         self.cut_at = at
+
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """Hand nothing on inside the block, either way, and close nothing: a network that loses what is sent."""
+        self._hands_on.clear()
+        try:
+            yield
+        finally:
+            self._hands_on.set()
 
     def close(self) -> None:
         """Accept no more connections."""
@@ -45,7 +56,7 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        answers = threading.Thread(target=_copy, args=(server, client), daemon=True)
+        answers = threading.Thread(target=_copy, args=(server, client, self._hands_on), daemon=True)
         answers.start()
         with closing(client), closing(server), suppress(OSError):
             while data := client.recv(65_536):
@@ -60,12 +71,14 @@ class Proxy:
                     else:
                         server.shutdown(socket.SHUT_RDWR)
                     return
+                self._hands_on.wait()
                 server.sendall(data)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket, hands_on: threading.Event) -> None:
     with suppress(OSError):
         while data := source.recv(65_536):
+            hands_on.wait()
             with suppress(OSError):
                 target.sendall(data)
 

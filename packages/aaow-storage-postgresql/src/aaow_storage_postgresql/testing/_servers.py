@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -97,6 +97,27 @@ class Server:
     def kill(self) -> None:
         """Kill the server, and wait until all of its processes are gone."""
         self._end(signal.SIGKILL)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let no process of the server run inside the block: its machine acknowledges what is sent, it answers nothing.
+
+        Raises:
+            RuntimeError: the server does not run.
+        """
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        os.kill(self._process.pid, signal.SIGSTOP)  # it starts no other processes from here on
+        processes = [self._process.pid, *_children(self._process.pid)]
+        try:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Make a database, as a copy of the template."""
@@ -198,6 +219,12 @@ def owned_folder(*, in_memory: bool = False) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _children(process: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=", "-o", "ppid="], capture_output=True, text=True, check=True)  # noqa: S607 - of POSIX
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(child) for child, parent in rows if int(parent) == process]
 
 
 def _has_room(folder: Path) -> bool:

@@ -1,0 +1,51 @@
+"""What workers are asked for."""
+
+from typing import Any
+
+from attrs import frozen
+
+from aaow_storage.errors import StorageError
+from aaow_storage_postgresql._finding import Find
+from aaow_storage_sql import Job, LentTransaction, Outcome, deliver
+
+
+@frozen(eq=False)
+class Read:
+    """A job that only reads."""
+
+    job: Job[Any]
+
+
+@frozen(eq=False)
+class Write:
+    """A job that writes; one that may be repeated comes to the same when it is run twice."""
+
+    job: Job[Any]
+    may_be_repeated: bool
+
+
+Request = Find | Read | Write | LentTransaction
+
+
+def job_of(request: Request) -> Job[Any]:
+    """Return the job whose outcome the request waits for."""
+    return request.opened if isinstance(request, LentTransaction) else request.job
+
+
+def refuse(request: Request, error: StorageError) -> None:
+    """Answer a request with an error, unless it has an answer."""
+    job_of(request).take()
+    if not isinstance(request, LentTransaction):
+        deliver([Outcome(request.job, error=error)])
+    elif request.outcome is None:
+        request.refuse(error)
+
+
+def unexpected(error: BaseException, place: str) -> StorageError:
+    """Return the error of storage for one that no code expects, which is its cause."""
+    if isinstance(error, StorageError):
+        return error
+    problem = f"{type(error).__name__} ended the operation: {error}; it may or may not be stored"
+    made = StorageError(f"{place}: {problem}")
+    made.__cause__ = error
+    return made

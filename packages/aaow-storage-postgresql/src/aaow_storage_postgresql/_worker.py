@@ -1,0 +1,216 @@
+"""What one thread does: it answers requests on a connection of its own, which it opens again where it is lost."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage_postgresql._commits import InDoubtError
+from aaow_storage_postgresql._connections import NotAnsweredError, PostgreSQLConnection, connect
+from aaow_storage_postgresql._deadlines import Watch
+from aaow_storage_postgresql._errors import has_no_room, is_unsteady
+from aaow_storage_postgresql._finding import Find, found
+from aaow_storage_postgresql._requests import Read, Request, Write, job_of, refuse, unexpected
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql import Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back
+
+READ = "REPEATABLE READ READ ONLY"
+WRITE = "READ COMMITTED"
+
+MOST_TRIES = 30
+MOST_LOSSES = 2
+_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
+_UNTIL_THERE_IS_ROOM_S = 0.05
+
+
+class Lending(Protocol):
+    """What knows the transactions that are open."""
+
+    def lends(self, transaction: LentTransaction) -> bool:
+        """Note that a transaction is open, and say whether it may be."""
+
+    def has_ended(self, transaction: LentTransaction) -> None:
+        """Note that a transaction is over."""
+
+
+class Worker:
+    """Answers requests, one after the other, on one connection."""
+
+    def __init__(self, settings: Settings, watch: Watch, lending: Lending) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._lending = lending
+        self._connection: PostgreSQLConnection | None = None
+        self.under_way: Sequence[Request] = ()
+        """What the thread answers now, set by who has it answered."""
+
+    def answer(self, requests: Sequence[Request]) -> None:
+        """Answer the requests, whatever happens; what looks records up is answered before the others."""
+        try:
+            self._answer_each(self._not_found_together(requests))
+        except BaseException as error:  # noqa: BLE001 - it is the answer
+            self.close()
+            for request in requests:
+                refuse(request, unexpected(error, self._settings.place))
+
+    def close(self) -> None:
+        """Close the connection, or forget it where that fails."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(BaseException):  # an error that made this necessary tells more
+                connection.close()
+
+    def _answer_each(self, requests: Sequence[Request]) -> None:
+        """Answer in turn; where no connection is to be had, that is the answer to all, without more tries."""
+        for number, request in enumerate(requests):
+            outcome = self._outcome_of(request)
+            if outcome is None:
+                continue
+            deliver([outcome])
+            if self._connection is None:
+                others = [job for job in map(job_of, requests[number + 1 :]) if job.take()]
+                deliver([Outcome(job, error=outcome.error) for job in others])
+                break
+
+    def _not_found_together(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Answer what is looked up together; return what is left."""
+        finds = [request for request in requests if isinstance(request, Find)]
+        connection = self._connection
+        if len(finds) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - one is not together
+            return requests
+        outcomes = found(finds, connection)
+        if outcomes is None:
+            return requests
+        deliver(outcomes)
+        return [request for request in requests if not isinstance(request, Find)]
+
+    def _outcome_of(self, request: Request) -> Outcome | None:
+        """Do what is asked; return what came of it where there is a job to be answered with that."""
+        job = job_of(request)
+        is_taken = False
+        tries = losses = 0
+        while True:
+            try:
+                connection = self._connected()
+            except StorageError as error:
+                if not is_taken and not job.take():
+                    return None
+                if isinstance(request, LentTransaction):
+                    request.refuse(error)
+                    return None
+                return Outcome(job, error=error)
+            if not is_taken and not job.take():
+                return None
+            is_taken = True
+            tries += 1
+            if isinstance(request, LentTransaction):
+                self._lend(request, connection)
+                return None
+            with connection.answering(job):
+                outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
+                if outcome.error is not None:
+                    connection.cancel_no_more()
+                    roll_back(connection, outcome.error)
+            losses += connection.is_lost
+            if not _is_to_be_run_again(outcome, connection) or tries >= MOST_TRIES or losses >= MOST_LOSSES:
+                return outcome
+            if connection.is_lost:
+                job.put_back()  # its task need not wait for a new connection once it is cancelled
+                is_taken = False
+            else:
+                pause = min(_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)
+                time.sleep(random.uniform(0, pause))  # noqa: S311 - not a secret
+
+    def _connected(self) -> PostgreSQLConnection:
+        """Return the connection, or a new one where there is none or it is lost.
+
+        Where the server has none left to give, wait until it has, for as long as an operation may wait for one.
+        """
+        if self._connection is not None and not self._connection.is_lost:
+            return self._connection
+        self.close()
+        deadline = time.monotonic() + self._settings.acquire_timeout
+        while True:
+            try:
+                self._connection = connect(self._settings, self._watch)
+            except StorageError as error:
+                if not has_no_room(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0, _UNTIL_THERE_IS_ROOM_S))  # noqa: S311 - not a secret
+            else:
+                return self._connection
+
+    def _write(self, write: Write, connection: PostgreSQLConnection) -> Outcome:
+        job = write.job
+        try:
+            if write.may_be_repeated and self._settings.holds_sessions:
+                attempted = _answered(job, connection, job.attempted_on)
+                if attempted is not None:
+                    return attempted
+            connection.begin(WRITE)
+            attempted = _answered(job, connection, job.attempted_on)
+            outcome = attempted or _answered(job, connection, job.outcome_on) or Outcome(job)
+            if outcome.error is not None:
+                return outcome
+            if write.may_be_repeated:
+                connection.cancel_no_more()
+                connection.command("COMMIT")
+            else:
+                connection.commit()
+        except StorageError as error:
+            return Outcome(job, error=error)
+        return outcome
+
+    def _lend(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
+        try:
+            with connection.answering(transaction.opened):
+                connection.begin(WRITE, longest=transaction.timeout)
+        except StorageError as error:
+            roll_back(connection, error)
+            transaction.refuse(error)
+            return
+        if not self._lending.lends(transaction):
+            roll_back(connection)
+            transaction.refuse(AdapterClosedError("the adapter is closed"))
+            return
+        try:
+            deliver([Outcome(transaction.opened)])
+            transaction.serve(connection)
+        except StorageError as error:
+            transaction.break_down(connection, error)
+        finally:
+            self._lending.has_ended(transaction)
+
+
+def _answered(
+    job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
+) -> Outcome | None:
+    """Run a job, or a try at it, unless its task has been cancelled."""
+    return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
+
+
+def _read(read: Find | Read, connection: PostgreSQLConnection) -> Outcome:
+    if isinstance(read, Find):  # one statement sees one state without a transaction around it
+        return _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+    try:
+        connection.begin(READ)
+    except StorageError as error:
+        return Outcome(read.job, error=error)
+    outcome = _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+    if outcome.error is None:
+        try:
+            connection.command("COMMIT")
+        except StorageError:  # nothing was changed, so what was read is as good as with it
+            connection.discard()
+    return outcome
+
+
+def _is_to_be_run_again(outcome: Outcome, connection: PostgreSQLConnection) -> bool:
+    if outcome.job.is_abandoned or not isinstance(outcome.error, StorageError):
+        return False
+    if isinstance(outcome.error, InDoubtError | NotAnsweredError):
+        return False
+    return connection.is_lost or is_unsteady(outcome.error)

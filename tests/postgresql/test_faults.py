@@ -1,0 +1,180 @@
+"""Whatever fails below it, each request has an answer: none waits for ever, and the next one finds a thread."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, create_adapter
+from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
+from aaow_storage_postgresql import _worker, _workers
+from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._deadlines import Deadline, Watch
+from aaow_storage_postgresql._interrupting import Interrupter
+from aaow_storage_sql import Inbox, Job, LentTransaction
+
+pytestmark = pytest.mark.asyncio
+
+ANSWERED_WITHIN_S = 20.0
+
+
+class Fault(BaseException):
+    """What no code expects."""
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException) -> list[None]:
+    """Let a function raise the next time that it is called, and never again; return a list that has an item then."""
+    failed: list[None] = []
+    original = getattr(owner, name)
+
+    def failing(*args: Any, **named: Any) -> Any:
+        if not failed:
+            failed.append(None)
+            raise error
+        return original(*args, **named)
+
+    monkeypatch.setattr(owner, name, failing)
+    return failed
+
+
+COLLABORATORS: dict[str, tuple[Any, str]] = {
+    "taking from the queue": (Inbox, "take"),
+    "connecting": (_worker, "connect"),
+    "finding together": (_worker, "found"),
+    "beginning": (PostgreSQLConnection, "begin"),
+    "running a statement": (PostgreSQLConnection, "_execute"),
+    "committing": (PostgreSQLConnection, "commit"),
+    "noting the deadline": (Deadline, "begin"),
+    "making a deadline": (Watch, "deadline_of"),
+    "letting be interrupted": (Interrupter, "answering"),
+    "cancelling no more": (Interrupter, "cancel_no_more"),
+    "leaving a transaction": (_worker, "roll_back"),
+    "taking a job": (Job, "take"),
+    "running a job": (Job, "outcome_on"),
+    "delivering": (_worker, "deliver"),
+    "lending": (LentTransaction, "serve"),
+    "noting what is lent": (_workers.Workers, "lends"),
+    "noting what has ended": (_workers.Workers, "has_ended"),
+    "answering": (_worker.Worker, "answer"),
+    "closing a connection": (PostgreSQLConnection, "close"),
+}
+AT_THE_START_OR_END = ("connecting", "making a deadline", "closing a connection")
+ERRORS = [RuntimeError("broken"), MemoryError(), OSError(24, "Too many open files"), Fault(), SystemExit(1)]
+
+
+async def calls(storage: StorageAdapter) -> list[object]:
+    """Make calls of each kind at once; return what comes of them, of which none is to be missing."""
+
+    async def transact() -> None:
+        async with storage.transaction() as transaction:
+            await transaction.consume_budget("p", 1)
+            async with transaction.savepoint():
+                await transaction.get_workflow("w")
+
+    workflow = StoredWorkflow(id="w", name="w", version="1", definition={})
+    works = [storage.get_workflow("w") for _ in range(4)]
+    works += [storage.list_workflows(), storage.save_workflow(workflow), storage.consume_budget("p", 1), transact()]
+    works += [storage.delete_workflow("nowhere"), transact()]
+    async with asyncio.timeout(ANSWERED_WITHIN_S):
+        return await asyncio.gather(*works, return_exceptions=True)
+
+
+@pytest.mark.parametrize("collaborator", [name for name in COLLABORATORS if name not in AT_THE_START_OR_END])
+async def test_a_collaborator_that_fails_once_leaves_no_call_without_an_answer(
+    url: str, monkeypatch: pytest.MonkeyPatch, collaborator: str
+):
+    async with create_adapter("postgresql", url) as storage:
+        await storage.create_budget_pool(BudgetPool(id="p", total_budget=1_000))
+        await calls(storage)
+        for error in ERRORS:
+            with monkeypatch.context() as patched:
+                failed = fail_once(patched, *COLLABORATORS[collaborator], error)
+                for outcome in [*await calls(storage), *await calls(storage)]:
+                    if isinstance(outcome, BaseException):
+                        assert isinstance(outcome, StorageError) or outcome is error, repr(outcome)
+            assert failed
+            assert [each for each in await calls(storage) if isinstance(each, BaseException)][1:] == []
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            while any(workers._load for workers in all_workers(storage)):
+                await asyncio.sleep(0.01)
+            await storage.close()
+
+
+@pytest.mark.parametrize("collaborator", AT_THE_START_OR_END)
+async def test_a_collaborator_that_fails_at_the_start_of_a_thread_leaves_no_call_without_an_answer(
+    url: str, monkeypatch: pytest.MonkeyPatch, collaborator: str
+):
+    for error in ERRORS:
+        async with create_adapter("postgresql", url) as storage:
+            with monkeypatch.context() as patched:
+                failed = fail_once(patched, *COLLABORATORS[collaborator], error)
+                for outcome in [*await calls(storage), *await calls(storage)]:
+                    if isinstance(outcome, BaseException):
+                        assert isinstance(outcome, StorageError) or outcome is error, repr(outcome)
+                async with asyncio.timeout(ANSWERED_WITHIN_S):
+                    await storage.close()
+            assert failed
+
+
+def all_workers(storage: StorageAdapter) -> list[_workers.Workers]:
+    executor = storage._executor
+    return [executor._finder, executor._readers, executor._writers]
+
+
+async def test_a_thread_that_cannot_be_started_is_a_typed_error_where_none_runs(
+    url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with create_adapter("postgresql", url) as storage:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse_to_start)
+            for call in (storage.get_workflow("w"), storage.list_workflows(), storage.expire_approvals()):
+                with pytest.raises(StorageUnavailableError, match="can't start new thread") as caught:
+                    await call
+                assert isinstance(caught.value.__cause__, RuntimeError)
+            with pytest.raises(StorageUnavailableError, match="can't start new thread"):
+                await storage.begin_transaction()
+        assert await storage.list_workflows() == []
+        assert await storage.expire_approvals() == []
+
+
+async def test_where_no_more_threads_can_be_started_calls_wait_for_those_that_run(
+    url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with create_adapter("postgresql", url) as storage:
+        await storage.create_budget_pool(BudgetPool(id="p", total_budget=100))
+        await asyncio.gather(storage.get_budget_pool("p"), storage.list_budget_pools())
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse_to_start)
+            await asyncio.gather(*(storage.consume_budget("p", 1) for _ in range(20)))
+            assert len(storage._executor._writers._workers) == 1
+        await asyncio.gather(*(storage.consume_budget("p", 1) for _ in range(20)))
+        assert (await storage.get_budget_pool("p")).used_budget == 40
+        assert len(storage._executor._writers._workers) > 1
+
+
+async def test_a_call_says_what_ended_its_thread(url: str, monkeypatch: pytest.MonkeyPatch):
+    async with create_adapter("postgresql", url) as storage:
+        fault = Fault("odd")
+        fail_once(monkeypatch, PostgreSQLConnection, "begin", fault)
+        with pytest.raises(StorageError, match="Fault ended the operation: odd") as caught:
+            await storage.expire_approvals()
+        assert caught.value.__cause__ is fault
+
+
+async def test_a_transaction_whose_thread_fails_is_over(url: str, monkeypatch: pytest.MonkeyPatch):
+    async with create_adapter("postgresql", url) as storage:
+        transaction = await storage.begin_transaction()
+        await transaction.create_budget_pool(BudgetPool(id="p", total_budget=1))
+        fail_once(monkeypatch, LentTransaction, "_run", Fault("odd"))
+        with pytest.raises(StorageError):
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                await transaction.list_budget_pools()
+        with pytest.raises(TransactionError):
+            await transaction.commit()
+        assert await storage.list_budget_pools() == []
+
+
+def refuse_to_start(thread: threading.Thread) -> None:
+    """Fail as the system does that has no more threads to give."""
+    raise RuntimeError("can't start new thread")

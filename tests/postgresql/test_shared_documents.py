@@ -1,0 +1,197 @@
+"""Records that share a document: none waits for another's transaction, and the document is there as long as any."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, closing
+from contextvars import Context
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import pytest
+import pytest_asyncio
+
+from aaow_storage import OrderBy, QueryFilter, Session, StorageAdapter, StoredWorkflow, Transaction, create_adapter
+from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql._documents import MOST_TRIES, encoded_document, put, release
+
+pytestmark = pytest.mark.asyncio
+
+T = TypeVar("T")
+
+SHARED = {"nodes": [{"id": "a"}], "text": "shared"}
+OTHER = {"nodes": [{"id": "b"}], "text": "another"}
+WAITS_S = 2.0
+DOCUMENTS = "SELECT count(*) FROM documents"
+ORPHANS = """
+SELECT count(*) FROM documents WHERE digest NOT IN (SELECT snapshot_digest FROM sessions)
+AND digest NOT IN (SELECT definition_digest FROM workflows)
+"""
+
+
+def session(id: str, snapshot: dict = SHARED) -> Session:
+    """Return a session with that snapshot."""
+    return Session(id=id, workflow_id=None, workflow_snapshot=snapshot)
+
+
+def workflow(id: str, definition: dict = SHARED) -> StoredWorkflow:
+    """Return a workflow with that definition."""
+    return StoredWorkflow(id=id, name=id, version="1", definition=definition)
+
+
+@pytest_asyncio.fixture
+async def quick(url: str) -> AsyncIterator[StorageAdapter]:
+    """An adapter that waits for no lock for long."""
+    async with create_adapter("postgresql", url, statement_timeout=WAITS_S) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def connections(storage: StorageAdapter, url: str) -> Iterator[list[PostgreSQLConnection]]:
+    """Two connections to the store, with a transaction open on each."""
+    del storage
+    opened = [connect(Settings(url, statement_timeout=WAITS_S)) for _ in range(2)]
+    with closing(opened[0]), closing(opened[1]):
+        for connection in opened:
+            connection.begin("READ COMMITTED")
+        yield opened
+
+
+async def test_equal_documents_are_stored_once(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
+    await storage.save_workflow(workflow("w"))
+    for number in range(3):
+        await storage.create_session(session(f"{number}"))
+    async with storage.transaction() as transaction:
+        await transaction.create_session(session("3"))
+        await transaction.save_workflow(workflow("v"))
+    assert raw(DOCUMENTS) == [(1,)]
+
+
+async def test_transactions_store_one_new_document_at_once(quick: StorageAdapter, raw: Callable[..., list[tuple]]):
+    async with AsyncExitStack() as stack:
+        for number in range(4):
+            transaction = await opened(quick, stack)
+            await transaction.create_session(session(f"s{number}"))
+            await transaction.create_session(session(f"t{number}"))
+            await transaction.save_workflow(workflow(f"w{number}"))
+    sessions, workflows = await quick.list_sessions(), await quick.list_workflows()
+    assert [each.workflow_snapshot for each in sessions] == [SHARED] * 8
+    assert [each.definition for each in workflows] == [SHARED] * 4
+    assert len(await quick.list_sessions(QueryFilter({"workflow_snapshot.text": "shared"}))) == 8
+    assert raw(DOCUMENTS)[0][0] <= 4
+    for each in sessions:
+        await quick.delete_session(each.id)
+    for each in workflows:
+        await quick.save_workflow(workflow(each.id))
+    assert raw(DOCUMENTS) == [(1,)]
+
+
+async def test_transactions_that_store_two_documents_crosswise_do_not_meet(quick: StorageAdapter):
+    async with AsyncExitStack() as stack:
+        one, other = await opened(quick, stack), await opened(quick, stack)
+        await one.create_session(session("1", SHARED))
+        await other.create_session(session("2", OTHER))
+        await asyncio.gather(
+            apart(one.create_session(session("3", OTHER))),
+            apart(other.create_session(session("4", SHARED))),
+        )
+    assert [each.workflow_snapshot for each in await quick.list_sessions()] == [SHARED, OTHER, OTHER, SHARED]
+
+
+async def test_a_session_is_created_while_the_last_with_its_snapshot_is_deleted(
+    quick: StorageAdapter, raw: Callable[..., list[tuple]]
+):
+    await quick.create_session(session("old"))
+    async with AsyncExitStack() as stack:
+        deleting = await opened(quick, stack)
+        await deleting.delete_session("old")
+        await apart(quick.create_session(session("new")))
+        await apart(quick.save_workflow(workflow("w")))
+    assert (await quick.get_session("new")).workflow_snapshot == SHARED
+    assert (await quick.get_workflow("w")).definition == SHARED
+    assert raw(ORPHANS) == [(0,)]
+
+
+async def test_a_session_is_deleted_while_another_with_its_snapshot_is_created(
+    quick: StorageAdapter, raw: Callable[..., list[tuple]]
+):
+    await quick.create_session(session("old"))
+    async with AsyncExitStack() as stack:
+        creating = await opened(quick, stack)
+        await creating.create_session(session("new"))
+        await apart(quick.delete_session("old"))
+    assert (await quick.get_session("new")).workflow_snapshot == SHARED
+    await quick.delete_session("new")
+    assert raw(DOCUMENTS) == [(0,)]
+
+
+async def test_a_workflow_changes_its_definition_while_others_use_the_old_and_the_new(quick: StorageAdapter):
+    await quick.save_workflow(workflow("w", SHARED))
+    async with AsyncExitStack() as stack:
+        one, other = await opened(quick, stack), await opened(quick, stack)
+        await one.create_session(session("1", SHARED))
+        await other.create_session(session("2", OTHER))
+        await apart(quick.update_workflow("w", definition=OTHER))
+        await apart(quick.delete_workflow("w"))
+    assert [each.workflow_snapshot for each in await quick.list_sessions()] == [SHARED, OTHER]
+
+
+async def test_a_document_that_was_left_goes_when_the_connection_releases_the_next(
+    connections: list[PostgreSQLConnection], raw: Callable[..., list[tuple]]
+):
+    one, other = connections
+    document, next_one = (encoded_document(each, record="Session", field="snapshot") for each in (SHARED, OTHER))
+    put(one, document)
+    put(one, next_one)
+    one.command("COMMIT")
+    put(other, document)
+    one.begin("READ COMMITTED")
+    release(one, document.digest)
+    one.command("COMMIT")
+    assert raw(DOCUMENTS) == [(2,)]
+    other.command("ROLLBACK")
+    one.begin("READ COMMITTED")
+    release(one, next_one.digest)
+    one.command("COMMIT")
+    assert raw(DOCUMENTS) == [(0,)]
+
+
+async def test_a_document_that_a_transaction_points_to_in_time_is_not_deleted(
+    connections: list[PostgreSQLConnection], raw: Callable[..., list[tuple]]
+):
+    one, other = connections
+    document = encoded_document(SHARED, record="Session", field="snapshot")
+    assert put(one, document) == document.digest
+    copies = {put(other, document) for _ in range(MOST_TRIES)}
+    assert len(copies) == 1
+    assert copies != {document.digest}
+    release(other, document.digest)
+    one.command("COMMIT")
+    assert put(other, document) == document.digest
+    other.command("COMMIT")
+    assert raw(DOCUMENTS) == [(2,)]
+
+
+async def test_thousands_of_documents_are_stored_in_one_transaction(
+    storage: StorageAdapter, raw: Callable[..., list[tuple]]
+):
+    async with storage.transaction() as transaction:
+        for number in range(3_000):
+            await transaction.create_session(session(f"{number:04}", {"n": number}))
+        [(locks,)] = raw("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        assert locks <= 256
+    sessions = await storage.list_sessions(QueryFilter(order_by=OrderBy("id")))
+    assert all(later.workflow_snapshot["n"] - each.workflow_snapshot["n"] == 1 for each, later in pairwise(sessions))
+    assert len(sessions) == 3_000
+
+
+def apart(call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Make a call in a task that has nothing to do with the transactions of this one."""
+    return asyncio.create_task(call, context=Context())
+
+
+async def opened(adapter: StorageAdapter, stack: AsyncExitStack) -> Transaction:
+    """Begin a transaction in a task of its own, so that this one may have several open; it commits with the stack."""
+    transaction = await apart(adapter.begin_transaction())
+    stack.push_async_callback(transaction.commit)
+    return transaction
