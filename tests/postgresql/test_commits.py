@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
-from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connections import PostgreSQLConnection, connect, was_committed
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
 
@@ -85,3 +85,13 @@ def test_a_server_that_took_over_and_was_started_again_says_that_it_cannot_know(
     elsewhere = Pending(known.id, known.position, started="before", timeline="00000000")
     with pytest.raises(InDoubtError, match="has taken over"):
         outcome_of(elsewhere, other)
+
+
+def test_a_commit_that_cannot_be_asked_for_is_in_doubt_and_not_undone(server: Server):
+    own = Settings(server.url())
+    connection = connect(own)
+    connection.command("CREATE TABLE notes (number integer)")
+    lost = begin(connection)
+    connection.close()
+    with pytest.raises(InDoubtError, match=r"cannot be asked for.*does not exist"):
+        was_committed(lost, Settings(server.url("nobody_made_this")))

@@ -68,3 +68,83 @@ def test_every_option_of_the_backend_is_a_setting():
     adapter = create_adapter("postgresql", "postgresql://host/db", **{**DEFAULTS, "schema": "agents", "pool_size": 2})
     assert isinstance(adapter, StorageAdapter)
     assert set(DEFAULTS) | {"conninfo"} == {field.name for field in Settings.__attrs_attrs__}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "option"),
+    [
+        ("schema=public", "schema="),
+        ("connection_limit=5", "pool_size="),
+        ("pool_timeout=5", "acquire_timeout="),
+        ("socket_timeout=5", "statement_timeout="),
+        ("pgbouncer=true", "pooler='transaction'"),
+        ("sslmode=require&prepared_statement_cache_size=0", "pooler='transaction'"),
+        ("ssl=true", "sslmode=require"),
+        ("currentSchema=agents", "schema="),
+        ("charset=utf8", "leave it out"),
+    ],
+)
+def test_a_parameter_of_another_tool_is_answered_with_what_to_write(parameter: str, option: str):
+    with pytest.raises(ValidationError, match="of another tool") as caught:
+        create_adapter(f"postgresql://app:s3cret@db/agents?{parameter}")
+    assert option in caught.value.problem
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["a/b", "a@b", "1/b"])
+def test_a_url_that_libpq_would_read_otherwise_is_refused_with_what_to_encode(password: str):
+    with pytest.raises(ValidationError, match="percent-encoded"):
+        create_adapter(f"postgresql://app:{password}@db/agents")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://app:a#b?c&d;e'f@db/agents",
+        "postgresql://app:%2F%40@db/agents?application_name=x",
+        "postgresql://db/agents?password=a@b/c#d",
+        "postgresql://app@[::1]:5432,two/agents",
+        "postgresql://%2Fvar%2Frun/agents",
+        "postgresql:///agents?host=/var/run/postgresql",
+        "host=db password='a b' dbname=agents",
+        "",
+    ],
+)
+def test_what_libpq_reads_as_it_is_meant_is_taken(url: str):
+    assert isinstance(create_adapter("postgresql", url), StorageAdapter)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://a..b/agents", r"'a\.\.b' is no host name"),
+        ("postgresql://one,.two/agents", r"'\.two' is no host name"),
+        (f"host={'x' * 64}", "is no host name"),
+        (f"postgresql://db/{'x' * 64}", "a dbname of more than 63 bytes"),
+        (f"postgresql://{'x' * 64}@db/agents", "a user of more than 63 bytes"),
+        ("postgresql://db:0/agents", "no number from 1 to 65535"),
+        ("postgresql://db:65536/agents", "no number from 1 to 65535"),
+        ("host=db port=five", "no number from 1 to 65535"),
+        ("postgresql://db/%00", "cannot be read"),
+        ("postgresql://db/%ff", "cannot be read"),
+        ("postgresql://db/\ud800", "cannot be read"),
+        ("host=\ud800", "cannot be read"),
+        ("a\x00b", "must be a URL"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_at_once(url: str, problem: str):
+    with pytest.raises(ValidationError, match=problem) as caught:
+        create_adapter("postgresql", url)
+    assert caught.value.field == "url"
+
+
+def test_a_name_of_a_schema_is_unicode():
+    with pytest.raises(ValidationError, match="must be a name"):
+        create_adapter("postgresql", "postgresql://db/agents", schema="\ud800")
+
+
+def test_a_host_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PGHOST", "a..b")
+    with pytest.raises(ValidationError, match="is no host name"):
+        create_adapter("postgresql")
+    assert isinstance(create_adapter("postgresql", "postgresql://db/agents"), StorageAdapter)

@@ -1,6 +1,7 @@
 """A thread rings, and the loop answers."""
 
 import asyncio
+import errno
 import functools
 import gc
 import os
@@ -21,11 +22,28 @@ class LoopWithoutReaders(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-@pytest.fixture(params=["a descriptor", "no descriptors on this system", "no descriptors on this loop"])
+class LoopThatWatchesNoMore(asyncio.SelectorEventLoop):
+    """A loop that watches as many descriptors as it may."""
+
+    def add_reader(self, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def none_left(*_: object) -> int:
+    """Fail as the system does for a process that has as many descriptors as it may."""
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+LOOPS = {"no descriptors on this loop": LoopWithoutReaders, "no more on this loop": LoopThatWatchesNoMore}
+
+
+@pytest.fixture(params=["a descriptor", "no descriptors on this system", "no descriptor left", *LOOPS])
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     if request.param == "no descriptors on this system":
         monkeypatch.delattr(os, "eventfd", raising=False)
-    loop = LoopWithoutReaders() if request.param == "no descriptors on this loop" else asyncio.new_event_loop()
+    if request.param == "no descriptor left":
+        monkeypatch.setattr(os, "eventfd", none_left, raising=False)
+    loop = LOOPS.get(request.param, asyncio.new_event_loop)()
     yield loop
     loop.close()
 
@@ -56,6 +74,21 @@ def test_what_was_handed_in_at_once_is_called_once_each_in_order(loop: asyncio.A
 
     loop.run_until_complete(rung_thrice())
     assert calls == [0, 1, 2]
+
+
+def test_what_stands_behind_a_call_that_raises_is_called_all_the_same(loop: asyncio.AbstractEventLoop):
+    raised: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: raised.append(context))
+
+    async def answered() -> None:
+        called = asyncio.Event()
+        doorbell = Doorbell(loop)
+        doorbell.ring(lambda: 1 // 0)
+        doorbell.ring(called.set)
+        await asyncio.wait_for(called.wait(), PATIENCE_S)
+
+    loop.run_until_complete(answered())
+    assert [type(context["exception"]) for context in raised] == [ZeroDivisionError]
 
 
 def test_ringing_at_a_closed_loop_harms_nobody(loop: asyncio.AbstractEventLoop):

@@ -4,14 +4,13 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_sql import Opening, ThreadedExecutor
-from aaow_storage_sql import _threads as threads
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,6 +55,13 @@ class Doors(ThreadedExecutor):
         self._is_open = False
 
 
+@pytest.fixture
+def doors() -> Iterator[Doors]:
+    doors = Doors()
+    yield doors
+    doors._stop()
+
+
 async def inside(doors: Doors) -> asyncio.Task:
     doors.may_go_on.clear()
     starting = asyncio.create_task(doors.start(migrate=True))
@@ -71,8 +77,7 @@ def wait_for_its_thread(doors: Doors) -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("heeds", [True, False], ids=["a thread that heeds it", "one that opens all the same"])
-async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(times: int, heeds: bool):
-    doors = Doors()
+async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(doors: Doors, times: int, heeds: bool):
     doors.heeds = heeds
     starting = await inside(doors)
     for _ in range(times):
@@ -89,8 +94,7 @@ async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(times: i
     assert doors.is_open
 
 
-async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again():
-    doors = Doors()
+async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again(doors: Doors):
     starting = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0)
     wait_for_its_thread(doors)
@@ -100,8 +104,7 @@ async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again():
     assert not doors.is_open
 
 
-async def test_what_another_start_has_found_open_stays_open():
-    doors = Doors()
+async def test_what_another_start_has_found_open_stays_open(doors: Doors):
     first = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0)
     wait_for_its_thread(doors)
@@ -112,8 +115,7 @@ async def test_what_another_start_has_found_open_stays_open():
     assert doors.is_open
 
 
-async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelled():
-    doors = Doors()
+async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelled(doors: Doors):
     first = await inside(doors)
     second = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0.05)
@@ -127,9 +129,10 @@ async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelle
     assert doors.is_open
 
 
-async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes_what_it_opened(monkeypatch):
+async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes_what_it_opened(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("aaow_storage_sql._executor._UNDONE_WITHIN_S", 0.1)
-    doors = Doors()
     doors.heeds = False
     starting = await inside(doors)
     starting.cancel()
@@ -142,8 +145,7 @@ async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes
     assert (doors.opened, doors.shut_times, doors.is_open) == (2, 1, True)
 
 
-async def test_a_task_that_is_dropped_with_its_loop_leaves_it_closed():
-    doors = Doors()
+async def test_a_task_that_is_dropped_with_its_loop_leaves_it_closed(doors: Doors):
     doors.heeds = False
     starting = doors.start(migrate=True)
 
@@ -161,8 +163,7 @@ async def test_a_task_that_is_dropped_with_its_loop_leaves_it_closed():
     assert not doors.is_open
 
 
-async def test_neither_opening_nor_closing_waits_for_the_default_executor():
-    doors = Doors()
+async def test_neither_opening_nor_closing_waits_for_the_default_executor(doors: Doors):
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as busy:
         loop.set_default_executor(busy)
@@ -178,16 +179,24 @@ async def test_neither_opening_nor_closing_waits_for_the_default_executor():
     assert doors.opened == doors.shut_times == 1
 
 
-async def test_a_process_that_can_start_no_thread_is_told_so(monkeypatch: pytest.MonkeyPatch):
+async def test_no_thread_is_left_of_opening_and_closing(doors: Doors):
+    for _ in range(50):
+        before = threading.enumerate()
+        await doors.start(migrate=True)
+        assert threading.enumerate() == before
+        await doors.stop()
+        assert threading.enumerate() == before
+
+
+async def test_a_process_that_can_start_no_thread_is_told_so(doors: Doors, monkeypatch: pytest.MonkeyPatch):
     class NoThread:
         def __init__(self, **_: object) -> None: ...
 
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    doors = Doors()
-    monkeypatch.setattr(threads.threading, "Thread", NoThread)
-    with pytest.raises(StorageUnavailableError, match="no thread can be started"):
+    monkeypatch.setattr("aaow_storage_sql._endings.threading.Thread", NoThread)
+    with pytest.raises(StorageUnavailableError, match="cannot be started"):
         await doors.start(migrate=True)
     monkeypatch.undo()
     await doors.start(migrate=True)

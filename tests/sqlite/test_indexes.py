@@ -9,7 +9,7 @@ import pytest
 
 from aaow_storage import In, Ne, QueryFilter, Session, ValidationError, create_adapter
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql._queries import _parameters, _select, _shape
+from aaow_storage_sql._queries import _parameters, _shape, compiled_list
 from aaow_storage_sql._sessions import _SOURCE as SESSIONS
 from aaow_storage_sqlite._dialect import SQLiteDialect
 
@@ -21,7 +21,7 @@ def query_plan(path: Path, filter: QueryFilter) -> str:
     """Return how SQLite would look for the sessions of a filter."""
     dialect = SQLiteDialect(str(path))
     plan = plan_query(Session, filter, "created_at")
-    compiled = dialect.compiled(_select(dialect, SESSIONS, _shape(dialect, plan)))
+    compiled = compiled_list(dialect, SESSIONS, _shape(dialect, plan), is_locking=False)
     connection = sqlite3.connect(path)
     connection.create_function("aaow_json_matches", 4, lambda *_: 1, deterministic=True)
     values = compiled.bound(_parameters(dialect, plan))

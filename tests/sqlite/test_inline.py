@@ -18,7 +18,7 @@ from aaow_storage_sql import NOT_DONE, SQLConnection
 from aaow_storage_sqlite import _inline, _pace
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
-from aaow_storage_sqlite._inline import Turn
+from aaow_storage_sqlite._inline import LARGEST_VALUE_BYTES, Turn
 from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._pace import AT_FIRST
 
@@ -203,3 +203,22 @@ async def test_loops_that_have_ended_are_forgotten(executor: SQLiteExecutor):
     loop = await asyncio.to_thread(lambda: asyncio.run(search()))
     gc.collect()
     assert loop() is None
+
+
+async def test_the_loop_hands_a_record_with_a_large_value_to_a_thread(path: Path):
+    storage = create_adapter("sqlite", str(path))
+    async with storage:
+        for name, size in (("small", 10), ("large", 2 * LARGEST_VALUE_BYTES)):
+            snapshot = {"text": "x" * size}
+            await storage.create_session(Session(id=name, workflow_id=None, workflow_snapshot=snapshot))
+        for _ in range(2 * AT_FIRST):
+            await storage.get_session("small")
+        reader = storage._executor._readers  # type: ignore[attr-defined]
+        put, handed = reader.put, []
+        reader.put = lambda job, **options: (handed.append(job), put(job, **options))
+        assert (await storage.get_session("small")).workflow_snapshot == {"text": "x" * 10}
+        assert handed == []
+        assert (await storage.get_session("large")).workflow_snapshot == snapshot
+        assert len(handed) == 1
+        await storage.get_session("small")
+        assert len(handed) == 1

@@ -15,6 +15,9 @@ from aaow_storage_sqlite._location import parse_location
         ("runs.db", "runs.db"),
         ("./a folder/100% #1?.db", "a folder/100% #1?.db"),
         ("/var/lib/runs.db", "/var/lib/runs.db"),
+        ("/var/10:30/ann@home.db", "/var/10:30/ann@home.db"),
+        ("./ann:1@home.db", "ann:1@home.db"),
+        ("file:ann%3A1%40home.db", "ann:1@home.db"),
         ("file:runs.db", "runs.db"),
         ("file:./runs.db", "runs.db"),
         ("file:/var/lib/runs.db", "/var/lib/runs.db"),
@@ -66,3 +69,40 @@ def test_any_other_form_is_refused_with_what_to_do(url: str, problem: str):
     with pytest.raises(ValidationError, match=problem) as caught:
         parse_location(url)
     assert caught.value.field == "url"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("~no-such-user-here/runs.db", "home folder of a user that is not known"),
+        ("caf\udce9.db", "no lone surrogate"),
+        ("file:a%00b.db", "has no %00"),
+        ("sqlite:///a%00b.db", "has no %00"),
+        ("file:caf%E9.db", "is UTF-8"),
+        ("app:pw@db/runs", "login of a server"),
+        ("host=db password=pw", "login of a server"),
+        ("//app:pw@db/runs", "login of a server"),
+        ("file:app:pw@db/runs", "login of a server"),
+        ("sqlite:///app:pw@db/runs", "names a host"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(url: str, problem: str):
+    with pytest.raises(ValidationError, match=problem) as caught:
+        parse_location(url)
+    assert caught.value.field == "url"
+    str(caught.value).encode()  # it can be shown
+
+
+def test_a_relative_path_in_a_folder_that_is_gone_is_refused(tmp_path: Path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(ValidationError, match="working folder, which is gone"):
+        parse_location("runs.db")
+    assert parse_location(str(tmp_path / "runs.db")).path == tmp_path / "runs.db"
+
+
+def test_what_is_no_text_is_refused_by_its_type():
+    with pytest.raises(ValidationError, match="must be str, not PosixPath"):
+        parse_location(Path("runs.db"))

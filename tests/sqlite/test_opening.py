@@ -133,6 +133,16 @@ async def test_the_tables_of_another_application_are_left_alone(path: Path, raw)
     assert raw("SELECT sql FROM sqlite_master WHERE name = 'customers'") == [("CREATE TABLE customers (mine)",)]
 
 
+async def test_what_a_migration_meets_is_an_error_of_storage_and_leaves_the_store_as_it_was(path: Path, raw):
+    await opened(path)
+    raw(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+    before = raw("SELECT name, sql FROM sqlite_master ORDER BY name")
+    with pytest.raises(StorageError, match="table stream_events already exists") as caught:
+        await opened(path)
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+    assert raw("SELECT name, sql FROM sqlite_master ORDER BY name") == before
+
+
 class LockedAtFirst(SQLConnection):
     """A connection that meets another process which rebuilds the index of the log."""
 
@@ -267,3 +277,21 @@ async def test_what_people_find_in_the_file_is_readable(storage: StorageAdapter,
 
 async def test_sqlite_of_the_standard_library_is_all_that_is_needed():
     assert sqlite3.sqlite_version_info >= _connections.OLDEST_SQLITE
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        'CREATE TABLE "Sessions" (id)',
+        'CREATE TABLE "WORKFLOWS" (id)',
+        'CREATE VIEW "Stream_Events" AS SELECT 1',
+        'CREATE INDEX "Budget_Pools" ON theirs (id)',
+    ],
+)
+async def test_a_name_of_ours_in_another_case_is_another_applications(foreign: str, tmp_path: Path):
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (id)")
+        connection.execute(foreign)
+    with pytest.raises(SchemaVersionError, match="another application's"):
+        await opened(path)

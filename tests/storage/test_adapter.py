@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import copy
 import gc
-from collections.abc import AsyncIterator
+import pickle
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from weakref import ref
@@ -12,7 +14,7 @@ import pytest
 
 from aaow_storage import Capability, StorageAdapter, StorageOperations, Transaction, TransactionOutcome
 from aaow_storage.authoring import OpenTransactions, bind_transaction
-from aaow_storage.errors import TransactionError
+from aaow_storage.errors import StorageError, TransactionError
 
 pytestmark = pytest.mark.asyncio
 
@@ -86,6 +88,53 @@ async def test_an_adapter_is_initialized_and_closed_by_its_block():
         async with FakeAdapter() as adapter:
             raise KeyError
     assert adapter.asked == [("initialize", True), "close"]
+
+
+async def test_a_block_inside_a_block_is_refused_before_anything_is_done():
+    async with FakeAdapter() as adapter:
+        with pytest.raises(StorageError, match="this FakeAdapter is in an `async with` block already"):
+            async with adapter:
+                pytest.fail("the second block was entered")
+        assert adapter.asked == [("initialize", True)]
+    async with adapter:
+        pass
+    assert adapter.asked == [("initialize", True), "close"] * 2
+
+
+async def test_a_block_that_could_not_begin_or_end_is_over():
+    class Failing(FakeAdapter):
+        async def initialize(self, *, migrate: bool = True) -> None:
+            await super().initialize(migrate=migrate)
+            if len(self.asked) == 1:
+                raise KeyError
+
+        async def close(self) -> None:
+            await super().close()
+            raise LookupError
+
+    adapter = Failing()
+    with pytest.raises(KeyError):
+        await adapter.__aenter__()
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            async with adapter:
+                pass
+
+
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, pickle.dumps])
+async def test_what_cannot_be_copied_says_what_to_do_instead(make_copy: Callable[[object], object]):
+    with pytest.raises(StorageError, match=r"^FakeAdapter cannot be copied or pickled: .*create_adapter\(\)$"):
+        make_copy(FakeAdapter())
+    with pytest.raises(StorageError, match=r"^FakeTransaction cannot be copied or pickled: "):
+        make_copy(FakeTransaction())
+
+
+async def test_an_adapter_of_an_author_who_knows_how_may_be_copied():
+    class Copied(FakeAdapter):
+        def __reduce__(self) -> Any:
+            return Copied, ()
+
+    assert type(copy.deepcopy(Copied())) is Copied
 
 
 async def test_a_block_commits_at_its_end():

@@ -16,6 +16,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def test_the_backend_of_the_guide_keeps_data_and_no_pickles():
+    program = "\n".join(blocks("python"))
+    assert "import pickle" not in program
+    assert "dumps(" in program
+    assert "loads(" in program
+
+
 @pytest.mark.slow
 def test_the_backend_of_the_guide_passes_the_suite(tmp_path: Path):
     program = [block for block in blocks("python") if "asyncio.run(" not in block]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aaow_storage.authoring import MAX_DEPTH, check_json, dumps, loads
+from aaow_storage import StoredWorkflow, _json
+from aaow_storage.authoring import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage.errors import CorruptDataError, ValidationError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -159,3 +160,28 @@ def test_what_is_not_json_cannot_have_been_stored(text: Any):
 
 def test_the_text_is_compact_and_keeps_characters_as_they_are():
     assert dumps({"b": [1, "é"], "a": None}) == '{"b":[1,"é"],"a":null}'
+
+
+LARGE: dict[str, Any] = {"nodes": [{"id": f"node {number}", "config": {"a": number}} for number in range(20_000)]}
+
+
+def test_a_large_document_is_checked_once(monkeypatch: pytest.MonkeyPatch):
+    workflow = StoredWorkflow(name="large", version="1", definition=LARGE)
+    walked: list[object] = []
+    monkeypatch.setattr(_json, "_first_problem", lambda value, depth: walked.append(value))
+    assert loads(dumps_document(workflow.definition)) == LARGE
+    assert loads(dumps(workflow.definition)) == LARGE
+    assert walked == []
+
+
+@pytest.mark.parametrize("wrong", [(1, 2), math.nan, Text("text"), Colour.RED, 2**64, "\ud800"])
+def test_a_large_document_that_was_changed_since_it_was_checked_is_checked_again(wrong: Any):
+    document = {**LARGE, "nodes": [*LARGE["nodes"], [1, 2]]}
+    workflow = StoredWorkflow(name="large", version="1", definition=document)
+    document["nodes"][-1] = wrong
+    for encode in (dumps, dumps_document):
+        with pytest.raises(ValidationError) as caught:
+            encode(workflow.definition, record="StoredWorkflow", field="definition")
+        assert caught.value.field == "definition.nodes[20000]"
+    document["nodes"][-1] = [1, 2.0]
+    assert typed(loads(dumps_document(workflow.definition))) == typed(document)

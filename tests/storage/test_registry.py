@@ -244,6 +244,52 @@ async def test_opening_without_any_hint_is_sqlite_in_the_working_folder(
         assert (tmp_path / "other.db").is_file()
 
 
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("sqlite+aiosqlite:///agents.db", "did you mean 'sqlite', as in sqlite://?"),
+        ("postgresql+asyncpg://app@db/agents", "did you mean 'postgresql', as in postgresql://?"),
+        ("postgresql+psycopg://app@db/agents", "did you mean 'postgresql', as in postgresql://?"),
+        ("postgres+asyncpg://app@db/agents", "did you mean 'postgresql', as in postgresql://?"),
+        ("sqlite3:///agents.db", "did you mean 'sqlite'?"),
+        ("psql://db/agents", "did you mean 'postgresql'?"),
+        ("postgres", "did you mean 'postgresql'?"),
+        ("jdbc:postgresql://db/agents", "leave out 'jdbc:'"),
+    ],
+)
+def test_a_url_of_another_tool_comes_with_what_to_write(url: str, advice: str):
+    with pytest.raises(BackendNotFoundError) as caught:
+        create_adapter(url)
+    assert advice in caught.value.remedy
+
+
+def test_the_second_name_of_the_scheme_of_postgresql_is_taken():
+    assert type(create_adapter("postgres://app@db/agents")) is type(create_adapter("postgresql://app@db/agents"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("memory://\n",), "name_or_url: ends in a newline"),
+        (("memory\n",), "name_or_url: ends in a newline"),
+        ((" memory://",), "name_or_url: has white space"),
+        (("sqlite", "agents.db\r\n"), "url: ends in a newline"),
+        (("postgresql", "postgresql://db/agents "), "url: has white space"),
+    ],
+)
+def test_white_space_around_a_url_is_refused(arguments: tuple[str, ...], problem: str):
+    with pytest.raises(ValidationError, match=rf"^create_adapter\.{problem}.*url\.strip\(\)$"):
+        create_adapter(*arguments)
+
+
+def test_white_space_around_the_url_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "memory://\n")
+    with pytest.raises(
+        ValidationError, match=r"^open_adapter\.DATABASE_URL: the environment variable ends in a newline"
+    ):
+        open_adapter()
+
+
 def test_middleware_wraps_and_then_sees_in_the_order_of_registration(
     sample: SamplePlugin, register: Callable[[object], None]
 ):

@@ -19,9 +19,11 @@ new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
 Condition DOCUMENT_FIELDS FieldKind INHERITED MAX_DEPTH OpenTransactions Operator QUERY_FIELDS QueryField QueryPlan
-apply_changes bind_transaction check_id check_instant check_json check_pending check_record check_text check_timeout
-consumed dumps dumps_document given_up_after_fork has_run_out increased is_decidable loads own_changes plan_query
-positive_amount redacted_url released_when_dropped resolve_field resolved sort_key url_scheme value_at without_documents
+apply_changes bind_transaction check_event_loop check_id check_instant check_json check_pending check_record
+check_text check_timeout cleaning_up_after consumed decoding dumps dumps_document dumps_unchecked given_up_after_fork
+has_run_out increased is_decidable loads note_failure own_changes plan_query positive_amount redacted_text redacted_url
+released_when_dropped resolve_field resolved run_all shown sort_key storage_errors_alone text_problem unforeseen
+url_scheme value_at without_documents
 """
 HOOKS = """
 PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_wrap_adapter hookimpl hookspec

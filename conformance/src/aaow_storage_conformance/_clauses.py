@@ -1,7 +1,5 @@
 """The clauses of the storage contract, as data, and the marks that tie a test to them."""
 
-import asyncio
-import functools
 import hashlib
 import inspect
 import json
@@ -16,8 +14,6 @@ from aaow_storage import Capability
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
-
-TEST_ENDS_WITHIN_S = 180.0
 
 CONTRACT_VERSION = "1.0"
 """The version of the storage contract that the clauses are of."""
@@ -167,31 +163,19 @@ def clause(*ids: str) -> Callable[[TestT], TestT]:
     def mark(test: TestT) -> TestT:
         body = getattr(getattr(test, "hypothesis", None), "inner_test", test)
         if inspect.iscoroutinefunction(body):
-            test = pytest.mark.asyncio(loop_scope="function")(_ended_in_time(test) if body is test else test)
+            test = pytest.mark.asyncio(loop_scope="function")(test)
         return pytest.mark.clause(*ids)(test)  # type: ignore[no-any-return]  # pytest says Any
 
     return mark
 
 
-def _ended_in_time(test: Any) -> Any:
-    """Let a test fail that waits for ever."""
-
-    @functools.wraps(test)
-    async def limited(*args: Any, **kwargs: Any) -> None:
-        try:
-            async with asyncio.timeout(TEST_ENDS_WITHIN_S) as limit:
-                await test(*args, **kwargs)
-        except TimeoutError:
-            if limit.expired():
-                pytest.fail(f"the test did not end within {TEST_ENDS_WITHIN_S:g} s: something waits for ever")
-            raise
-
-    return limited
-
-
 def requires(capability: Capability) -> pytest.MarkDecorator:
     """Mark a test, a class or a parameter that is only for stores with the capability; others have not claimed it."""
     return pytest.mark.requires_capability(capability)
+
+
+needs_newer_schema = pytest.mark.needs_newer_schema
+"""Mark a test that is only for a backend that says how a store of a later release looks."""
 
 
 def lacks(capability: Capability) -> pytest.MarkDecorator:

@@ -32,21 +32,26 @@ from aaow_storage_conformance import _samples as samples
 from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._listings import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance._seeds import chance
+from aaow_storage_conformance._shortening import Shortening
+from aaow_storage_conformance._watch import ask
 
 TEXTS = ("", "a", "A", "ab", "b", "a%", "a_", "%", "é", "\ue000", "\U00010000", "it's", '"', "\\")
+WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
 NUMBERS = (-1, 0, 1, 2, 10, 1.0, 1.5, -0.0, 2**53, 2**53 + 1, 1e300)
 AMOUNTS = tuple(map(Decimal, ("0", "0.3", "0.30", "1", "1.00", "9", "10", "1e-9", "123456789012345")))
 DURATIONS = (0.0, 0.5, 5.0, 40.0, 1e300)
 ANY = (None, True, False, 0, 1, 1.0, "", "1", "true", "a", [1], {"a": 1})
 JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
     ("rank",): NUMBERS,
-    ("a.b",): TEXTS,
+    ("a.b",): (*TEXTS, *WITH_NUL),
     ("deep", "er"): TEXTS,
     ("any",): ANY,
 }
 """What may lie at a path in a document. Lists are ordered only by those paths that hold one type of value."""
 UNORDERED = ("any",)
 EXAMPLES = 150
+MOST_KEYS = 16
+MOST_VALUES = 40
 RECORDS = 40
 
 
@@ -63,7 +68,7 @@ class DifferentialTests:
         records = await listing.list(storage, None)
         assert len(records) >= RECORDS
         kind = type(records[0])
-        loop = asyncio.get_running_loop()
+        loop, shortening = asyncio.get_running_loop(), Shortening()
 
         @seed(lot.getrandbits(64))
         @settings(
@@ -75,9 +80,14 @@ class DifferentialTests:
         )
         @given(_filters(kind, records))
         def check(filter: QueryFilter) -> None:
-            found = asyncio.run_coroutine_threadsafe(_listed(storage, listing, filter), loop).result()
-            expected = plan_query(kind, filter, listing.time).select(records)
-            assert [record.id for record in found] == [record.id for record in expected]
+            shortening.begin_example()
+            try:
+                found = ask(_listed(storage, listing, filter), loop)
+                expected = plan_query(kind, filter, listing.time).select(records)
+                assert [record.id for record in found] == [record.id for record in expected]
+            except Exception as error:
+                shortening.failed(error, [f"{listing.name}({filter})"])
+                raise
 
         await asyncio.to_thread(check)
 
@@ -144,7 +154,7 @@ def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
         lambda chosen: st.fixed_dictionaries({name: names[name] for name in chosen})
     )
     ordered = [name for name in names if not isinstance(name, tuple) or name[1:] != UNORDERED]
-    orders = st.lists(st.builds(OrderBy, st.sampled_from(ordered), st.sampled_from(Direction)), max_size=3)
+    orders = st.lists(st.builds(OrderBy, st.sampled_from(ordered), st.sampled_from(Direction)), max_size=MOST_KEYS)
     places = st.integers(0, len(records))
     return st.builds(
         QueryFilter,
@@ -159,11 +169,14 @@ def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
 
 def _conditions(values: list[Any], *, is_text: bool, is_ordered: bool) -> st.SearchStrategy[Any]:
     one = st.sampled_from([None, *values]) if values else st.none()
-    some = st.lists(one, max_size=4)
+    some = st.lists(one, max_size=4) | st.lists(one, min_size=17, max_size=MOST_VALUES)
     kinds: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
     comparable = [value for value in values if value is not None and not isinstance(value, bool)]
     if is_ordered and comparable:
         kinds += [st.builds(each, st.sampled_from(comparable)) for each in (Lt, Le, Gt, Ge)]
     if is_text:
-        kinds += [st.builds(each, st.sampled_from(TEXTS)) for each in (Contains, StartsWith)]
+        texts = st.sampled_from((*TEXTS, *WITH_NUL))
+        kinds += [st.builds(each, texts) for each in (Contains, StartsWith)]
+        if any(isinstance(value, str) and not isinstance(value, StrEnum) for value in values):
+            kinds += [texts, *(st.builds(each, texts) for each in (Ne, Lt, Le, Gt, Ge)), st.builds(In, st.lists(texts))]
     return st.one_of(kinds)

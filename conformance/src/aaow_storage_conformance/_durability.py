@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 import time
 from contextlib import AsyncExitStack
 
@@ -13,8 +14,8 @@ from aaow_storage_conformance import _samples as samples
 from aaow_storage_conformance._clauses import clause, requires
 from aaow_storage_conformance._contents import assert_identical
 from aaow_storage_conformance._elsewhere import OtherProcess, Report
-from aaow_storage_conformance._ledger import Ledger, Writers, opening, prepare_for_writers
-from aaow_storage_conformance._seeds import chance
+from aaow_storage_conformance._ledger import Ledger, Writers, kill_this_process, opening, prepare_for_writers
+from aaow_storage_conformance._seeds import chance, inconclusive
 from aaow_storage_conformance._stores import Store
 
 INSTANTS, FEW_ROUNDS, MANY_ROUNDS = 2, 3, 25
@@ -23,7 +24,9 @@ MOST_ROUNDS = 200
 """After so many rounds without one that landed in the middle of something, a kill never does."""
 LONGEST_WAIT_S = 0.03
 SOON_S = 20.0
-SHORTEST_STEP_S = 0.005
+SHORTEST_STEP_S = 0.0005
+OPENS_WITHIN_S = 30.0
+MOST_ROUNDS_OF_FOUR = 5
 
 WAYS = {
     "single writes": (1, False, 30),
@@ -32,7 +35,6 @@ WAYS = {
     "transactions of many callers": (4, True, 12),
 }
 """How many tasks write, whether in transactions, and how many reports come before a kill at most."""
-FOUR = tuple(Writers(names=tuple(f"process {number} writer {each}" for each in range(4))) for number in range(4))
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
@@ -72,53 +74,75 @@ class DurabilityTests:
     @clause("DUR-1", "CON-1")
     async def test_when_one_of_four_writing_processes_is_killed_the_others_go_on(self, store: Store) -> None:
         ledger = await _opened(store)
-        async with AsyncExitStack() as stack:
-            processes = [await stack.enter_async_context(store.process(write, writers)) for writers in FOUR]
-            async with asyncio.timeout(SOON_S):
-                for process in processes:
-                    await _receive(process, 40, ledger)
-                for entry in await processes[0].kill():
-                    ledger.enter(entry)
-                was_in_flight = ledger.in_flight & set(FOUR[0].names)
-                for process in processes[1:]:
-                    await _receive(process, 80, ledger)
-            for process in processes[1:]:
-                for entry in await process.kill():
-                    ledger.enter(entry)
-        assert was_in_flight
-        await _check_reopened(store, ledger)
+        landed = rounds = 0
+        while not landed and rounds < MOST_ROUNDS_OF_FOUR:
+            landed += await _kill_one_of_four(store, ledger, f"round {rounds}")
+            rounds += 1
+        if not landed:
+            inconclusive(f"of {rounds} kills none came while something was being written")
 
     @clause("DUR-1", "LIF-1")
     async def test_a_store_whose_first_opening_is_killed_is_opened_by_the_next(self, store: Store) -> None:
         luck = chance("killed while it opened")
-        waits_up_to_s, on_the_way, is_open = SHORTEST_STEP_S, 0, False
-        while not is_open:
-            async with store.process(open_and_stay) as process:
-                assert await process.next_report() == "opening"
-                await asyncio.sleep(luck.uniform(0, waits_up_to_s))
-                is_open = "open" in await process.kill()
-            assert await _opens_as_it_is(store) or not is_open
-            on_the_way += not is_open
+        waits_up_to_s, on_the_way, was_opened = SHORTEST_STEP_S, 0, False
+        while not was_opened:
+            assert waits_up_to_s < OPENS_WITHIN_S, f"no process opened the store within {OPENS_WITHIN_S:g} s"
+            async with store.process(open_and_stay, luck.uniform(0, waits_up_to_s)) as process:
+                said_so = "open" in await process.last_reports()
+            was_opened = await _opens_as_it_is(store)
+            assert was_opened or not said_so, "a process had opened the store, and the next finds no schema in it"
+            on_the_way += not was_opened
             waits_up_to_s *= 1.5
-        assert on_the_way
         async with store.open() as storage:
             workflow = await samples.stored_workflow(storage)
             assert_identical(await storage.get_workflow(workflow.id), workflow)
+        if not on_the_way:
+            inconclusive("the store was opened before the first kill came")
+
+
+async def open_and_stay(store: Store, report: Report, killed_after_s: float | None = None) -> None:
+    """Report when it begins to open the store, and when that is done; then stay.
+
+    With a number of seconds the process kills itself that long after it began to open the store.
+    """
+    storage = store.adapter()
+    report("opening")
+    if killed_after_s is not None:
+        threading.Thread(target=_kill_after, args=(killed_after_s,), daemon=True).start()
+    await storage.initialize()
+    report("open")
+    await asyncio.Event().wait()
+
+
+def _kill_after(seconds: float) -> None:
+    time.sleep(seconds)
+    kill_this_process()
+
+
+async def _kill_one_of_four(store: Store, ledger: Ledger, name: str) -> bool:
+    """Kill one of four processes that write, and check the store; return whether it was in the middle of something."""
+    groups = [tuple(f"{name} process {number} writer {each}" for each in range(4)) for number in range(4)]
+    async with AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(store.process(write, Writers(names=group))) for group in groups]
+        async with asyncio.timeout(SOON_S):
+            for process in processes:
+                await _receive(process, 40, ledger)
+            for entry in await processes[0].kill():
+                ledger.enter(entry)
+            was_in_flight = ledger.in_flight & set(groups[0])
+            for process in processes[1:]:
+                await _receive(process, 80, ledger)
+        for process in processes[1:]:
+            for entry in await process.kill():
+                ledger.enter(entry)
+    await _check_reopened(store, ledger)
+    return bool(was_in_flight)
 
 
 async def write(store: Store, report: Report, writers: Writers) -> None:
     """Let writers write on one adapter."""
     async with store.open() as storage:
         await writers.write(storage, report)
-
-
-async def open_and_stay(store: Store, report: Report) -> None:
-    """Report when it begins to open the store, and when that is done; then stay."""
-    storage = store.adapter()
-    report("opening")
-    await storage.initialize()
-    report("open")
-    await asyncio.Event().wait()
 
 
 def _writers(way: str, number: int) -> Writers:
@@ -149,8 +173,9 @@ async def _check_kills(store: Store, way: str, rounds: int, luck: random.Random)
         landed_in_flight += bool(ledger.in_flight)
         await _check_reopened(store, ledger)
         number += 1
-    assert landed_in_flight, f"of {number} kills none came while something was being written"
-    assert ledger.count
+    assert ledger.count, f"of {number} processes none wrote anything before it was killed"
+    if not landed_in_flight:
+        inconclusive(f"of {number} kills none came while something was being written")
 
 
 async def _opens_as_it_is(store: Store) -> bool:
@@ -161,7 +186,7 @@ async def _opens_as_it_is(store: Store) -> bool:
         found = error.found
     else:
         return True
-    assert found is None
+    assert found is None, f"a kill while it opened left a part of a schema: {found}"
     return False
 
 

@@ -18,6 +18,7 @@ import attrs
 
 from aaow_storage import Backend, available_backends, register_plugin
 from aaow_storage.hookspecs import hookimpl
+from aaow_storage_conformance._watch import Watch, limits_in_force, watching
 
 Report = Callable[[object], None]
 """Tells the process of the test something, before it returns."""
@@ -129,7 +130,7 @@ async def process_for(
     context = multiprocessing.get_context(METHOD)
     if METHOD == "forkserver":
         context.set_forkserver_preload(_modules_of(backend))
-    task = pickle.dumps((tuple(plugins), backend.name, _pickled(backend), function, args))
+    task = pickle.dumps((tuple(plugins), backend.name, _pickled(backend), limits_in_force(), function, args))
     ours, theirs = socket.socketpair()
     with theirs:
         process = context.Process(target=run, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
@@ -163,12 +164,15 @@ def run(channel: socket.socket, task: bytes) -> None:
             channel.sendall(_LENGTH.pack(len(message)) + message)
 
     try:
-        plugins, name, backend, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
+        plugins, name, backend, limits, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
         for plugin in plugins:
             register_plugin(plugin)
         if backend is not None and name not in available_backends():
             register_plugin(Provides(pickle.loads(backend)))  # noqa: S301 - as above
-        send("returned", asyncio.run(function(lambda report: send("reported", report), *args)))
+        watch = Watch("the other process", limits)
+        with watching(watch), watch.phase("work"):
+            returned = asyncio.run(function(lambda report: send("reported", report), *args))
+        send("returned", returned)
     except BaseException:  # noqa: BLE001 - raised again in the process of the test
         send("failed", traceback.format_exc())
 

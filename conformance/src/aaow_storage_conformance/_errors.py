@@ -105,6 +105,7 @@ class ErrorTests:
         for error in (await _error_of(failure.call(storage)), await _error_inside(storage, failure)):
             _check_kind(error, failure.kind)
             _check_remade(error)
+            _check_cause(error)
             for name, fact in failure.facts.items():
                 assert_identical(getattr(error, name), fact)
             if "id" in failure.facts:
@@ -245,10 +246,15 @@ class ErrorTests:
 
 
 async def _outcome_of(call: Call, storage: StorageOperations) -> StorageError | None:
-    """Return the error that a call raises, None where it succeeds; one that is no storage error fails the test."""
+    """Return the error that a call raises, None where it succeeds; one that is no storage error fails the test.
+
+    So does a plain StorageError: what a backend did not foresee can be wrapped in one, and tells no caller what to do.
+    """
     try:
         await call.on(storage)
     except StorageError as error:
+        if type(error) is StorageError:
+            pytest.fail(f"{call} raised {error!r}, which is of no kind of StorageError")
         return error
     except Exception as error:  # noqa: BLE001 - whatever it is, it should not come out
         pytest.fail(f"{call} raised {error!r}, which is not a StorageError")
@@ -270,6 +276,13 @@ def _check_kind(error: StorageError, kind: type[StorageError]) -> None:
     """Check that the error is of that kind and what that is derived from, and of no other kind of the tree."""
     assert [each for each in TREE if isinstance(error, each)] == [each for each in TREE if issubclass(kind, each)]
     assert all(isinstance(error, base) for base in TREE[kind])
+
+
+def _check_cause(error: StorageError) -> None:
+    """Check that an error that was raised while another library's was handled has that for its cause."""
+    met = error.__context__
+    if met is not None and not isinstance(met, StorageError) and type(met).__module__ != "builtins":
+        assert error.__cause__ is not None, f"{error!r} lost {met!r}"
 
 
 def _check_remade(error: StorageError) -> None:

@@ -32,12 +32,17 @@ from aaow_storage_conformance._clauses import clause
 from aaow_storage_conformance._contents import assert_identical, everything_in
 from aaow_storage_conformance._outside import start_outside
 from aaow_storage_conformance._seeds import chance
+from aaow_storage_conformance._shortening import Shortening
 from aaow_storage_conformance._stores import Store
+from aaow_storage_conformance._watch import ask as ask_in
 from aaow_storage_memory import MemoryAdapter
 
 EXAMPLES, STEPS = 10, 12
 MANY_EXAMPLES, MANY_STEPS = 200, 12
-ANSWERS_WITHIN_S = 60.0
+MOST_LEVELS = 40
+"""How deep pools lie below each other in a history at most."""
+COMPARED = "compare everything"
+BEGINNING = "a store with a record of each kind"
 _RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
 _ERRORS = (ValidationError, NotFoundError, AlreadyExistsError, ConflictError, TransactionError)
 
@@ -76,9 +81,19 @@ def _compare_histories(
     steps: int,
 ) -> None:
     """Run random histories on adapters that belong to a loop of another thread, and shorten one that fails."""
+    shortening = Shortening()
+    story: list[object] = []
 
-    def ask(question: Awaitable[Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(_coroutine(question), loop).result(ANSWERS_WITHIN_S)
+    def ask(question: Awaitable[Any], step: object) -> Any:
+        if step == BEGINNING:
+            shortening.begin_example()
+            story.clear()
+        story.append(step)
+        try:
+            return ask_in(_coroutine(question), loop)
+        except Exception as error:
+            shortening.failed(error, story)
+            raise
 
     run_state_machine_as_test(
         seed(chance("random histories", steps).getrandbits(64))(_machine(storage, model, ask)),
@@ -141,9 +156,11 @@ class Pair:
 
     async def end_transaction(self, *, commit: bool) -> None:
         """End the transaction on both."""
-        for transaction in self.transactions:
-            await (transaction.__aexit__(None, None, None) if commit else transaction.__aexit__(Undo, Undo(), None))
-        await self._forget_transaction()
+        try:
+            for transaction in self.transactions:
+                await (transaction.__aexit__(None, None, None) if commit else transaction.__aexit__(Undo, Undo(), None))
+        finally:
+            await self._forget_transaction()
 
     async def open_savepoint(self) -> None:
         """Open a savepoint in both."""
@@ -166,9 +183,9 @@ class Pair:
 
     async def _forget_transaction(self) -> None:
         """Leave the savepoints of a transaction that is over, which changes nothing any more."""
+        self.transactions = ()
         while self.savepoints:
             await self.close_savepoint(undo=True)
-        self.transactions = ()
 
     async def compare(self) -> None:
         """Compare everything, as whoever holds the transaction sees it, and as everybody else does."""
@@ -177,11 +194,18 @@ class Pair:
             assert_identical(found, expected)
 
     async def end(self) -> None:
-        """Leave no transaction open, compare everything, and close the model."""
+        """Leave no transaction open, whatever failed, since the next history would wait for it; compare everything.
+
+        The model is closed.
+        """
         try:
-            await self.compare()
-            if self.transactions:
-                await self.end_transaction(commit=False)
+            try:
+                await self.compare()
+            finally:
+                was_open = bool(self.transactions)
+                if was_open:
+                    await self.end_transaction(commit=False)
+            if was_open:
                 await self.compare()
         finally:
             await self.adapters[1].close()
@@ -193,7 +217,8 @@ async def empty(storage: StorageAdapter) -> None:
         await storage.delete_workflow(workflow.id)
     for session in await storage.list_sessions():
         await storage.delete_session(session.id)
-    while pools := await storage.list_budget_pools():
+    for _ in range(MOST_LEVELS):
+        pools = await storage.list_budget_pools()
         parents = {pool.parent_pool_id for pool in pools}
         for pool in pools:
             if pool.id not in parents:
@@ -244,7 +269,7 @@ async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
 
 
 def _machine(
-    storage: StorageAdapter, model: StorageAdapter | None, ask: Callable[[Awaitable[Any]], Any]
+    storage: StorageAdapter, model: StorageAdapter | None, ask: Callable[[Awaitable[Any], object], Any]
 ) -> type[RuleBasedStateMachine]:
     def is_offered(operation: str) -> bool:
         return Capability.STREAM_EVENTS in storage.capabilities or operation not in STREAM_OPERATIONS
@@ -257,7 +282,7 @@ def _machine(
         def __init__(self) -> None:
             super().__init__()
             self.pair = Pair(storage, model)
-            ask(self.pair.begin())
+            ask(self.pair.begin(), BEGINNING)
 
         def is_in_a_transaction(self) -> bool:
             return bool(self.pair.transactions)
@@ -267,46 +292,46 @@ def _machine(
 
         @rule(calls=st.lists(writes, min_size=4, max_size=12))
         def write(self, calls: list[random_calls.RandomCall]) -> None:
-            ask(self.pair.call(*calls))
+            ask(self.pair.call(*calls), calls)
             if self.is_in_a_transaction():
-                ask(self.pair.compare())
+                ask(self.pair.compare(), COMPARED)
 
         @rule(calls=st.lists(reads, min_size=2, max_size=6))
         def read(self, calls: list[random_calls.RandomCall]) -> None:
-            ask(self.pair.call(*calls))
+            ask(self.pair.call(*calls), calls)
 
         @precondition(is_in_a_transaction)
         @rule(calls=st.lists(reads, min_size=2, max_size=6))
         def read_outside(self, calls: list[random_calls.RandomCall]) -> None:
-            ask(self.pair.call(*calls, outside=True))
+            ask(self.pair.call(*calls, outside=True), ["outside of the transaction:", *calls])
 
         @precondition(lambda self: not self.is_in_a_transaction())
         @rule()
         def begin(self) -> None:
-            ask(self.pair.begin_transaction())
+            ask(self.pair.begin_transaction(), "begin a transaction")
 
         @precondition(is_in_a_transaction)
         @rule(commit=st.booleans())
         def end(self, commit: bool) -> None:
-            ask(self.pair.end_transaction(commit=commit))
-            ask(self.pair.compare())
+            ask(self.pair.end_transaction(commit=commit), "commit" if commit else "roll back")
+            ask(self.pair.compare(), COMPARED)
 
         @precondition(is_in_a_transaction)
         @rule()
         def open_savepoint(self) -> None:
-            ask(self.pair.open_savepoint())
+            ask(self.pair.open_savepoint(), "open a savepoint")
 
         @precondition(is_in_a_savepoint)
         @rule(undo=st.booleans())
         def close_savepoint(self, undo: bool) -> None:
-            ask(self.pair.close_savepoint(undo=undo))
+            ask(self.pair.close_savepoint(undo=undo), "undo the savepoint" if undo else "keep the savepoint")
 
         @rule()
         def reopen(self) -> None:
-            ask(self.pair.reopen())
-            ask(self.pair.compare())
+            ask(self.pair.reopen(), "close and initialize")
+            ask(self.pair.compare(), COMPARED)
 
         def teardown(self) -> None:
-            ask(self.pair.end())
+            ask(self.pair.end(), COMPARED)
 
     return History

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -124,6 +125,22 @@ class PagingTests:
             found = await storage.list_budget_pools(QueryFilter(order_by=OrderBy(path, DOWN)))
             assert "".join(pool.id for pool in found) == "gcadbehf"
 
+    @clause("QRY-5", "QRY-1", "REC-8")
+    async def test_amounts_beyond_the_range_of_floats_come_back_and_compare_by_value(
+        self, storage: StorageAdapter
+    ) -> None:
+        totals = ("0", "1E-450", "2E-450", "1E-400", "1", "1E+400", "1.00000000000001E+400", "1E+450")
+        for number, total in enumerate(totals):
+            pool = await samples.stored_pool(storage, id=f"{number * 3 % 8}", total_budget=total, used_budget=0)
+            assert_identical(await storage.get_budget_pool(pool.id), pool)
+        by_total = QueryFilter(order_by=OrderBy("total_budget"))
+        listed = [pool.total_budget for pool in await storage.list_budget_pools(by_total)]
+        assert listed == [Decimal(total) for total in totals]
+        for place, total in enumerate(totals):
+            equal, above = QueryFilter({"total_budget": total}), QueryFilter({"total_budget": Gt(total)})
+            assert [pool.total_budget for pool in await storage.list_budget_pools(equal)] == [Decimal(total)]
+            assert len(await storage.list_budget_pools(above)) == len(totals) - place - 1
+
     @clause("QRY-5")
     async def test_instants_sort_by_time_to_the_microsecond(self, storage: StorageAdapter) -> None:
         steps = {"a": 1_000_000, "b": 0, "c": 1, "d": 10, "e": 9, "f": 500_000, "g": -1}
@@ -149,6 +166,24 @@ class PagingTests:
                     assert_identical(await listing.list(storage, query), expected)
                     if listing.count is not None:
                         assert await listing.count(storage, query) == len(expected)
+
+    @clause("QRY-6")
+    @pytest.mark.parametrize("order", [(), OrderBy("name", DOWN)], ids=["by time", "by name down"])
+    async def test_every_page_of_a_longer_list_is_its_own_cut(self, storage: StorageAdapter, order: Any) -> None:
+        async with storage.transaction() as transaction:
+            for number in range(40):
+                await samples.stored_workflow(transaction, name=f"{number * 7 % 40}")
+        whole = await storage.list_workflows(QueryFilter(order_by=order))
+        ids = [workflow.id for workflow in whole]
+        for offset in (0, 1, 5, 6, 13, 20, 39, 40):
+            for limit in (1, 2, 6, 7, 10, 20, 39, 40, 41):
+                query = QueryFilter(order_by=order, limit=limit, offset=offset, documents=False)
+                found = [workflow.id for workflow in await storage.list_workflows(query)]
+                assert (offset, limit, found) == (offset, limit, ids[offset : offset + limit])
+                assert await storage.count_workflows(query) == len(found)
+                behind = QueryFilter(order_by=order, limit=limit, documents=False).after(whole[offset - 1])
+                if offset:
+                    assert [workflow.id for workflow in await storage.list_workflows(behind)] == found
 
     @clause("QRY-6")
     async def test_a_limit_applies_after_the_conditions(self, storage: StorageAdapter) -> None:

@@ -140,6 +140,18 @@ TEXT = QueryTable(
         (StartsWith("Ä"), "upper"),
         (StartsWith("\U0001f600"), "face"),
         (StartsWith(""), but(_TEXTS, "null")),
+        ("alpha\0", ""),
+        ("\0", ""),
+        (Ne("alpha\0"), but(_TEXTS)),
+        (In(["alpha", "alph\0", "\0"]), "plain"),
+        (In(["\0", None]), "null"),
+        (NotIn(["alpha", "\0"]), but(_TEXTS, "plain")),
+        (Lt("alpha\0x"), "all big empty plain star under"),
+        (Le("\0"), "empty"),
+        (Gt("alpha\0"), "back face low plus quote top upper"),
+        (Ge("\0"), but(_TEXTS, "empty", "null")),
+        (Contains("\0"), ""),
+        (StartsWith("alpha\0"), ""),
     ),
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from aaow_storage import Backend
-from aaow_storage.authoring import redacted_url
+from aaow_storage.authoring import redacted_text, redacted_url
 from aaow_storage_conformance._clauses import AREAS, CONTRACT_VERSION, registry_digest
 from aaow_storage_conformance._results import ClauseResult, Outcome, Results
 from aaow_storage_conformance._waivers import Waiver
@@ -115,8 +115,13 @@ def command_of(arguments: Sequence[str], seed: int) -> str:
         elif argument in ("--conformance-seed", "--conformance-report"):
             skips_value = True
         elif not argument.startswith(("--conformance-seed=", "--conformance-report=")):
-            kept.append(redacted_url(argument))
+            option, equals, value = argument.partition("=")
+            kept.append(option + equals + _shown(value) if option.startswith("--") else _shown(argument))
     return shlex.join(["pytest", *kept, f"--conformance-seed={seed}"])
+
+
+def _shown(argument: str) -> str:
+    return redacted_url(argument) if "://" in argument else redacted_text(argument)
 
 
 def distribution_of(backend: str) -> tuple[str | None, str | None]:

@@ -1,12 +1,13 @@
 """The store that a test works on, and the ways into it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter
 from aaow_storage_conformance._elsewhere import OtherProcess, Report, process_for
+from aaow_storage_conformance._watch import follow_running_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class Store:
 
     def adapter(self, **options: Any) -> StorageAdapter:
         """Make another adapter on this store; it is not initialized, and is closed when the test ends."""
+        follow_running_loop()
         adapter = create_adapter(self.backend.name, self.url, **{**self.options, **options})
         self._adapters.append(adapter)
         return adapter
@@ -47,6 +49,11 @@ class Store:
     def capabilities(self) -> frozenset[Capability]:
         """What the adapters of this store claim."""
         return self.adapter().capabilities
+
+    def newer_schema(self) -> AbstractContextManager[None]:
+        """Hold the store as one that a later release has migrated."""
+        assert self.backend.newer_schema is not None
+        return self.backend.newer_schema(self.url, **self.options)
 
     def process(
         self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs

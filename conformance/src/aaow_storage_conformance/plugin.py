@@ -21,6 +21,7 @@ import pytest_asyncio
 from _pytest.terminal import TerminalReporter
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends
+from aaow_storage.authoring import redacted_url
 from aaow_storage_conformance._clauses import CLAUSES, CONTRACT_VERSION
 from aaow_storage_conformance._inventory import suite_tests
 from aaow_storage_conformance._leaks import folders_of, left_behind, traces
@@ -31,12 +32,15 @@ from aaow_storage_conformance._results import Outcome
 from aaow_storage_conformance._seeds import set_seed
 from aaow_storage_conformance._stores import Store
 from aaow_storage_conformance._summary import print_summary
+from aaow_storage_conformance._time_limits import TimeLimits
 from aaow_storage_conformance._waivers import read_waivers
+from aaow_storage_conformance._watch import SLOW_FACTOR, TEST_S, Limits, cancelled_is_stood_still, follow_running_loop
 
 PACKAGE = __name__.partition(".")[0]
 MARKERS = (
     "clause(*ids): the clauses of the storage contract that the test checks",
     "lacks_capability(capability): the test is for stores that do not claim the capability",
+    "needs_newer_schema: the test is for backends with `Backend.newer_schema`",
     "requires_capability(capability): the test is for stores that claim the capability",
     "slow: the test takes seconds",
 )
@@ -76,6 +80,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-seed", metavar="N", type=int, help="let everything random follow from N, as a report names it"
     )
     group.addoption(
+        "--storage-test-timeout",
+        metavar="S",
+        type=float,
+        default=TEST_S,
+        help=f"how many seconds a test may take, {SLOW_FACTOR} times as many if it is slow; an operation may take a "
+        f"quarter of that ({TEST_S:g})",
+    )
+    group.addoption(
         "--conformance-clause",
         metavar="ID",
         action="append",
@@ -91,7 +103,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     url, name, seed = (config.getoption(f"--{each}") for each in ("storage-url", "storage-backend", "conformance-seed"))
     if url is not None and "{tmp_path}" not in url and "{unique}" not in url:
-        raise pytest.UsageError(f"--storage-url={url} needs {{tmp_path}} or {{unique}}: each test has its own store")
+        given = f"--storage-url={redacted_url(url)}"
+        raise pytest.UsageError(f"{given} needs {{tmp_path}} or {{unique}}: each test has its own store")
+    if not (timeout := config.getoption("--storage-test-timeout")) > 0:
+        raise pytest.UsageError(f"--storage-test-timeout={timeout:g} has to be a number of seconds above 0")
     report = config.getoption("--conformance-report")
     if report is not None and report.suffix not in (".json", ".html"):
         raise pytest.UsageError(f"--conformance-report={report} has to end in .json or .html")
@@ -117,6 +132,7 @@ def pytest_configure(config: pytest.Config) -> None:
     recorder = Recorder(read_waivers(waivers, clauses_by_test) if waivers else [], frozenset(wanted), name)
     config.stash[RECORDER] = recorder
     config.pluginmanager.register(recorder, f"{PACKAGE}-recorder")
+    config.pluginmanager.register(TimeLimits(Limits(timeout)), f"{PACKAGE}-time-limits")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -150,6 +166,9 @@ def pytest_runtest_call(item: pytest.Item) -> None:
             if mark.args[0] in store.capabilities:
                 item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
                 pytest.skip(f"the store claims the capability {mark.args[0]}")
+        if item.get_closest_marker("needs_newer_schema") is not None and store.backend.newer_schema is None:
+            item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
+            pytest.skip("the backend does not say how a store of a later release looks: it has no `newer_schema`")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -265,12 +284,14 @@ async def store(
     tmp_path: Path,
 ) -> AsyncIterator[Store]:
     """An empty store of the test's own; a test that passed and left something behind fails when it ends."""
+    follow_running_loop()
     folders = folders_of(storage_url, tmp_path)
     before = traces(folders)
     store = Store(_backend(storage_backend), storage_url, storage_options)
     _check_claims(store, request.config.stash.setdefault(CHECKED, set()))
     yield store
-    await store.close()
+    with cancelled_is_stood_still():
+        await store.close()
     if not request.node.stash.get(HAS_FAILED, False) and (left := await left_behind(before, folders)):
         pytest.fail("the test, or the backend, left behind:\n" + "\n".join(left), pytrace=False)
 
@@ -278,8 +299,9 @@ async def store(
 @pytest_asyncio.fixture(loop_scope="function")
 async def storage(store: Store) -> AsyncIterator[StorageAdapter]:
     """An initialized adapter on the store."""
-    async with store.open() as adapter:
-        yield adapter
+    with cancelled_is_stood_still():
+        async with store.open() as adapter:
+            yield adapter
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -298,7 +320,8 @@ async def model_store(
         if missing := store.capabilities - model.capabilities - {Capability.DURABLE}:
             raise pytest.UsageError(f"--storage-model={name} has not the capabilities {', '.join(missing)}")
         yield model
-        await model.close()
+        with cancelled_is_stood_still():
+            await model.close()
 
 
 def _backend(name: str) -> Backend:

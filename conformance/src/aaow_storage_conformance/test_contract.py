@@ -3,27 +3,43 @@
 from aaow_storage_conformance import (
     ApprovalTests,
     AtomicityTests,
+    BlockTests,
     BudgetTests,
     CancellationTests,
     ClosingTests,
+    CombinationTests,
     ConcurrencyTests,
     DifferentialTests,
     DocumentTests,
     DurabilityTests,
+    EndingTests,
     ErrorTests,
     ExecutionTests,
+    FilterSizeTests,
+    HandleTests,
+    HandlingTests,
     HolderTests,
     IsolationTests,
     LeavingTests,
     LifecycleTests,
     ModelTests,
+    NestingTests,
+    NumberTests,
     OmissionTests,
     OperationTests,
     PagingTests,
+    PlainValueTests,
     QueryTests,
+    RaceTests,
     RecordTests,
+    ResemblanceTests,
+    ReturnTests,
+    SchemaTests,
+    SequenceTests,
     SessionTests,
     SharingTests,
+    SideEffectTests,
+    SnapshotTests,
     StateTests,
     StreamTests,
     TransactionTests,
@@ -40,6 +56,10 @@ class TestAtomicity(AtomicityTests):
     """Atomic and committed."""
 
 
+class TestBlocks(BlockTests):
+    """Blocks that fail."""
+
+
 class TestBudgets(BudgetTests):
     """Budget pools."""
 
@@ -50,6 +70,10 @@ class TestCancellation(CancellationTests):
 
 class TestClosing(ClosingTests):
     """Closing."""
+
+
+class TestCombinations(CombinationTests):
+    """Two in one call."""
 
 
 class TestConcurrency(ConcurrencyTests):
@@ -68,12 +92,28 @@ class TestDurability(DurabilityTests):
     """After a kill."""
 
 
+class TestEndings(EndingTests):
+    """Ids, texts and keys that differ at their end."""
+
+
 class TestErrors(ErrorTests):
     """Errors."""
 
 
 class TestExecutions(ExecutionTests):
     """LLM executions and tool calls."""
+
+
+class TestFilterSizes(FilterSizeTests):
+    """Large filters."""
+
+
+class TestHandles(HandleTests):
+    """Through another handle."""
+
+
+class TestHandling(HandlingTests):
+    """Copies, second blocks, other event loops."""
 
 
 class TestHolders(HolderTests):
@@ -96,6 +136,14 @@ class TestModel(ModelTests):
     """Random histories."""
 
 
+class TestNesting(NestingTests):
+    """Savepoints in savepoints."""
+
+
+class TestNumbers(NumberTests):
+    """Large numbers."""
+
+
 class TestOmissions(OmissionTests):
     """Lists without documents."""
 
@@ -108,12 +156,36 @@ class TestPaging(PagingTests):
     """Orders and pages."""
 
 
+class TestPlainValues(PlainValueTests):
+    """Values of subclasses."""
+
+
 class TestQueries(QueryTests):
     """Filters."""
 
 
+class TestRaces(RaceTests):
+    """Two at once."""
+
+
 class TestRecords(RecordTests):
     """Records."""
+
+
+class TestResemblances(ResemblanceTests):
+    """Documents that are almost the same."""
+
+
+class TestReturns(ReturnTests):
+    """What operations return."""
+
+
+class TestSchemas(SchemaTests):
+    """A newer schema."""
+
+
+class TestSequences(SequenceTests):
+    """Twice in one transaction."""
 
 
 class TestSessions(SessionTests):
@@ -122,6 +194,14 @@ class TestSessions(SessionTests):
 
 class TestSharing(SharingTests):
     """Equal documents of different records."""
+
+
+class TestSideEffects(SideEffectTests):
+    """What an operation leaves alone."""
+
+
+class TestSnapshots(SnapshotTests):
+    """Lists of one instant."""
 
 
 class TestStates(StateTests):

@@ -7,6 +7,7 @@ import attrs
 
 from aaow_storage import Backend, Capability, StorageAdapter
 from aaow_storage_conformance._clauses import CLAUSES
+from aaow_storage_conformance._watch import TEST_S
 from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_memory import MemoryAdapter
 from aaow_storage_memory._stores import store_at
@@ -27,6 +28,7 @@ class BrokenBackend:
         on: the name of the one backend that it works on, None for any.
         needs: what a sound backend must claim to be broken like this.
         options: the options of the sound backend's adapters.
+        test_s: how many seconds a test may take on it; less for one that stands still, so that it is soon found out.
     """
 
     name: str
@@ -36,6 +38,7 @@ class BrokenBackend:
     on: str | None = None
     needs: frozenset[Capability] = frozenset()
     options: Mapping[str, Any] = attrs.field(factory=dict)
+    test_s: float = TEST_S
 
     def suits(self, sound: Backend) -> bool:
         """Say whether that backend can be broken like this."""
@@ -61,6 +64,7 @@ def breaks(
     on: str | None = None,
     needs: Iterable[Capability] = (),
     options: Mapping[str, Any] | None = None,
+    test_s: float = TEST_S,
 ) -> Callable[[AdapterFactory], AdapterFactory]:
     """List a class of adapters, or a function that makes one, as a backend that breaks the clauses.
 
@@ -75,7 +79,7 @@ def breaks(
             raise ValueError(f"there are two broken backends {name}")
         mistake, *_ = (factory.__doc__ or "").strip().splitlines() or [""]
         only = "memory" if _is_kind_of(factory, MemoryAdapter) else on
-        BROKEN[name] = BrokenBackend(name, mistake, clauses, factory, only, frozenset(needs), options or {})
+        BROKEN[name] = BrokenBackend(name, mistake, clauses, factory, only, frozenset(needs), options or {}, test_s)
         return factory
 
     return enter

@@ -153,6 +153,19 @@ class HandsBigNumbersToItsDriver(Delegating):
         return await super().increase_budget(pool_id, amount)
 
 
+@breaks("ERR-1")
+class WrapsWhatItDidNotForesee(Delegating):
+    """Makes a plain StorageError of what its driver says of an amount that is too large for it."""
+
+    async def increase_budget(self, pool_id, amount):
+        try:
+            if isinstance(amount, int):
+                amount.to_bytes(16, "big", signed=True)
+        except OverflowError as error:
+            raise StorageError(f"unforeseen {error}") from error
+        return await super().increase_budget(pool_id, amount)
+
+
 @breaks("ERR-1", on="memory")
 def shows_urls_as_they_are(url=None, **options):
     """Quotes the URL that it refuses, with its password."""

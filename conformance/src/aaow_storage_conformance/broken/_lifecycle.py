@@ -407,3 +407,11 @@ class CommitsOnLeaving(CommitsWhatIsOpen):
 
     async def __aexit__(self, kind, error, traceback):
         await self.close()
+
+
+@breaks("LIF-4")
+class HidesTheErrorOfABlockBehindThatOfClosing(Delegating):
+    """Lets out of a block what closing raises, rather than what the block did."""
+
+    async def __aexit__(self, kind, error, traceback):
+        await self.close()

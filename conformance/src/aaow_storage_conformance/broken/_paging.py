@@ -256,3 +256,21 @@ class ListsOnePage(Querying):
 
     def cut(self, plan, records):
         return super().cut(attrs.evolve(plan, limit=FIRST_PAGE if plan.limit is None else plan.limit), records)
+
+
+@breaks("QRY-6")
+class TakesALargeLimitForAnEnd(Querying):
+    """Takes a limit beyond five for the place where the page ends."""
+
+    def cut(self, plan, records):
+        if plan.limit is None or plan.limit <= 5:
+            return super().cut(plan, records)
+        return records[plan.offset : max(plan.offset, plan.limit)]
+
+
+@breaks("QRY-5")
+class SortsAmountsAsFloats(Querying):
+    """Compares amounts as floats, which know no difference between very large ones."""
+
+    def key(self, value):
+        return super().key(float(value) if isinstance(value, Decimal) else value)

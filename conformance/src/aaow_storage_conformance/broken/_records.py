@@ -53,6 +53,31 @@ class StripsIds(Delegating):
         return await super().get_workflow(id.strip() or id if isinstance(id, str) else id)
 
 
+@breaks("REC-2")
+class AsksIdsForTheirText(Delegating):
+    """Takes what an id prints for the id, which is another text for a member of an enumeration."""
+
+    async def get_session(self, id):
+        return await super().get_session(str(id) if isinstance(id, str) else id)
+
+
+@breaks("REC-8")
+class AsksAmountsForTheirText(Delegating):
+    """Takes what an amount of a subclass prints for the amount."""
+
+    async def consume_budget(self, pool_id, amount):
+        return await super().consume_budget(pool_id, str(amount) if isinstance(amount, Decimal) else amount)
+
+
+@breaks("APR-3")
+class AsksInstantsForTheirTimestamp(Delegating):
+    """Has an instant of a subclass count its own seconds since 1970."""
+
+    async def expire_approvals(self, now=None):
+        is_aware = isinstance(now, datetime) and type(now) is not datetime
+        return await super().expire_approvals(datetime.fromtimestamp(now.timestamp(), UTC) if is_aware else now)
+
+
 @breaks("REC-3", "LLM-3")
 class CutsInstantsToMilliseconds(Delegating):
     """Keeps instants to the millisecond."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from _pytest.outcomes import Failed, Skipped
+from _pytest.outcomes import OutcomeException, Skipped
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, register_plugin, unregister_plugin
 from aaow_storage.hookspecs import hookimpl
@@ -19,11 +19,11 @@ from aaow_storage_conformance._clauses import CLAUSES
 from aaow_storage_conformance._differential import DifferentialTests
 from aaow_storage_conformance._model import ModelTests
 from aaow_storage_conformance._stores import Store
+from aaow_storage_conformance._watch import TEST_S, Limits, Watch, follow_running_loop, watching
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
 from aaow_storage_conformance.broken._delegating import Delegating
 
 RANDOM = (DifferentialTests, ModelTests)
-TEST_ENDS_WITHIN_S = 120.0
 
 
 class RunnerError(Exception):
@@ -55,6 +55,13 @@ class ContractTest:
         unwanted = {mark.args[0] for mark in self.marks if mark.name == "lacks_capability"}
         return needed <= capabilities and not unwanted & capabilities
 
+    def is_for(self, store: Store) -> bool:
+        """Say whether it is for a store of that backend."""
+        has_all = store.backend.newer_schema is not None or all(
+            each.name != "needs_newer_schema" for each in self.marks
+        )
+        return has_all and self.suits(store.capabilities)
+
 
 @attrs.frozen
 class Verdict:
@@ -81,7 +88,15 @@ class BrokenPlugin:
     def aaow_storage_backend(self) -> Backend:
         """Describe the broken backend."""
         sound = available_backends()[self.sound]
-        return Backend(name="broken", summary=self.broken.mistake, create=self.create, options=sound.options)
+        return Backend(
+            name="broken",
+            summary=self.broken.mistake,
+            create=self.create,
+            options=sound.options,
+            capabilities=sound.capabilities,
+            temporary_store=sound.temporary_store,
+            newer_schema=sound.newer_schema,
+        )
 
     def create(self, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter."""
@@ -114,7 +129,7 @@ def failures(sound: Backend, layer: type[Delegating], tests: Iterable[ContractTe
     """Run tests on a sound backend behind a layer that breaks nothing, and describe the failures."""
     unbroken = BrokenBackend(layer.__name__, "Gets nothing wrong.", (), layer)
     with _registered(BrokenPlugin(unbroken, sound.name)) as plugin:
-        outcomes = [(test, _failure(test, sound, "broken", (plugin,))) for test in tests]
+        outcomes = [(test, _failure(test, sound, plugin)) for test in tests]
     return [f"{test.name}: {failure}" for test, failure in outcomes if failure is not None]
 
 
@@ -130,30 +145,33 @@ def _registered(plugin: BrokenPlugin) -> Iterator[BrokenPlugin]:
 def _verdict(clause: str, sound: Backend, plugin: BrokenPlugin) -> Verdict:
     for test in contract_tests():
         if clause in test.clauses:
-            failure = _failure(test, sound, "broken", (plugin,))
+            failure = _failure(test, sound, plugin)
             if failure is not None:
                 return Verdict(clause, test.name, failure)
     return Verdict(clause)
 
 
-def _failure(test: ContractTest, sound: Backend, name: str, plugins: tuple[BrokenPlugin, ...]) -> str | None:
+def _failure(test: ContractTest, sound: Backend, plugin: BrokenPlugin) -> str | None:
     """Run a test on an empty store, and say how it failed, or None where it passed or is not for such a store.
 
     Raises:
-        RunnerError: it came to no end, or wants a fixture that is not known here.
+        RunnerError: it wants a fixture that is not known here.
     """
     assert sound.temporary_store is not None
+    limits = Limits(plugin.broken.test_s).for_a_test(is_slow=test.is_slow and plugin.broken.test_s == TEST_S)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sound.temporary_store(Path(folder)) as url:
-        store = Store(available_backends()[name], url, plugins=plugins)
-        if not test.suits(store.capabilities):
+        store = Store(available_backends()["broken"], url, plugins=(plugin,))
+        if not test.is_for(store):
             return None
+        watch = Watch(test.name, limits)
         try:
-            asyncio.run(_run(test, store, Path(folder)))
+            with watching(watch), watch.phase("call"):
+                asyncio.run(_run(test, store, Path(folder)))
         except RunnerError:
             raise
         except Skipped:
             return None
-        except (Exception, Failed) as error:  # noqa: BLE001 - a broken backend may raise anything
+        except (Exception, OutcomeException) as error:  # noqa: BLE001 - a broken backend may raise anything
             first_line, *_ = str(error).strip().splitlines() or [""]
             return f"{type(error).__name__}: {first_line}"
     return None
@@ -162,8 +180,9 @@ def _failure(test: ContractTest, sound: Backend, name: str, plugins: tuple[Broke
 async def _run(test: ContractTest, store: Store, folder: Path) -> None:
     method = getattr(test.owner(), test.name)
     wanted = inspect.signature(method).parameters
+    follow_running_loop()
     try:
-        async with asyncio.timeout(TEST_ENDS_WITHIN_S) as limit, AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
             fixtures = {"store": store, "model_store": None, "tmp_path": folder, **test.arguments}
             if "storage" in wanted:
                 fixtures["storage"] = await stack.enter_async_context(store.open())
@@ -172,10 +191,6 @@ async def _run(test: ContractTest, store: Store, folder: Path) -> None:
             outcome = method(**{name: fixtures[name] for name in wanted})
             if inspect.isawaitable(outcome):
                 await outcome
-    except TimeoutError as error:
-        if limit.expired():
-            raise RunnerError(f"{test.name} did not end within {TEST_ENDS_WITHIN_S:g} s") from error
-        raise
     finally:
         await store.close()
 

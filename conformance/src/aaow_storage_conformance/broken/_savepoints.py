@@ -99,6 +99,22 @@ class SavepointsSwallowErrors(BeginsBroken):
 
 
 @breaks("TXN-4")
+class HidesTheErrorOfASavepoint(BeginsBroken):
+    """Rolls back to a savepoint that went with its transaction, which raises, rather than what the block did."""
+
+    class Broken(DelegatingTransaction):
+        @asynccontextmanager
+        async def savepoint(self):
+            try:
+                async with self.sound.savepoint():
+                    yield
+            except BaseException as error:
+                if self.outcome is not None and not isinstance(error, StorageError):
+                    raise ConflictError("there is no such savepoint") from error
+                raise
+
+
+@breaks("TXN-4")
 class LosesASavepointThatSucceeds(BeginsBrokenInMemory):
     """Forgets the part of a savepoint that went well."""
 
@@ -189,3 +205,20 @@ class CommitsNoOpenSavepoint(BeginsBrokenInMemory):
             self._check()
             del self._layers[1:]
             await super().commit()
+
+
+@breaks("TXN-4")
+class DeepSavepointsUndoMoreThanTheirs(BeginsBrokenInMemory):
+    """Undoes the second savepoint where one that is deeper fails."""
+
+    class Broken(MemoryTransaction):
+        @asynccontextmanager
+        async def savepoint(self):
+            try:
+                async with super().savepoint():
+                    yield
+            except BaseException:
+                del self._layers[3:]
+                if len(self._layers) > 2:
+                    self._layers[2] = self._layers[1].on_top()
+                raise

@@ -60,6 +60,18 @@ class SwallowsTheErrorOfABlock(BeginsBroken):
 
 
 @breaks("TXN-1")
+class HidesTheErrorOfABlockBehindThatOfItsRollback(BeginsBroken):
+    """Lets out of a block what the rollback raises, rather than what the block did."""
+
+    class Broken(DelegatingTransaction):
+        async def __aexit__(self, kind, error, traceback):
+            if kind is None:
+                await super().__aexit__(None, None, None)
+            elif self.outcome is None:
+                await self.rollback()
+
+
+@breaks("TXN-1")
 class ForgetsToCommitByHand(BeginsBroken):
     """Says committed, and rolls back."""
 

@@ -9,6 +9,7 @@ from aaow_storage.authoring import (
     INHERITED,
     OpenTransactions,
     bind_transaction,
+    check_event_loop,
     check_timeout,
     given_up_after_fork,
     released_when_dropped,
@@ -99,6 +100,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
     _reading = _writing
 
     def _check(self) -> None:
+        check_event_loop()
         if self.outcome is not None:
             raise TransactionError(f"the transaction is over: {self._reason}")
 
@@ -134,11 +136,13 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
     async def initialize(self, *, migrate: bool = True) -> None:
         del migrate  # there is no schema
+        check_event_loop()
         if self._is_inherited:
             raise self._closed()
         self._set_open(is_open=True)
 
     async def close(self) -> None:
+        check_event_loop()
         with self._store.line.lock:
             self._set_open(is_open=False)
             if self._last_transaction is not None:
@@ -179,6 +183,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         await _let_others_run()
 
     def _check(self) -> None:
+        check_event_loop()
         if not self._is_open:
             raise self._closed()
         self._transactions.check()

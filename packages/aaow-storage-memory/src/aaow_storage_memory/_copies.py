@@ -1,13 +1,21 @@
-"""Checked copies, which are all that ever goes into the tables or comes out of them."""
+"""Checked copies, which are all that ever goes into the tables or comes out of them.
 
+The copy of a long document is made in pieces, between which other tasks have their turn. What it is a copy of is fixed
+before the first of them: what a caller does to his document meanwhile has no effect.
+"""
+
+import asyncio
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 import attrs
 
 from aaow_storage import NodeExecutionState, TokenUsage, ToolCall
-from aaow_storage.authoring import dumps, loads
+from aaow_storage.authoring import decoding, dumps, dumps_unchecked
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
+
+_Steps = Generator[None, None, T]
 
 
 def copied(kind: type[T], record: object, **others: Any) -> T:
@@ -18,27 +26,119 @@ def copied(kind: type[T], record: object, **others: Any) -> T:
     Raises:
         ValidationError: what the record holds was changed after it was built, into something that it cannot hold.
     """
-    names = [field.name for field in attrs.fields(kind) if field.name not in others]
-    return kind(**{name: copied_value(kind, name, getattr(record, name)) for name in names}, **others)
+    steps = _copying(kind, record, others, is_stored=False)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: T = end.value
+            return made
 
 
-def copied_value(kind: type, name: str, value: Any) -> Any:
-    """Copy the value of a field; one of a wrong type is left for the record to refuse.
+async def copied_in_turns(kind: type[T], record: object, *, is_stored: bool = False, **others: Any) -> T:
+    """Copy as `copied` does, and let other tasks run between the pieces of a long document.
+
+    A record that is stored is a copy already, and its documents are not checked again.
+
+    Raises:
+        ValidationError: as `copied`.
+    """
+    steps = _copying(kind, record, others, is_stored=is_stored)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: T = end.value
+            return made
+        await asyncio.sleep(0)
+
+
+@attrs.frozen
+class _Text:
+    """A list or dict, as JSON."""
+
+    text: str
+
+
+@attrs.frozen
+class _Fields:
+    """A record that is not built yet."""
+
+    kind: type[Any]
+    values: dict[str, Any]
+
+
+def _copying(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _Steps[T]:
+    fields = _fields(kind, record, others, is_stored=is_stored)
+    made: T = yield from _built(fields)
+    return made
+
+
+def _fields(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _Fields:
+    values = {
+        field.name: _taken(kind, field.name, getattr(record, field.name), is_stored=is_stored)
+        for field in attrs.fields(kind)
+        if field.name not in others
+    }
+    return _Fields(kind, {**values, **others})
+
+
+def _taken(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
+    """Return what a copy of the value can be made of later; one of a wrong type is left for the record to refuse.
 
     Raises:
         ValidationError: it is a list or dict that is not JSON.
     """
     match value:
         case NodeExecutionState():
-            return copied(NodeExecutionState, value)
+            return _fields(NodeExecutionState, value, {}, is_stored=is_stored)
         case TokenUsage():
-            return copied(TokenUsage, value)
+            return _fields(TokenUsage, value, {}, is_stored=is_stored)
         case ToolCall():
-            return copied(ToolCall, value)
+            return _fields(ToolCall, value, {}, is_stored=is_stored)
         case tuple():
-            return tuple(copied_value(kind, name, part) for part in value)
+            return tuple(_taken(kind, name, part, is_stored=is_stored) for part in value)
         case dict() if name == "node_states":
-            return {node_id: copied_value(kind, name, state) for node_id, state in value.items()}
+            return {node_id: _taken(kind, name, state, is_stored=is_stored) for node_id, state in value.items()}
         case dict() | list():
-            return loads(dumps(value, record=kind.__name__, field=name))
+            return _Text(dumps_unchecked(value) if is_stored else dumps(value, record=kind.__name__, field=name))
+    return value
+
+
+def _built(fields: _Fields) -> _Steps[Any]:
+    """Build the record. A long document, which was checked when its text was made, is put in behind the checks."""
+    long: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    for name, value in fields.values.items():
+        made[name] = yield from _decoded(value)
+        if isinstance(value, _Text) and len(value.text) > _LONG:
+            long[name] = made[name]
+            made[name] = type(made[name])()
+    record = fields.kind(**made)
+    for name, value in long.items():
+        object.__setattr__(record, name, value)
+    return record
+
+
+_LONG = 64 * 1024
+
+
+def _decoded(value: Any) -> _Steps[Any]:
+    match value:
+        case _Text():
+            decoded: Any = yield from decoding(value.text)
+            return decoded
+        case _Fields():
+            record: Any = yield from _built(value)
+            return record
+        case tuple():
+            parts = []
+            for part in value:
+                parts.append((yield from _decoded(part)))  # noqa: PERF401 - a comprehension cannot wait
+            return tuple(parts)
+        case dict():
+            states = {}
+            for node_id, state in value.items():
+                states[node_id] = yield from _decoded(state)
+            return states
     return value

@@ -54,7 +54,7 @@ from aaow_storage.authoring import (
     without_documents,
 )
 from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
-from aaow_storage_memory._copies import copied
+from aaow_storage_memory._copies import copied, copied_in_turns
 from aaow_storage_memory._tables import Tables
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
@@ -79,7 +79,7 @@ class MemoryOperations(StorageOperations):
     # workflows
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
-        workflow = _own("save_workflow", "workflow", workflow, StoredWorkflow)
+        workflow = await _own("save_workflow", "workflow", workflow, StoredWorkflow)
         async with self._writing() as tables:
             tables.put(workflow.id, workflow)
 
@@ -96,17 +96,17 @@ class MemoryOperations(StorageOperations):
         return await self._update("update_workflow", StoredWorkflow, id, changes)
 
     async def delete_workflow(self, id: str) -> None:
-        check_id("delete_workflow", "id", id)
+        workflow_id = check_id("delete_workflow", "id", id)
         async with self._writing() as tables:
-            tables.existing(StoredWorkflow, id)
-            tables.remove(StoredWorkflow, id)
-            for session in tables.all(Session, workflow_id=id):
+            tables.existing(StoredWorkflow, workflow_id)
+            tables.remove(StoredWorkflow, workflow_id)
+            for session in tables.all(Session, workflow_id=workflow_id):
                 tables.put(session.id, attrs.evolve(session, workflow_id=None))
 
     # sessions
 
     async def create_session(self, session: Session) -> None:
-        session = _own("create_session", "session", session, Session)
+        session = await _own("create_session", "session", session, Session)
         async with self._writing() as tables:
             tables.check_new(Session, session.id)
             tables.check_parent(StoredWorkflow, session.workflow_id)
@@ -126,24 +126,24 @@ class MemoryOperations(StorageOperations):
         return await self._update("update_session", Session, id, changes)
 
     async def delete_session(self, id: str) -> None:
-        check_id("delete_session", "id", id)
+        session_id = check_id("delete_session", "id", id)
         async with self._writing() as tables:
-            tables.existing(Session, id)
-            tables.remove(Session, id)
-            tables.remove(WorkflowExecutionState, id)
-            for call in _session_tool_calls(tables, id):
+            tables.existing(Session, session_id)
+            tables.remove(Session, session_id)
+            tables.remove(WorkflowExecutionState, session_id)
+            for call in _session_tool_calls(tables, session_id):
                 tables.remove(ToolCallLog, call.id)
-            for execution in tables.all(LLMExecution, session_id=id):
+            for execution in tables.all(LLMExecution, session_id=session_id):
                 tables.remove(LLMExecution, execution.id)
-            for request in tables.all(ApprovalRequest, session_id=id):
+            for request in tables.all(ApprovalRequest, session_id=session_id):
                 tables.remove(ApprovalRequest, request.id)
-            for child in tables.all(Session, parent_session_id=id):
+            for child in tables.all(Session, parent_session_id=session_id):
                 tables.put(child.id, attrs.evolve(child, parent_session_id=None))
 
     # execution state
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
-        state = _own("save_execution_state", "state", state, WorkflowExecutionState)
+        state = await _own("save_execution_state", "state", state, WorkflowExecutionState)
         async with self._writing() as tables:
             tables.check_parent(Session, state.session_id)
             stored = tables.get(WorkflowExecutionState, state.session_id)
@@ -155,13 +155,13 @@ class MemoryOperations(StorageOperations):
         return await self._get("get_execution_state", "session_id", WorkflowExecutionState, session_id)
 
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
-        check_id("update_node_state", "session_id", session_id)
-        check_id("update_node_state", "node_id", node_id)
+        session_id = check_id("update_node_state", "session_id", session_id)
+        node_id = check_id("update_node_state", "node_id", node_id)
         check_record("update_node_state", "state", state, NodeExecutionState)
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
             raise ValidationError("update_node_state", "state.node_id", problem)
-        state = copied(NodeExecutionState, state)
+        state = await copied_in_turns(NodeExecutionState, state)
         async with self._writing() as tables:
             tables.check_parent(Session, session_id)
             stored = tables.existing(WorkflowExecutionState, session_id)
@@ -171,29 +171,29 @@ class MemoryOperations(StorageOperations):
     # LLM executions
 
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
-        check_id("save_llm_execution", "session_id", session_id)
-        check_id("save_llm_execution", "node_id", node_id)
+        session_id = check_id("save_llm_execution", "session_id", session_id)
+        node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        execution = copied(LLMExecution, result, session_id=session_id, node_id=node_id)
+        execution = await copied_in_turns(LLMExecution, result, session_id=session_id, node_id=node_id)
         async with self._writing() as tables:
             tables.check_parent(Session, session_id)
             tables.put(execution.id, execution)
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
-        check_id("get_llm_executions", "session_id", session_id)
+        session_id = check_id("get_llm_executions", "session_id", session_id)
         return await self._list(LLMExecution, filter, session_id=session_id)
 
     async def get_node_llm_executions(
         self, session_id: str, node_id: str, filter: QueryFilter | None = None
     ) -> list[LLMExecution]:
-        check_id("get_node_llm_executions", "session_id", session_id)
-        check_id("get_node_llm_executions", "node_id", node_id)
+        session_id = check_id("get_node_llm_executions", "session_id", session_id)
+        node_id = check_id("get_node_llm_executions", "node_id", node_id)
         return await self._list(LLMExecution, filter, session_id=session_id, node_id=node_id)
 
     # budgets
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
-        pool = _own("create_budget_pool", "pool", pool, BudgetPool)
+        pool = await _own("create_budget_pool", "pool", pool, BudgetPool)
         async with self._writing() as tables:
             tables.check_new(BudgetPool, pool.id)
             tables.check_parent(BudgetPool, pool.parent_pool_id)
@@ -206,24 +206,24 @@ class MemoryOperations(StorageOperations):
         return await self._list(BudgetPool, filter)
 
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        check_id("get_child_budget_pools", "parent_id", parent_id)
+        parent_id = check_id("get_child_budget_pools", "parent_id", parent_id)
         return await self._list(BudgetPool, filter, parent_pool_id=parent_id)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
         return await self._update("update_budget_pool", BudgetPool, id, changes)
 
     async def delete_budget_pool(self, id: str) -> None:
-        check_id("delete_budget_pool", "id", id)
+        pool_id = check_id("delete_budget_pool", "id", id)
         async with self._writing() as tables:
-            pool = _stored(tables, BudgetPool, id)
-            children = tables.all(BudgetPool, parent_pool_id=id)
+            pool = _stored(tables, BudgetPool, pool_id)
+            children = tables.all(BudgetPool, parent_pool_id=pool_id)
             if children:
-                reason = f"the budget pool {id!r} has children, such as {children[0].id!r}: delete them first"
+                reason = f"the budget pool {pool_id!r} has children, such as {children[0].id!r}: delete them first"
                 raise ConflictError(reason, pool)
-            tables.remove(BudgetPool, id)
+            tables.remove(BudgetPool, pool_id)
 
     async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        check_id("consume_budget", "pool_id", pool_id)
+        pool_id = check_id("consume_budget", "pool_id", pool_id)
         amount = positive_amount("consume_budget", amount)
         async with self._writing() as tables:
             chain = [_stored(tables, BudgetPool, pool_id)]
@@ -235,7 +235,7 @@ class MemoryOperations(StorageOperations):
         return copied(BudgetPool, chain[0])
 
     async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        check_id("increase_budget", "pool_id", pool_id)
+        pool_id = check_id("increase_budget", "pool_id", pool_id)
         amount = positive_amount("increase_budget", amount)
         async with self._writing() as tables:
             pool = increased(_stored(tables, BudgetPool, pool_id), amount)
@@ -245,26 +245,26 @@ class MemoryOperations(StorageOperations):
     # tool calls
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
-        log = _own("log_tool_call", "log", log, ToolCallLog)
+        log = await _own("log_tool_call", "log", log, ToolCallLog)
         async with self._writing() as tables:
             tables.check_new(ToolCallLog, log.id)
             tables.check_parent(LLMExecution, log.execution_id)
             tables.put(log.id, log)
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
-        check_id("get_tool_calls", "execution_id", execution_id)
+        execution_id = check_id("get_tool_calls", "execution_id", execution_id)
         return await self._list(ToolCallLog, filter, execution_id=execution_id)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
-        check_id("get_session_tool_calls", "session_id", session_id)
+        session_id = check_id("get_session_tool_calls", "session_id", session_id)
         async with self._reading() as tables:
             calls = _session_tool_calls(tables, session_id)
-        return _listed(ToolCallLog, calls, filter)
+        return await _listed(ToolCallLog, calls, filter)
 
     # approvals
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
-        request = _own("create_approval_request", "request", request, ApprovalRequest)
+        request = await _own("create_approval_request", "request", request, ApprovalRequest)
         async with self._writing() as tables:
             tables.check_new(ApprovalRequest, request.id)
             tables.check_parent(Session, request.session_id)
@@ -274,31 +274,31 @@ class MemoryOperations(StorageOperations):
         return await self._get("get_approval_request", "id", ApprovalRequest, id)
 
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        check_id("list_approval_requests", "session_id", session_id)
+        session_id = check_id("list_approval_requests", "session_id", session_id)
         return await self._list(ApprovalRequest, filter, session_id=session_id)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         at = present()
         async with self._reading() as tables:
             requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
-        return _listed(ApprovalRequest, requests, filter)
+        return await _listed(ApprovalRequest, requests, filter)
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         return await self._update("update_approval_request", ApprovalRequest, id, changes)
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
-        check_id("approve_request", "id", id)
-        check_text("approve_request", "approved_by", approved_by)
+        request_id = check_id("approve_request", "id", id)
+        approved_by = check_text("approve_request", "approved_by", approved_by)
         if notes is not None:
-            check_text("approve_request", "notes", notes)
-        return await self._resolve(id, ApprovalStatus.APPROVED, approved_by, notes)
+            notes = check_text("approve_request", "notes", notes)
+        return await self._resolve(request_id, ApprovalStatus.APPROVED, approved_by, notes)
 
     async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
-        check_id("reject_request", "id", id)
-        check_text("reject_request", "rejected_by", rejected_by)
+        request_id = check_id("reject_request", "id", id)
+        rejected_by = check_text("reject_request", "rejected_by", rejected_by)
         if reason is not None:
-            check_text("reject_request", "reason", reason)
-        return await self._resolve(id, ApprovalStatus.REJECTED, rejected_by, reason)
+            reason = check_text("reject_request", "reason", reason)
+        return await self._resolve(request_id, ApprovalStatus.REJECTED, rejected_by, reason)
 
     async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)
@@ -307,33 +307,33 @@ class MemoryOperations(StorageOperations):
             expired = [attrs.evolve(each, status=ApprovalStatus.EXPIRED) for each in pending if has_run_out(each, at)]
             for request in expired:
                 tables.put(request.id, request)
-        return _listed(ApprovalRequest, expired, None)
+        return await _listed(ApprovalRequest, expired, None)
 
     # streams
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         self._check_streams("save_stream_event")
-        event = _own("save_stream_event", "event", event, StreamEvent)
+        event = await _own("save_stream_event", "event", event, StreamEvent)
         async with self._writing() as tables:
             tables.put(event.id, event)
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         self._check_streams("get_stream_events")
-        check_id("get_stream_events", "stream_id", stream_id)
+        stream_id = check_id("get_stream_events", "stream_id", stream_id)
         return await self._list(StreamEvent, filter, stream_id=stream_id)
 
     # what several operations do
 
     async def _get(self, operation: str, argument: str, kind: type[RecordT], id: str) -> RecordT | None:
-        check_id(operation, argument, id)
+        record_id = check_id(operation, argument, id)
         async with self._reading() as tables:
-            record = tables.get(kind, id)
-        return None if record is None else copied(kind, record)
+            record = tables.get(kind, record_id)
+        return None if record is None else await copied_in_turns(kind, record, is_stored=True)
 
     async def _list(self, kind: type[RecordT], filter: QueryFilter | None, **scope: str) -> list[RecordT]:
         async with self._reading() as tables:
             records = tables.all(kind, **scope)
-        return _listed(kind, records, filter)
+        return await _listed(kind, records, filter)
 
     async def _count(self, kind: type[attrs.AttrsInstance], filter: QueryFilter | None) -> int:
         async with self._reading() as tables:
@@ -341,43 +341,43 @@ class MemoryOperations(StorageOperations):
         return len(_selected(kind, records, filter))
 
     async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
-        check_id(operation, "id", id)
+        record_id = check_id(operation, "id", id)
         changes = own_changes(kind, changes)
         async with self._writing() as tables:
-            stored = _stored(tables, kind, id)
+            stored = tables.existing(kind, record_id)
             if isinstance(stored, ApprovalRequest):
-                check_pending(stored)
+                check_pending(_stored(tables, ApprovalRequest, record_id))
             changed = apply_changes(stored, changes)
-            tables.put(id, changed)
-        return copied(kind, changed)
+            tables.put(record_id, changed)
+        return await copied_in_turns(kind, changed, is_stored=True)
 
     async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
         async with self._writing() as tables:
             request = resolved(_stored(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
             tables.put(id, request)
-        return copied(ApprovalRequest, request)
+        return await copied_in_turns(ApprovalRequest, request, is_stored=True)
 
     def _check_streams(self, operation: str) -> None:
         if Capability.STREAM_EVENTS not in self._capabilities:
             raise UnsupportedOperationError(operation, Capability.STREAM_EVENTS)
 
 
-def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
+async def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
     check_record(operation, argument, value, kind)
-    return copied(kind, value)
+    return await copied_in_turns(kind, value)
 
 
 def _selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
     return _plan(kind, filter).select_whole(records)
 
 
-def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
+async def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
     plan = _plan(kind, filter)
     selected = plan.select_whole(records)
     if plan.documents or kind not in DOCUMENT_FIELDS:
-        return [copied(kind, record) for record in selected]
+        return [await copied_in_turns(kind, record, is_stored=True) for record in selected]
     empty: dict[str, Any] = {DOCUMENT_FIELDS[kind]: {}}
-    return [without_documents(copied(kind, record, **empty)) for record in selected]
+    return [without_documents(await copied_in_turns(kind, record, is_stored=True, **empty)) for record in selected]
 
 
 def _plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:

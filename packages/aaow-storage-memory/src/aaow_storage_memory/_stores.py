@@ -33,10 +33,12 @@ def store_at(url: str | None) -> Store:
     Raises:
         ValidationError: the URL has another form.
     """
-    match = _URL.fullmatch(url if url is not None else "memory://")
+    text = "memory://" if url is None else url
+    match = _URL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
+        shown = repr(redacted_url(text)) if isinstance(text, str) else type(text).__name__
         problem = (
-            f"{redacted_url(str(url))!r} names no store; use memory:// for one of the adapter's own, or memory://NAME "
+            f"{shown} names no store; use memory:// for one of the adapter's own, or memory://NAME "
             "for one that the adapters of this process share; a name has letters, digits and . _ ~ -"
         )
         raise ValidationError("memory", "url", problem)

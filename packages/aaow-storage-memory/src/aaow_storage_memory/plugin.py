@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aaow_storage import Backend, Capability, new_id
+from aaow_storage.authoring import shown
 from aaow_storage.errors import ValidationError
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_memory._adapter import MemoryAdapter
@@ -31,7 +32,7 @@ def create(url: str | None = None, *, stream_events: bool = True) -> MemoryAdapt
         ValidationError: the URL or an option is wrong.
     """
     if not isinstance(stream_events, bool):
-        raise ValidationError("memory", "stream_events", f"must be True or False, not {stream_events!r}")
+        raise ValidationError("memory", "stream_events", f"must be True or False, not {shown(stream_events)}")
     return MemoryAdapter(store_at(url), {Capability.STREAM_EVENTS} if stream_events else ())
 
 

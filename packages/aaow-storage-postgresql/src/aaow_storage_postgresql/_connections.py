@@ -16,7 +16,7 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 
-from aaow_storage.authoring import given_up_after_fork
+from aaow_storage.authoring import given_up_after_fork, storage_errors_alone
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._deadlines import Watch
@@ -113,7 +113,7 @@ class PostgreSQLConnection(SQLConnection):
         """Close the connection; what is open on it is rolled back."""
         if self._deadline is not None:
             self._deadline.close()
-        self.driver_connection.close()
+        super().close()
 
     def answering(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
         """Let the jobs end early when the tasks of all of them are cancelled, and nothing behind them.
@@ -170,11 +170,14 @@ class PostgreSQLConnection(SQLConnection):
                     cursor = self.driver_connection.execute(compiled.text, compiled.bound(parameters))
                     asked.append((compiled, cursor))
             return [[compiled.fetched(row) for row in cursor] for compiled, cursor in asked]
-        except psycopg.Error as error:
-            self.driver_connection.close()
-            translated = self.dialect.translated(error)
+        except StorageError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            unread = self._unread(error)
             has_passed = self._deadline is not None and self._deadline.has_passed
-            raise (self._not_answered(translated) if has_passed else translated) from error
+            raise (self._not_answered(unread) if has_passed else unread) from error
         finally:
             if self._deadline is not None:
                 self._deadline.end()
@@ -243,7 +246,7 @@ class _LostAtOnceError(StorageUnavailableError):
 
 def _connect(settings: Settings, watch: Watch | None) -> PostgreSQLConnection:
     dialect = PostgreSQLDialect(settings.place, settings.schema)
-    try:
+    with storage_errors_alone(dialect.meant_by):
         driver_connection = psycopg.connect(
             settings.conninfo,
             autocommit=True,
@@ -253,8 +256,6 @@ def _connect(settings: Settings, watch: Watch | None) -> PostgreSQLConnection:
             application_name="aaow-storage",
             **connection_parameters(conninfo_to_dict(settings.conninfo)),
         )
-    except psycopg.Error as error:
-        raise dialect.translated(error) from error
     try:
         _check(driver_connection, settings)
         driver_connection.prepared_max = PREPARED_STATEMENTS
@@ -297,6 +298,9 @@ def was_committed(
             raise
         except StorageUnavailableError as error:
             problem = str(error)
+        except StorageError as error:  # not the transaction's own: whoever hears of it must not take it for undone
+            told = "the connection was lost during a commit, and what became of it cannot be asked for"
+            raise InDoubtError(f"{told}: {error}") from error.__cause__
         if outcome is not None:
             return outcome
         if time.monotonic() > deadline:
@@ -327,7 +331,11 @@ class _InstantLoader(Loader):
 
     format = Format.BINARY
 
-    def load(self, data: Buffer) -> datetime:
-        """Return the instant."""
+    def load(self, data: Buffer) -> datetime | int:
+        """Return the instant; where no datetime can be it, such as infinity, its number, which a record refuses."""
+        microseconds: int
         (microseconds,) = _MICROSECONDS.unpack(data)
-        return _EPOCH + timedelta(microseconds=microseconds)
+        try:
+            return _EPOCH + timedelta(microseconds=microseconds)
+        except OverflowError:
+            return microseconds

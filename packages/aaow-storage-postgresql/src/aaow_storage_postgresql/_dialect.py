@@ -1,7 +1,7 @@
 """What PostgreSQL does in its own way."""
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import psycopg
@@ -11,11 +11,11 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition, Operator, dumps
+from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._errors import is_conflict, translated
-from aaow_storage_postgresql._json import as_jsonb, json_text, sort_key
-from aaow_storage_sql import CompiledStatement, Dialect, compiler
+from aaow_storage_postgresql._json import as_jsonb, json_at, json_text, sort_key
+from aaow_storage_sql import AsIs, CompiledStatement, Dialect, Parameters, compiler
 
 _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
 
@@ -46,7 +46,8 @@ class PostgreSQLDialect(Dialect):
     def __hash__(self) -> int:
         return hash(self.schema)
 
-    def translated(self, error: Exception) -> StorageError:
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        del values  # what is too large has a code of its own
         return translated(error, self.place)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
@@ -67,6 +68,9 @@ class PostgreSQLDialect(Dialect):
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return column
 
+    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+        return compared == sa.any_(sa.bindparam(parameter, type_=_ARRAYS[kind]))
+
     def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         is_ascending = direction is Direction.ASCENDING
         ordered = expression.asc() if is_ascending else expression.desc()
@@ -78,9 +82,7 @@ class PostgreSQLDialect(Dialect):
         self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
     ) -> sa.ColumnElement[bool]:
         document = self._json(sa.type_coerce(column, sa.Text))
-        value = document
-        for key in condition.field.path:
-            value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
+        value = json_at(document, condition.field.path)
         text = value.op("#>>", return_type=sa.Text())(_ITSELF)
         match condition.operator:
             case Operator.EQ if condition.operand == "null":
@@ -89,7 +91,7 @@ class PostgreSQLDialect(Dialect):
                 same = value == self._json(sa.bindparam(parameter, type_=sa.Text))
                 if condition.negated:
                     return sa.func.coalesce(same, sa.false())
-                return sa.and_(*self._held(column, document, condition, parameter), same)
+                return sa.and_(*self._held(column, document, parameter), same)
             case Operator.IN:
                 listed = self._json(sa.bindparam(parameter, type_=sa.Text))
                 is_listed = sa.func.coalesce(
@@ -118,20 +120,17 @@ class PostgreSQLDialect(Dialect):
                 return None in operand
         return "string" if isinstance(operand, str) else "number"
 
-    def json_operand(self, condition: Condition) -> Any:
+    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
         operand = condition.operand
         match condition.operator:
             case Operator.EQ:
-                return dumps(operand)
+                return {parameter: dumps(operand), parameter + _HELD: _holding(operand, condition.field.path)}
             case Operator.IN:
-                return dumps([value for value in operand if value is not None])
-        return json_text(operand) if isinstance(operand, str) else dumps(operand)
+                return {parameter: dumps([value for value in operand if value is not None])}
+        return {parameter: json_text(operand) if isinstance(operand, str) else dumps(operand)}
 
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
-        value = self._json(sa.type_coerce(column, sa.Text))
-        for key in path:
-            value = value.op("->", return_type=JSONB())(sa.literal(json_text(key), sa.Text))
-        return sort_key(self.schema, value)
+        return sort_key(self.schema, json_at(self._json(sa.type_coerce(column, sa.Text)), path))
 
     def json_mark(self, value: Any) -> Any:
         return dumps(value)
@@ -140,15 +139,29 @@ class PostgreSQLDialect(Dialect):
         return as_jsonb(self.schema, text)
 
     def _held(
-        self, column: sa.ColumnElement[Any], document: sa.ColumnElement[Any], condition: Condition, parameter: str
+        self, column: sa.ColumnElement[Any], document: sa.ColumnElement[Any], parameter: str
     ) -> list[sa.ColumnElement[bool]]:
         """Return what the condition implies of the whole document, where an index finds documents by it."""
         if not isinstance(column, sa.Column) or (column.table.name, column.name) not in _FOUND_BY_INDEX:
             return []
-        part = self._json(sa.bindparam(parameter, type_=sa.Text))
-        for key in reversed(condition.field.path):
-            part = sa.func.jsonb_build_object(sa.literal(json_text(key), sa.Text), part, type_=JSONB())
+        part = self._json(sa.bindparam(parameter + _HELD, type_=sa.Text))
         return [document.op("@>", return_type=sa.Boolean())(part)]
+
+
+_HELD = "_held"
+_ARRAYS = {
+    FieldKind.TEXT: AsIs("TEXT[]"),
+    FieldKind.ENUM: AsIs("TEXT[]"),
+    FieldKind.INSTANT: AsIs("TIMESTAMPTZ[]"),
+    FieldKind.NUMBER: AsIs("DOUBLE PRECISION[]"),
+    FieldKind.AMOUNT: AsIs("NUMERIC[]"),
+    FieldKind.BOOL: AsIs("BOOLEAN[]"),
+}
+
+
+def _holding(value: Any, path: tuple[str, ...]) -> str:
+    """Return the text of a document that holds nothing but the value at that path."""
+    return "".join(f"{{{dumps(key)}:" for key in path) + dumps(value) + "}" * len(path)
 
 
 _NULL: sa.ColumnElement[Any] = sa.literal_column("'null'::jsonb", JSONB())

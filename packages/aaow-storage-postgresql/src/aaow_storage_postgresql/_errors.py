@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 
-from aaow_storage.authoring import redacted_url
+from aaow_storage.authoring import redacted_text
 from aaow_storage.errors import (
     ConflictError,
     CorruptDataError,
@@ -16,7 +16,16 @@ from aaow_storage.errors import (
 
 _CONFLICTS = (pg.SerializationFailure, pg.DeadlockDetected)
 _UNSTEADY = (*_CONFLICTS, pg.ForeignKeyViolation)
-_CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted)
+_CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted, pg.UndefinedFile)
+_NO_SUCH_SCHEMA = (
+    pg.UndefinedTable,
+    pg.UndefinedColumn,
+    pg.UndefinedFunction,
+    pg.UndefinedObject,
+    pg.InvalidSchemaName,
+    pg.InvalidColumnReference,
+)
+"""What a statement meets where the schema is not what the migrations make."""
 _TRANSIENT = (
     pg.QueryCanceled,
     pg.ReadOnlySqlTransaction,
@@ -55,6 +64,10 @@ def translated(error: Exception, place: str) -> StorageError:
             return ConflictError(f"what it refers to came or went meanwhile: {what}")
         case _ if isinstance(error, _CORRUPT):
             return CorruptDataError(what)
+        case pg.InvalidTextRepresentation():
+            return CorruptDataError(f"what is stored as JSON is none: {what}")
+        case _ if isinstance(error, _NO_SUCH_SCHEMA):
+            return CorruptDataError(f"{what}: the schema is not what initialize() makes; restore a backup")
         case pg.ProgramLimitExceeded() | pg.StringDataRightTruncation():
             return ValidationError("postgresql", "value", f"is larger than PostgreSQL can store: {_text(error)}")
         case _ if isinstance(error, _NEVER):
@@ -101,7 +114,7 @@ def _driver_error(error: BaseException | None) -> Any:
 
 
 def _text(error: Exception) -> str:
-    text = " ".join(redacted_url(str(error)).split())
+    text = " ".join(redacted_text(str(error)).split())
     return f"{text} ({type(error).__name__})"
 
 

@@ -5,9 +5,10 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from aaow_storage.authoring import given_up_after_fork
-from aaow_storage.errors import StorageUnavailableError
+from aaow_storage.authoring import given_up_after_fork, run_all
+from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._deadlines import Watch
+from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
@@ -40,6 +41,9 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._writers: Workers | None = None
         self._watch = Watch("aaow-postgresql-watch")
 
+    def meant_by(self, error: Exception) -> StorageError:
+        return PostgreSQLDialect(self._settings.place, self._settings.schema).meant_by(error)
+
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
         job = Job(lambda connection: lookup(connection, id))
         return await self._answer(self._finder, Find(job, lookup, id), job)
@@ -62,7 +66,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         waiting = self._put(self._writers, transaction, transaction.opened)
         try:
             await transaction.opened.result()
-        except asyncio.CancelledError:
+        except BaseException:
             transaction.abandon()
             raise
         finally:
@@ -122,8 +126,10 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return settings
 
     def shut(self) -> None:
-        stop(self._all_workers(), self._watch, self._settings.closes_within)
-        self._finder = self._readers = self._writers = None
+        try:
+            stop(self._all_workers(), self._watch, self._settings.closes_within)
+        finally:
+            self._finder = self._readers = self._writers = None
 
     @property
     def place(self) -> str:
@@ -141,6 +147,4 @@ class PostgreSQLExecutor(ThreadedExecutor):
 
 
 def _release(all_workers: list[Workers], watch: Watch) -> None:
-    for workers in all_workers:
-        workers.stop_unused()
-    watch.stop()
+    run_all(*(workers.stop_unused for workers in all_workers), watch.stop)

@@ -45,5 +45,5 @@ def found(finds: Sequence[Find], connection: PostgreSQLConnection) -> list[Outco
 def _outcome(find: Find, rows: Sequence[Row]) -> Outcome:
     try:
         return Outcome(find.job, value=find.lookup.record(rows[0] if rows else None))
-    except StorageError as error:
+    except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
         return Outcome(find.job, error=error)

@@ -1,5 +1,6 @@
 """JSON in PostgreSQL: text as `jsonb` can hold it, the functions of the schema, and the type that sorts it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +38,23 @@ def _call(element: SchemaFunction, compiler: Any, **options: Any) -> str:
 def as_jsonb(schema: str | None, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return the expression for the text of a document as `jsonb`."""
     return SchemaFunction(schema, "aaow_json", text, JSONB())
+
+
+class JSONAt(FunctionElement[Any]):
+    """What lies at a path of keys in a `jsonb`: one element however many keys there are, so that none nest."""
+
+    inherit_cache = False
+    type = JSONB()
+
+
+@compiles(JSONAt)
+def _arrows(element: JSONAt, compiler: Any, **options: Any) -> str:
+    return "(" + " -> ".join(compiler.process(clause, **options) for clause in element.clauses) + ")"
+
+
+def json_at(document: sa.ColumnElement[Any], path: Iterable[str]) -> sa.ColumnElement[Any]:
+    """Return the expression for what lies at a path in a `jsonb`; NULL where it leads nowhere."""
+    return JSONAt(document, *(sa.literal(json_text(key), sa.Text) for key in path))
 
 
 def sort_key(schema: str | None, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

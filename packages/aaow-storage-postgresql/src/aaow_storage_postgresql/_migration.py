@@ -110,8 +110,8 @@ def migrate_store(
                 _enter_schema(connection, settings)
                 migrate_to(connection, found, revision)
         connection.command("COMMIT")
-    except BaseException:
-        roll_back(connection)
+    except BaseException as error:
+        roll_back(connection, error)
         raise
 
 

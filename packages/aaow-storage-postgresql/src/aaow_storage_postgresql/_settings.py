@@ -3,20 +3,13 @@
 import math
 from typing import Any
 
-import psycopg
 from attrs import evolve, field, frozen
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from aaow_storage.authoring import redacted_url
+from aaow_storage.authoring import shown, text_problem
 from aaow_storage.errors import ValidationError
+from aaow_storage_postgresql._conninfo import LONGEST_NAME, conninfo_of, place_of
 
-LONGEST_NAME = 63
-"""How many bytes PostgreSQL keeps of a name."""
 USUAL_TIMEOUT_S = 30.0
-_FORMS = (
-    "such as postgresql://user@host:5432/database, postgresql://host1,host2/database?target_session_attrs=read-write, "
-    "or nothing for the PG* environment variables"
-)
 
 
 @frozen
@@ -34,9 +27,7 @@ class Settings:
     @property
     def place(self) -> str:
         """The database's name for errors, without its password."""
-        parts = conninfo_to_dict(self.conninfo)
-        hosts = str(parts.get("host") or "the default host")
-        return f"PostgreSQL database {parts.get('dbname') or 'of the default name'!r} on {hosts}"
+        return place_of(self.conninfo)
 
     @property
     def closes_within(self) -> float:
@@ -64,13 +55,13 @@ def settings_of(
     Raises:
         ValidationError: one of them is wrong.
     """
-    settings = Settings(_conninfo(url))
+    settings = Settings(conninfo_of(url))
     if schema is not None and (not isinstance(schema, str) or not _is_name(schema)):
-        raise _wrong("schema", f"must be a name of 1 to {LONGEST_NAME} bytes, not {schema!r}")
+        raise _wrong("schema", f"must be a name of 1 to {LONGEST_NAME} bytes, not {shown(schema)}")
     if type(pool_size) is not int or not 2 <= pool_size <= 1000:  # noqa: PLR2004 - said in the message
-        raise _wrong("pool_size", f"must be an int from 2 to 1000, not {pool_size!r}")
+        raise _wrong("pool_size", f"must be an int from 2 to 1000, not {shown(pool_size)}")
     if pooler not in {None, "transaction"}:
-        raise _wrong("pooler", f"must be 'transaction' or None, not {pooler!r}")
+        raise _wrong("pooler", f"must be 'transaction' or None, not {shown(pooler)}")
     return evolve(
         settings,
         schema=schema,
@@ -82,23 +73,13 @@ def settings_of(
     )
 
 
-def _conninfo(url: str | None) -> str:
-    text = "" if url is None else url
-    if not isinstance(text, str) or "\x00" in text:
-        raise _wrong("url", f"must be a URL, {_FORMS}")
-    try:
-        return make_conninfo("", **{name: str(value) for name, value in conninfo_to_dict(text).items()})
-    except psycopg.Error as error:
-        raise _wrong("url", f"{redacted_url(text)!r} cannot be read; use one {_FORMS}") from error
-
-
 def _is_name(name: str) -> bool:
-    return 1 <= len(name.encode(errors="replace")) <= LONGEST_NAME and "\x00" not in name
+    return 1 <= len(name.encode(errors="replace")) <= LONGEST_NAME and "\x00" not in name and text_problem(name) is None
 
 
 def _seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise _wrong(name, f"must be a number of seconds above 0, not {value!r}")
+        raise _wrong(name, f"must be a number of seconds above 0, not {shown(value)}")
     return float(value)
 
 

@@ -113,7 +113,7 @@ class Worker:
                 outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
                 if outcome.error is not None:
                     connection.cancel_no_more()
-                    _leave_transaction(connection)
+                    roll_back(connection, outcome.error)
             losses += connection.is_lost
             if not _is_to_be_run_again(outcome, connection) or tries >= MOST_TRIES or losses >= MOST_LOSSES:
                 return outcome
@@ -170,17 +170,16 @@ class Worker:
                 connection.begin(WRITE, longest=transaction.timeout)
         except StorageError as error:
             transaction.refuse(error)
-            _leave_transaction(connection)
+            roll_back(connection, error)
             return
         if not self._lending.lends(transaction):
-            _leave_transaction(connection)
+            roll_back(connection)
             transaction.refuse(AdapterClosedError("the adapter is closed"))
             return
         try:
             deliver([Outcome(transaction.opened)])
             transaction.serve(connection)
         except StorageError as error:
-            _leave_transaction(connection)
             transaction.break_down(connection, error)
         finally:
             self._lending.has_ended(transaction)
@@ -205,16 +204,8 @@ def _read(read: Find | Read, connection: PostgreSQLConnection) -> Outcome:
         try:
             connection.command("COMMIT")
         except StorageError:  # what was read is no less true
-            _leave_transaction(connection)
+            connection.discard()
     return outcome
-
-
-def _leave_transaction(connection: PostgreSQLConnection) -> None:
-    """Roll back what is open on the connection; close it where that fails, which rolls back as well."""
-    try:
-        roll_back(connection)
-    except StorageError:
-        connection.close()
 
 
 def _is_to_be_run_again(outcome: Outcome, connection: PostgreSQLConnection) -> bool:

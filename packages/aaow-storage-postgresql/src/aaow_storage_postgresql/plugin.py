@@ -1,14 +1,18 @@
 """The plugin that the entry point `postgresql` names."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
 
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_postgresql._executor import PostgreSQLExecutor
 from aaow_storage_postgresql._settings import settings_of
-from aaow_storage_sql import SQLStorageAdapter
+from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
 _OPTIONS = {
@@ -31,6 +35,7 @@ def aaow_storage_backend() -> Backend:
         options=_OPTIONS,
         capabilities=_CAPABILITIES,
         temporary_store=temporary_store,
+        newer_schema=newer_schema,
     )
 
 
@@ -72,3 +77,18 @@ def temporary_store(folder: Path) -> Iterator[str]:
 
     with skipped_where_missing(), temporary_database() as url:
         yield url
+
+
+@contextmanager
+def newer_schema(url: str, *, schema: str | None = None, **options: Any) -> Iterator[None]:
+    """Hold the store in a database as one that a later release has migrated."""
+    del options
+    table = sql.Identifier(*([schema] if schema is not None else []), VERSION_TABLE)
+    set_version = sql.SQL("UPDATE {} SET version_num = %s").format(table)
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        ((version,),) = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
+        connection.execute(set_version, (f"after {version}",))
+        try:
+            yield
+        finally:
+            connection.execute(set_version, (version,))

@@ -12,6 +12,7 @@ from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
 from aaow_storage_sql._opening import Opening
 from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata, table_of
+from aaow_storage_sql._types import AsIs
 from aaow_storage_sql._yielding import waiting_on
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "NOT_DONE",
     "REVISIONS",
     "VERSION_TABLE",
+    "AsIs",
     "Attempt",
     "CompiledStatement",
     "Dialect",

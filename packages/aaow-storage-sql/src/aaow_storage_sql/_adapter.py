@@ -1,12 +1,24 @@
-"""The adapter of every SQL backend: operations run by an executor, each in its own transaction or in the caller's."""
+"""The adapter of every SQL backend: operations run by an executor, each in its own transaction or in the caller's.
+
+It is the boundary behind which errors are the driver's, the system's or the code's. What comes out of it is an error of
+storage, a cancellation, or what ends the interpreter.
+"""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage.authoring import OpenTransactions, bind_transaction, check_timeout
-from aaow_storage.errors import TransactionError
+from aaow_storage.authoring import (
+    OpenTransactions,
+    bind_transaction,
+    check_event_loop,
+    check_timeout,
+    cleaning_up_after,
+    storage_errors_alone,
+    unforeseen,
+)
+from aaow_storage.errors import StorageError, TransactionError
 from aaow_storage_sql._attempts import attempt_at, is_repeatable
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
@@ -42,25 +54,32 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._lent.outcome
 
     async def commit(self) -> None:
-        await self._lent.commit()
+        check_event_loop()
+        with storage_errors_alone():
+            await self._lent.commit()
 
     async def rollback(self) -> None:
-        await self._lent.rollback()
+        check_event_loop()
+        with storage_errors_alone():
+            await self._lent.rollback()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         bind_transaction(self)
-        number = await self._lent.open_savepoint()
+        with storage_errors_alone():
+            number = await self._lent.open_savepoint()
         self._savepoints.append(number)
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             if self.outcome is None and number in self._savepoints:
-                await self._close_savepoint(number, undo=True)
+                with cleaning_up_after(error):
+                    await self._close_savepoint(number, undo=True)
             raise
         if self.outcome is None and number not in self._savepoints:
             raise TransactionError("the savepoint has ended, with one that was opened before it")
-        await self._close_savepoint(number, undo=False)
+        with storage_errors_alone():
+            await self._close_savepoint(number, undo=False)
 
     async def _close_savepoint(self, number: int, *, undo: bool) -> None:
         await self._lent.close_savepoint(number, undo=undo)
@@ -70,12 +89,20 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._write(lookup, id)
 
     def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        return self._write(operation, *args)
+        return self._run(lambda connection: operation(connection, *args), only_reads=True)
 
     def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        bind_transaction(self)
         work, attempt = _works(operation, *args)
-        return self._lent.run(work, attempt=attempt)
+        return self._run(work, attempt=attempt)
+
+    async def _run(self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False) -> T:
+        bind_transaction(self)
+        try:
+            return await self._lent.run(work, attempt=attempt, only_reads=only_reads)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise unforeseen(error) from error
 
 
 class SQLStorageAdapter(SQLOperations, StorageAdapter):
@@ -91,28 +118,48 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         return self._capabilities
 
     async def initialize(self, *, migrate: bool = True) -> None:
-        await self._executor.start(migrate=migrate)
+        check_event_loop()
+        with storage_errors_alone(self._executor.meant_by):
+            await self._executor.start(migrate=migrate)
 
     async def close(self) -> None:
-        await self._executor.stop()
+        check_event_loop()
+        with storage_errors_alone(self._executor.meant_by):
+            await self._executor.stop()
 
     async def begin_transaction(self, timeout: float = 30.0) -> SQLTransaction:  # noqa: ASYNC109 - how long it may stay open
         self._transactions.check()
-        lent = await self._executor.begin(check_timeout("begin_transaction", timeout))
+        with storage_errors_alone(self._executor.meant_by):
+            lent = await self._executor.begin(check_timeout("begin_transaction", timeout))
         transaction = SQLTransaction(lent, self._executor)
         self._transactions.add(transaction)
         return transaction
 
-    def _find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
+    async def _find(self, lookup: Lookup[T], id: str) -> T | None:
         self._transactions.check()
-        return self._executor.find(lookup, id)
+        try:
+            return await self._executor.find(lookup, id)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise self._executor.meant_by(error) from error
 
-    def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
+    async def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> T:
         self._transactions.check()
         kind = operation if is_of_one_record(operation) else None
-        return self._executor.read(lambda connection: operation(connection, *args), kind=kind)
+        try:
+            return await self._executor.read(lambda connection: operation(connection, *args), kind=kind)
+        except StorageError:
+            raise
+        except Exception as error:
+            raise self._executor.meant_by(error) from error
 
-    def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
+    async def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> T:
         self._transactions.check()
         work, attempt = _works(operation, *args)
-        return self._executor.write(work, attempt=attempt, may_be_repeated=is_repeatable(operation))
+        try:
+            return await self._executor.write(work, attempt=attempt, may_be_repeated=is_repeatable(operation))
+        except StorageError:
+            raise
+        except Exception as error:
+            raise self._executor.meant_by(error) from error

@@ -7,13 +7,13 @@ import attrs
 import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
-from aaow_storage.authoring import apply_changes, check_pending, plan_query, resolved
+from aaow_storage.authoring import check_pending, plan_query, resolved
 from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, new_values, set_columns
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, changed_record, new_values, set_columns
 from aaow_storage_sql._schema import approval_requests
 from aaow_storage_sql._types import Instant
 
@@ -72,7 +72,7 @@ def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
     """Apply the changes to a pending request."""
     stored = get.to_change(connection, id)
     check_pending(stored)
-    return _put_back(connection, apply_changes(stored, changes))
+    return _put_back(connection, changed_record(stored, changes))
 
 
 def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:

@@ -6,14 +6,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import BudgetPool, QueryFilter
-from aaow_storage.authoring import apply_changes, consumed, increased, plan_query
-from aaow_storage.errors import ConflictError
+from aaow_storage.authoring import consumed, increased, plan_query
+from aaow_storage.errors import ConflictError, CorruptDataError, NotFoundError
 from aaow_storage_sql._attempts import one_statement
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._inserting import insert_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_rows
-from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, new_values, set_columns
+from aaow_storage_sql._rows import InsertedRow, RowMaker, all_built, built, changed_record, new_values, set_columns
 from aaow_storage_sql._schema import budget_pools
 
 _FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
@@ -53,7 +53,7 @@ def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | No
 
 def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
     """Apply the changes to the stored pool."""
-    changed = apply_changes(get.to_change(connection, id), changes)
+    changed = changed_record(get.to_change(connection, id), changes)
     _put_back(connection, changed)
     return changed
 
@@ -69,10 +69,7 @@ def delete(connection: SQLConnection, id: str) -> None:
 
 def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Use the amount in the pool and in every ancestor."""
-    chain = [get.to_change(connection, id)]
-    while chain[-1].parent_pool_id is not None:
-        chain.append(get.to_change(connection, chain[-1].parent_pool_id))
-    changed = consumed(chain, amount)
+    changed = consumed(_line_of(connection, id), amount)
     for pool in changed:
         _put_back(connection, pool)
     return changed[0]
@@ -83,6 +80,27 @@ def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     changed = increased(get.to_change(connection, id), amount)
     _put_back(connection, changed)
     return changed
+
+
+def _line_of(connection: SQLConnection, id: str) -> list[BudgetPool]:
+    """Return the pool and its ancestors, and keep others from them until the transaction ends.
+
+    Raises:
+        NotFoundError: there is no such pool.
+        CorruptDataError: an ancestor is missing, or is its own ancestor, neither of which can be made.
+    """
+    line = [get.to_change(connection, id)]
+    ids = {id}
+    while (parent_id := line[-1].parent_pool_id) is not None:
+        try:
+            parent = get.to_change(connection, parent_id)
+        except NotFoundError as error:
+            raise CorruptDataError(f"the parent {parent_id!r} of the budget pool {line[-1].id!r} is missing") from error
+        if parent_id in ids:
+            raise CorruptDataError(f"the budget pool {parent_id!r} is an ancestor of itself")
+        ids.add(parent_id)
+        line.append(parent)
+    return line
 
 
 def _put_back(connection: SQLConnection, pool: BudgetPool) -> None:

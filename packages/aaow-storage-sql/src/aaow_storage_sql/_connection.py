@@ -6,12 +6,15 @@ compiling and executing through it costs several times what the database needs f
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+
+from aaow_storage.authoring import unforeseen
+from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from aaow_storage_sql._dialect import Dialect
@@ -38,6 +41,7 @@ class CompiledStatement:
         bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+        self._columns = [*columns]
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._processors = [(index, processor) for index, processor in enumerate(processors) if processor is not None]
 
@@ -52,19 +56,41 @@ class CompiledStatement:
         return list(chain.from_iterable(rows))
 
     def fetched(self, row: Row) -> Row:
-        """Return the values of a row as the columns' types make them; NULL is None in all of them."""
+        """Return the values of a row as the columns' types make them; NULL is None in all of them.
+
+        Raises:
+            CorruptDataError: a value cannot be what was stored; the error names the column and the row.
+        """
         if not self._processors:
             return row
-        return tuple(_processed([*row], self._processors))
+        try:
+            return tuple(_processed([*row], self._processors))
+        except Exception as error:
+            raise self._refused(row, error) from error
 
     def all_fetched(self, rows: list[Row]) -> list[Row]:
         """Return the values of many rows as `fetched` does."""
         if not self._processors or len(rows) < MANY_ROWS:
             return [*map(self.fetched, rows)]
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
-        for index, processor in self._processors:
-            columns[index] = [None if value is None else processor(value) for value in columns[index]]
+        try:
+            for index, processor in self._processors:
+                columns[index] = [None if value is None else processor(value) for value in columns[index]]
+        except Exception:  # noqa: BLE001 - raised again by the row that is wrong
+            return [*map(self.fetched, rows)]
         return [*zip(*columns, strict=True)]
+
+    def _refused(self, row: Row, error: Exception) -> StorageError:
+        """Return the error for a row whose values cannot be processed."""
+        names = [column.name for column in self._columns]
+        for index, processor in self._processors:
+            try:
+                _processed([row[index]], [(0, processor)])
+            except Exception:  # noqa: BLE001 - it is the error that is told of
+                table = getattr(self._columns[index], "table", None)
+                field = f"{getattr(table, 'name', 'a select')}.{names[index]}"
+                return unreadable(field, named(names, row), error)
+        return unreadable("a row", "", error)
 
 
 def _processed(values: list[Any], processors: Iterable[tuple[int, _Processor]]) -> list[Any]:
@@ -74,6 +100,28 @@ def _processed(values: list[Any], processors: Iterable[tuple[int, _Processor]]) 
         if value is not None:
             values[index] = processor(value)
     return values
+
+
+_KEYS = ("id", "session_id", "node_id", "tool_call_id")
+
+
+def named(names: Sequence[str], row: Sequence[Any]) -> str:
+    """Return what tells a row of those columns from others, for an error; nothing where no column does."""
+    keys = [f"{name} {row[names.index(name)]!a:.100}" for name in _KEYS if name in names]
+    return keys[0] if keys else ""
+
+
+def unreadable(what: str, of: str, error: Exception) -> StorageError:
+    """Return the error for what is stored and cannot be read, unless it is that the machine lacks memory."""
+    if isinstance(error, MemoryError):
+        return unforeseen(error)
+    where = f" of the row with the {of}" if of else ""
+    return CorruptDataError(f"{what}{where} cannot be what was saved: {described(error)}")
+
+
+def described(error: Exception) -> str:
+    """Return what an exception says, behind its kind where that is no error of storage."""
+    return str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
 
 
 def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:
@@ -91,6 +139,8 @@ class SQLConnection:
         self.dialect = dialect
         self.is_lent = False
         """Whether a caller's own transaction is open: what it reads, it may be about to change."""
+        self.failures: list[Exception] = []
+        """What went wrong in functions of this code that the database called; it tells little of that, or nothing."""
 
     @property
     def is_in_transaction(self) -> bool:
@@ -105,13 +155,35 @@ class SQLConnection:
         del jobs, cancels
         return nullcontext()
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the tasks of all jobs that are answered have been cancelled."""
+        return False
+
+    def check_wanted(self) -> None:
+        """Check that a task still waits for what the connection does.
+
+        Raises:
+            StorageUnavailableError: the task was cancelled.
+        """
+        if self.is_interrupted:
+            raise StorageUnavailableError("interrupted, since the task that waited was cancelled")
+
     def reading(self, statement: Any) -> Any:
         """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""
         return self.dialect.locking(statement) if self.is_lent else statement
 
     def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
-        """Return all rows of a select."""
-        compiled = self.dialect.compiled(statement)
+        """Return all rows of a select.
+
+        Raises:
+            CorruptDataError: what is stored cannot be read.
+            StorageError: the select failed otherwise.
+        """
+        return self.compiled_rows(self.dialect.compiled(statement), parameters)
+
+    def compiled_rows(self, compiled: CompiledStatement, parameters: Parameters) -> list[Row]:
+        """Return all rows of a select that is compiled; raises what `rows` does."""
         cursor = self._execute(compiled.text, compiled.bound(parameters))
         rows: list[Row] = []
         try:
@@ -119,8 +191,14 @@ class SQLConnection:
                 rows += compiled.all_fetched(fetched)
                 if len(fetched) < FETCHED:
                     break
-        except self.dialect.driver_error as error:
-            raise self.dialect.translated(error) from error
+        except BaseException as error:
+            _close(cursor)  # while it is open, SQLite shows the connection no newer state of the store
+            if isinstance(error, StorageError) or not isinstance(error, Exception):
+                raise
+            raise self._unread(error) from error
+        if self.failures:
+            failure = self.failures[0]
+            raise self._failed_in_function(failure) from failure
         return rows
 
     def row(self, statement: Any, parameters: Parameters = {}) -> Row | None:  # noqa: B006 - never changed
@@ -141,7 +219,11 @@ class SQLConnection:
     def command(self, text: str) -> Row | None:
         """Run a command that is no statement on data, such as one of transaction control; return its first row."""
         cursor = self._execute(text, ())
-        row: Row | None = None if cursor.description is None else cursor.fetchone()
+        try:
+            row: Row | None = None if cursor.description is None else cursor.fetchone()
+        except Exception as error:
+            _close(cursor)
+            raise self._unread(error) from error
         return row
 
     def commit(self) -> None:
@@ -152,11 +234,40 @@ class SQLConnection:
         """
         self.command("COMMIT")
 
+    def close(self) -> None:
+        """Close the driver's connection, for good. That it cannot be closed properly is of no use to anybody."""
+        with suppress(Exception):
+            self.driver_connection.close()
+
+    def discard(self) -> None:
+        """Give the driver's connection up, since its state is not known; a transaction that is open ends with it."""
+        self.close()
+
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
         try:
             return self.driver_connection.execute(text, values)
-        except self.dialect.driver_error as error:
-            raise self.dialect.translated(error) from error
+        except Exception as error:
+            raise self.meant_by(error, values) from error
+
+    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        """Return the error of storage for one that came of a statement with those values."""
+        return self._failed_in_function(self.failures[0]) if self.failures else self.dialect.meant_by(error, values)
+
+    def _unread(self, error: Exception) -> StorageError:
+        """Return the error of storage for one that came while rows were fetched: the driver's, or a value's."""
+        if self.failures or isinstance(error, self.dialect.driver_error):
+            return self.meant_by(error)
+        return unreadable("a row", "", error)
+
+    def _failed_in_function(self, failure: Exception) -> StorageError:
+        self.failures.clear()
+        return unreadable("a value that a query looked at", "", failure)
+
+
+def _close(cursor: Any) -> None:
+    """Let the database forget the rows that are left, whatever it says to that."""
+    with suppress(Exception):
+        cursor.close()
 
 
 COMPILED_STATEMENTS = 2_000

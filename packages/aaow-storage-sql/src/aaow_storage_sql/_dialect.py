@@ -1,15 +1,15 @@
 """The few things that a database does in its own way, each on the one page of its dialect."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition
+from aaow_storage.authoring import Condition, FieldKind, unforeseen
 from aaow_storage.errors import StorageError
-from aaow_storage_sql._connection import CompiledStatement
+from aaow_storage_sql._connection import CompiledStatement, Parameters
 
 
 class Dialect(ABC):
@@ -30,10 +30,25 @@ class Dialect(ABC):
     """
     compiled: Callable[[Any], CompiledStatement]
     """Compiles a statement once; see `compiler`."""
+    schema: str | None = None
+    """The schema that statements name their tables in, or None for none."""
 
     @abstractmethod
-    def translated(self, error: Exception) -> StorageError:
-        """Return the error of storage that a driver's exception means: the one place where that is decided."""
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        """Return the error of storage that a driver's exception means: the one place where that is decided.
+
+        The values are those that were bound to the statement that failed.
+        """
+
+    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        """Return the error of storage for any exception: the driver's, be it wrapped by SQLAlchemy, or another."""
+        if isinstance(error, StorageError):
+            return error
+        if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, self.driver_error):
+            made = self.translated(error.orig, values)
+            made.__cause__ = error.orig
+            return made
+        return self.translated(error, values) if isinstance(error, self.driver_error) else unforeseen(error)
 
     @abstractmethod
     def is_in_transaction(self, driver_connection: Any) -> bool:
@@ -69,6 +84,10 @@ class Dialect(ABC):
         """Return a column of amounts as an expression that compares and sorts by value."""
 
     @abstractmethod
+    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+        """Return the condition that a field is one of many values, none of them null, bound as one list."""
+
+    @abstractmethod
     def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         """Return the expression for ORDER BY, with NULL before every value ascending."""
 
@@ -78,7 +97,7 @@ class Dialect(ABC):
     ) -> sa.ColumnElement[bool]:
         """Return the condition on what lies at its path in a JSON column, without its negation; it is never NULL.
 
-        The operand is bound as `parameter`, through `json_operand`; in its place, the condition has its shape.
+        What is bound is what `json_parameters` returns; in the operand's place, the condition has its shape.
         """
 
     @abstractmethod
@@ -86,8 +105,8 @@ class Dialect(ABC):
         """Return what `json_condition` needs to know of the operand, so that few statements differ."""
 
     @abstractmethod
-    def json_operand(self, condition: Condition) -> Any:
-        """Return the value to bind for a condition on JSON."""
+    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
+        """Return the values to bind for a condition on JSON: `parameter`, and others whose names begin with it."""
 
     @abstractmethod
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:

@@ -27,7 +27,7 @@ from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import MOST_TRIES
 from aaow_storage_sql._inserts import Insert, insert_if_absent
 from aaow_storage_sql._rows import all_built
-from aaow_storage_sql._schema import documents, sessions, workflows
+from aaow_storage_sql._schema import DIGEST_BYTES, documents, sessions, workflows
 
 RecordT = TypeVar("RecordT")
 
@@ -151,10 +151,12 @@ def _number(digest: bytes) -> int:
 
 
 def release(connection: SQLConnection, digest: bytes) -> None:
-    """Delete the document, where no row points to it any more.
+    """Delete the document, where no row points to it any more; what is no digest is that of none.
 
     What another transaction holds is left, and tried again when the connection releases the next.
     """
+    if not is_digest(digest):
+        return
     claim = connection.dialect.claim
     if claim is None:
         connection.run(_RELEASE, {"digest": digest})
@@ -200,7 +202,7 @@ def listed(
     if not plan.documents:
         return [without_documents(made) for made in all_built(record, names, ([*values, {}] for _, *values in rows))]
     reader = DocumentReader(connection)
-    return all_built(record, names, ([*values, reader.document(digest)] for digest, *values in rows))
+    return all_built(record, names, ([*values, reader.document(digest, record, values[0])] for digest, *values in rows))
 
 
 class DocumentReader:
@@ -210,27 +212,38 @@ class DocumentReader:
         self._connection = connection
         self._documents: dict[bytes, Any] = {}
 
-    def document(self, digest: bytes) -> Any:
-        """Return the document.
+    def document(self, digest: bytes, record: type, id: object) -> Any:
+        """Return the document of a record.
 
         Raises:
             CorruptDataError: it is missing, or not what was stored.
+            StorageUnavailableError: the task that waits for the list was cancelled.
         """
         document = self._documents.get(digest)
         if document is None:
-            row = self._connection.row(_BODY, {"digest": digest})
-            document = self._documents[digest] = loads(checked_body(digest, None if row is None else row[0]))
+            self._connection.check_wanted()
+            row = self._connection.row(_BODY, {"digest": digest}) if is_digest(digest) else None
+            document = decoded_body(digest, None if row is None else row[0], record, id)
+            self._documents[digest] = document
         return document
 
 
-def checked_body(digest: bytes, body: str | None) -> str:
-    """Return the text of a document, checked against its digest; None is the text of one that is not there.
+def is_digest(value: object) -> bool:
+    """Say whether a stored value can be the digest of a document."""
+    return type(value) is bytes and len(value) == DIGEST_BYTES
+
+
+def decoded_body(digest: Any, body: Any, record: type, id: object) -> Any:
+    """Decode the text of the document of a record, checked against its digest; None is the text of one that is missing.
 
     Raises:
         CorruptDataError: it is not what was stored.
     """
+    if body is not None and type(body) is str and digest_of(body) == digest:
+        return loads(body)
+    named = digest.hex() if is_digest(digest) else f"{digest!a:.100}"
     if body is None:
-        raise CorruptDataError(f"the document {digest.hex()} is missing")
-    if digest_of(body) != digest:
-        raise CorruptDataError(f"the document {digest.hex()} is not what was stored: its digest differs")
-    return body
+        problem = "is missing" if is_digest(digest) else "is missing: that is no digest"
+    else:
+        problem = "is not what was stored: " + ("its digest differs" if type(body) is str else "it is not text")
+    raise CorruptDataError(f"the document {named} of the {record.__name__} {id!a:.300} {problem}")

@@ -44,24 +44,25 @@ class Doorbell:
         return self._handed_in.empty()
 
     def answer(self) -> None:
-        """Call what was handed in; called on the loop. Where a call raises, the rest has its turn all the same."""
+        """Call what was handed in; called on the loop. Those behind a call that raises are called in the next turn."""
         try:
             while not self._handed_in.empty():
                 self._handed_in.get()()
-        except BaseException:
-            loop = self._loop()
-            if loop is not None:
+        finally:
+            if not self._handed_in.empty() and (loop := self._loop()) is not None:
                 loop.call_soon(self.answer)
-            raise
 
     def _heard_by(self, loop: asyncio.AbstractEventLoop) -> int | None:
-        """Return a descriptor that the loop watches, or None where there is no such thing."""
+        """Return a descriptor that the loop watches, or None where there is no such thing, or none to be had now."""
         if not hasattr(os, "eventfd"):
             return None
-        descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError:  # the process has as many descriptors open as it may
+            return None
         try:
             loop.add_reader(descriptor, self._hear, descriptor)
-        except NotImplementedError:
+        except (NotImplementedError, OSError):
             os.close(descriptor)
             return None
         weakref.finalize(self, os.close, descriptor).atexit = False

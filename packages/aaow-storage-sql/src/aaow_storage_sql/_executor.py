@@ -11,8 +11,14 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.authoring import INHERITED, given_up_after_fork, released_when_dropped
-from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
+from aaow_storage.authoring import (
+    INHERITED,
+    cleaning_up_after,
+    given_up_after_fork,
+    released_when_dropped,
+    unforeseen,
+)
+from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._endings import started
 from aaow_storage_sql._lookups import Lookup
@@ -34,7 +40,9 @@ class ExecutorTransaction(ABC):
         """How the transaction ended, None while it is open."""
 
     @abstractmethod
-    def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> Coroutine[Any, Any, T]:
+    def run(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False
+    ) -> Coroutine[Any, Any, T]:
         """Run the work; where it raises, only what it did is undone.
 
         Raises:
@@ -60,6 +68,10 @@ class ExecutorTransaction(ABC):
 
 class Executor(ABC):
     """Runs work on connections of its own, off the event loop."""
+
+    def meant_by(self, error: Exception) -> StorageError:
+        """Return the error of storage that an exception means."""
+        return unforeseen(error)
 
     @abstractmethod
     async def start(self, *, migrate: bool) -> None:
@@ -124,14 +136,15 @@ class ThreadedExecutor(Executor):
         opening = Opening()
         try:
             await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             opening.cancel()
-            try:
-                undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
-            except StorageUnavailableError:  # no thread can be started
-                self._undo(opening)
-            else:
-                await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
+            with cleaning_up_after(error):
+                try:
+                    undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
+                except StorageUnavailableError:  # no thread can be started
+                    self._undo(opening)
+                else:
+                    await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
             raise
         except (GeneratorExit, KeyboardInterrupt, SystemExit):  # the task is not run any more
             opening.cancel()

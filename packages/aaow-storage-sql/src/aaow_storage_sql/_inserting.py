@@ -123,7 +123,7 @@ def _own_references(table: sa.Table) -> list[str]:
 
 
 def _unsteady(table: sa.Table) -> StorageUnavailableError:
-    return StorageUnavailableError(f"what the {kind_of(table)} refers to comes and goes; try again")
+    return StorageUnavailableError(f"what a row of {table.name} refers to comes and goes; try again")
 
 
 def _require_parents(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:

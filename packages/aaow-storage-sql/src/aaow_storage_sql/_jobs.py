@@ -26,11 +26,12 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "work")
+    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "only_reads", "work")
 
-    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None) -> None:
+    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False) -> None:
         self.work = work
         self.attempt = attempt
+        self.only_reads = only_reads
         self._loop = asyncio.get_running_loop()
         self._watch = watch_of(self._loop)
         self._future: asyncio.Future[T] = self._loop.create_future()

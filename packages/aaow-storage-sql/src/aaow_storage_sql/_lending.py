@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.authoring import INHERITED
+from aaow_storage.authoring import INHERITED, note_failure
 from aaow_storage.errors import StorageError, TransactionError
 from aaow_storage_sql._connection import SQLConnection
 from aaow_storage_sql._executor import ExecutorTransaction, Work
@@ -24,18 +24,29 @@ _ADAPTER_CLOSED = "the adapter was closed while it was open"
 def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
     """Run a job inside the transaction that is open; where it fails, only what it did is undone.
 
-    The database may have rolled the whole transaction back, SQLite when the disk is full for one:
-    `connection.is_in_transaction` tells.
+    The database may have rolled the whole transaction back, SQLite when the disk is full for one; and it is rolled back
+    where what the job did could not be undone alone. `connection.is_in_transaction` tells.
     """
     if connection.dialect.undoes_statements and (attempted := job.attempted_on(connection)) is not None:
         return attempted
-    connection.command("SAVEPOINT operation")
+    try:
+        connection.command("SAVEPOINT operation")
+    except StorageError as error:
+        roll_back(connection, error)
+        return Outcome(job, error=error)
     outcome = job.outcome_on(connection)
     if outcome.error is not None and connection.dialect.ends_transaction(outcome.error):
-        roll_back(connection)
+        roll_back(connection, outcome.error)
     elif connection.is_in_transaction:
         undoing = () if outcome.error is None else ("ROLLBACK TO operation",)
-        _run_all(connection, (*undoing, "RELEASE operation"))
+        try:
+            _run_all(connection, (*undoing, "RELEASE operation"))
+        except StorageError as error:
+            if outcome.error is None:
+                outcome = Outcome(job, error=error)
+            else:
+                note_failure(outcome.error, error)
+            roll_back(connection, outcome.error)
     return outcome
 
 
@@ -80,8 +91,10 @@ class LentTransaction(ExecutorTransaction):
     def outcome(self) -> TransactionOutcome | None:
         return self._outcome
 
-    def run(self, work: Work[T], *, attempt: Work[Any] | None = None) -> Coroutine[Any, Any, T]:
-        job = Job(work, attempt=attempt)
+    def run(
+        self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False
+    ) -> Coroutine[Any, Any, T]:
+        job = Job(work, attempt=attempt, only_reads=only_reads)
         self._send(job)
         return job.settled_result()
 
@@ -178,10 +191,12 @@ class LentTransaction(ExecutorTransaction):
             is_step = isinstance(job, Step)
             with connection.answering(job, cancels=not is_step):
                 outcome = job.outcome_on(connection) if is_step else undone_alone(connection, job)
+                if is_step and outcome.error is not None:  # what the savepoint was to undo may be there, or be gone
+                    roll_back(connection, outcome.error)
         except StorageError as error:
             outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:
-            self._close(TransactionOutcome.ABORTED, f"the database rolled it back: {outcome.error}")
+            self._close(TransactionOutcome.ABORTED, f"it was rolled back as a whole: {_told(outcome.error)}")
         deliver([outcome])
 
     def _carry_out(self, connection: SQLConnection, ending: Ending, verify: Callable[[], None]) -> None:
@@ -195,7 +210,7 @@ class LentTransaction(ExecutorTransaction):
                     connection.command("ROLLBACK")
         except StorageError as failure:
             error = failure
-            roll_back(connection)
+            roll_back(connection, error)
             self._close(TransactionOutcome.ABORTED, f"its commit failed: {failure}")
         else:
             self._close(ending.outcome, ending.reason)
@@ -214,7 +229,7 @@ class LentTransaction(ExecutorTransaction):
         """End the transaction, since the connection, or the thread that has it, failed under it."""
         if self._outcome is None:
             self._close(TransactionOutcome.ABORTED, _described(error), error)
-        roll_back(connection)
+        roll_back(connection, error)
 
     def refuse(self, error: Exception) -> None:
         """Let the caller know that the transaction could not be begun; without effect where it was."""
@@ -257,12 +272,28 @@ def _described(error: BaseException) -> str:
     return str(error) if isinstance(error, StorageError) else f"an unexpected {type(error).__name__}: {error}"
 
 
+def _told(error: BaseException | None) -> str:
+    """Return what an error says, and what is noted of the clean-up after it."""
+    said = "the database did so" if error is None else _described(error)
+    return "; ".join([said, *getattr(error, "__notes__", ())])
+
+
 def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:
     for command in commands:
         connection.command(command)
 
 
-def roll_back(connection: SQLConnection) -> None:
-    """Leave the transaction, if one is open."""
-    if connection.is_in_transaction:
+def roll_back(connection: SQLConnection, error: BaseException | None = None) -> None:
+    """Leave the transaction, if one is open; where that fails, give the driver's connection up.
+
+    The failure raises nothing, since the error that made the rollback necessary, if there is one, tells more. That gets
+    a note of it.
+    """
+    if not connection.is_in_transaction:
+        return
+    try:
         connection.command("ROLLBACK")
+    except StorageError as failure:
+        if error is not None:
+            note_failure(error, failure)
+        connection.discard()

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
+from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._attempts import one_statement, repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
 from aaow_storage_sql._inserting import insert_row, save_row
@@ -46,6 +47,9 @@ _CALLS_OF_SESSION = Source(
     ),
     dict(tool_call_logs.c),
 )
+
+
+_OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
 
 
 _row = RowMaker(llm_executions, _FIELDS)
@@ -117,10 +121,21 @@ def _execution(row: Row) -> LLMExecution:
             "session_id": session_id,
             "node_id": node_id,
             **fields,
-            "usage": None if usage[0] is None else built(TokenUsage, _USAGE_FIELDS, usage),
-            "tool_calls": None if calls is None else tuple(built_with(ToolCall, call) for call in calls),
+            "usage": None if usage.count(None) == len(usage) else built(TokenUsage, _USAGE_FIELDS, usage),
+            "tool_calls": None if calls is None else _tool_calls(calls, fields["id"]),
         },
     )
+
+
+def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:
+    """Return the tool calls that an execution holds itself.
+
+    Raises:
+        CorruptDataError: they are not what `_call_document` makes.
+    """
+    if type(calls) is list and all(type(call) is dict and call.keys() == _OF_CALL for call in calls):
+        return tuple(built_with(ToolCall, call) for call in calls)
+    raise CorruptDataError(f"LLMExecution.tool_calls: those of the stored LLMExecution {id!a:.300} are not tool calls")
 
 
 def _call_document(call: ToolCall) -> dict[str, Any]:

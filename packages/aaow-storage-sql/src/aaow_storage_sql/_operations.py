@@ -71,8 +71,9 @@ class SQLOperations(StorageOperations):
         return await self._read(_workflows.count, filter)
 
     async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        check_id("update_workflow", "id", id)
-        return await self._write(_workflows.update, id, own_changes(StoredWorkflow, changes))
+        return await self._write(
+            _workflows.update, check_id("update_workflow", "id", id), own_changes(StoredWorkflow, changes)
+        )
 
     async def delete_workflow(self, id: str) -> None:
         await self._write(_workflows.delete, check_id("delete_workflow", "id", id))
@@ -91,8 +92,7 @@ class SQLOperations(StorageOperations):
         return await self._read(_sessions.count, filter)
 
     async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
-        check_id("update_session", "id", id)
-        return await self._write(_sessions.update, id, own_changes(Session, changes))
+        return await self._write(_sessions.update, check_id("update_session", "id", id), own_changes(Session, changes))
 
     async def delete_session(self, id: str) -> None:
         await self._write(_sessions.delete, check_id("delete_session", "id", id))
@@ -105,8 +105,8 @@ class SQLOperations(StorageOperations):
         return await self._read(_execution.get, check_id("get_execution_state", "session_id", session_id))
 
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
-        check_id("update_node_state", "session_id", session_id)
-        check_id("update_node_state", "node_id", node_id)
+        session_id = check_id("update_node_state", "session_id", session_id)
+        node_id = check_id("update_node_state", "node_id", node_id)
         check_record("update_node_state", "state", state, NodeExecutionState)
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
@@ -114,8 +114,8 @@ class SQLOperations(StorageOperations):
         await self._write(_execution.update_node, _execution.node_row_of(session_id, state))
 
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
-        check_id("save_llm_execution", "session_id", session_id)
-        check_id("save_llm_execution", "node_id", node_id)
+        session_id = check_id("save_llm_execution", "session_id", session_id)
+        node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
         await self._write(_llm.save, _llm.row_of(session_id, node_id, result))
 
@@ -125,8 +125,8 @@ class SQLOperations(StorageOperations):
     async def get_node_llm_executions(
         self, session_id: str, node_id: str, filter: QueryFilter | None = None
     ) -> list[LLMExecution]:
-        check_id("get_node_llm_executions", "session_id", session_id)
-        check_id("get_node_llm_executions", "node_id", node_id)
+        session_id = check_id("get_node_llm_executions", "session_id", session_id)
+        node_id = check_id("get_node_llm_executions", "node_id", node_id)
         return await self._read(_llm.of_node, session_id, node_id, filter)
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
@@ -143,18 +143,19 @@ class SQLOperations(StorageOperations):
         return await self._read(_budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
-        check_id("update_budget_pool", "id", id)
-        return await self._write(_budgets.update, id, own_changes(BudgetPool, changes))
+        return await self._write(
+            _budgets.update, check_id("update_budget_pool", "id", id), own_changes(BudgetPool, changes)
+        )
 
     async def delete_budget_pool(self, id: str) -> None:
         await self._write(_budgets.delete, check_id("delete_budget_pool", "id", id))
 
     async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        check_id("consume_budget", "pool_id", pool_id)
+        pool_id = check_id("consume_budget", "pool_id", pool_id)
         return await self._write(_budgets.consume, pool_id, positive_amount("consume_budget", amount))
 
     async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        check_id("increase_budget", "pool_id", pool_id)
+        pool_id = check_id("increase_budget", "pool_id", pool_id)
         return await self._write(_budgets.increase, pool_id, positive_amount("increase_budget", amount))
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
@@ -162,11 +163,11 @@ class SQLOperations(StorageOperations):
         await self._write(_llm.log_call, _llm.call_row_of(log))
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
-        check_id("get_tool_calls", "execution_id", execution_id)
+        execution_id = check_id("get_tool_calls", "execution_id", execution_id)
         return await self._read(_llm.calls_of_execution, execution_id, filter)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
-        check_id("get_session_tool_calls", "session_id", session_id)
+        session_id = check_id("get_session_tool_calls", "session_id", session_id)
         return await self._read(_llm.calls_of_session, session_id, filter)
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
@@ -177,27 +178,28 @@ class SQLOperations(StorageOperations):
         return await self._find(_approvals.get, check_id("get_approval_request", "id", id))
 
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        check_id("list_approval_requests", "session_id", session_id)
+        session_id = check_id("list_approval_requests", "session_id", session_id)
         return await self._read(_approvals.of_session, session_id, filter)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         return await self._read(_approvals.pending, filter, present())
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
-        check_id("update_approval_request", "id", id)
-        return await self._write(_approvals.update, id, own_changes(ApprovalRequest, changes))
+        return await self._write(
+            _approvals.update, check_id("update_approval_request", "id", id), own_changes(ApprovalRequest, changes)
+        )
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
-        check_id("approve_request", "id", id)
+        request_id = check_id("approve_request", "id", id)
         by = check_text("approve_request", "approved_by", approved_by)
         note = None if notes is None else check_text("approve_request", "notes", notes)
-        return await self._write(_approvals.resolve, id, ApprovalStatus.APPROVED, by, note)
+        return await self._write(_approvals.resolve, request_id, ApprovalStatus.APPROVED, by, note)
 
     async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
-        check_id("reject_request", "id", id)
+        request_id = check_id("reject_request", "id", id)
         by = check_text("reject_request", "rejected_by", rejected_by)
         note = None if reason is None else check_text("reject_request", "reason", reason)
-        return await self._write(_approvals.resolve, id, ApprovalStatus.REJECTED, by, note)
+        return await self._write(_approvals.resolve, request_id, ApprovalStatus.REJECTED, by, note)
 
     async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)
@@ -208,5 +210,5 @@ class SQLOperations(StorageOperations):
         await self._write(_streams.save, _streams.row_of(event))
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
-        check_id("get_stream_events", "stream_id", stream_id)
+        stream_id = check_id("get_stream_events", "stream_id", stream_id)
         return await self._read(_streams.of_stream, stream_id, filter)

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from aaow_storage.authoring import dumps
-from aaow_storage.errors import CorruptDataError, ValidationError
+from aaow_storage import ApprovalRequest, BudgetPool, Session, StoredWorkflow
+from aaow_storage.authoring import apply_changes, dumps
+from aaow_storage.errors import CorruptDataError, StorageError, ValidationError
 from aaow_storage_sql._building import builder
+from aaow_storage_sql._connection import named, unreadable
 from aaow_storage_sql._types import JSONText
 
 RecordT = TypeVar("RecordT")
@@ -79,28 +81,31 @@ def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> Re
     """Make the record whose fields the row holds, in the order of the names.
 
     Raises:
-        CorruptDataError: the row holds what no record can.
+        CorruptDataError: the row holds what no record can; the error names the record and the field.
     """
     try:
         return builder(record, tuple(names))(row)
-    except ValidationError as error:
-        raise _corrupt(record, error) from error
+    except Exception as error:
+        raise _corrupt(record, names, row, error) from error
 
 
 def all_built(record: type[RecordT], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RecordT]:
     """Make the records whose fields the rows hold, in the order of the names.
 
     Raises:
-        CorruptDataError: a row holds what no record can.
+        CorruptDataError: a row holds what no record can; the error names the record and the field.
     """
+    rows = [*rows]
     try:
         return builder(record, tuple(names)).all(rows)
-    except ValidationError as error:
-        raise _corrupt(record, error) from error
+    except Exception:  # noqa: BLE001 - raised again by the row that is wrong
+        return [built(record, names, row) for row in rows]
 
 
-def _corrupt(record: type, error: ValidationError) -> CorruptDataError:
-    return CorruptDataError(f"a stored {record.__name__} is not valid: {error}")
+def _corrupt(record: type, names: Sequence[str], row: Sequence[Any], error: Exception) -> StorageError:
+    """Return the error for a row of which no record can be made."""
+    of = named(names, row)
+    return unreadable(f"a stored {record.__name__}{of and f' with the {of}'}", "", error)
 
 
 def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
@@ -110,6 +115,25 @@ def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
         CorruptDataError: no record can have them.
     """
     return built(record, tuple(fields), tuple(fields.values()))
+
+
+ChangedT = TypeVar("ChangedT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
+
+
+def changed_record(stored: ChangedT, changes: Any) -> ChangedT:
+    """Return the stored record with the changes of an `update_*` applied.
+
+    Raises:
+        ValidationError: a field is unknown or immutable, or its new value is wrong.
+        CorruptDataError: the record refuses what is stored in a field that was not named.
+    """
+    try:
+        return apply_changes(stored, changes)
+    except ValidationError as error:
+        name = error.field.replace("[", ".").partition(".")[0]
+        if name in changes or not hasattr(stored, name):
+            raise
+        raise CorruptDataError(f"the stored {type(stored).__name__} {stored.id!r} is not valid: {error}") from error
 
 
 def set_columns(table: sa.Table, names: Sequence[str]) -> sa.Update:

@@ -5,16 +5,16 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, Session
-from aaow_storage.authoring import apply_changes, loads, plan_query
+from aaow_storage.authoring import plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import NOT_DONE, Attempt, tried_first_as
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
+from aaow_storage_sql._documents import Document, decoded_body, encoded_document, listed
 from aaow_storage_sql._inserting import insert_row, is_inserted
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import InsertedRow, RowMaker, built, new_values, set_columns
+from aaow_storage_sql._rows import InsertedRow, RowMaker, built, changed_record, new_values, set_columns
 from aaow_storage_sql._schema import documents, sessions
 
 _FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
@@ -58,7 +58,7 @@ def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> N
 
 def _session(row: Row) -> Session:
     body, digest, *values = row
-    return built(Session, _BUILT, [*values, loads(checked_body(digest, body))])
+    return built(Session, _BUILT, [*values, decoded_body(digest, body, Session, values[0])])
 
 
 get = Lookup("session", _BY_ID, _session)
@@ -77,7 +77,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    changed = apply_changes(get.to_change(connection, id), changes)
+    changed = changed_record(get.to_change(connection, id), changes)
     connection.run(_UPDATE, new_values(_CHANGING, changed))
     return changed
 

@@ -15,7 +15,8 @@ T = TypeVar("T")
 def on_own_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
     """Run a function on a thread of its own, and return the future of the running loop that gets what comes of it.
 
-    The function is run to its end even where the future is cancelled, or its loop closed.
+    The thread is gone when the future is done. The function is run to its end even where the future is cancelled, or
+    its loop closed.
 
     Raises:
         StorageUnavailableError: no thread can be started.
@@ -25,25 +26,21 @@ def on_own_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
     context = contextvars.copy_context()
 
     def run() -> None:
+        settle: Callable[[], object]
         try:
-            settle = partial(_succeed, future, context.run(function))
+            settle = partial(future.set_result, context.run(function))
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
-            settle = partial(_fail, future, error)
+            settle = partial(future.set_exception, error)
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(end, settle)
 
-    started(name, run)
+    def end(settle: Callable[[], object]) -> None:
+        thread.join()  # this was the last that it did
+        if not future.done():
+            settle()
+
+    thread = started(name, run)
     return future
-
-
-def _succeed(future: asyncio.Future[T], value: T) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: asyncio.Future[T], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 async def wait_however_often_cancelled(future: asyncio.Future[T], longest: float) -> None:

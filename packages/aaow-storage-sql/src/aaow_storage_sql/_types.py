@@ -1,14 +1,18 @@
-"""Column types: how the values of a record become what a database holds, and come back."""
+"""Column types: how the values of a record become what a database holds, and come back.
+
+What cannot be made of a stored value is left as it is, for the record to refuse: that error names the field.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from aaow_storage.authoring import dumps, loads
+from aaow_storage.errors import CorruptDataError
 
 LONGEST_ID = 255
 
@@ -39,6 +43,14 @@ class Truth(sa.Boolean):
     def bind_processor(self, dialect: sa.Dialect) -> None:
         """Leave the value to the driver."""
 
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
+        """Return what makes True of 1 and False of 0, where the database has numbers for them."""
+        return None if dialect.name == "postgresql" else _truth_of
+
+
+def _truth_of(value: Any) -> Any:
+    return bool(value) if type(value) is int and value in {0, 1} else value
+
 
 class Instant(sa.TypeDecorator[datetime]):
     """An aware datetime, in UTC.
@@ -66,8 +78,13 @@ def _microseconds_of(value: datetime | None) -> int | None:
     return None if value is None else (value - _EPOCH) // _MICROSECOND
 
 
-def _instant_of(value: int | None) -> datetime | None:
-    return None if value is None else _EPOCH + value * _MICROSECOND
+def _instant_of(value: Any) -> Any:
+    if type(value) is not int:
+        return value
+    try:
+        return _EPOCH + value * _MICROSECOND
+    except OverflowError:
+        return value
 
 
 def _has_instants(dialect: sa.Dialect) -> bool:
@@ -97,8 +114,12 @@ class JSONText(sa.TypeDecorator[Any]):
         return _decoded
 
 
-def _decoded(text: str | None) -> Any:
-    return None if text is None else loads(text)
+def _decoded(text: Any) -> Any:
+    if type(text) is str:
+        return loads(text)
+    if text is None:
+        return None
+    raise CorruptDataError(f"a stored document is not text, but {type(text).__name__}")
 
 
 class Amount(sa.TypeDecorator[Decimal]):
@@ -124,8 +145,13 @@ def _numeral_of(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _amount_of(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+def _amount_of(text: Any) -> Any:
+    if type(text) is not str:
+        return text
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 class AsIs(sa.types.UserDefinedType[Any]):

@@ -5,16 +5,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StoredWorkflow
-from aaow_storage.authoring import apply_changes, loads, plan_query
-from aaow_storage.errors import NotFoundError
+from aaow_storage.authoring import plan_query
+from aaow_storage.errors import CorruptDataError, NotFoundError
 from aaow_storage_sql import _documents
 from aaow_storage_sql._attempts import repeatable
 from aaow_storage_sql._connection import Row, SQLConnection
-from aaow_storage_sql._documents import Document, checked_body, encoded_document, listed
+from aaow_storage_sql._documents import Document, decoded_body, encoded_document, listed
 from aaow_storage_sql._inserting import is_inserted, save_row
 from aaow_storage_sql._lookups import Lookup
 from aaow_storage_sql._queries import Source, plan_count, plan_rows
-from aaow_storage_sql._rows import InsertedRow, RowMaker, built
+from aaow_storage_sql._rows import InsertedRow, RowMaker, built, changed_record
 from aaow_storage_sql._schema import documents, workflows
 
 _FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
@@ -57,7 +57,7 @@ def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> N
 
 def _workflow(row: Row) -> StoredWorkflow:
     body, digest, *values = row
-    return built(StoredWorkflow, _BUILT, [*values, loads(checked_body(digest, body))])
+    return built(StoredWorkflow, _BUILT, [*values, decoded_body(digest, body, StoredWorkflow, values[0])])
 
 
 get = Lookup("workflow", _BY_ID, _workflow)
@@ -76,9 +76,21 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    changed = apply_changes(get.to_change(connection, id), changes)
+    changed = changed_record(_to_change(connection, id), changes)
     save(connection, *row_of(changed))
     return changed
+
+
+def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
+    """Return the stored workflow, and keep others from it.
+
+    A statement that waits for the lock of a row finds it as it is afterwards, and joins it with the documents as they
+    were before: where another gave the workflow a new definition meanwhile, it is missing. The next statement finds it.
+    """
+    try:
+        return get.to_change(connection, id)
+    except CorruptDataError:
+        return get.to_change(connection, id)
 
 
 def delete(connection: SQLConnection, id: str) -> None:

@@ -12,6 +12,7 @@ a file, and change them at its next write, which makes each flush write the inod
 """
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -94,7 +95,10 @@ class Checkpointer:
         self._is_wanted.set()
 
     def _is_due(self) -> bool:
-        changes = self._writing.driver_connection.total_changes
+        try:
+            changes = self._writing.driver_connection.total_changes
+        except sqlite3.ProgrammingError:  # it was given up, and is not open again yet
+            return False
         try:
             size = os.lseek(self._files.log, 0, os.SEEK_END)  # not stat: see above
         except OSError:  # the program has closed descriptors that are not its own
@@ -127,7 +131,7 @@ class Checkpointer:
         except StorageError:
             return False
         finally:
-            with suppress(StorageError):
+            with suppress(StorageError):  # the writer waits that long once more, at most
                 self._writing.command("PRAGMA busy_timeout = 0")
         return row is not None and row[0] == 0
 
@@ -146,7 +150,7 @@ class Checkpointer:
                     self._files.check()  # so what was opened is not what another process has put there meanwhile
                     self._copy(connection)
         if connection is not None:
-            connection.driver_connection.close()
+            connection.close()
         if not self._is_stopping:
             self._is_wanted.clear()
             self._thread = None

@@ -7,21 +7,24 @@ import random
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import sqlalchemy as sa
 from attrs import frozen
 
+from aaow_storage.authoring import cleaning_up_after, storage_errors_alone
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
 from aaow_storage_sql import Opening, SQLConnection
 from aaow_storage_sqlite._dialect import SQLiteDialect, is_locked
 from aaow_storage_sqlite._functions import install
+from aaow_storage_sqlite._interrupting import InterruptibleConnection
 from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._permissions import make_place
 
 T = TypeVar("T")
 
@@ -111,14 +114,14 @@ def make_folder(location: Location) -> None:
     if location.path is None:
         return
     try:
-        location.path.parent.mkdir(parents=True, exist_ok=True)
+        make_place(location.path, location.file_mode)
     except OSError as error:
         raise StorageUnavailableError(f"{location}: its folder cannot be made: {error}") from error
 
 
 def open_writer(
     settings: Settings, opening: Opening | None = None, look: Callable[[SQLConnection], object] | None = None
-) -> SQLConnection:
+) -> "SQLiteConnection":
     """Open a connection that writes; a new file gets its page size and its journal mode.
 
     `look` is called before anything is written, and may refuse the file by an error: it stays as it is. The connection
@@ -143,11 +146,19 @@ def open_writer(
             retry_while_locked(functools.partial(connection.command, command), settings.busy_timeout, opening)
         _use_write_ahead_log(connection, settings, opening)
     except BaseException as error:
-        _close_unchanged(connection, settings)
+        with cleaning_up_after(error):
+            _close_unchanged(connection, settings)
         if isinstance(error, CorruptDataError):
-            raise CorruptDataError(f"{settings.location} is not a SQLite database, or is encrypted: {error}") from error
+            problem = f"{settings.location} is not a SQLite database, or is encrypted: {error}"
+            raise CorruptDataError(problem) from error.__cause__
         raise
+    connection.opened_again = lambda: open_writer(_existing(settings))
     return connection
+
+
+def _existing(settings: Settings) -> Settings:
+    """Return the settings that open the file only where it is there."""
+    return attrs.evolve(settings, location=attrs.evolve(settings.location, creates=False))
 
 
 def _use_write_ahead_log(connection: SQLConnection, settings: Settings, opening: Opening | None) -> None:
@@ -162,26 +173,27 @@ def _close_unchanged(connection: SQLConnection, settings: Settings) -> None:
         if Path(f"{settings.location.path}-wal").stat().st_size:
             with closing(sqlite3.connect(settings.location.read_only_uri, uri=True, isolation_level=None)) as reader:
                 reader.execute("PRAGMA schema_version").fetchone()
-                connection.driver_connection.close()
+                connection.close()
     except (OSError, sqlite3.Error):
         pass  # there is no log, or nothing can be read in the first place
     finally:
-        connection.driver_connection.close()
+        connection.close()
 
 
-def open_reader(settings: Settings) -> SQLConnection:
+def open_reader(settings: Settings) -> "SQLiteConnection":
     """Open a connection that only reads."""
     connection = _connect(settings)
     try:
         connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
         connection.command("PRAGMA query_only = ON")
     except BaseException:
-        connection.driver_connection.close()
+        connection.close()
         raise
+    connection.opened_again = lambda: open_reader(_existing(settings))
     return connection
 
 
-def open_checkpointer(settings: Settings) -> SQLConnection:
+def open_checkpointer(settings: Settings) -> "SQLiteConnection":
     """Open a connection that moves what is in the write-ahead log into the database.
 
     Raises:
@@ -191,7 +203,7 @@ def open_checkpointer(settings: Settings) -> SQLConnection:
     try:
         connection.command(f"PRAGMA synchronous = {settings.synchronous}")
     except BaseException:
-        connection.driver_connection.close()
+        connection.close()
         raise
     return connection
 
@@ -214,13 +226,43 @@ def retry_while_locked(action: Callable[[], T], patience: float, opening: Openin
             if not is_locked(error):
                 raise
             if time.monotonic() >= deadline:
-                raise StorageUnavailableError(f"{error}; waited {patience:g} s for another process's lock") from error
+                problem = f"{error}; waited {patience:g} s for another process's lock"
+                raise StorageUnavailableError(problem) from error.__cause__
             pause(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
 
 
-def _connect(settings: Settings) -> SQLConnection:
+class SQLiteConnection(InterruptibleConnection):
+    """A connection that is opened again where it had to be given up."""
+
+    opened_again: "Callable[[], SQLiteConnection] | None" = None
+    """Opens another connection to the same store, with the same settings."""
+    _is_given_up = False
+
+    def discard(self) -> None:
+        super().discard()
+        self._is_given_up = True
+        with suppress(StorageError):  # the next statement tries again, and says what is wrong
+            self._open_again()
+
+    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        if not self._is_given_up:
+            return super().meant_by(error, values)
+        try:
+            self._open_again()
+        except StorageError as failure:
+            return failure
+        return StorageUnavailableError("the connection had to be opened again; try again")
+
+    def _open_again(self) -> None:
+        if self.opened_again is not None:
+            opened = self.opened_again()
+            self.driver_connection, self.failures = opened.driver_connection, opened.failures
+            self._is_given_up = False
+
+
+def _connect(settings: Settings) -> SQLiteConnection:
     dialect = settings.dialect
-    try:
+    with storage_errors_alone(dialect.meant_by):
         connection = sqlite3.connect(
             settings.location.uri,
             uri=True,
@@ -229,10 +271,9 @@ def _connect(settings: Settings) -> SQLConnection:
             check_same_thread=False,
             cached_statements=512,
         )
-    except sqlite3.Error as error:
-        raise dialect.translated(error) from error
-    install(connection)
-    return SQLConnection(connection, dialect)
+        made = SQLiteConnection(connection, dialect)
+        install(connection, made.failures)
+    return made
 
 
 def _wrong(problem: str) -> ValidationError:

@@ -1,6 +1,7 @@
 """What SQLite does in its own way."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -8,13 +9,33 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition, Operator, dumps
+from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
-from aaow_storage_sql import Dialect, compiler
+from aaow_storage_sql import Dialect, Parameters, compiler
+from aaow_storage_sqlite._arrays import JSONArray
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
 from aaow_storage_sqlite._json_paths import can_be_found, json_value
 
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_UNREADABLE = ("Could not decode to UTF-8", "malformed JSON", "user-defined function raised exception")
+_NO_SUCH_SCHEMA = (
+    "no such table",
+    "no such column",
+    "no such index",
+    "has no column named",
+    "foreign key mismatch",
+    "ON CONFLICT clause does not match",
+    "because it is a view",
+    "may not be modified",
+    "may not be indexed",
+    "is not a function",
+    "no such collation sequence",
+    "no such module",
+    "unsupported file format",
+)
+"""What SQLite says of a statement where the schema is not what the migrations make; it has no code for that."""
+_LONGEST_VALUE = 2**28
+"""How many characters a value has at least that is too long for SQLite; each takes four bytes at most."""
 _TRANSIENT = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -41,6 +62,11 @@ def is_locked(error: BaseException) -> bool:
     return primary_code(error) in _LOCKED or primary_code(error.__cause__) in _LOCKED
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Say whether the driver's exception behind an error means that a value is larger than the connection takes."""
+    return primary_code(error.__cause__) == sqlite3.SQLITE_TOOBIG
+
+
 class SQLiteDialect(Dialect):
     """The page of SQLite. `location` names the store in errors."""
 
@@ -53,24 +79,37 @@ class SQLiteDialect(Dialect):
     def __init__(self, location: str) -> None:
         self.location = location
 
-    def translated(self, error: Exception) -> StorageError:
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         what = f"{self.location}: {error} ({name})"
         code = primary_code(error)
-        if code in _CORRUPT:
+        if code in _CORRUPT or str(error).startswith(_UNREADABLE):
             return CorruptDataError(what)
+        if code == sqlite3.SQLITE_ERROR and any(sign in what for sign in _NO_SUCH_SCHEMA):
+            return CorruptDataError(f"{what}: the schema is not what initialize() makes; restore a backup")
         if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
-            return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
+            if any(isinstance(value, str | bytes) and len(value) >= _LONGEST_VALUE for value in values):
+                return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
+            return CorruptDataError(what)
         return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
-        return bool(driver_connection.in_transaction)
+        try:
+            return bool(driver_connection.in_transaction)
+        except sqlite3.ProgrammingError:  # it is closed
+            return False
 
     def misses_a_reference(self, error: StorageError) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 
     def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.collate(column, AMOUNT_COLLATION)
+
+    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+        values = sa.bindparam(parameter, type_=JSONArray(compared.type))
+        if kind is FieldKind.NUMBER:  # which SQLite may read a little differently than Python
+            return sa.func.aaow_is_among(compared, values, type_=sa.Integer) == sa.literal_column("1")
+        return compared.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(values)))
 
     def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         return expression.asc() if direction is Direction.ASCENDING else expression.desc()
@@ -89,9 +128,9 @@ class SQLiteDialect(Dialect):
     def json_operand_shape(self, condition: Condition) -> bool:
         return can_be_found(condition)
 
-    def json_operand(self, condition: Condition) -> Any:
+    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
         operand = condition.operand
-        return dumps(list(operand) if condition.operator is Operator.IN else operand)
+        return {parameter: dumps(list(operand) if condition.operator is Operator.IN else operand)}
 
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
         value = sa.func.aaow_json_sort_value(sa.type_coerce(column, sa.Text), dumps(list(path)), type_=sa.Text)

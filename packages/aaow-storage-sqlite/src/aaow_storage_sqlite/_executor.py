@@ -1,13 +1,13 @@
 """SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 import attrs
 
-from aaow_storage.authoring import given_up_after_fork
+from aaow_storage.authoring import cleaning_up_after, given_up_after_fork, run_all
+from aaow_storage.errors import StorageError
 from aaow_storage_sql import (
     NOT_DONE,
     Job,
@@ -45,6 +45,9 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
+    def meant_by(self, error: Exception) -> StorageError:
+        return self._settings.dialect.meant_by(error)
+
     def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         search: Work[T | None] = functools.partial(lookup, id=id)
         return self._found(lookup, search, search, is_short=True)
@@ -52,7 +55,7 @@ class SQLiteExecutor(ThreadedExecutor):
     def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
         if kind is not None:
             return self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
-        job = Job(work)
+        job = Job(work, only_reads=True)
         self._open_readers().put(job)
         return job.result()
 
@@ -63,7 +66,7 @@ class SQLiteExecutor(ThreadedExecutor):
             if found is not NOT_DONE:
                 return found
             by_thread = self._inline.shown(kind, by_thread)
-        job = Job(by_thread)
+        job = Job(by_thread, only_reads=True)
         readers.put(job, is_short=is_short)
         return await job.result()
 
@@ -89,7 +92,7 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer.put(transaction)
         try:
             await transaction.opened.result()
-        except asyncio.CancelledError:
+        except BaseException:
             transaction.abandon()
             raise
         return transaction
@@ -103,16 +106,18 @@ class SQLiteExecutor(ThreadedExecutor):
         settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
         try:
             self._open(settings, opening, migrate=migrate)
-        except BaseException:
-            _memory.release(self._settings.location)
+        except BaseException as error:
+            with cleaning_up_after(error):
+                _memory.release(self._settings.location)
             raise
 
     def shut(self) -> None:
         if self._readers is not None and self._writer is not None:
-            self._stop_reading()
-            self._writer.stop()
-            self._writer = None
-            _memory.release(self._settings.location)
+            try:
+                run_all(self._stop_reading, self._writer.stop)
+            finally:
+                self._writer = None
+                _memory.release(self._settings.location)
 
     @property
     def place(self) -> str:
@@ -139,7 +144,7 @@ class SQLiteExecutor(ThreadedExecutor):
             connection.driver_connection.set_progress_handler(None, 0)
             files = StoreFiles(settings.location)
         except BaseException:
-            connection.driver_connection.close()
+            connection.close()
             raise
         # No connection that is opened from now on makes a file in the place of one that was removed.
         settings = attrs.evolve(settings, location=attrs.evolve(settings.location, creates=False))
@@ -148,22 +153,26 @@ class SQLiteExecutor(ThreadedExecutor):
             self._inline = InlineReads(settings, files) if self._inline_reads else None
             files.check()
             self._writer = Writer(settings, connection, files)
-        except BaseException:
-            self._stop_reading()
-            files.close(connection.driver_connection.close)
+        except BaseException as error:
+            with cleaning_up_after(error):
+                run_all(self._stop_reading, functools.partial(files.close, connection.close))
             raise
 
     def _stop_reading(self) -> None:
-        _stop_reading(self._readers, self._inline)
+        inline, readers = self._inline, self._readers
         self._inline = self._readers = None
+        _stop_reading(readers, inline)
 
 
 def _on_one_state(work: Work[T], connection: SQLConnection) -> T:
     connection.command("BEGIN")
     try:
-        return work(connection)
-    finally:
-        roll_back(connection)
+        found = work(connection)
+    except BaseException as error:
+        roll_back(connection, error)
+        raise
+    roll_back(connection)
+    return found
 
 
 _inherited: list[object] = []
@@ -180,7 +189,4 @@ def _release(writer: Writer | None, readers: Readers | None, inline: InlineReads
 
 
 def _stop_reading(readers: Readers | None, inline: InlineReads | None) -> None:
-    if inline is not None:
-        inline.stop()
-    if readers is not None:
-        readers.stop()
+    run_all(*(each.stop for each in (inline, readers) if each is not None))

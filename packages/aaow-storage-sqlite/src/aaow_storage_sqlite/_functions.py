@@ -2,8 +2,9 @@
 
 import functools
 import sqlite3
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, dumps, loads, sort_key, value_at
 
@@ -11,14 +12,40 @@ AMOUNT_COLLATION = "aaow_amount"
 JSON_COLLATION = "aaow_json"
 JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
+IS_AMONG = "aaow_is_among"
+
+LONGEST_REMEMBERED = 64 * 1024
+SHORT = 1_000
+"""Operands of at most so many characters are remembered when they are decoded, and of longer ones a few."""
 
 
-def install(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions and collations."""
-    connection.create_collation(AMOUNT_COLLATION, compare_amounts)
-    connection.create_collation(JSON_COLLATION, compare_json)
-    connection.create_function(JSON_MATCHES, 4, json_matches, deterministic=True)
-    connection.create_function(JSON_SORT_VALUE, 2, json_sort_value, deterministic=True)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def install(connection: sqlite3.Connection, failures: list[Exception]) -> None:
+    """Give a connection the functions and collations.
+
+    SQLite says of a function no more than that it raised, and takes for equal what a collation cannot compare. So the
+    first exception of theirs is put into `failures`.
+    """
+    connection.create_collation(AMOUNT_COLLATION, _noting(compare_amounts, failures))
+    connection.create_collation(JSON_COLLATION, _noting(compare_json, failures))
+    connection.create_function(JSON_MATCHES, 4, _noting(json_matches, failures), deterministic=True)
+    connection.create_function(JSON_SORT_VALUE, 2, _noting(json_sort_value, failures), deterministic=True)
+    connection.create_function(IS_AMONG, 2, _noting(is_among, failures), deterministic=True)
+
+
+def _noting(function: Callable[P, T], failures: list[Exception]) -> Callable[P, T]:
+    def noting(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as failure:
+            if not failures:
+                failures.append(failure)
+            raise
+
+    return noting
 
 
 def compare_amounts(one: str, other: str) -> int:
@@ -34,17 +61,37 @@ def compare_json(one: str, other: str) -> int:
 def json_matches(body: str | None, path: str, operator: str, operand: str) -> bool:
     """Say whether what lies at a path in a document meets a condition."""
     condition = _condition(operator, operand)
-    return condition.matches(None if body is None else value_at(loads(body), _path(path)))
+    return condition.matches(None if body is None else value_at(_document(body), _path(path)))
 
 
 def json_sort_value(body: str | None, path: str) -> str | None:
     """Return what lies at a path in a document, as JSON; null and nothing are NULL."""
-    value = None if body is None else value_at(loads(body), _path(path))
+    value = None if body is None else value_at(_document(body), _path(path))
     return None if value is None else dumps(value)
+
+
+def is_among(value: float | None, values: str) -> bool | None:
+    """Say whether a number is one of those in a JSON array; NULL of NULL."""
+    return None if value is None else value in _numbers(values)
 
 
 def _order(one: Any, other: Any) -> int:
     return int(one > other) - int(one < other)
+
+
+_last: tuple[str, Any] = ("null", None)
+"""The document that was decoded last, which the next condition on a row is about as well, and its text."""
+
+
+def _document(body: str) -> Any:
+    global _last  # noqa: PLW0603 - remembered for all connections
+    text, document = _last
+    if text == body:
+        return document
+    document = loads(body)
+    if len(body) <= LONGEST_REMEMBERED:
+        _last = body, document
+    return document
 
 
 @functools.lru_cache(maxsize=256)
@@ -53,11 +100,24 @@ def _path(path: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4)
+def _numbers(values: str) -> frozenset[float]:
+    numbers: Any = loads(values)
+    return frozenset(numbers)
+
+
 def _condition(operator: str, operand: str) -> Condition:
+    return (_short_condition if len(operand) <= SHORT else _long_condition)(operator, operand)
+
+
+def _decoded_condition(operator: str, operand: str) -> Condition:
     value: Any = loads(operand)
     return Condition(
         field=QueryField("document", FieldKind.JSON),
         operator=Operator(operator),
         operand=tuple(value) if operator == Operator.IN else value,
     )
+
+
+_short_condition = functools.lru_cache(maxsize=256)(_decoded_condition)
+_long_condition = functools.lru_cache(maxsize=4)(_decoded_condition)

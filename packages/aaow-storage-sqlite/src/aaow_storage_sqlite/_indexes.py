@@ -6,7 +6,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
-from aaow_storage.authoring import QUERY_FIELDS, FieldKind, resolve_field
+from aaow_storage.authoring import QUERY_FIELDS, FieldKind, resolve_field, shown
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql import Opening, SQLConnection, table_of
 from aaow_storage_sqlite._connections import retry_while_locked
@@ -29,18 +29,20 @@ def json_index(name: str) -> sa.Index:
     record_name, _, field_name = name.partition(".") if isinstance(name, str) else ("", "", "")
     record = records.get(record_name)
     if record is None:
-        problem = f"must be like 'Session.metadata.user', of {', '.join(records)}, not {name!r}"
+        problem = f"must be like 'Session.metadata.user', of {', '.join(records)}, not {shown(name)}"
         raise ValidationError("sqlite", "indexes", problem)
     try:
         field = resolve_field(record, field_name)
     except ValidationError as error:
-        raise ValidationError("sqlite", "indexes", f"{name!r} cannot have one: {error.problem}") from error
+        raise ValidationError("sqlite", "indexes", f"{shown(name)} cannot have one: {error.problem}") from error
     table = table_of(record).to_metadata(sa.MetaData())  # of its own: an index becomes a part of its table
     column = table.columns.get(field.name)
     value = None if column is None else json_value(column, field.path)
     if field.kind is not FieldKind.JSON or value is None:
-        problem = f"{name!r} cannot have one: it must be a path into a JSON field that is not a document of a workflow"
-        raise ValidationError("sqlite", "indexes", f"{problem}, of keys of ASCII letters, digits, _ and -")
+        problem = f"{shown(name)} cannot have one: it must be a path into a JSON field, no document"
+        raise ValidationError(
+            "sqlite", "indexes", f"{problem} of a workflow, of keys of ASCII letters, digits, _ and -"
+        )
     when = table.c["timestamp" if "timestamp" in table.c else "created_at"]
     key = ".".join((field.name, *field.path))
     return sa.Index(f"json_{table.name}_{key}_{crc32(key.encode()):08x}", value, when, table.c.id)

@@ -2,11 +2,13 @@
 
 To hand a search over to a thread and to take its outcome back costs several times what the search does. But it may have
 to wait for a disk, and the loop must not. So the loop searches only where few of its operations wait, for a moment
-before a thread has its turn, and while records of that kind are found quickly; the thread shows that first.
+before a thread has its turn, and while records of that kind are found quickly; the thread shows that first. A record
+with a large value is the thread's in any case: SQLite refuses to read the value on the loop's connection.
 """
 
 import asyncio
 import functools
+import sqlite3
 from collections.abc import Hashable
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -16,7 +18,7 @@ import attrs
 from aaow_storage.errors import StorageError
 from aaow_storage_sql import NOT_DONE, Attempt, SQLConnection, Work, waiting_on
 from aaow_storage_sqlite._connections import Settings, open_reader
-from aaow_storage_sqlite._dialect import is_locked
+from aaow_storage_sqlite._dialect import is_locked, is_too_large
 from aaow_storage_sqlite._files import StoreFiles
 from aaow_storage_sqlite._gates import Gate
 from aaow_storage_sqlite._pace import Pace, Stopwatch
@@ -27,6 +29,8 @@ FEW = 8
 """Where as many operations wait, their threads are awake: to join them costs less than to take turns with them."""
 MOMENT_S = 0.00025
 """How long the loop searches in one turn, before it goes on with its other tasks."""
+LARGEST_VALUE_BYTES = 64 * 1024
+"""How large a value is that the loop still reads, decodes and checks: in less than a millisecond."""
 
 
 class Turn:
@@ -62,6 +66,7 @@ class InlineReads:
         self._gate = Gate(str(settings.location.path))
         self._is_in_use = self._gate.lock
         self._connection = open_reader(attrs.evolve(settings, busy_timeout=0.0))
+        self._connection.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
         self._paces: dict[Hashable, Pace] = {}
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
 
@@ -86,7 +91,7 @@ class InlineReads:
                 self._files.check_now_and_then()
                 return search(self._connection)
         except StorageError as error:
-            if is_locked(error):
+            if is_locked(error) or is_too_large(error):
                 return NOT_DONE
             raise
         finally:
@@ -104,7 +109,7 @@ class InlineReads:
     def stop(self) -> None:
         """Close the connection, when it is not used; and keep it in use, so that no search begins again."""
         self._is_in_use.acquire()
-        self._connection.driver_connection.close()
+        self._connection.close()
 
 
 def _timed(search: Work[T], pace: Pace, connection: SQLConnection) -> T:

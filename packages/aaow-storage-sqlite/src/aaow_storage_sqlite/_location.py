@@ -1,12 +1,13 @@
 """Where a SQLite store is: a file or memory, told by a path, a `file:` URI or a `sqlite://` URL."""
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
 from attrs import frozen
 
 from aaow_storage import new_id
-from aaow_storage.authoring import redacted_url
+from aaow_storage.authoring import redacted_url, text_problem
 from aaow_storage.errors import ValidationError
 
 DEFAULT_URL = "file:./aaow.db"
@@ -16,6 +17,10 @@ _FORMS = (
     "use a path, file:PATH, sqlite:///PATH, sqlite:// for memory of its own, or file::memory:?cache=shared for memory "
     "that adapters of this process share"
 )
+_LOGIN = re.compile(
+    r"(?://)?[^/\\:]{2,}:.*@|(?:.*[\s&?;])?(?:password|passwd|sslpassword|pwd)\s*=", re.IGNORECASE | re.DOTALL
+)
+"""What begins like the login of a server, or holds a password by its name, and next to no path does."""
 
 
 @frozen
@@ -27,6 +32,8 @@ class Location:
     creates: bool = True
     named: Path | None = None
     """The path as it was given, where `path` is the one behind its symbolic links."""
+    file_mode: int | None = None
+    """The permissions of a new file; None for what the umask leaves of SQLite's own."""
 
     @property
     def uri(self) -> str:
@@ -52,54 +59,68 @@ def parse_location(url: str | None) -> Location:
         ValidationError: the URL has another form, or a parameter that is not known.
     """
     text = DEFAULT_URL if url is None else url
-    if not text or "\x00" in text:
-        raise ValidationError("sqlite", "url", f"{redacted_url(text)!r} names no store; {_FORMS}")
+    if not isinstance(text, str):
+        raise _wrong(f"must be str, not {type(text).__name__}; {_FORMS}")
+    if not text or "\x00" in text or text_problem(text) is not None:
+        raise _wrong(f"{redacted_url(text)!a} names no store: a path has no NUL and no lone surrogate; {_FORMS}")
     scheme, colon, rest = text.partition(":")
     match scheme.lower() if colon else "":
         case "file":
-            return _of_file_uri(rest)
+            return _of_file_uri(text, rest)
         case "sqlite":
-            return _of_url(rest)
+            return _of_url(text, rest)
     if rest.startswith("//"):
-        raise ValidationError("sqlite", "url", f"{redacted_url(text)!r} is a URL of something else; {_FORMS}")
+        raise _wrong(f"{redacted_url(text)!r} is a URL of something else; {_FORMS}")
+    if _LOGIN.match(text):
+        raise _login(text)
     return _memory() if text == _MEMORY else _file(text)
 
 
-def _of_file_uri(rest: str) -> Location:
+def _of_file_uri(text: str, rest: str) -> Location:
     rest = rest.partition("#")[0]
     path, _, query = rest.partition("?")
     if path.startswith("//"):
         authority, slash, tail = path[2:].partition("/")
         if authority not in {"", "localhost"}:
-            named = redacted_url(f"file://{authority}")
-            raise ValidationError("sqlite", "url", f"the host in {named!r} is not this machine; {_FORMS}")
+            raise _wrong(f"the host in {redacted_url(text)!r} is not this machine; {_FORMS}")
         path = slash + tail
-    path = unquote(path)
+    if _LOGIN.match(path):
+        raise _login(text)
+    path = _decoded(text, path)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     mode = parameters.pop("mode", "rwc")
     shared = parameters.pop("cache", "private")
     if parameters or mode not in {"rwc", "rw", "memory"} or shared not in {"shared", "private"}:
         known = "mode=rwc (the default), mode=rw (refuse to create), mode=memory, cache=shared, cache=private"
-        problem = f"the parameters {redacted_url(query)!r} are not supported; there are {known}"
-        raise ValidationError("sqlite", "url", problem)
+        raise _wrong(f"the parameters of {redacted_url(text)!r} are not supported; there are {known}")
     if mode == "memory" or path == _MEMORY:
         name = _SHARED_MEMORY if path == _MEMORY else path
         return _memory(name) if shared == "shared" else _memory()
     return _file(path, creates=mode == "rwc")
 
 
-def _of_url(rest: str) -> Location:
+def _of_url(text: str, rest: str) -> Location:
     """Read the part of a `sqlite://` URL behind the scheme: three slashes for a relative path, four for an absolute."""
-    path, mark, query = rest.partition("?")
+    path, mark, _ = rest.partition("?")
     if mark:
-        problem = f"the parameters {redacted_url(query)!r} are not supported in a sqlite:// URL; pass them as options"
-        raise ValidationError("sqlite", "url", problem)
+        problem = "has parameters, which are not supported in a sqlite:// URL; pass them as options"
+        raise _wrong(f"{redacted_url(text)!r} {problem}")
     if path in {"//", "///", f"///{_MEMORY}"}:
         return _memory()
-    if not path.startswith("///"):
-        named = redacted_url(f"sqlite:{rest}")
-        raise ValidationError("sqlite", "url", f"{named!r} names a host or no path; {_FORMS}")
-    return _file(unquote(path[3:]))
+    if not path.startswith("///") or _LOGIN.match(path[3:]):
+        raise _wrong(f"{redacted_url(text)!r} names a host or no path; {_FORMS}")
+    return _file(_decoded(text, path[3:]))
+
+
+def _decoded(text: str, path: str) -> str:
+    """Return a path without its percent-encoding."""
+    try:
+        decoded = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        decoded = ""
+    if "\x00" in decoded or (path and not decoded):
+        raise _wrong(f"{redacted_url(text)!r} names no store: a path is UTF-8, percent-encoded, and has no %00")
+    return decoded
 
 
 def _memory(name: str | None = None) -> Location:
@@ -108,5 +129,29 @@ def _memory(name: str | None = None) -> Location:
 
 def _file(path: str, *, creates: bool = True) -> Location:
     if not path:
-        raise ValidationError("sqlite", "url", f"names no file; {_FORMS}")
-    return Location(Path(path).expanduser().absolute(), creates=creates)
+        raise _wrong(f"names no file; {_FORMS}")
+    absolute, problem = _absolute(path)
+    if absolute is None:
+        raise _wrong(problem)
+    return Location(absolute, creates=creates)
+
+
+def _absolute(path: str) -> tuple[Path | None, str]:
+    """Return the path from the root on, or what is wrong with it."""
+    try:
+        expanded = Path(path).expanduser()
+    except RuntimeError:
+        return None, f"{path!r} is in the home folder of a user that is not known here; write the path out"
+    try:
+        return expanded.absolute(), ""
+    except OSError as error:
+        return None, f"{path!r} is relative to the working folder, which is gone ({error}); use an absolute path"
+
+
+def _login(text: str) -> ValidationError:
+    problem = "looks like the login of a server; a file of that name is named by a file: URI, with %40 for @"
+    return _wrong(f"{redacted_url(text)!r} {problem} and %3D for =")
+
+
+def _wrong(problem: str) -> ValidationError:
+    return ValidationError("sqlite", "url", problem)

@@ -14,9 +14,11 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from attrs import evolve, frozen
 
+from aaow_storage.authoring import cleaning_up_after
 from aaow_storage_sqlite._location import Location
 
 if sys.platform == "win32":
@@ -39,7 +41,8 @@ class _Folder:
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         if self.lock is not None:
-            os.close(self.lock)
+            with suppress(OSError):
+                os.close(self.lock)
 
 
 _lock = threading.Lock()
@@ -115,11 +118,17 @@ def _folder_in(parent: Path | None) -> _Folder:
     path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     if fcntl is None:
         return _Folder(path, None)
-    unlocked = path / "new"
-    lock = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
-    _is_locked(lock)
-    unlocked.rename(path / _OWNER)  # nobody finds it before it is locked
-    return _Folder(path, lock)
+    folder = _Folder(path, None)
+    try:
+        unlocked = path / "new"
+        folder = _Folder(path, os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600))
+        _is_locked(cast("int", folder.lock))
+        unlocked.rename(path / _OWNER)  # nobody finds it before it is locked
+    except BaseException as error:
+        with cleaning_up_after(error):
+            folder.remove()
+        raise
+    return folder
 
 
 def _remove_what_the_dead_left(parent: Path) -> None:

@@ -6,7 +6,8 @@ from aaow_storage_sql import LATEST, Opening, SQLConnection, migrate_to, migrati
 from aaow_storage_sqlite._connections import retry_while_locked
 
 _master = sa.table("sqlite_master", sa.column("type", sa.String), sa.column("name", sa.String))
-_TABLES = sa.select(_master.c.name).where(sa.or_(_master.c.type == "table", _master.c.type == "view"))
+_NAMES = sa.select(_master.c.name)
+"""The names of tables, views and indexes, of which no two may be the same; SQLite compares them without case."""
 
 
 def version(connection: SQLConnection) -> str | None:
@@ -15,7 +16,7 @@ def version(connection: SQLConnection) -> str | None:
     Raises:
         SchemaVersionError: tables of another application have the names of ours.
     """
-    return stored_version(connection, {name for (name,) in connection.rows(_TABLES)})
+    return stored_version(connection, {name.lower() for (name,) in connection.rows(_NAMES)})
 
 
 def check_version(connection: SQLConnection, *, migrate: bool) -> bool:
@@ -54,6 +55,6 @@ def migrate_store(connection: SQLConnection, revision: str, patience: float, ope
         if found != revision:
             migrate_to(connection, found, revision)
         connection.command("COMMIT")
-    except BaseException:
-        roll_back(connection)
+    except BaseException as error:
+        roll_back(connection, error)
         raise

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, ended, started
+from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, ended, roll_back, started
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._files import StoreFiles
 from aaow_storage_sqlite._gates import Gate
@@ -46,7 +46,7 @@ class Readers:
         try:
             self._threads.append(started(name, self._run, connection, inbox, gate, are_short=are_short))
         except BaseException:
-            connection.driver_connection.close()
+            connection.close()
             raise
 
     def put(self, job: Job[Any], *, is_short: bool = False) -> None:
@@ -85,7 +85,7 @@ class Readers:
             waiting = inbox.break_off(refusal, readers=len(self._threads))
             deliver([Outcome(job, error=refusal()) for job in (*in_hand, *waiting)])
         finally:
-            connection.driver_connection.close()
+            connection.close()
 
     def _answer(self, connection: SQLConnection, batch: deque[Job[Any]], *, are_short: bool) -> None:
         """Answer the jobs, unless the files of the store are gone."""
@@ -109,14 +109,15 @@ def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]
     outcomes: list[Outcome] = []
     try:
         connection.command("BEGIN")
-        until = time.perf_counter() + MOMENT_S
-        while jobs and (not outcomes or time.perf_counter() < until):
-            job = jobs.popleft()
-            if not job.is_abandoned:
-                outcomes.append(job.outcome_on(connection))
-        connection.command("ROLLBACK")
     except StorageError as error:
-        unread = [*(outcome.job for outcome in outcomes), *jobs]
+        unread = [*jobs]
         jobs.clear()
         return [Outcome(job, error=error) for job in unread]
+    until = time.perf_counter() + MOMENT_S
+    while jobs and (not outcomes or (time.perf_counter() < until and connection.is_in_transaction)):
+        job = jobs.popleft()
+        if not job.is_abandoned:
+            with connection.answering(job):
+                outcomes.append(job.outcome_on(connection))
+    roll_back(connection, outcomes[-1].error if outcomes else None)
     return outcomes

@@ -154,7 +154,7 @@ class Writer:
         try:
             roll_back(self._connection)
         except BaseException:
-            self._connection.driver_connection.close()
+            self._connection.close()
             raise
 
     def _close(self) -> None:
@@ -163,7 +163,7 @@ class Writer:
             return
         with suppress(Exception), ExitStack() as closing:  # all of it, also where a part fails
             closing.callback(self._after_closing)
-            closing.callback(self._files.close, self._connection.driver_connection.close)
+            closing.callback(self._files.close, self._connection.close)
             closing.callback(self._checkpointer.stop)
             closing.callback(self._before_closing)
 
@@ -251,8 +251,8 @@ class Writer:
             ran = time.perf_counter()
             self._send_held()
             self._commit_transaction()
-        except StorageError:
-            roll_back(connection)
+        except StorageError as error:
+            roll_back(connection, error)
             return None
         self._halves.note(len(jobs), ran - began, time.perf_counter() - ran)
         return self._verified(outcomes)
@@ -275,7 +275,7 @@ class Writer:
             except StorageError as error:
                 outcome = Outcome(job, error=error)
         if outcome.error is not None:
-            roll_back(self._connection)
+            roll_back(self._connection, outcome.error)
         return outcome
 
     def _lend(self, transaction: LentTransaction) -> None:

@@ -55,6 +55,8 @@ class Backend:
         capabilities: what the backend can do beyond what every backend must.
         temporary_store: makes an empty store, perhaps in the folder it is given, and yields its URL; the store is gone
             when the context ends. The conformance suite runs on it.
+        newer_schema: holds the store at a URL, with the options of `create`, as one that a later release has migrated;
+            when the context ends, the store is as it was. The conformance suite checks that it is refused meanwhile.
         contract: the version of the storage contract that the backend was built for.
         problem: why the backend cannot be used, None for one that can.
     """
@@ -65,5 +67,6 @@ class Backend:
     options: Mapping[str, str] = field(factory=dict, validator=_are_options)
     capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
     temporary_store: "Callable[[Path], AbstractContextManager[str]] | None" = field(default=None, repr=False)
+    newer_schema: "Callable[..., AbstractContextManager[None]] | None" = field(default=None, repr=False)
     contract: str = field(default="1.0", validator=_is_version)
     problem: str | None = None

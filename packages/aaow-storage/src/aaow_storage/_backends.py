@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
-from aaow_storage._urls import url_scheme
+from aaow_storage._urls import space_problem, url_scheme
 from aaow_storage.errors import BackendNotFoundError, ValidationError
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKEND = "sqlite"
 DEFAULT_URL = "file:./aaow.db"
-_SCHEMES = {"file": DEFAULT_BACKEND}
+_SCHEMES = {"file": DEFAULT_BACKEND, "postgres": "postgresql"}
+"""Schemes that are not the name of their backend."""
 
 _host: "PluginHost | None" = None
 _making_host = threading.Lock()
@@ -66,6 +67,8 @@ def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> 
     for argument, value in (("name_or_url", name_or_url), ("url", url if url is not None else "")):
         if not isinstance(value, str):
             raise ValidationError("create_adapter", argument, f"must be str, not {type(value).__name__}")
+        if (problem := space_problem(value)) is not None:
+            raise ValidationError("create_adapter", argument, problem)
     scheme = url_scheme(name_or_url)
     if scheme is None:
         name = name_or_url
@@ -101,8 +104,11 @@ def open_adapter(name_or_url: str | None = None, url: str | None = None, **optio
     if name_or_url is not None:
         return create_adapter(name_or_url, url, **options)
     if url is None:
-        return create_adapter(os.environ.get("DATABASE_URL") or DEFAULT_URL, **options)
-    if url_scheme(url) is not None:
+        url = os.environ.get("DATABASE_URL") or DEFAULT_URL
+        if (problem := space_problem(url)) is not None:
+            raise ValidationError("open_adapter", "DATABASE_URL", f"the environment variable {problem}")
+        return create_adapter(url, **options)
+    if isinstance(url, str) and url_scheme(url) is not None:
         return create_adapter(url, **options)
     return create_adapter(DEFAULT_BACKEND, url, **options)
 

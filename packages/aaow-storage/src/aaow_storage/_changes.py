@@ -7,10 +7,11 @@ from typing import Any, Literal, TypedDict, TypeVar
 import attrs
 
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
-from aaow_storage._fields import shown
+from aaow_storage._fields import member_or_same, shown
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject, dumps, loads
 from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
+from aaow_storage._without_documents import DOCUMENT_FIELDS
 from aaow_storage.errors import ValidationError
 
 
@@ -69,7 +70,13 @@ def apply_changes(record: RecordT, changes: Any) -> RecordT:
     check_changes(kind, changes)
     if "updated_at" in MUTABLE_FIELDS[kind]:
         changes = {"updated_at": now(), **changes}
-    return attrs.evolve(record, **changes)
+    name = DOCUMENT_FIELDS.get(kind)
+    if name is None or name in changes:
+        return attrs.evolve(record, **changes)
+    # A document that stays as it is needs no check, which is what takes longest where it is large.
+    changed = attrs.evolve(record, **{name: {}, **changes})
+    object.__setattr__(changed, name, getattr(record, name))
+    return changed
 
 
 def own_changes(kind: type, changes: Any) -> dict[str, Any]:
@@ -102,7 +109,8 @@ def check_changes(kind: type, changes: Any) -> None:
         else:
             problem = "is not a field"
         raise ValidationError(kind.__name__, name, f"{problem}; an update may name {', '.join(mutable)}")
-    if kind is ApprovalRequest and "status" in changes and changes["status"] != ApprovalStatus.EXPIRED:
+    status = changes.get("status", ApprovalStatus.EXPIRED)
+    if kind is ApprovalRequest and member_or_same(ApprovalStatus, status) is not ApprovalStatus.EXPIRED:
         problem = (
             f"may only be updated to 'expired', not {shown(changes['status'])}; use approve_request or reject_request"
         )

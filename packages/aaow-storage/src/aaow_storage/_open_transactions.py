@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from aaow_storage._event_loop import check_event_loop
 from aaow_storage.errors import TransactionError
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class OpenTransactions:
 
         Raises:
             TransactionError: the current context holds an open transaction of the adapter.
+            StorageError: the call comes from outside of asyncio.
         """
+        check_event_loop()
         if not self._open:
             return
         for bound in _bound.get():
@@ -62,7 +65,11 @@ def bind_transaction(transaction: "Transaction") -> None:
     """Bind a transaction to the current context, and to the tasks that are started in it from now on.
 
     A transaction that another task began (a helper task of `asyncio.wait_for`, before Python 3.12) is bound by its use.
+
+    Raises:
+        StorageError: the call comes from outside of asyncio.
     """
+    check_event_loop()
     bound = _bound.get()
     if bound and bound[-1]() is transaction:
         return

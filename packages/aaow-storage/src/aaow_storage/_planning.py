@@ -2,8 +2,11 @@
 
 import functools
 import math
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
+
+import attrs
 
 from aaow_storage import _json, _records
 from aaow_storage._enums import (
@@ -13,7 +16,18 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import amount, amount_problem, as_float, instant_problem, shown, utc
+from aaow_storage._fields import (
+    MAX_SHOWN,
+    amount,
+    amount_problem,
+    as_float,
+    exact_text,
+    instant_problem,
+    member_or_same,
+    shown,
+    utc,
+)
+from aaow_storage._limits import check_path, check_size
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
 from aaow_storage._queries import (
@@ -65,9 +79,6 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
 }  # fmt: skip
 """The fields of each record that a `QueryFilter` may name; a JSON field only with a path into it."""
 
-MAX_VALUES = 10_000
-"""How many values `In` and `NotIn` may hold."""
-
 _COMPARISONS = {Lt: Operator.LT, Le: Operator.LE, Gt: Operator.GT, Ge: Operator.GE}
 _TEXT_SEARCHES = {Contains: Operator.CONTAINS, StartsWith: Operator.STARTS_WITH}
 
@@ -78,17 +89,15 @@ def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> 
     """Check a filter against the record it is for and make the plan; `default_order` is the field for time.
 
     Raises:
-        ValidationError: a field is unknown, or a value is of the wrong type for its field or operator.
+        ValidationError: a field is unknown, a value is of the wrong type for its field or operator, or the filter is
+            larger than `_limits` allows.
     """
     if filter is None:
         return _unfiltered_plan(record, default_order)
     if not isinstance(filter, QueryFilter):
         raise ValidationError(record.__name__, "filter", f"must be QueryFilter or None, not {type(filter).__name__}")
-    order = tuple(
-        (resolve_field(record, key.field), key.direction) for key in filter.order_by or (OrderBy(default_order),)
-    )
-    if not any(field.name == "id" for field, _ in order):
-        order += ((resolve_field(record, "id"), Direction.ASCENDING),)
+    check_size(filter)
+    order = _total_order(record, filter.order_by or (OrderBy(default_order),))
     after = None
     if filter.after_record is not None:
         if not isinstance(filter.after_record, record):
@@ -97,6 +106,18 @@ def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> 
         after = tuple(_mark(field, filter.after_record) for field, _ in order)
     conditions = tuple(_condition(resolve_field(record, name), value) for name, value in filter.where.items())
     return QueryPlan(conditions, order, filter.limit, filter.offset, after, filter.documents)
+
+
+def _total_order(record: type, keys: Iterable[OrderBy]) -> tuple[tuple[QueryField, Direction], ...]:
+    """Return the order, with the id behind it where it is not named, and without keys that repeat a field.
+
+    Where two records differ in a field, the first key of that field has decided between them.
+    """
+    order: dict[QueryField, Direction] = {}
+    for key in keys:
+        order.setdefault(resolve_field(record, key.field), key.direction)
+    order.setdefault(resolve_field(record, "id"), Direction.ASCENDING)
+    return tuple(order.items())
 
 
 def _mark(field: QueryField, record: object) -> Any:
@@ -116,8 +137,9 @@ def resolve_field(record: type, name: FieldName) -> QueryField:
     """Find the field of a record, or the path into its JSON field, that a name stands for.
 
     Raises:
-        ValidationError: there is no such field, or it is JSON and needs a path.
+        ValidationError: there is no such field, it is JSON and needs a path, or the path is too long.
     """
+    check_path(record.__name__, name)
     entries = QUERY_FIELDS[record]
     first, *path = name.split(".") if isinstance(name, str) else name
     entry = entries.get(first)
@@ -127,7 +149,7 @@ def resolve_field(record: type, name: FieldName) -> QueryField:
         problem = f"is not a field to query by; there are {scalars}"
         if documents:
             problem += f", and paths into {documents}"
-        raise ValidationError(record.__name__, name if isinstance(name, str) else ".".join(name), problem)
+        raise ValidationError(record.__name__, first[:MAX_SHOWN] if not path else ".".join((first, *path)), problem)
     for key in path:
         if (what := _json.text_problem(key)) is not None:
             raise ValidationError(record.__name__, first, f"in the path, {what}")
@@ -137,15 +159,39 @@ def resolve_field(record: type, name: FieldName) -> QueryField:
 
 
 def _condition(field: QueryField, value: Any) -> Condition:
+    condition = _as_given(field, value)
+    return condition if field.kind is FieldKind.JSON else _without_nul(condition)
+
+
+def _without_nul(condition: Condition) -> Condition:
+    """Return a condition that takes the same, and whose texts hold no NUL.
+
+    No text field holds one, and a database may refuse to be asked for one. A text without NUL comes before one that
+    has a NUL where it comes before what precedes the NUL, or is that.
+    """
+    operand, operator = condition.operand, condition.operator
+    if operator is Operator.IN:
+        if not any(isinstance(value, str) and "\0" in value for value in operand):
+            return condition
+        kept = tuple(value for value in operand if not (isinstance(value, str) and "\0" in value))
+        return attrs.evolve(condition, operand=kept)
+    if not isinstance(operand, str) or "\0" not in operand:
+        return condition
+    if operator in {Operator.LT, Operator.LE}:
+        return attrs.evolve(condition, operator=Operator.LE, operand=operand.partition("\0")[0])
+    if operator in {Operator.GT, Operator.GE}:
+        return attrs.evolve(condition, operator=Operator.GT, operand=operand.partition("\0")[0])
+    return attrs.evolve(condition, operator=Operator.IN, operand=())
+
+
+def _as_given(field: QueryField, value: Any) -> Condition:
     match value:
         case Ne():
             return Condition(field, Operator.EQ, _operand(field, value.value), negated=True)
         case In() | NotIn():
-            if len(value.values) > MAX_VALUES:
-                raise _wrong_value(
-                    field, f"is compared with {len(value.values)} values, at most {MAX_VALUES} are allowed"
-                )
             operands = tuple(_operand(field, item) for item in value.values)
+            if field.kind is not FieldKind.JSON:  # where 1 and True are two values
+                operands = tuple(dict.fromkeys(operands))
             return Condition(field, Operator.IN, operands, negated=isinstance(value, NotIn))
         case Contains() | StartsWith():
             return Condition(field, _TEXT_SEARCHES[type(value)], _search_text(field, value.text))
@@ -160,11 +206,12 @@ def _ordered_operand(field: QueryField, value: Any) -> Any:
     return _operand(field, value)
 
 
-def _search_text(field: QueryField, text: Any) -> str:
+def _search_text(field: QueryField, value: Any) -> str:
     if field.kind not in {FieldKind.TEXT, FieldKind.ENUM, FieldKind.JSON}:
         raise _wrong_value(field, f"holds {field.kind}, which cannot be searched for text")
-    if not isinstance(text, str):
-        raise _wrong_value(field, f"can be searched for str only, not {type(text).__name__}")
+    if not issubclass(type(value), str):
+        raise _wrong_value(field, f"can be searched for str only, not {type(value).__name__}")
+    text = exact_text(value)
     _json.check_json(text, record="QueryFilter.where", field=_shown_name(field))
     return text
 
@@ -176,14 +223,11 @@ def _operand(field: QueryField, value: Any) -> Any:
     problem: str | None = None
     match field.kind:
         case FieldKind.TEXT:
-            problem = None if isinstance(value, str) else f"takes str, not {type(value).__name__}"
-            problem = problem or _json.text_problem(value)
+            value, problem = _text(value)
         case FieldKind.ENUM:
-            problem = (
-                None
-                if value in tuple(field.enum or ())
-                else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
-            )
+            value = member_or_same(field.enum or StrEnum, value)
+            is_member = type(value) is field.enum
+            problem = None if is_member else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
         case FieldKind.INSTANT:
             value = utc(value)
             problem = instant_problem(value)
@@ -193,7 +237,7 @@ def _operand(field: QueryField, value: Any) -> Any:
             value = amount(value)
             problem = amount_problem(value)
         case FieldKind.BOOL:
-            problem = None if isinstance(value, bool) else f"takes bool, not {type(value).__name__}"
+            problem = None if type(value) is bool else f"takes bool, not {type(value).__name__}"
         case FieldKind.JSON:
             if isinstance(value, list | dict):
                 problem = "is compared with a str, number, bool or None, not with a list or dict"
@@ -204,11 +248,18 @@ def _operand(field: QueryField, value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> tuple[Any, str | None]:
+    if not issubclass(type(value), str):
+        return value, f"takes str, not {type(value).__name__}"
+    text = exact_text(value)
+    return text, _json.text_problem(text)
+
+
 def _number(value: Any) -> tuple[Any, str | None]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is bool or not issubclass(type(value), int | float):
         return value, f"takes a number, not {type(value).__name__}"
     number = as_float(value)
-    return number, None if isinstance(number, float) and math.isfinite(number) else f"{shown(value)} is out of range"
+    return number, None if type(number) is float and math.isfinite(number) else f"{shown(value)} is out of range"
 
 
 def _wrong_value(field: QueryField, problem: str) -> ValidationError:

@@ -62,12 +62,16 @@ class QueryField:
 
 @attrs.frozen
 class Condition:
-    """One entry of `where`. `operand` is of the field's own type; for `IN` it is a tuple of such values."""
+    """One entry of `where`. `operand` is of the field's own type; for `IN` it is a tuple of such values.
+
+    A text that a plan compares a text field with holds no NUL, since no such field does.
+    """
 
     field: QueryField
     operator: Operator
     operand: Any
     negated: bool = False
+    _listed: dict[str, frozenset[Any]] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     def matches(self, value: Any) -> bool:
         """Say whether a value of the field meets the condition."""
@@ -78,12 +82,23 @@ class Condition:
             case Operator.EQ:
                 return same(value, self.operand)
             case Operator.IN:
-                return any(same(value, operand) for operand in self.operand)
+                return not isinstance(value, list | dict) and _as_listed(value) in self._values()
             case Operator.CONTAINS:
                 return isinstance(value, str) and self.operand in value
             case Operator.STARTS_WITH:
                 return isinstance(value, str) and value.startswith(self.operand)
         return comparable(value, self.operand) and _COMPARE[self.operator](value, self.operand)
+
+    def _values(self) -> frozenset[tuple[bool, Any]]:
+        """Return the values of an `IN`, made once, so that a record is not compared with each of them in turn."""
+        if not self._listed:
+            self._listed["values"] = frozenset(map(_as_listed, self.operand))
+        return self._listed["values"]
+
+
+def _as_listed(value: Any) -> tuple[bool, Any]:
+    """Return what two values have equal if they are the same, with equal hashes: those of an enumeration differ."""
+    return isinstance(value, bool), str(value) if isinstance(value, str) else value
 
 
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {

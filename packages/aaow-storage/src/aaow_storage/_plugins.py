@@ -8,6 +8,7 @@ import pluggy
 from aaow_storage import hookspecs
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
+from aaow_storage._cleaning import cleaning_up_after
 from aaow_storage._urls import redacted_url
 from aaow_storage.errors import BackendNotFoundError, ValidationError
 
@@ -136,9 +137,10 @@ class PluginHost:
             self._plugins.register(plugin, name)
             self._plugins.check_pending()
             return self._backend_of(plugin)
-        except BaseException:
-            if self._plugins.is_registered(plugin):
-                self._plugins.unregister(plugin)
+        except BaseException as error:
+            with cleaning_up_after(error):
+                if self._plugins.is_registered(plugin):
+                    self._plugins.unregister(plugin)
             raise
 
     def _backend_of(self, plugin: object) -> Backend | None:
@@ -170,9 +172,28 @@ def _is_like_a_path(name: str) -> bool:
     return "/" in name or "\\" in name or name.endswith((".db", ".sqlite", ".sqlite3"))
 
 
+_OTHER_NAMES = {
+    "pg": "postgresql",
+    "pgsql": "postgresql",
+    "postgis": "postgresql",
+    "postgres": "postgresql",
+    "psql": "postgresql",
+    "sqlite3": "sqlite",
+}
+"""What other tools call the databases of this project's backends."""
+
+
 def _advice(name: str, installed: list[str]) -> str:
     if name in DISTRIBUTIONS:
         return f"it is not installed; run: pip install {DISTRIBUTIONS[name]}"
+    database, plus, _ = name.partition("+")
+    database = _OTHER_NAMES.get(database, database)
+    if plus and (database in DISTRIBUTIONS or database in installed):
+        return f"a URL names no driver here; did you mean {database!r}, as in {database}://?"
+    if name in _OTHER_NAMES:
+        return f"did you mean {database!r}?"
+    if name == "jdbc":
+        return "a URL begins with the name of the backend here; leave out 'jdbc:'"
     if _is_like_a_path(name):
         return "a path needs a backend in front: create_adapter('sqlite', PATH), or the URL file:PATH"
     import difflib  # noqa: PLC0415 - for errors alone

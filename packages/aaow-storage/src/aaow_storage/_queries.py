@@ -7,7 +7,7 @@ import attrs
 from attrs import field, frozen
 
 from aaow_storage._enums import Direction
-from aaow_storage._fields import Named, is_bool, member_or_same, refuse, shown
+from aaow_storage._fields import Named, exact_text, is_bool, member_or_same, refuse, shown
 from aaow_storage.errors import ValidationError
 
 FieldName: TypeAlias = str | tuple[str, ...]
@@ -98,6 +98,13 @@ class StartsWith(_OfText):
     __slots__ = ()
 
 
+def _name(value: Any) -> Any:
+    """Return a field's name or path as plain str, and what is none as it is."""
+    if issubclass(type(value), tuple):
+        return tuple(map(_name, value))
+    return exact_text(value) if issubclass(type(value), str) else value
+
+
 def _direction(value: Direction | str) -> Direction:
     return member_or_same(Direction, value)
 
@@ -127,7 +134,7 @@ def check_field_name(record: str, name: object) -> None:
 class OrderBy:
     """A field to order by. None sorts before every value ascending, and behind every value descending."""
 
-    field: FieldName = field(validator=_is_field_name)
+    field: FieldName = field(converter=_name, validator=_is_field_name)
     direction: Direction = attrs.field(default=Direction.ASCENDING, converter=_direction, validator=_is_direction)
 
 
@@ -143,7 +150,10 @@ def _is_order(instance: object, attribute: Named, value: Any) -> None:
 
 
 def _where(value: Mapping[FieldName, Any]) -> Mapping[FieldName, Any]:
-    return dict(value) if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping):
+        return value
+    copy = dict(value)
+    return copy if set(map(type, copy)) <= {str} else {_name(name): part for name, part in copy.items()}
 
 
 def _is_where(instance: object, attribute: Named, value: Any) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 import attrs
 
@@ -12,6 +13,7 @@ from aaow_storage._fields import (
     amount_problem,
     as_float,
     exact_sum,
+    exact_text,
     id_problem,
     instant_problem,
     plain_text_problem,
@@ -30,7 +32,7 @@ def check_id(operation: str, argument: str, value: object) -> str:
     """
     if (problem := id_problem(value)) is not None:
         raise ValidationError(operation, argument, problem)
-    return str(value)
+    return exact_text(cast("str", value))
 
 
 def check_record(operation: str, argument: str, value: object, record: type) -> None:
@@ -39,7 +41,7 @@ def check_record(operation: str, argument: str, value: object, record: type) -> 
     Raises:
         ValidationError: it is something else.
     """
-    if not isinstance(value, record):
+    if not issubclass(type(value), record):  # a mock made after the record is none, though isinstance() takes it
         raise ValidationError(operation, argument, f"must be {record.__name__}, not {type(value).__name__}")
 
 
@@ -51,7 +53,7 @@ def check_text(operation: str, argument: str, value: object) -> str:
     """
     if (problem := plain_text_problem(value)) is not None:
         raise ValidationError(operation, argument, problem)
-    return str(value)
+    return exact_text(cast("str", value))
 
 
 def check_instant(operation: str, argument: str, value: datetime) -> datetime:
@@ -72,8 +74,8 @@ def check_timeout(operation: str, value: object) -> float:
     Raises:
         ValidationError: it is not a number above 0.
     """
-    seconds = as_float(value) if isinstance(value, int | float) else None
-    if not isinstance(seconds, float) or not seconds > 0:
+    seconds = as_float(cast("float", value)) if issubclass(type(value), int | float) else None
+    if type(seconds) is not float or not seconds > 0:
         raise ValidationError(operation, "timeout", f"must be a number of seconds above 0, not {shown(value)}")
     return seconds
 
@@ -123,7 +125,8 @@ def increased(pool: BudgetPool, amount: Decimal) -> BudgetPool:
 def _sum(operation: str, one: Decimal, other: Decimal) -> Decimal:
     total = exact_sum(one, other)
     if total is None:
-        problem = f"{one} and {other} together have more digits than are kept exactly; use a coarser amount"
+        remedy = "round the amount to fewer places, as in round(cost, 6) or Decimal.quantize"
+        problem = f"{one} and {other} together have more digits than are kept exactly; {remedy}"
         raise ValidationError(operation, "amount", problem)
     return total
 

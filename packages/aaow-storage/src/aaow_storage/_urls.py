@@ -1,14 +1,31 @@
-"""What the registry needs to know of a URL: which backend it names, and how to show it without its password."""
+"""What the registry needs to know of a URL: which backend it names, and how to show it without its secrets."""
 
 import re
 
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*):")
-_USERINFO = re.compile(r"(?<=//)([^:@]*):.*@", re.DOTALL)
-_SECRET_PARAMETER = re.compile(
-    r"((?:^|[?&\s;])[\w.\-]*(?:pass|pwd|secret|token|api_?key|credential)[\w.\-]*\s*=\s*)"
-    r"(?:'(?:[^'\\]|\\.)*'|[^&\s;#]*)",
-    re.IGNORECASE,
+HIDDEN = "***"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_PLAIN = re.compile(r"[\w./\\~ -]*")
+"""A name or a path; what holds another character may be a URL, or parameters, in a form that is not known."""
+_URL = re.compile(
+    r"""
+    (?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://
+    (?:(?P<user>[\w.~%!$'()*+,;-]*)(?P<password>:[^@/]*)?@)?
+    (?P<place>
+        (?:[\w.~%-]*|\[[\w.:%]+\])(?::[0-9]*)?
+        (?:,(?:[\w.~%-]*|\[[\w.:%]+\])(?::[0-9]*)?)*
+        (?:/[^?\#@=\s]*)?
+    )
+    (?P<query>\?[^@]*)?
+    """,
+    re.VERBOSE | re.DOTALL,
 )
+_FILE = re.compile(r"(?P<place>file:[^?#@=\s]*)(?P<query>\?[^@]*)?", re.IGNORECASE | re.DOTALL)
+_QUERY = re.compile(r"\?(?:[\w.\-]+(?:=[^&;#\s=?]*)?(?:[&;](?!$)|$))*")
+_SECRET = r"[\w.\-]*(?:pass|pwd|secret|token|key|credential|auth)[\w.\-]*"  # noqa: S105 - the names of secrets
+_NAMES_SECRET = re.compile(rf"[?&;]{_SECRET}=", re.IGNORECASE)
+_PARAMETER = re.compile(rf"((?:^|[?&\s;]){_SECRET}\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s;#]*)", re.IGNORECASE)
+_EMBEDDED = re.compile(r"\b[A-Za-z][A-Za-z0-9+.\-]*://\S*")
 
 
 def url_scheme(text: str) -> str | None:
@@ -17,9 +34,41 @@ def url_scheme(text: str) -> str | None:
     return match[1].lower() if match else None
 
 
-def redacted_url(url: str) -> str:
-    """Return the URL with `***` for its password and for every parameter that looks like a secret.
+def space_problem(text: str) -> str | None:
+    """Say what is wrong with a URL that has white space around it, such as the end of a line, or None."""
+    stripped = text.strip()
+    if text == stripped or not (_SCHEME.match(stripped) or text.rstrip("\r\n") != text):
+        return None
+    where = "ends in a newline" if text.endswith(("\n", "\r")) else "has white space before or behind it"
+    return f"{where}, which is no part of a URL or a name; strip it, as in url.strip()"
 
-    A password may hold `/`, `@` and `#`, encoded or not: everything from the colon to the last `@` is taken for it.
+
+def redacted_url(url: str) -> str:
+    """Return what may be shown of a URL: `***` stands for its password, and for parameters that hold a secret.
+
+    A password with `/`, `@` or `#` in it, not encoded, makes every other part doubtful. So of a text that is not beyond
+    doubt a URL, a path or a name, only the scheme is shown, and of parameters with a secret among them none.
     """
-    return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))
+    if _PLAIN.fullmatch(url):
+        return url
+    match = _URL.fullmatch(url) or _FILE.fullmatch(url)
+    query = (match["query"] or "") if match else ""
+    has_secret = _NAMES_SECRET.search(query) is not None
+    if match is None or not (has_secret or _QUERY.fullmatch(query or "?")):
+        scheme = _SCHEME.match(url)
+        return f"{scheme[1]}:{HIDDEN}" if scheme else HIDDEN
+    shown_query = f"?{HIDDEN}" if has_secret else query
+    if match.re is _FILE:
+        return match["place"] + shown_query
+    user = "" if match["user"] is None else match["user"] + ("" if match["password"] is None else f":{HIDDEN}") + "@"
+    return f"{match['scheme']}://{user}{match['place']}{shown_query}"
+
+
+def redacted_text(text: str) -> str:
+    """Return a message, of a driver for one, with the URLs in it redacted, and every parameter that holds a secret."""
+    return _PARAMETER.sub(rf"\1{HIDDEN}", _EMBEDDED.sub(lambda match: redacted_url(match[0]), text))
+
+
+def redacted_value(text: str) -> str:
+    """Return a text that a field or an option refused, redacted where it looks like a URL or its parameters."""
+    return redacted_url(text) if "@" in text or "://" in text or _PARAMETER.search(text) else text

@@ -1,10 +1,14 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
+from aaow_storage._cleaning import cleaning_up_after, note_failure, run_all, storage_errors_alone, unforeseen
 from aaow_storage._dropped import released_when_dropped
+from aaow_storage._event_loop import check_event_loop
+from aaow_storage._fields import shown
 from aaow_storage._forks import INHERITED, given_up_after_fork
-from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, loads
+from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, dumps_unchecked, loads, text_problem
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
+from aaow_storage._pieces import decoding
 from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._plans import (
     Condition,
@@ -29,7 +33,7 @@ from aaow_storage._rules import (
     positive_amount,
     resolved,
 )
-from aaow_storage._urls import redacted_url, url_scheme
+from aaow_storage._urls import redacted_text, redacted_url, url_scheme
 from aaow_storage._without_documents import DOCUMENT_FIELDS, without_documents
 
 __all__ = [
@@ -45,6 +49,7 @@ __all__ = [
     "QueryPlan",
     "apply_changes",
     "bind_transaction",
+    "check_event_loop",
     "check_id",
     "check_instant",
     "check_json",
@@ -52,22 +57,32 @@ __all__ = [
     "check_record",
     "check_text",
     "check_timeout",
+    "cleaning_up_after",
     "consumed",
+    "decoding",
     "dumps",
     "dumps_document",
+    "dumps_unchecked",
     "given_up_after_fork",
     "has_run_out",
     "increased",
     "is_decidable",
     "loads",
+    "note_failure",
     "own_changes",
     "plan_query",
     "positive_amount",
+    "redacted_text",
     "redacted_url",
     "released_when_dropped",
     "resolve_field",
     "resolved",
+    "run_all",
+    "shown",
     "sort_key",
+    "storage_errors_alone",
+    "text_problem",
+    "unforeseen",
     "url_scheme",
     "value_at",
     "without_documents",

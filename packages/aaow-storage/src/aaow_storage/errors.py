@@ -177,7 +177,7 @@ class StorageUnavailableError(StorageError):
 
 
 class CorruptDataError(StorageError):
-    """What is stored cannot be what was saved: a digest differs, or a document cannot be read."""
+    """What is stored cannot be what was saved: a digest differs, or a value, a document or the file cannot be read."""
 
 
 class BackendNotFoundError(StorageError, LookupError):

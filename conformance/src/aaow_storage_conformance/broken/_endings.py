@@ -1,0 +1,49 @@
+"""Mistakes with ids, texts and keys that are long: cut, or looked up by their beginning."""
+
+import attrs
+
+from aaow_storage import QueryFilter
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_memory import MemoryAdapter
+
+MOST = 250
+INDEXED = 2_000
+
+
+@breaks("REC-2", "QRY-4")
+class CutsIdsOfParents(MemoryAdapter):
+    """Lists the children of every pool whose id begins with the same 250 characters."""
+
+    async def get_child_budget_pools(self, parent_id, filter=None):
+        found = await super().get_child_budget_pools(parent_id, filter)
+        if filter is None and len(parent_id) > MOST:
+            pools = await self.list_budget_pools()
+            return [pool for pool in pools if (pool.parent_pool_id or "").startswith(parent_id[:MOST])]
+        return found
+
+
+@breaks("REC-2")
+class CutsIdsItLooksFor(MemoryAdapter):
+    """Finds the first request whose id begins with the same 250 characters."""
+
+    async def get_approval_request(self, id):
+        found = await super().get_approval_request(id)
+        for session in await self.list_sessions() if len(id) > MOST else []:
+            for request in await self.list_approval_requests(session.id):
+                if request.id.startswith(id[:MOST]):
+                    return request
+        return found
+
+
+@breaks("QRY-1")
+class ComparesTheIndexedPart(Delegating):
+    """Compares texts by the 2,000 characters that its index holds."""
+
+    async def list_workflows(self, filter=None):
+        name = filter.where.get("name") if isinstance(filter, QueryFilter) else None
+        if not isinstance(name, str) or len(name) < INDEXED:
+            return await super().list_workflows(filter)
+        others = {field: value for field, value in filter.where.items() if field != "name"}
+        listed = await super().list_workflows(attrs.evolve(filter, where=others))
+        return [workflow for workflow in listed if workflow.name.startswith(name[:INDEXED])]

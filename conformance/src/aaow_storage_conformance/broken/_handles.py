@@ -1,0 +1,124 @@
+"""Mistakes with what was read before: caches that only their own adapter's writes empty."""
+
+from aaow_storage import StorageOperations
+from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTransaction
+
+CHANGING = ("save_", "create_", "update_", "delete_", "log_", "consume_", "increase_", "approve_", "reject_", "expire_")
+
+
+def emptied_by_writes(kind):
+    """Make every operation that changes something empty the `cache` when it has done so."""
+
+    def emptying(name):
+        async def operation(self, *args, **kwargs):
+            try:
+                return await getattr(self.sound, name)(*args, **kwargs)
+            finally:
+                self.cache.clear()
+
+        return operation
+
+    for name in StorageOperations.__abstractmethods__:
+        if name.startswith(CHANGING):
+            setattr(kind, name, emptying(name))
+    return kind
+
+
+@emptied_by_writes
+class Caching(Delegating):
+    """Has a cache, which each of its own writes empties."""
+
+    def __init__(self, sound):
+        super().__init__(sound)
+        self.cache = {}
+
+    async def cached(self, key, read):
+        """Return what is in the cache, or what the read returns."""
+        if key not in self.cache:
+            self.cache[key] = await read
+        else:
+            read.close()
+        return self.cache[key]
+
+
+@breaks("OPS-7", "CON-1")
+class CachesCountsUntilItWrites(Caching):
+    """Counts once, and again when it has written itself."""
+
+    async def count_sessions(self, filter=None):
+        if filter is not None:
+            return await super().count_sessions(filter)
+        return await self.cached("sessions", super().count_sessions())
+
+
+@breaks("OPS-7", "CON-1")
+class CachesChildrenUntilItWrites(Caching):
+    """Lists the children of a pool once, and again when it has written itself."""
+
+    async def get_child_budget_pools(self, parent_id, filter=None):
+        children = super().get_child_budget_pools(parent_id, filter)
+        return [*await (children if filter is not None else self.cached(parent_id, children))]
+
+
+@breaks("OPS-7", "CON-1")
+class RemembersThatThereWasNothing(Caching):
+    """Remembers that there was no such request, until it has written itself."""
+
+    async def get_approval_request(self, id):
+        if not isinstance(id, str) or self.cache.get(id, 0) is not None:
+            self.cache[f"{id}"] = found = await super().get_approval_request(id)
+            return found
+        return None
+
+
+@breaks("TXN-2")
+class CachesWhatATransactionWrote(Caching):
+    """Empties its cache at a write in a transaction, not at the commit."""
+
+    async def get_budget_pool(self, id):
+        return await (
+            self.cached(id, super().get_budget_pool(id)) if isinstance(id, str) else super().get_budget_pool(id)
+        )
+
+    async def begin_transaction(self, timeout=30.0):
+        transaction = EmptyingAtWrites(await self.sound.begin_transaction(timeout))
+        transaction.cache = self.cache
+        return transaction
+
+
+@emptied_by_writes
+class EmptyingAtWrites(DelegatingTransaction):
+    """Empties the cache of its adapter when it writes."""
+
+
+@breaks("TXN-1")
+class KeepsWhatWasRolledBack(Caching):
+    """Keeps in its cache what a transaction read, however that ended."""
+
+    async def get_workflow(self, id):
+        return await (self.cached(id, super().get_workflow(id)) if isinstance(id, str) else super().get_workflow(id))
+
+    async def begin_transaction(self, timeout=30.0):
+        self.cache.clear()
+        transaction = FillingTheCache(await self.sound.begin_transaction(timeout))
+        transaction.cache = self.cache
+        return transaction
+
+
+class FillingTheCache(DelegatingTransaction):
+    """Leaves what it read to its adapter."""
+
+    async def get_workflow(self, id):
+        found = await super().get_workflow(id)
+        self.cache[f"{id}"] = found
+        return found
+
+
+@breaks("LIF-3")
+class CachesWhatWasReadBeforeItClosed(Caching):
+    """Keeps what it read when it is closed, for when it is opened again."""
+
+    async def list_approval_requests(self, session_id, filter=None):
+        found = super().list_approval_requests(session_id, filter)
+        return [*await (found if filter is not None else self.cached(f"{session_id}", found))]

@@ -1,0 +1,194 @@
+"""What stands still fails within its limit of time, and is named, wherever it stands."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from aaow_storage_conformance._shortening import Shortening, ShortEnough
+from aaow_storage_conformance._watch import Limits, StoodStill, Watch, ask, watching
+from aaow_storage_conformance.broken import BROKEN
+from aaow_storage_conformance.broken._runner import ContractTest, sound_backend_for, verdicts
+from aaow_storage_memory import MemoryAdapter
+
+pytest_plugins = ["pytester"]
+
+NAMED = {
+    "GetsForEver": "get_workflow('",
+    "WaitsWhereItShouldRaise": "delete_session('",
+    "NeverCloses": "close() of NeverCloses did not return",
+    "ClosesInAThreadThatNeverEnds": "close() of ClosesInAThreadThatNeverEnds did not return",
+    "BlocksItsLoop": "of BlocksItsLoop blocked its event loop",
+    "LocksItsLoopOut": "of LocksItsLoopOut blocked its event loop",
+    "DeadlocksAtTheSecondTransaction": "begin_transaction(30.0) of DeadlocksAtTheSecondTransaction",
+    "KeepsTheLineAfterItsEnd": "did not return within 1.5 s",
+    "GoesOnWaitingWhenCancelled": "update_workflow('",
+    "StandsStillWhereSavepointsNest": "save_workflow(StoredWorkflow(",
+}
+FOUND_WITHIN_S = 60.0
+FORCED_TO_END_WITHIN_S = 300.0
+"""On a busy machine; the thread that never ends would keep the run for an hour."""
+
+REGISTERED = """
+from aaow_storage import register_plugin
+from aaow_storage_conformance.broken import BROKEN
+from aaow_storage_conformance.broken._runner import BrokenPlugin
+
+register_plugin(BrokenPlugin(BROKEN["{name}"], "{on}"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMED)
+def test_the_runner_of_broken_backends_names_what_stands_still(name: str):
+    started = time.monotonic()
+    sound = sound_backend_for(BROKEN[name])
+    assert sound is not None
+    (verdict,) = verdicts(BROKEN[name], sound)
+    assert verdict.failure.startswith("StoodStill: stood still: ")
+    assert NAMED[name] in verdict.failure
+    assert time.monotonic() - started < FOUND_WITHIN_S
+
+
+def suite_on_broken(
+    pytester: pytest.Pytester, name: str, chosen: str, *more: str, on: str = "memory", limit_s: int = 4
+):
+    """Run tests of the suite on a broken backend, with a limit for each test; that of an operation is a quarter."""
+    pytester.makeconftest(REGISTERED.format(name=name, on=on))
+    return pytester.runpytest_subprocess(
+        *("--pyargs", "aaow_storage_conformance", "-p", "no:cacheprovider", "-k", chosen, *more),
+        *("--storage-backend=broken", f"--storage-test-timeout={limit_s}"),
+        timeout=FORCED_TO_END_WITHIN_S,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "line"),
+    [
+        (
+            "GetsForEver",
+            "test_saving_again_replaces_the_whole",
+            "stood still: get_workflow('*') of GetsForEver did not return within 1 s",
+        ),
+        ("BlocksItsLoop", "test_a_state_of_a_thousand_nodes", "stood still: save_execution_state(*blocked its event*"),
+        ("NeverCloses", "test_a_transaction_is_committed_by_hand", "stood still: close() of NeverCloses did not*"),
+        (
+            "GoesOnWaitingWhenCancelled",
+            "test_changing_what_an_update_took",
+            "stood still: update_workflow(*did not return*",
+        ),
+        ("KeepsTheLineAfterItsEnd", "test_a_random_history_goes", "stood still: *did not return within 1 s"),
+    ],
+)
+def test_a_run_of_the_suite_fails_and_names_what_stands_still(
+    pytester: pytest.Pytester, name: str, chosen: str, line: str
+):
+    result = suite_on_broken(pytester, name, chosen)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([line])
+    result.stdout.fnmatch_lines(["not conformant: *"])
+
+
+def test_a_run_on_several_workers_ends_too(pytester: pytest.Pytester):
+    result = suite_on_broken(pytester, "BlocksItsLoop", "test_a_saved_state_replaces", "-n", "2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["stood still: save_execution_state(*blocked its event loop*"])
+
+
+def test_a_run_ends_although_a_thread_of_the_backend_does_not(pytester: pytest.Pytester):
+    result = suite_on_broken(pytester, "ClosesInAThreadThatNeverEnds", "test_a_block_holds_the_adapter_itself_open")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["stood still: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
+
+
+def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
+    chosen = "test_another_process_finds_what_this_one_stored"
+    result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite", limit_s=40)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*stood still: list_workflows() of GetsForEverInOtherProcesses did not return*"])
+
+
+def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pytest.Pytester):
+    result = suite_on_broken(pytester, "NeverCloses", "TestWorkflows")
+    result.stdout.fnmatch_lines(["stood still: close() *within 1 s", "stood still: close() *within 0.1 s"])
+
+
+def in_limits(test_s: float, work: Callable[[], None]) -> None:
+    """Do some work within the limits of a test."""
+    watch = Watch("work", Limits(test_s))
+    with watching(watch), watch.phase("call"):
+        work()
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "nan"])
+def test_a_limit_that_is_no_time_is_refused(pytester: pytest.Pytester, wrong: str):
+    result = pytester.runpytest_subprocess(f"--storage-test-timeout={wrong}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --storage-test-timeout={wrong} has to be a number of seconds above 0"])
+
+
+def test_a_slow_test_has_more_time_than_others(suite: list[ContractTest]):
+    assert any(test.is_slow for test in suite)
+    assert Limits(10).for_a_test(is_slow=False) == Limits(10)
+    assert Limits(10).for_a_test(is_slow=True).test_s == 50
+
+
+def test_a_test_that_ends_in_time_is_left_alone():
+    async def work() -> str:
+        await asyncio.sleep(0.3)
+        return "done"
+
+    with watching(Watch("work", Limits(5))) as watch, watch.phase("call"):
+        assert asyncio.run(work()) == "done"
+
+
+def test_a_test_that_waits_for_no_operation_has_the_limit_of_a_test():
+    with pytest.raises(StoodStill, match="the call of work did not end within its limit"):
+        in_limits(0.4, lambda: time.sleep(60))
+
+
+def test_many_short_operations_are_not_taken_for_a_long_one():
+    async def work() -> None:
+        ends_at = time.monotonic() + 1
+        async with MemoryAdapter() as storage:
+            while time.monotonic() < ends_at:
+                await storage.get_workflow("w")
+
+    watch = Watch("work", Limits(0.4 * 4))
+    watch.follow(loop := asyncio.new_event_loop())
+    with watching(watch), watch.phase("call"):
+        loop.run_until_complete(work())
+    loop.close()
+
+
+def test_a_question_after_the_time_is_over_is_not_asked():
+    asked = []
+    loop = asyncio.new_event_loop()
+
+    async def question() -> None:
+        asked.append("question")
+
+    def work() -> None:
+        try:
+            threading.Event().wait(60)
+        finally:
+            ask(question(), loop)
+
+    with pytest.raises(StoodStill):
+        in_limits(0.2, work)
+    loop.close()
+    assert asked == []
+
+
+def test_an_example_that_fails_is_made_shorter_for_so_long_and_then_told():
+    shortening = Shortening(0.05)
+    shortening.begin_example()
+    shortening.failed(AssertionError("long"), ["one", "two"])
+    shortening.begin_example()
+    shortening.failed(AssertionError("short"), ["one"])
+    time.sleep(0.06)
+    with pytest.raises(ShortEnough) as caught:
+        shortening.begin_example()
+    assert str(caught.value).splitlines() == ["AssertionError: short", "after 1 steps:", "one"]

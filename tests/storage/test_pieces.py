@@ -1,0 +1,90 @@
+"""Long JSON texts are decoded in pieces, to what they hold."""
+
+import gc
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aaow_storage import _pieces
+from aaow_storage._pieces import decoded, decoding
+
+AWKWARD = ["", "a", '"', "\\", '\\"', "[{,", "}]", '","', "é" * 3, "\0\n", "x" * 90, '"},{"a":']
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.sampled_from([0.5, 1e300])
+    | st.sampled_from(AWKWARD),
+    lambda children: st.lists(children, max_size=20) | st.dictionaries(st.sampled_from(AWKWARD), children),
+    max_leaves=60,
+)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in {"PIECE": 40, "LONG": 60, "FAR": 25, "NEAR": 3}.items():
+        monkeypatch.setattr(_pieces, name, size)
+
+
+def in_steps(text: str) -> tuple[Any, int]:
+    """Return what a text holds, and in how many steps it was decoded."""
+    steps, count = decoding(text), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value, count
+        count += 1
+
+
+@given(VALUES)
+def test_what_is_decoded_in_pieces_is_what_is_decoded_at_once(value: Any):
+    text = orjson.dumps(value).decode()
+    assert orjson.dumps(decoded(text)).decode() == text
+
+
+@given(VALUES, st.integers(0), st.sampled_from(["", '"', ",", "}", "]", "{", "[", "\\", "x", " "]), st.integers(0, 1))
+def test_a_text_that_was_damaged_is_refused_or_holds_what_it_holds_at_once(value: Any, at: int, put: str, gone: int):
+    text = orjson.dumps(value).decode()
+    at %= len(text)
+    damaged = text[:at] + put + text[at + gone :]
+    try:
+        expected = json.dumps(orjson.loads(damaged))
+    except orjson.JSONDecodeError:
+        with pytest.raises(orjson.JSONDecodeError):
+            decoded(damaged)
+    else:
+        assert json.dumps(decoded(damaged)) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "w", "nodes": [{"id": f"n{number}", "config": {"a": [1, 2]}} for number in range(50)]},
+        {f"node {number}": {"id": number, "text": 'a "quoted" \\ text'} for number in range(50)},
+        [[number, [number]] for number in range(50)],
+        [*range(200)],
+        {"a": {"b": {"c": ["x" * 30] * 30, "d": "y" * 300}}, "e": [[], {}, "", None] * 20},
+    ],
+)
+def test_a_long_text_takes_several_steps(value: Any):
+    found, steps = in_steps(orjson.dumps(value).decode())
+    assert found == value
+    assert steps > 5
+
+
+def test_the_collector_of_cycles_is_left_as_it_was():
+    text = orjson.dumps([{"a": number} for number in range(99)]).decode()
+    assert gc.isenabled()
+    decoded(text)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        decoded(text)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
