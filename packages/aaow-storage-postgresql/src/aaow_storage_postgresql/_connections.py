@@ -33,7 +33,7 @@ from aaow_storage_sql import Job, Parameters, Row, SQLConnection
 
 OLDEST_SERVER = 140_000
 PREPARED_STATEMENTS = 500
-ANSWERS_LATE_S = 3.0
+ANSWERS_LATE_S = 5.0
 """How much longer than the server's own limit of a statement its answer is waited for."""
 ROLLS_BACK_WITHIN_S = 5.0
 """How long the answer to a rollback is waited for: to close the connection rolls back as well."""

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from aaow_storage.authoring import given_up_after_fork
+from aaow_storage.authoring import given_up_after_fork, run_all
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
@@ -147,6 +147,4 @@ class PostgreSQLExecutor(ThreadedExecutor):
 
 
 def _release(all_workers: list[Workers], watch: Watch) -> None:
-    for workers in all_workers:
-        workers.stop_unused()
-    watch.stop()
+    run_all(*(workers.stop_unused for workers in all_workers), watch.stop)

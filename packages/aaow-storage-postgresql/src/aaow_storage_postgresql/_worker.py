@@ -169,8 +169,8 @@ class Worker:
             with connection.answering(transaction.opened):
                 connection.begin(WRITE, longest=transaction.timeout)
         except StorageError as error:
-            roll_back(connection, error)
             transaction.refuse(error)
+            roll_back(connection, error)
             return
         if not self._lending.lends(transaction):
             roll_back(connection)

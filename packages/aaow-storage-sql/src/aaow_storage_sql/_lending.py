@@ -191,8 +191,8 @@ class LentTransaction(ExecutorTransaction):
             is_step = isinstance(job, Step)
             with connection.answering(job, cancels=not is_step):
                 outcome = job.outcome_on(connection) if is_step else undone_alone(connection, job)
-            if is_step and outcome.error is not None:  # what the savepoint was to undo may still be there, or be gone
-                roll_back(connection, outcome.error)
+                if is_step and outcome.error is not None:  # what the savepoint was to undo may be there, or be gone
+                    roll_back(connection, outcome.error)
         except StorageError as error:
             outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:
