@@ -27,7 +27,7 @@ NAMED = {
     "GoesOnWaitingWhenCancelled": "update_workflow('",
     "StandsStillWhereSavepointsNest": "save_workflow(StoredWorkflow(",
 }
-FOUND_WITHIN_S = 60.0
+FOUND_WITHIN_S = 180.0
 FORCED_TO_END_WITHIN_S = 300.0
 """On a busy machine; the thread that never ends would keep the run for an hour."""
 
@@ -107,7 +107,7 @@ def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester
     chosen = "test_another_process_finds_what_this_one_stored"
     result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite", limit_s=40)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*stood still: list_workflows() of GetsForEverInOtherProcesses did not return*"])
+    result.stdout.fnmatch_lines(["*stood still: list_workflows(*) of GetsForEverInOtherProcesses did not return*"])
 
 
 def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pytest.Pytester):
