@@ -45,8 +45,10 @@ class OrdersByTheLastOfAField(Querying):
     """Knows keys by their field, so that of two on one field the last is left."""
 
     def plan(self, kind, filter):
-        plan = super().plan(kind, filter)
-        return attrs.evolve(plan, order=tuple(dict(plan.order).items())) if plan.after is None else plan
+        if filter is None or filter.after_record is not None:
+            return super().plan(kind, filter)
+        last = {key.field: key for key in filter.order_by}
+        return super().plan(kind, attrs.evolve(filter, order_by=tuple(last.values())))
 
 
 class _DropsUnchanged(Delegating):
