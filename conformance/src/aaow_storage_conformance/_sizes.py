@@ -109,6 +109,7 @@ class FilterSizeTests:
         query, walked = QueryFilter(mine, order, limit=5), []
         while page := await listing.list(storage, query):
             walked += [record.id for record in page]
+            assert walked == whole[: len(walked)]
             query = query.after(page[-1])
         assert walked == whole
 
