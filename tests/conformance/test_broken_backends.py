@@ -1,8 +1,5 @@
 """The suite catches every backend that is broken on purpose, and no sound one."""
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 
 from aaow_storage import available_backends
@@ -18,19 +15,7 @@ from aaow_storage_conformance.broken._runner import (
     verdicts,
 )
 
-pytestmark = [
-    # A broken backend is dropped as it stands: open, or with a call that was never awaited.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-]
 AREAS = [name for name in vars(test_contract) if name.startswith("Test")]
-
-
-@pytest.fixture(autouse=True)
-def _collect_what_was_dropped() -> Iterator[None]:
-    """Let what a test drops warn before the next test, which may allow no warning, begins."""
-    yield
-    gc.collect()
 
 
 @pytest.mark.slow
