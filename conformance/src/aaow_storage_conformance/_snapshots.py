@@ -242,6 +242,7 @@ class SnapshotTests:
                 assert one is not None
                 assert one.name == f"{one.definition['turn']}"
                 looks += 1
+                await asyncio.sleep(0)
             return looks
 
         async with store.open() as other:
@@ -249,6 +250,7 @@ class SnapshotTests:
             try:
                 for turn in range(1, 9):
                     await save(other if turn % 2 else storage, turn)
+                    await asyncio.sleep(0)  # where no operation gives way, readers have their turn here
             finally:
                 is_over.set()
                 assert all(await asyncio.gather(*readers))
@@ -292,6 +294,7 @@ class SnapshotTests:
             try:
                 for turn in range(1, rounds):
                     await save(other if turn % 2 else storage, turn)
+                    await asyncio.sleep(0)  # where no operation gives way, readers have their turn here
             finally:
                 is_over.set()
                 assert all(await asyncio.gather(*readers))
