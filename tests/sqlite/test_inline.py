@@ -205,7 +205,8 @@ async def test_loops_that_have_ended_are_forgotten(executor: SQLiteExecutor):
     assert loop() is None
 
 
-async def test_the_loop_hands_a_record_with_a_large_value_to_a_thread(path: Path):
+async def test_the_loop_hands_a_record_with_a_large_value_to_a_thread(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_inline, "MOMENT_S", 3600)  # so that the size alone decides
     storage = create_adapter("sqlite", str(path))
     async with storage:
         for name, size in (("small", 10), ("large", 2 * LARGEST_VALUE_BYTES)):
