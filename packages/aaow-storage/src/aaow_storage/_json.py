@@ -87,7 +87,10 @@ def check_document(value: JSONObject, *, record: str = "JSON", field: str = "val
         if image is None or not is_remembered(image):
             check_json(value, record=record, field=field)
         return
-    dumps_document(value, record=record, field=field)
+    try:
+        _text_of(image)
+    except ValidationError:
+        check_json(value, record=record, field=field)
 
 
 @functools.lru_cache(maxsize=MOST_DOCUMENTS)
