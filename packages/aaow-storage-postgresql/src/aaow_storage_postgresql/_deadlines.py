@@ -111,7 +111,7 @@ class Watch:
         self._news: SimpleQueue[None] = SimpleQueue()
         self._is_stopped = False
         self.looks_at = math.inf
-        """When the thread looks next; whoever sets an earlier deadline calls `look`."""
+        """When the thread looks next; call `look` after setting an earlier deadline."""
 
     def deadline_of(self, descriptor: int) -> Deadline:
         """Return the deadline of a connection's socket, which is looked at from now on.

@@ -86,5 +86,5 @@ class Interrupter:
 
 
 def _let_go(jobs: Sequence[Job[Any]]) -> None:
-    """Let the tasks go on; what comes of their jobs afterwards is nobody's."""
+    """Let the tasks go on; later outcomes of their jobs are dropped."""
     deliver([Outcome(job, error=asyncio.CancelledError()) for job in jobs])
