@@ -1,4 +1,4 @@
-"""A connection that is cut at a chosen moment."""
+"""A proxy in front of a server: it cuts a connection at a chosen moment, or holds back all that is sent."""
 
 import socket
 import threading
@@ -8,41 +8,42 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """Hands everything on to a server, until it is told to cut.
+    """Passes on what a client and a server send, and the end of either's connection, except as `cut_once` asks.
 
-    `cut_at` is what a client says when it is cut: before that reaches the server, or with `lets_through` when the
-    server has answered it.
+    Attributes:
+        port: where it listens, on 127.0.0.1.
+        cuts: how many connections it has cut.
     """
 
     def __init__(self, url: str) -> None:
         self._server = urlsplit(url)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
-        self.cut_at: bytes | None = None
-        self.lets_through = False
         self.cuts = 0
-        self._hands_on = threading.Event()
-        self._hands_on.set()
+        self._cut_at: bytes | None = None
+        self._lets_through = False
+        self._passes_on = threading.Event()
+        self._passes_on.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        """The URL of the server's database, through this."""
+        """The URL of the server's database, through this proxy."""
         return urlunsplit(self._server._replace(netloc=f"{self._server.username}@127.0.0.1:{self.port}"))
 
     def cut_once(self, at: bytes, *, lets_through: bool) -> None:
-        """Cut the next connection that says this."""
-        self.lets_through = lets_through
-        self.cut_at = at
+        """Cut the next connection whose client sends this: before the server gets it, or after the server's answer."""
+        self._lets_through = lets_through
+        self._cut_at = at
 
     @contextmanager
     def holding_back(self) -> Iterator[None]:
-        """Hand nothing on inside the block, either way, and close nothing: a network that loses what is sent."""
-        self._hands_on.clear()
+        """Pass on nothing inside the block, in either direction, not even a close: a network that loses packets."""
+        self._passes_on.clear()
         try:
             yield
         finally:
-            self._hands_on.set()
+            self._passes_on.set()
 
     def close(self) -> None:
         """Accept no more connections."""
@@ -56,31 +57,44 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        answers = threading.Thread(target=_copy, args=(server, client, self._hands_on), daemon=True)
+        answers = threading.Thread(target=self._pass_on_answers, args=(server, client), daemon=True)
         answers.start()
-        with closing(client), closing(server), suppress(OSError):
-            while data := client.recv(65_536):
-                if self.cut_at is not None and self.cut_at in data:
-                    self.cut_at = None
-                    self.cuts += 1
-                    client.shutdown(socket.SHUT_WR)
-                    if self.lets_through:
-                        server.sendall(data)
-                        server.shutdown(socket.SHUT_WR)
-                        answers.join()
-                    else:
-                        server.shutdown(socket.SHUT_RDWR)
-                    return
-                self._hands_on.wait()
-                server.sendall(data)
-
-
-def _copy(source: socket.socket, target: socket.socket, hands_on: threading.Event) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            hands_on.wait()
+        with closing(client), closing(server):
             with suppress(OSError):
-                target.sendall(data)
+                self._pass_on_requests(client, server, answers)
+            self._passes_on.wait()
+            # To close a socket sends no FIN while another thread is in `recv` on it.
+            _shut_down(server)
+
+    def _pass_on_requests(self, client: socket.socket, server: socket.socket, answers: threading.Thread) -> None:
+        """Pass on what the client sends, until it closes its connection, or the connection is cut."""
+        while data := client.recv(65_536):
+            if self._cut_at is not None and self._cut_at in data:
+                self._cut_at = None
+                self.cuts += 1
+                client.shutdown(socket.SHUT_WR)
+                if self._lets_through:
+                    server.sendall(data)
+                    server.shutdown(socket.SHUT_WR)
+                    answers.join()
+                return
+            self._passes_on.wait()
+            server.sendall(data)
+
+    def _pass_on_answers(self, server: socket.socket, client: socket.socket) -> None:
+        """Pass on what the server sends, until it closes its connection."""
+        with suppress(OSError):
+            while data := server.recv(65_536):
+                self._passes_on.wait()
+                with suppress(OSError):
+                    client.sendall(data)
+        self._passes_on.wait()
+        _shut_down(client)
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
