@@ -17,7 +17,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._calls import Call, every_call
 from aaow_storage_sql import SQLConnection
-from aaow_storage_sql._building import Builder
+from aaow_storage_sql._mapping.hydration import Builder
 
 pytestmark = pytest.mark.asyncio
 

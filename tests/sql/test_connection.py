@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from aaow_storage_sql import SQLConnection, _connection
-from aaow_storage_sql._connection import MANY_ROWS
-from aaow_storage_sql._schema import stream_events
+from aaow_storage_sql import SQLConnection
+from aaow_storage_sql._schema.tables import stream_events
+from aaow_storage_sql._statements import connection as module
+from aaow_storage_sql._statements.compiled import MANY_ROWS
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = sa.select(stream_events.c.id, stream_events.c.timestamp, stream_events.c.data).order_by(stream_events.c.id)
@@ -33,6 +34,6 @@ def test_few_rows_and_many_are_made_alike(migrated: SQLConnection, count: int):
 def test_rows_that_are_fetched_in_several_steps_are_all_there(
     migrated: SQLConnection, monkeypatch: pytest.MonkeyPatch, count: int
 ):
-    monkeypatch.setattr(_connection, "FETCHED", 10)
+    monkeypatch.setattr(module, "FETCHED", 10)
     expected = put_in(migrated, count)
     assert migrated.rows(EVENTS) == expected

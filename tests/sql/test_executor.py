@@ -132,7 +132,7 @@ async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelle
 async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes_what_it_opened(
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("aaow_storage_sql._executor._UNDONE_WITHIN_S", 0.1)
+    monkeypatch.setattr("aaow_storage_sql._threads.executor._UNDONE_WITHIN_S", 0.1)
     doors.heeds = False
     starting = await inside(doors)
     starting.cancel()
@@ -195,7 +195,7 @@ async def test_a_process_that_can_start_no_thread_is_told_so(doors: Doors, monke
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("aaow_storage_sql._endings.threading.Thread", NoThread)
+    monkeypatch.setattr("aaow_storage_sql._threads.thread.threading.Thread", NoThread)
     with pytest.raises(StorageUnavailableError, match="cannot be started"):
         await doors.start(migrate=True)
     monkeypatch.undo()

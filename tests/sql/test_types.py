@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from aaow_storage.errors import CorruptDataError, ValidationError
-from aaow_storage_sql._types import Amount, Instant, JSONText
+from aaow_storage_sql._schema.types import Amount, Instant, JSONText
 
 DIALECT = sqlite_dialect()
 INSTANTS = [

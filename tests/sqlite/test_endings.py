@@ -10,7 +10,7 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
-from aaow_storage_sql import _lending
+from aaow_storage_sql._threads import interactive_transaction
 from aaow_storage_sqlite import _checkpoints, _readers, _writer
 
 pytestmark = pytest.mark.asyncio
@@ -131,11 +131,11 @@ async def test_whatever_fails_in_the_writer_no_caller_waits_for_ever(
 
 
 IN_A_TRANSACTION = {
-    "run": (_lending.LentTransaction, "_run"),
-    "carry out": (_lending.LentTransaction, "_carry_out"),
-    "undone alone": (_lending, "undone_alone"),
-    "run all": (_lending, "_run_all"),
-    "deliver": (_lending, "deliver"),
+    "run": (interactive_transaction.LentTransaction, "_run"),
+    "carry out": (interactive_transaction.LentTransaction, "_carry_out"),
+    "undone alone": (interactive_transaction, "undone_alone"),
+    "run all": (interactive_transaction, "_run_all"),
+    "deliver": (interactive_transaction, "deliver"),
 }
 
 
@@ -171,7 +171,11 @@ async def test_a_transaction_that_closing_cannot_roll_back_is_over_all_the_same(
     storage = create_adapter("sqlite", str(path))
     await storage.initialize()
     tx = await storage.begin_transaction()
-    monkeypatch.setattr(_lending, "roll_back", raising_once(_lending.roll_back, StorageError("the disk has failed")))
+    monkeypatch.setattr(
+        interactive_transaction,
+        "roll_back",
+        raising_once(interactive_transaction.roll_back, StorageError("the disk has failed")),
+    )
     await asyncio.wait_for(storage.close(), PATIENCE_S)
     (refused,) = await answers(tx.save_workflow(a_workflow("late")))
     assert isinstance(refused, TransactionError)

@@ -9,8 +9,8 @@ import pytest
 
 from aaow_storage import In, Ne, QueryFilter, Session, ValidationError, create_adapter
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql._queries import _parameters, _shape, compiled_list
-from aaow_storage_sql._sessions import _SOURCE as SESSIONS
+from aaow_storage_sql._repositories.sessions import _SOURCE as SESSIONS
+from aaow_storage_sql._statements.select import _parameters, _shape, compiled_list
 from aaow_storage_sqlite._dialect import SQLiteDialect
 
 USER = "Session.metadata.user"

@@ -1,19 +1,20 @@
 """What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
-from aaow_storage_sql._attempts import NOT_DONE, Attempt
-from aaow_storage_sql._connection import CompiledStatement, Parameters, Row, SQLConnection, compiler
-from aaow_storage_sql._dialect import Dialect
-from aaow_storage_sql._endings import ended, started
-from aaow_storage_sql._executor import Executor, ExecutorTransaction, ThreadedExecutor, Work
-from aaow_storage_sql._jobs import Inbox, Job, Outcome, deliver
-from aaow_storage_sql._lending import LentTransaction, roll_back, undone_alone
-from aaow_storage_sql._lookups import Lookup
-from aaow_storage_sql._migration import LATEST, migrate_to, migration_is_due, stored_version
-from aaow_storage_sql._opening import Opening
-from aaow_storage_sql._schema import REVISIONS, VERSION_TABLE, metadata, table_of
-from aaow_storage_sql._types import AsIs
-from aaow_storage_sql._yielding import waiting_on
+from aaow_storage_sql._operation import NOT_DONE, Attempt, Lookup, Work
+from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
+from aaow_storage_sql._schema.types import AsIs
+from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, compiler
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.dialect import Dialect
+from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction, ThreadedExecutor
+from aaow_storage_sql._threads.gil_yield import waiting_on
+from aaow_storage_sql._threads.interactive_transaction import LentTransaction, roll_back, undone_alone
+from aaow_storage_sql._threads.job import Job, Outcome, deliver
+from aaow_storage_sql._threads.opening import Opening
+from aaow_storage_sql._threads.thread import ended, started
+from aaow_storage_sql._threads.work_queue import Inbox
+from aaow_storage_sql._upgrade import LATEST, migrate_to, migration_is_due, stored_version
 
 __all__ = [
     "LATEST",

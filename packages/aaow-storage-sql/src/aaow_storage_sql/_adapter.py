@@ -19,11 +19,10 @@ from aaow_storage.authoring import (
     unforeseen,
 )
 from aaow_storage.errors import StorageError, TransactionError
-from aaow_storage_sql._attempts import attempt_at, is_repeatable
-from aaow_storage_sql._connection import SQLConnection
-from aaow_storage_sql._executor import Executor, ExecutorTransaction, Work
-from aaow_storage_sql._lookups import Lookup, is_of_one_record
+from aaow_storage_sql._operation import Lookup, Work, attempt_at, is_of_one_record, is_repeatable
 from aaow_storage_sql._operations import SQLOperations
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")

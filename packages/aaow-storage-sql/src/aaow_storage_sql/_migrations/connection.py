@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from aaow_storage_sql._connection import SQLConnection
+from aaow_storage_sql._statements.connection import SQLConnection
 
 if TYPE_CHECKING:
     from alembic.operations import Operations

@@ -1,0 +1,1 @@
+"""The operations on each kind of record, as functions of a connection."""

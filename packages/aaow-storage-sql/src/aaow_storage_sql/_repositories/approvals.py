@@ -1,0 +1,108 @@
+"""Approval requests."""
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
+from aaow_storage.authoring import check_pending, plan_query, resolved
+from aaow_storage_sql._mapping.rows import (
+    InsertedRow,
+    RowMaker,
+    all_built,
+    built,
+    changed_record,
+    new_values,
+    set_columns,
+)
+from aaow_storage_sql._operation import Lookup, one_statement
+from aaow_storage_sql._schema.tables import approval_requests
+from aaow_storage_sql._schema.types import Instant
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.insert import insert_row
+from aaow_storage_sql._statements.select import Source, plan_rows
+
+_FIELDS = (
+    "id",
+    "session_id",
+    "node_id",
+    "type",
+    "status",
+    "context",
+    "created_at",
+    "expires_at",
+    "resolved_at",
+    "resolved_by",
+    "resolution_notes",
+)
+_ROWS = sa.select(*(approval_requests.c[name] for name in _FIELDS))
+_BY_ID = _ROWS.where(approval_requests.c.id == sa.bindparam("id"))
+_CHANGING = ("status", "context", "expires_at", "resolved_at", "resolved_by", "resolution_notes")
+_UPDATE = set_columns(approval_requests, _CHANGING)
+_OF_SESSION = Source(
+    _ROWS.where(approval_requests.c.session_id == sa.bindparam("in_session")), dict(approval_requests.c)
+)
+_IS_PENDING = approval_requests.c.status == ApprovalStatus.PENDING.value
+_HAS_RUN_OUT = approval_requests.c.expires_at <= sa.bindparam("at", type_=Instant())
+_PENDING = Source(
+    _ROWS.where(_IS_PENDING, sa.or_(approval_requests.c.expires_at.is_(None), sa.not_(_HAS_RUN_OUT))),
+    dict(approval_requests.c),
+)
+_RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.created_at, approval_requests.c.id)
+
+
+row_of = RowMaker(approval_requests, _FIELDS)
+
+
+@one_statement
+def create(connection: SQLConnection, row: InsertedRow) -> None:
+    """Insert the request."""
+    insert_row(connection, approval_requests, row)
+
+
+get = Lookup("approval_request", _BY_ID, lambda row: built(ApprovalRequest, _FIELDS, row))
+
+
+def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ApprovalRequest]:
+    """Return the requests of a session that the filter takes."""
+    return _requests(connection, _OF_SESSION, filter, {"in_session": session_id})
+
+
+def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime) -> list[ApprovalRequest]:
+    """Return the requests that can be decided at that instant and that the filter takes."""
+    return _requests(connection, _PENDING, filter, {"at": at})
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
+    """Apply the changes to a pending request."""
+    stored = get.to_change(connection, id)
+    check_pending(stored)
+    return _put_back(connection, changed_record(stored, changes))
+
+
+def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
+    """Decide a pending request."""
+    return _put_back(connection, resolved(get.to_change(connection, id), status, by=by, notes=notes, at=now()))
+
+
+def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
+    """Expire the pending requests that have run out at that instant."""
+    run_out = [
+        built(ApprovalRequest, _FIELDS, row)
+        for row in connection.rows(connection.dialect.locking(_RUN_OUT), {"at": at})
+    ]
+    return [_put_back(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
+
+
+def _requests(
+    connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: dict[str, Any]
+) -> list[ApprovalRequest]:
+    plan = plan_query(ApprovalRequest, filter, "created_at")
+    return all_built(ApprovalRequest, _FIELDS, plan_rows(connection, source, plan, scope))
+
+
+def _put_back(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:
+    connection.run(_UPDATE, new_values(_CHANGING, request))
+    return request

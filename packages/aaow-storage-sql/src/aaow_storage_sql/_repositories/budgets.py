@@ -1,0 +1,114 @@
+"""Budget pools."""
+
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import BudgetPool, QueryFilter
+from aaow_storage.authoring import consumed, increased, plan_query
+from aaow_storage.errors import ConflictError, CorruptDataError, NotFoundError
+from aaow_storage_sql._mapping.rows import (
+    InsertedRow,
+    RowMaker,
+    all_built,
+    built,
+    changed_record,
+    new_values,
+    set_columns,
+)
+from aaow_storage_sql._operation import Lookup, one_statement
+from aaow_storage_sql._schema.tables import budget_pools
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.insert import insert_row
+from aaow_storage_sql._statements.select import Source, plan_rows
+
+_FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
+_ROWS = sa.select(*(budget_pools.c[name] for name in _FIELDS))
+_BY_ID = _ROWS.where(budget_pools.c.id == sa.bindparam("id"))
+_A_CHILD = sa.select(budget_pools.c.id).where(budget_pools.c.parent_pool_id == sa.bindparam("id")).limit(1)
+_DELETE = sa.delete(budget_pools).where(budget_pools.c.id == sa.bindparam("id"))
+_CHANGING = ("total_budget", "used_budget", "status", "metadata")
+_UPDATE = set_columns(budget_pools, _CHANGING)
+_SOURCE = Source(_ROWS, dict(budget_pools.c))
+_CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in_pool")), dict(budget_pools.c))
+
+
+row_of = RowMaker(budget_pools, _FIELDS)
+
+
+@one_statement
+def create(connection: SQLConnection, row: InsertedRow) -> None:
+    """Insert the pool."""
+    insert_row(connection, budget_pools, row)
+
+
+get = Lookup("budget_pool", _BY_ID, lambda row: built(BudgetPool, _FIELDS, row))
+
+
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
+    """Return the pools that the filter takes."""
+    plan = plan_query(BudgetPool, filter, "created_at")
+    return all_built(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
+
+
+def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
+    """Return the children of a pool that the filter takes."""
+    plan = plan_query(BudgetPool, filter, "created_at")
+    return all_built(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
+    """Apply the changes to the stored pool."""
+    changed = changed_record(get.to_change(connection, id), changes)
+    _put_back(connection, changed)
+    return changed
+
+
+def delete(connection: SQLConnection, id: str) -> None:
+    """Delete a pool without children."""
+    stored = get.to_change(connection, id)
+    child = connection.row(_A_CHILD, {"id": id})
+    if child is not None:
+        raise ConflictError(f"the budget pool {id!r} has children, such as {child[0]!r}: delete them first", stored)
+    connection.run(_DELETE, {"id": id})
+
+
+def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
+    """Use the amount in the pool and in every ancestor."""
+    changed = consumed(_line_of(connection, id), amount)
+    for pool in changed:
+        _put_back(connection, pool)
+    return changed[0]
+
+
+def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
+    """Raise the total of the pool."""
+    changed = increased(get.to_change(connection, id), amount)
+    _put_back(connection, changed)
+    return changed
+
+
+def _line_of(connection: SQLConnection, id: str) -> list[BudgetPool]:
+    """Return the pool and its ancestors, and keep others from them until the transaction ends.
+
+    Raises:
+        NotFoundError: there is no such pool.
+        CorruptDataError: an ancestor is missing, or is its own ancestor, neither of which can be made.
+    """
+    line = [get.to_change(connection, id)]
+    ids = {id}
+    while (parent_id := line[-1].parent_pool_id) is not None:
+        try:
+            parent = get.to_change(connection, parent_id)
+        except NotFoundError as error:
+            raise CorruptDataError(f"the parent {parent_id!r} of the budget pool {line[-1].id!r} is missing") from error
+        if parent_id in ids:
+            raise CorruptDataError(f"the budget pool {parent_id!r} is an ancestor of itself")
+        ids.add(parent_id)
+        line.append(parent)
+    return line
+
+
+def _put_back(connection: SQLConnection, pool: BudgetPool) -> None:
+    connection.run(_UPDATE, new_values(_CHANGING, pool))

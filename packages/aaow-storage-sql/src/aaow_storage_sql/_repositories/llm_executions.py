@@ -1,0 +1,150 @@
+"""LLM executions and the tool calls logged for them."""
+
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
+from aaow_storage.authoring import plan_query
+from aaow_storage.errors import CorruptDataError
+from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, all_built, built, built_with
+from aaow_storage_sql._operation import one_statement, repeatable
+from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
+from aaow_storage_sql._statements.compiled import Row
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.insert import insert_row, save_row
+from aaow_storage_sql._statements.select import Source, plan_rows
+
+_FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
+_USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_EXECUTIONS = sa.select(
+    *(llm_executions.c[name] for name in ("session_id", "node_id", *_FIELDS, "tool_calls", *_USAGE_FIELDS))
+)
+_OF_SESSION = Source(
+    _EXECUTIONS.where(llm_executions.c.session_id == sa.bindparam("in_session")), dict(llm_executions.c)
+)
+_OF_NODE = Source(_OF_SESSION.select.where(llm_executions.c.node_id == sa.bindparam("in_node")), dict(llm_executions.c))
+
+_CALL_FIELDS = (
+    "id",
+    "execution_id",
+    "tool_call_id",
+    "tool_name",
+    "args",
+    "result",
+    "error",
+    "timestamp",
+    "duration_ms",
+)
+_CALLS = sa.select(*(tool_call_logs.c[name] for name in _CALL_FIELDS))
+_CALLS_OF_EXECUTION = Source(
+    _CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), dict(tool_call_logs.c)
+)
+_CALLS_OF_SESSION = Source(
+    _CALLS.join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id).where(
+        llm_executions.c.session_id == sa.bindparam("in_session")
+    ),
+    dict(tool_call_logs.c),
+)
+
+
+_OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
+
+
+_row = RowMaker(llm_executions, _FIELDS)
+_usage = attrgetter(*_USAGE_FIELDS)
+
+
+def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> InsertedRow:
+    """Return the row of an execution."""
+    calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
+    row = _row(result, session_id=session_id, node_id=node_id, **calls)
+    if result.usage is not None:
+        row.update(zip(_USAGE_FIELDS, _usage(result.usage), strict=True))
+    return row
+
+
+@repeatable
+@one_statement
+def save(connection: SQLConnection, row: InsertedRow) -> None:
+    """Insert the execution, or replace the whole row; its logged tool calls stay."""
+    save_row(connection, llm_executions, row)
+
+
+def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
+    """Return the executions of a session that the filter takes."""
+    plan = plan_query(LLMExecution, filter, "timestamp")
+    return [_execution(row) for row in plan_rows(connection, _OF_SESSION, plan, {"in_session": session_id})]
+
+
+def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
+    """Return the executions of a node that the filter takes."""
+    plan = plan_query(LLMExecution, filter, "timestamp")
+    scope = {"in_session": session_id, "in_node": node_id}
+    return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
+
+
+call_row_of = RowMaker(tool_call_logs, _CALL_FIELDS)
+
+
+@one_statement
+def log_call(connection: SQLConnection, row: InsertedRow) -> None:
+    """Insert the tool call."""
+    insert_row(connection, tool_call_logs, row)
+
+
+def calls_of_execution(connection: SQLConnection, execution_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
+    """Return the tool calls of an execution that the filter takes."""
+    return _calls(connection, _CALLS_OF_EXECUTION, filter, {"in_execution": execution_id})
+
+
+def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
+    """Return the tool calls of all executions of a session that the filter takes."""
+    return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})
+
+
+def _calls(
+    connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: Mapping[str, Any]
+) -> list[ToolCallLog]:
+    plan = plan_query(ToolCallLog, filter, "timestamp")
+    return all_built(ToolCallLog, _CALL_FIELDS, plan_rows(connection, source, plan, scope))
+
+
+def _execution(row: Row) -> LLMExecution:
+    session_id, node_id, *rest = row
+    values, calls, usage = rest[: len(_FIELDS)], rest[len(_FIELDS)], rest[len(_FIELDS) + 1 :]
+    fields = dict(zip(_FIELDS, values, strict=True))
+    return built_with(
+        LLMExecution,
+        {
+            "session_id": session_id,
+            "node_id": node_id,
+            **fields,
+            "usage": None if usage.count(None) == len(usage) else built(TokenUsage, _USAGE_FIELDS, usage),
+            "tool_calls": None if calls is None else _tool_calls(calls, fields["id"]),
+        },
+    )
+
+
+def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:
+    """Return the tool calls that an execution holds itself.
+
+    Raises:
+        CorruptDataError: they are not what `_call_document` makes.
+    """
+    if type(calls) is list and all(type(call) is dict and call.keys() == _OF_CALL for call in calls):
+        return tuple(built_with(ToolCall, call) for call in calls)
+    raise CorruptDataError(f"LLMExecution.tool_calls: those of the stored LLMExecution {id!a:.300} are not tool calls")
+
+
+def _call_document(call: ToolCall) -> dict[str, Any]:
+    """Return the tool call as JSON, without anything of a subclass."""
+    return {
+        "tool_call_id": call.tool_call_id,
+        "tool_name": call.tool_name,
+        "args": call.args,
+        "result": call.result,
+        "error": call.error,
+    }

@@ -1,0 +1,37 @@
+"""Stream events."""
+
+import sqlalchemy as sa
+
+from aaow_storage import QueryFilter, StreamEvent
+from aaow_storage.authoring import plan_query
+from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, all_built
+from aaow_storage_sql._operation import one_statement, repeatable
+from aaow_storage_sql._schema.tables import stream_events
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.insert import save_row
+from aaow_storage_sql._statements.select import Source, plan_rows
+
+_FIELDS = ("id", "stream_id", "node_id", "data", "timestamp")
+_OF_STREAM = Source(
+    sa.select(*(stream_events.c[name] for name in _FIELDS)).where(
+        stream_events.c.stream_id == sa.bindparam("in_stream")
+    ),
+    dict(stream_events.c),
+)
+
+
+row_of = RowMaker(stream_events, _FIELDS)
+
+
+@repeatable
+@one_statement
+def save(connection: SQLConnection, row: InsertedRow) -> None:
+    """Insert the event, or replace the whole row."""
+    save_row(connection, stream_events, row)
+
+
+def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:
+    """Return the events of a stream that the filter takes."""
+    plan = plan_query(StreamEvent, filter, "timestamp")
+    rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
+    return all_built(StreamEvent, _FIELDS, rows)

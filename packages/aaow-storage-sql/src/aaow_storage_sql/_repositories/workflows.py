@@ -1,0 +1,101 @@
+"""Workflow definitions."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage import QueryFilter, StoredWorkflow
+from aaow_storage.authoring import plan_query
+from aaow_storage.errors import CorruptDataError, NotFoundError
+from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, built, changed_record
+from aaow_storage_sql._operation import Lookup, repeatable
+from aaow_storage_sql._repositories.documents import Document, decoded_body, encoded_document, listed, put, release
+from aaow_storage_sql._schema.tables import documents, workflows
+from aaow_storage_sql._statements.compiled import Row
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.insert import is_inserted, save_row
+from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
+
+_FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
+_BUILT = (*_FIELDS, "definition")
+_ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in _FIELDS))
+_BY_ID = (
+    sa.select(documents.c.body, *_ROWS.selected_columns)
+    .select_from(workflows.outerjoin(documents, documents.c.digest == workflows.c.definition_digest))
+    .where(workflows.c.id == sa.bindparam("id"))
+)
+_DIGEST = sa.select(workflows.c.definition_digest).where(workflows.c.id == sa.bindparam("id"))
+_DELETE = sa.delete(workflows).where(workflows.c.id == sa.bindparam("id"))
+_BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest)
+_SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
+
+
+_row = RowMaker(workflows, _FIELDS)
+
+
+def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
+    """Return the row of a workflow, and its definition."""
+    definition = encoded_document(workflow.definition, record="StoredWorkflow", field="definition")
+    return _row(workflow, definition_digest=definition.digest), definition
+
+
+@repeatable
+def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
+    """Insert the workflow, or replace the whole row."""
+    previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
+    digest = put(connection, definition)
+    row = {**row, "definition_digest": digest}
+    if previous is None:
+        if is_inserted(connection, workflows, row):
+            return
+        previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
+    save_row(connection, workflows, row)
+    if previous is not None and previous[0] != digest:
+        release(connection, previous[0])
+
+
+def _workflow(row: Row) -> StoredWorkflow:
+    body, digest, *values = row
+    return built(StoredWorkflow, _BUILT, [*values, decoded_body(digest, body, StoredWorkflow, values[0])])
+
+
+get = Lookup("workflow", _BY_ID, _workflow)
+
+
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
+    """Return the workflows that the filter takes."""
+    plan = plan_query(StoredWorkflow, filter, "created_at")
+    return listed(connection, StoredWorkflow, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
+
+
+def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
+    """Count the workflows that the filter takes."""
+    return plan_count(connection, _SOURCE, plan_query(StoredWorkflow, filter, "created_at"))
+
+
+def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
+    """Apply the changes to the stored workflow."""
+    changed = changed_record(_to_change(connection, id), changes)
+    save(connection, *row_of(changed))
+    return changed
+
+
+def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
+    """Return the stored workflow, and keep others from it.
+
+    A statement that waits for the lock of a row finds it as it is afterwards, and joins it with the documents as they
+    were before: where another gave the workflow a new definition meanwhile, it is missing. The next statement finds it.
+    """
+    try:
+        return get.to_change(connection, id)
+    except CorruptDataError:
+        return get.to_change(connection, id)
+
+
+def delete(connection: SQLConnection, id: str) -> None:
+    """Delete the workflow, and its definition where nothing else points to it."""
+    row = connection.row(connection.dialect.locking(_DIGEST), {"id": id})
+    if row is None:
+        raise NotFoundError("workflow", id)
+    connection.run(_DELETE, {"id": id})
+    release(connection, row[0])

@@ -1,0 +1,243 @@
+"""The tables: the only place where a column is declared."""
+
+from enum import StrEnum
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from aaow_storage import (
+    ApprovalRequest,
+    ApprovalStatus,
+    ApprovalType,
+    BudgetPool,
+    BudgetPoolStatus,
+    LLMExecution,
+    NodeExecutionStatus,
+    Session,
+    SessionStatus,
+    StoredWorkflow,
+    StreamEvent,
+    ToolCallLog,
+)
+from aaow_storage_sql._schema.types import Amount, Instant, JSONText, Truth, id_text, number, plain_text
+
+VERSION_TABLE = "aaow_schema_version"
+REVISIONS = ("0001", "0002", "0003", "0004")
+"""The migrations, oldest first; a store at the last one has exactly the tables of this page."""
+
+DIGEST_BYTES = 32
+WORD_LENGTH = 32
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str, *constraints: Any, **options: Any) -> sa.Column[Any]:
+    options.setdefault("nullable", False)
+    return sa.Column(name, id_text(), *constraints, **options)
+
+
+def _instant(name: str, *, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, Instant(), nullable=nullable)
+
+
+def _word() -> sa.types.TypeEngine[str]:
+    return sa.String(WORD_LENGTH).with_variant(postgresql.VARCHAR(WORD_LENGTH, collation="C"), "postgresql")
+
+
+def _one_of(name: str, enum: type[StrEnum]) -> tuple[sa.Column[Any], sa.CheckConstraint]:
+    words = [str(word) for word in enum]
+    return (
+        sa.Column(name, _word(), nullable=False),
+        sa.CheckConstraint(sa.column(name, sa.String).in_(words), name=name),
+    )
+
+
+def _digest(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.LargeBinary(DIGEST_BYTES), sa.ForeignKey("documents.digest"), nullable=False)
+
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("digest", sa.LargeBinary(DIGEST_BYTES), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+workflows = sa.Table(
+    "workflows",
+    metadata,
+    _id("id", primary_key=True),
+    sa.Column("name", plain_text(), nullable=False),
+    sa.Column("version", plain_text(), nullable=False),
+    _digest("definition_digest"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    sa.Column("metadata", JSONText("StoredWorkflow", "metadata")),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "definition_digest"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    _id("id", primary_key=True),
+    _id("workflow_id", sa.ForeignKey("workflows.id", ondelete="SET NULL"), nullable=True),
+    _digest("snapshot_digest"),
+    *_one_of("status", SessionStatus),
+    _id("parent_session_id", sa.ForeignKey("sessions.id", ondelete="SET NULL"), nullable=True),
+    _instant("created_at"),
+    _instant("updated_at"),
+    sa.Column("metadata", JSONText("Session", "metadata")),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "status", "created_at", "id"),
+    sa.Index(None, "workflow_id", "created_at", "id"),
+    sa.Index(None, "parent_session_id"),
+    sa.Index(None, "snapshot_digest"),
+)
+
+execution_states = sa.Table(
+    "execution_states",
+    metadata,
+    _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    *_one_of("status", SessionStatus),
+    _id("budget_pool_id", nullable=True),
+    _id("current_node_id", nullable=True),
+    _instant("started_at", nullable=True),
+    _instant("completed_at", nullable=True),
+    sa.Column("metadata", JSONText("WorkflowExecutionState", "metadata")),
+)
+
+node_execution_states = sa.Table(
+    "node_execution_states",
+    metadata,
+    _id("session_id", sa.ForeignKey("execution_states.session_id", ondelete="CASCADE"), primary_key=True),
+    _id("node_id", primary_key=True),
+    *_one_of("status", NodeExecutionStatus),
+    sa.Column("error", plain_text()),
+    _instant("started_at", nullable=True),
+    _instant("completed_at", nullable=True),
+    sa.Column("retry_count", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("retry_count >= 0", name="retry_count"),
+    _id("pending_approval_id", nullable=True),
+    sa.Column("input", JSONText("NodeExecutionState", "input")),
+    sa.Column("output", JSONText("NodeExecutionState", "output")),
+    sa.Column("metadata", JSONText("NodeExecutionState", "metadata")),
+)
+
+llm_executions = sa.Table(
+    "llm_executions",
+    metadata,
+    _id("id", primary_key=True),
+    _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE")),
+    _id("node_id"),
+    _instant("timestamp"),
+    sa.Column("success", Truth),
+    sa.Column("prompt_tokens", sa.BigInteger),
+    sa.Column("completion_tokens", sa.BigInteger),
+    sa.Column("total_tokens", sa.BigInteger),
+    sa.Column("error", plain_text()),
+    sa.Column("text", plain_text()),
+    sa.Column("tool_calls", JSONText("LLMExecutionResult", "tool_calls")),
+    sa.Column("metadata", JSONText("LLMExecutionResult", "metadata")),
+    sa.Index(None, "session_id", "timestamp", "id"),
+    sa.Index(None, "session_id", "node_id", "timestamp", "id"),
+)
+
+tool_call_logs = sa.Table(
+    "tool_call_logs",
+    metadata,
+    _id("id", primary_key=True),
+    _id("execution_id", sa.ForeignKey("llm_executions.id", ondelete="CASCADE")),
+    _id("tool_call_id"),
+    sa.Column("tool_name", plain_text(), nullable=False),
+    _instant("timestamp"),
+    sa.Column("duration_ms", number()),
+    sa.Column("error", plain_text()),
+    sa.Column("args", JSONText("ToolCallLog", "args"), nullable=False),
+    sa.Column("result", JSONText("ToolCallLog", "result")),
+    sa.Index(None, "execution_id", "timestamp", "id"),
+)
+
+budget_pools = sa.Table(
+    "budget_pools",
+    metadata,
+    _id("id", primary_key=True),
+    _id("parent_pool_id", sa.ForeignKey("budget_pools.id", ondelete="RESTRICT"), nullable=True),
+    sa.Column("total_budget", Amount(), nullable=False),
+    sa.Column("used_budget", Amount(), nullable=False),
+    *_one_of("status", BudgetPoolStatus),
+    _instant("created_at"),
+    sa.Column("metadata", JSONText("BudgetPool", "metadata")),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "parent_pool_id"),
+)
+
+approval_requests = sa.Table(
+    "approval_requests",
+    metadata,
+    _id("id", primary_key=True),
+    _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE")),
+    _id("node_id"),
+    *_one_of("type", ApprovalType),
+    *_one_of("status", ApprovalStatus),
+    _instant("created_at"),
+    _instant("expires_at", nullable=True),
+    _instant("resolved_at", nullable=True),
+    sa.Column("resolved_by", plain_text()),
+    sa.Column("resolution_notes", plain_text()),
+    sa.Column("context", JSONText("ApprovalRequest", "context"), nullable=False),
+    sa.Index(None, "status", "created_at", "id"),
+    sa.Index(None, "session_id", "created_at", "id"),
+)
+
+stream_events = sa.Table(
+    "stream_events",
+    metadata,
+    _id("id", primary_key=True),
+    _id("stream_id"),
+    _id("node_id"),
+    _instant("timestamp"),
+    sa.Column("data", JSONText("StreamEvent", "data")),
+    sa.Index(None, "stream_id", "timestamp", "id"),
+)
+
+
+_TABLES = {
+    StoredWorkflow: workflows,
+    Session: sessions,
+    LLMExecution: llm_executions,
+    ToolCallLog: tool_call_logs,
+    BudgetPool: budget_pools,
+    ApprovalRequest: approval_requests,
+    StreamEvent: stream_events,
+}
+
+
+def table_of(record: type) -> sa.Table:
+    """Return the table of a kind of records that can be listed."""
+    return _TABLES[record]
+
+
+_KINDS = {
+    workflows: "workflow",
+    sessions: "session",
+    execution_states: "execution_state",
+    llm_executions: "llm_execution",
+    tool_call_logs: "tool_call",
+    budget_pools: "budget_pool",
+    approval_requests: "approval_request",
+}
+
+
+def kind_of(table: sa.FromClause) -> str:
+    """Return what errors call a row of the table."""
+    return _KINDS[cast("sa.Table", table)]

@@ -1,0 +1,115 @@
+"""Statements compiled once, and how their parameters go in and their columns come out."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from aaow_storage.errors import StorageError
+from aaow_storage_sql._corrupt_data import named, unreadable
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+_Processor = Callable[[Any], Any]
+MANY_ROWS = 8
+"""From how many rows on it takes less to go through them column by column."""
+
+
+class CompiledStatement:
+    """The text of a statement, and how its parameters go in and its columns come out."""
+
+    def __init__(self, statement: Any, dialect: sa.Dialect, schema: str | None = None) -> None:
+        names = {"schema_translate_map": {None: schema}, "render_schema_translate": True} if schema else {}
+        compiled = statement.compile(dialect=dialect, **names)
+        self.text = str(compiled)
+        binds = [compiled.binds[name] for name in compiled.positiontup]
+        self._names = [bind.key for bind in binds]
+        self._picked = _picker(self._names, {bind.key: bind.value for bind in binds if not bind.required})
+        bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
+        self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
+        columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+        self._columns = [*columns]
+        processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._processors = [(index, processor) for index, processor in enumerate(processors) if processor is not None]
+
+    def bound(self, given: Parameters) -> list[Any]:
+        """Return the values for one execution, in the order of the placeholders; None is NULL for all types."""
+        return _processed([*self._picked(given)], self._bind_processors)
+
+    def all_bound(self, rows: Iterable[Row]) -> list[Any]:
+        """Return the values for several executions, one row after the other, each in the order of the placeholders."""
+        if self._bind_processors:
+            return list(chain.from_iterable(_processed([*row], self._bind_processors) for row in rows))
+        return list(chain.from_iterable(rows))
+
+    def fetched(self, row: Row) -> Row:
+        """Return the values of a row as the columns' types make them; NULL is None in all of them.
+
+        Raises:
+            CorruptDataError: a value cannot be what was stored; the error names the column and the row.
+        """
+        if not self._processors:
+            return row
+        try:
+            return tuple(_processed([*row], self._processors))
+        except Exception as error:
+            raise self._refused(row, error) from error
+
+    def all_fetched(self, rows: list[Row]) -> list[Row]:
+        """Return the values of many rows as `fetched` does."""
+        if not self._processors or len(rows) < MANY_ROWS:
+            return [*map(self.fetched, rows)]
+        columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
+        try:
+            for index, processor in self._processors:
+                columns[index] = [None if value is None else processor(value) for value in columns[index]]
+        except Exception:  # noqa: BLE001 - raised again by the row that is wrong
+            return [*map(self.fetched, rows)]
+        return [*zip(*columns, strict=True)]
+
+    def _refused(self, row: Row, error: Exception) -> StorageError:
+        """Return the error for a row whose values cannot be processed."""
+        names = [column.name for column in self._columns]
+        for index, processor in self._processors:
+            try:
+                _processed([row[index]], [(0, processor)])
+            except Exception:  # noqa: BLE001 - it is the error that is told of
+                table = getattr(self._columns[index], "table", None)
+                field = f"{getattr(table, 'name', 'a select')}.{names[index]}"
+                return unreadable(field, named(names, row), error)
+        return unreadable("a row", "", error)
+
+
+def _processed(values: list[Any], processors: Iterable[tuple[int, _Processor]]) -> list[Any]:
+    """Return the values as the types of some of them make them; None stays."""
+    for index, processor in processors:
+        value = values[index]
+        if value is not None:
+            values[index] = processor(value)
+    return values
+
+
+def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:
+    """Return what picks the parameters of a statement from those that are given, and from what it holds itself."""
+    if not constants and len(names) > 1:
+        return itemgetter(*names)
+    return lambda given: map({**constants, **given}.__getitem__, names)
+
+
+COMPILED_STATEMENTS = 2_000
+
+
+def compiler(dialect: sa.Dialect, schema: str | None = None) -> Callable[[Any], CompiledStatement]:
+    """Return a function that compiles a statement for the dialect, and remembers it by its identity.
+
+    With a schema, every table is named in it.
+    """
+
+    @functools.lru_cache(maxsize=COMPILED_STATEMENTS)
+    def compiled(statement: Any) -> CompiledStatement:
+        return CompiledStatement(statement, dialect, schema)
+
+    return compiled

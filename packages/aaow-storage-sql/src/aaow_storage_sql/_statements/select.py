@@ -1,0 +1,294 @@
+"""From a `QueryPlan` to a select: the text depends on the plan's shape only, and every value is bound.
+
+What is compiled for an ordinary shape is remembered. Large shapes are many, and each would take up much memory: those
+are compiled again for each list.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from aaow_storage import Direction
+from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, QueryPlan
+from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.dialect import Dialect
+
+_ESCAPED_LENGTH = "_length"
+
+FEW_VALUES = 16
+"""Up to how many values of an `In` have a parameter each; more are one parameter."""
+REMEMBERED = 512
+"""How many shapes are remembered, for each of lists and counts."""
+MOST_CONDITIONS = 8
+MOST_KEYS = 5
+LONGEST_PATHS = 200
+"""A shape with more conditions, more keys of its order, or more characters in its paths is not remembered."""
+
+
+@attrs.frozen(eq=False)
+class Source:
+    """What a list is read from: a select without order, and for each field that a filter may name its expression."""
+
+    select: sa.Select[Any]
+    columns: Mapping[str, sa.ColumnElement[Any]]
+
+
+@attrs.frozen
+class _Shape:
+    """All of a plan but its values."""
+
+    conditions: tuple[Condition, ...]
+    order: tuple[tuple[QueryField, Direction], ...]
+    has_limit: bool
+    has_offset: bool
+    after: tuple[bool, ...] | None
+    """For each key of the order, whether the mark is null."""
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether what is compiled for the shape is small enough to be remembered."""
+        fields = [*(condition.field for condition in self.conditions), *(field for field, _ in self.order)]
+        return (
+            len(self.conditions) <= MOST_CONDITIONS
+            and len(self.order) <= MOST_KEYS
+            and sum(len(key) for field in fields for key in field.path) <= LONGEST_PATHS
+        )
+
+
+def plan_rows(
+    connection: SQLConnection,
+    source: Source,
+    plan: QueryPlan,
+    scope: Parameters = {},  # noqa: B006 - never changed
+) -> list[Row]:
+    """Return the rows of a plan; `scope` holds the parameters of the source's own select."""
+    shape = _shape(connection.dialect, plan)
+    compiled = (compiled_list if shape.is_ordinary else compiled_list.__wrapped__)(
+        connection.dialect, source, shape, is_locking=connection.is_lent
+    )
+    connection.check_wanted()
+    return connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
+
+
+def plan_count(
+    connection: SQLConnection,
+    source: Source,
+    plan: QueryPlan,
+    scope: Parameters = {},  # noqa: B006 - never changed
+) -> int:
+    """Count the rows of a plan."""
+    shape = _shape(connection.dialect, plan)
+    compiled = (compiled_count if shape.is_ordinary else compiled_count.__wrapped__)(connection.dialect, source, shape)
+    rows = connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
+    return int(rows[0][0])
+
+
+def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
+    return _Shape(
+        conditions=tuple(
+            attrs.evolve(condition, operand=_operand_shape(dialect, condition)) for condition in plan.conditions
+        ),
+        order=plan.order,
+        has_limit=plan.limit is not None,
+        has_offset=bool(plan.offset),
+        after=None if plan.after is None else tuple(mark is None for mark in plan.after),
+    )
+
+
+def _operand_shape(dialect: Dialect, condition: Condition) -> Any:
+    """Return what the text of a condition needs to know of its operand."""
+    if condition.field.kind is FieldKind.JSON:
+        return dialect.json_operand_shape(condition)
+    if condition.operator is Operator.IN:
+        return _parameter_count(len(_not_null(condition.operand))), None in condition.operand
+    return condition.operand is None
+
+
+def _parameter_count(values: int) -> int:
+    """Return how many parameters so many values have: a power of two, so that few statements differ, or 1 for all."""
+    if values > FEW_VALUES:
+        return _ALL_IN_ONE
+    return 1 << (values - 1).bit_length() if values else 0
+
+
+_ALL_IN_ONE = -1
+
+
+def _not_null(values: tuple[Any, ...]) -> list[Any]:
+    return [value for value in values if value is not None]
+
+
+def _parameters(dialect: Dialect, plan: QueryPlan) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"limit": plan.limit, "offset": plan.offset}
+    for number, condition in enumerate(plan.conditions):
+        name = f"where_{number}"
+        if condition.field.kind is FieldKind.JSON:
+            parameters |= dialect.json_parameters(condition, name)
+        elif condition.operator is Operator.IN:
+            values = _not_null(condition.operand)
+            count = _parameter_count(len(values))
+            if count == _ALL_IN_ONE:
+                parameters[name] = values
+            else:
+                padded = values + values[-1:] * (count - len(values))
+                parameters |= {f"{name}_{index}": value for index, value in enumerate(padded)}
+        else:
+            parameters[name] = condition.operand
+            if condition.operator is Operator.STARTS_WITH:
+                parameters[name + _ESCAPED_LENGTH] = len(condition.operand)
+    for number, ((field, _), mark) in enumerate(zip(plan.order, plan.after or (), strict=False)):
+        in_json = field.kind is FieldKind.JSON and mark is not None
+        parameters[f"after_{number}"] = dialect.json_mark(mark) if in_json else mark
+    return parameters
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def compiled_list(dialect: Dialect, source: Source, shape: _Shape, *, is_locking: bool) -> CompiledStatement:
+    """Return the select of the rows of a shape, which in a caller's own transaction keeps others from them."""
+    statement = _select(dialect, source, shape)
+    return _compiled(dialect, dialect.locking(statement) if is_locking else statement)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def compiled_count(dialect: Dialect, source: Source, shape: _Shape) -> CompiledStatement:
+    """Return the select that counts the rows of a shape."""
+    chosen = _select(dialect, source, shape).with_only_columns(source.columns["id"])
+    return _compiled(dialect, sa.select(sa.func.count()).select_from(chosen.subquery()))
+
+
+def _compiled(dialect: Dialect, statement: Any) -> CompiledStatement:
+    return CompiledStatement(statement, dialect.sqlalchemy_dialect, dialect.schema)
+
+
+def _select(dialect: Dialect, source: Source, shape: _Shape) -> sa.Select[Any]:
+    statement = source.select
+    keys = [(_sortable(dialect, source, field), direction) for field, direction in shape.order]
+    for number, condition in enumerate(shape.conditions):
+        statement = statement.where(_where(dialect, source, condition, f"where_{number}"))
+    if shape.after is not None:
+        statement = statement.where(_behind(keys, shape.after))
+    statement = statement.order_by(*(dialect.ordered(key, direction) for key, direction in keys))
+    if shape.has_limit or shape.has_offset:
+        limit = sa.bindparam("limit", type_=sa.BigInteger) if shape.has_limit else sa.literal(_NO_LIMIT, sa.BigInteger)
+        statement = statement.limit(limit)
+    return statement.offset(sa.bindparam("offset", type_=sa.BigInteger)) if shape.has_offset else statement
+
+
+_NO_LIMIT = 2**63 - 1
+
+
+def _sortable(dialect: Dialect, source: Source, field: QueryField) -> sa.ColumnElement[Any]:
+    column = source.columns[field.name]
+    if field.kind is FieldKind.JSON:
+        return dialect.json_sort_value(column, field.path)
+    return dialect.amount(column) if field.kind is FieldKind.AMOUNT else column
+
+
+def _where(dialect: Dialect, source: Source, condition: Condition, name: str) -> sa.ColumnElement[bool]:
+    field = condition.field
+    if field.kind is FieldKind.JSON:
+        holds: sa.ColumnElement[bool] = dialect.json_condition(source.columns[field.name], condition, name)
+        return sa.not_(holds) if condition.negated else holds
+    column = source.columns[field.name]
+    compared = dialect.amount(column) if field.kind is FieldKind.AMOUNT else column
+    return _scalar(dialect, column, compared, condition, name)
+
+
+def _scalar(
+    dialect: Dialect,
+    column: sa.ColumnElement[Any],
+    compared: sa.ColumnElement[Any],
+    condition: Condition,
+    name: str,
+) -> sa.ColumnElement[bool]:
+    bind = sa.bindparam(name, type_=column.type)
+    match condition.operator:
+        case Operator.EQ if condition.operand:
+            return column.is_not(None) if condition.negated else column.is_(None)
+        case Operator.EQ:
+            return sa.or_(compared != bind, column.is_(None)) if condition.negated else compared == bind
+        case Operator.IN:
+            return _one_of(dialect, column, compared, condition, name)
+        case Operator.CONTAINS:
+            return dialect.position(column, sa.bindparam(name, type_=sa.Text)) > 0
+        case Operator.STARTS_WITH:
+            length = sa.bindparam(name + _ESCAPED_LENGTH, type_=sa.Integer)
+            return sa.func.substr(column, 1, length) == sa.bindparam(name, type_=sa.Text)
+        case Operator.LT:
+            return compared < bind
+        case Operator.LE:
+            return compared <= bind
+        case Operator.GT:
+            return compared > bind
+    return compared >= bind
+
+
+def _one_of(
+    dialect: Dialect,
+    column: sa.ColumnElement[Any],
+    compared: sa.ColumnElement[Any],
+    condition: Condition,
+    name: str,
+) -> sa.ColumnElement[bool]:
+    is_listed: sa.ColumnElement[bool]
+    count, with_null = condition.operand
+    if count == _ALL_IN_ONE:
+        is_listed = dialect.is_among(compared, name, condition.field.kind)
+    elif count:
+        is_listed = compared.in_([sa.bindparam(f"{name}_{index}", type_=column.type) for index in range(count)])
+    else:
+        is_listed = sa.false()
+    if condition.negated:
+        unlisted = sa.not_(is_listed)
+        return sa.and_(unlisted, column.is_not(None)) if with_null else sa.or_(unlisted, column.is_(None))
+    return sa.or_(is_listed, column.is_(None)) if with_null else is_listed
+
+
+def _behind(
+    keys: list[tuple[sa.ColumnElement[Any], Direction]], marks_null: tuple[bool, ...]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is behind the mark: at the first key where they differ, it is on the far side."""
+    alternatives: list[_Alternative] = []
+    for number, ((key, direction), is_null) in enumerate(zip(keys, marks_null, strict=True)):
+        mark = sa.bindparam(f"after_{number}", type_=key.type)
+        is_same = key.is_(None) if is_null else key == mark
+        alternatives.append((is_same, _beyond(key, mark, direction, is_null=is_null)))
+    return sa.and_(_not_before(keys[0], is_null=marks_null[0]), _one_of_alternatives(alternatives))
+
+
+_Alternative = tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]
+"""Of one key, that it is the mark's, and that it is beyond the mark."""
+
+
+def _one_of_alternatives(alternatives: Sequence[_Alternative]) -> sa.ColumnElement[bool]:
+    """Return that one key is beyond the mark, and all before it are the mark's.
+
+    Half of the keys after the other half: so the expression is not much longer than the keys, and nests no deeper than
+    the parser of SQLite goes.
+    """
+    if len(alternatives) == 1:
+        return alternatives[0][1]
+    first, second = alternatives[: len(alternatives) // 2], alternatives[len(alternatives) // 2 :]
+    are_same = [is_same for is_same, _ in first]
+    return sa.or_(_one_of_alternatives(first), sa.and_(*are_same, _one_of_alternatives(second)))
+
+
+def _beyond(
+    key: sa.ColumnElement[Any], mark: sa.ColumnElement[Any], direction: Direction, *, is_null: bool
+) -> sa.ColumnElement[bool]:
+    if direction is Direction.ASCENDING:
+        return key.is_not(None) if is_null else key > mark
+    return sa.false() if is_null else sa.or_(key < mark, key.is_(None))
+
+
+def _not_before(first: tuple[sa.ColumnElement[Any], Direction], *, is_null: bool) -> sa.ColumnElement[bool]:
+    """Return what the alternatives imply of the first key, as a range that an index can start from."""
+    key, direction = first
+    mark = sa.bindparam("after_0", type_=key.type)
+    if direction is Direction.ASCENDING:
+        return sa.true() if is_null else key >= mark
+    return key.is_(None) if is_null else sa.or_(key <= mark, key.is_(None))

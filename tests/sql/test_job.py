@@ -1,0 +1,62 @@
+"""An outcome on its way back to the task that waits for it."""
+
+import asyncio
+import gc
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from aaow_storage.errors import NotFoundError
+from aaow_storage_sql import Job, Outcome, deliver
+from aaow_storage_sql._threads.job import MOST_AT_ONCE
+
+pytestmark = pytest.mark.asyncio
+
+
+def a_job() -> Job[Any]:
+    """Return a job that a thread has taken up."""
+    job: Job[Any] = Job(lambda _: None)
+    job.take()
+    return job
+
+
+@pytest.mark.parametrize("waits", [Job.result, Job.settled_result])
+async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_turn_first(waits: Any):
+    job = a_job()
+    job.settle(Outcome(job, value="done"))
+    turns: list[str] = []
+    asyncio.get_running_loop().call_soon(turns.append, "another task's")
+    assert await waits(job) == "done"
+    assert turns == ["another task's"]
+
+
+async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
+    jobs = [a_job() for _ in range(3 * MOST_AT_ONCE + 1)]
+    tasks = [asyncio.create_task(job.result()) for job in jobs]
+    await asyncio.sleep(0)
+    deliver([Outcome(job) for job in jobs])
+    settled = [0]
+    while settled[-1] < len(jobs):
+        await asyncio.sleep(0)
+        settled.append(sum(job._future.done() for job in jobs))
+    steps = [after - before for before, after in pairwise(settled) if after > before]
+    assert steps == [MOST_AT_ONCE] * 3 + [1]
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("waits", [Job.result, Job.settled_result])
+async def test_an_error_that_came_just_before_the_cancellation_is_nobodys(waits: Any):
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    job = a_job()
+    job.settle(Outcome(job, error=NotFoundError("session", "s")))
+    task = asyncio.create_task(waits(job))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del job, task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
