@@ -1,8 +1,11 @@
 """The project's chores: `nox --list` names them, `nox -s tests` runs one."""
 
+import os
 import sys
 
 import nox
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process of a test would compile every module again
 
 nox.needs_version = ">=2026.8.17"  # the first to run an interpreter before it believes in it
 nox.options.default_venv_backend = "uv|virtualenv"

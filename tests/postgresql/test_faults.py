@@ -24,13 +24,19 @@ class Fault(BaseException):
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException) -> list[None]:
-    """Let a function raise the next time that it is called, and never again; return a list that has an item then."""
+    """Let a function raise the next time that it is called, and never again; return a list that has an item then.
+
+    A connection is closed before `close` raises: an open one would be left to the garbage collector, and so its socket
+    and the thread that watches it, until some later test.
+    """
     failed: list[None] = []
     original = getattr(owner, name)
 
     def failing(*args: Any, **named: Any) -> Any:
         if not failed:
             failed.append(None)
+            if name == "close":
+                original(*args, **named)
             raise error
         return original(*args, **named)
 
