@@ -9,9 +9,9 @@ import pytest
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
 from aaow_storage_postgresql import _worker, _workers
-from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._deadlines import Deadline, Watch
-from aaow_storage_postgresql._interrupting import Interrupter
+from aaow_storage_postgresql._interrupter import Interrupter
 from aaow_storage_sql import Inbox, Job, LentTransaction
 
 pytestmark = pytest.mark.asyncio

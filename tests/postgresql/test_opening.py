@@ -16,10 +16,10 @@ import pytest
 
 from aaow_storage import Session, StorageAdapter, create_adapter
 from aaow_storage.errors import AdapterClosedError, SchemaVersionError, StorageUnavailableError
-from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
 from aaow_storage_postgresql._indexes import METADATA_INDEXES
-from aaow_storage_postgresql._migration import migrate_store, try_lock
 from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql._upgrade import migrate_store, try_lock
 from aaow_storage_postgresql.testing import Server
 from aaow_storage_sql import REVISIONS, VERSION_TABLE
 

@@ -18,8 +18,8 @@ from aaow_storage import (
     create_adapter,
 )
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
-from aaow_storage_postgresql._connections import ANSWERS_LATE_S
-from aaow_storage_postgresql._interrupting import CANCELLED_WITHIN_S
+from aaow_storage_postgresql._connection import ANSWERS_LATE_S
+from aaow_storage_postgresql._interrupter import CANCELLED_WITHIN_S
 from aaow_storage_postgresql.testing import Server, private_server, proxy_of, skipped_where_missing
 
 STATEMENT_S, CONNECT_S, ACQUIRE_S = 1.0, 2.0, 3.0

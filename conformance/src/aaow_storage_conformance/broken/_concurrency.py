@@ -22,9 +22,9 @@ from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_memory import MemoryAdapter
 from aaow_storage_memory._adapter import MemoryTransaction
-from aaow_storage_memory._line import WriterLine
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._tables import Tables
+from aaow_storage_memory._write_lock import WriterLine
 
 _lock_of_the_process = threading.Lock()
 

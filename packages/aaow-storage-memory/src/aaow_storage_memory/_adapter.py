@@ -15,10 +15,10 @@ from aaow_storage.authoring import (
     released_when_dropped,
 )
 from aaow_storage.errors import AdapterClosedError, TransactionError
-from aaow_storage_memory._line import Place, WriterLine
 from aaow_storage_memory._operations import MemoryOperations
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._tables import Tables
+from aaow_storage_memory._write_lock import Place, WriterLine
 
 
 class MemoryTransaction(MemoryOperations, Transaction):

@@ -4,8 +4,8 @@ import re
 
 from aaow_storage.authoring import given_up_after_fork, redacted_url
 from aaow_storage.errors import ValidationError
-from aaow_storage_memory._line import WriterLine
 from aaow_storage_memory._tables import Tables
+from aaow_storage_memory._write_lock import WriterLine
 
 _URL = re.compile(r"memory://([\w.~-]*)", re.IGNORECASE)
 

@@ -4,7 +4,7 @@ import logging
 
 import sqlalchemy as sa
 
-from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 
 _logger = logging.getLogger("aaow_storage_postgresql")

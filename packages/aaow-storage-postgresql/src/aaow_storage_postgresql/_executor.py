@@ -10,14 +10,14 @@ from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._durability import report_durability
-from aaow_storage_postgresql._finding import Find
 from aaow_storage_postgresql._indexes import build_indexes
-from aaow_storage_postgresql._migration import bring_up_to_date
 from aaow_storage_postgresql._opening import connected
+from aaow_storage_postgresql._pipelined_reads import Find
 from aaow_storage_postgresql._requests import Read, Request, Write
-from aaow_storage_postgresql._schemas import with_schema
+from aaow_storage_postgresql._search_path import with_schema
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._workers import Workers, stop
+from aaow_storage_postgresql._upgrade import bring_up_to_date
+from aaow_storage_postgresql._worker_pool import Workers, stop
 from aaow_storage_sql import Job, LentTransaction, Lookup, Opening, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")

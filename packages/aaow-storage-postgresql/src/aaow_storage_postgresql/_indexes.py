@@ -6,11 +6,11 @@ import math
 import sqlalchemy as sa
 
 from aaow_storage.errors import StorageUnavailableError
-from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._errors import is_locked_out
-from aaow_storage_postgresql._migration import milliseconds, try_lock
 from aaow_storage_postgresql._opening import connected
 from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql._upgrade import milliseconds, try_lock
 from aaow_storage_sql import Opening
 
 METADATA_INDEXES = {"ix_sessions_metadata": "sessions", "ix_workflows_metadata": "workflows"}

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
 from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Opening

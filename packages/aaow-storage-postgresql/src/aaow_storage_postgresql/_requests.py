@@ -5,7 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._finding import Find
+from aaow_storage_postgresql._pipelined_reads import Find
 from aaow_storage_sql import Job, LentTransaction, Outcome, deliver
 
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_postgresql._commits import InDoubtError
-from aaow_storage_postgresql._connections import NotAnsweredError, PostgreSQLConnection, connect
+from aaow_storage_postgresql._connection import NotAnsweredError, PostgreSQLConnection, connect
 from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._errors import has_no_room, is_unsteady
-from aaow_storage_postgresql._finding import Find, found
+from aaow_storage_postgresql._in_doubt import InDoubtError
+from aaow_storage_postgresql._pipelined_reads import Find, found
 from aaow_storage_postgresql._requests import Read, Request, Write, job_of, refuse, unexpected
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back

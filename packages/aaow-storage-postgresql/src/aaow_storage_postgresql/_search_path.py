@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import VERSION_TABLE
 

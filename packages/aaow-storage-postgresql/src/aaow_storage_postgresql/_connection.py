@@ -18,10 +18,10 @@ from psycopg.pq import Format
 
 from aaow_storage.authoring import given_up_after_fork, storage_errors_alone
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._deadlines import Watch
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
-from aaow_storage_postgresql._interrupting import Interrupter
+from aaow_storage_postgresql._in_doubt import InDoubtError, Pending, outcome_of, pending
+from aaow_storage_postgresql._interrupter import Interrupter
 from aaow_storage_postgresql._session_settings import (
     connection_parameters,
     limit_statements,

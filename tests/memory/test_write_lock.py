@@ -10,7 +10,7 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import AdapterClosedError, TransactionError
-from aaow_storage_memory._line import WriterLine
+from aaow_storage_memory._write_lock import WriterLine
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,7 +8,7 @@ import time
 import sqlalchemy as sa
 
 from aaow_storage.errors import StorageUnavailableError
-from aaow_storage_postgresql._connections import PostgreSQLConnection
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import LATEST, Opening, migrate_to, migration_is_due, roll_back, stored_version
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aaow_storage_postgresql._commits import InDoubtError, Pending, outcome_of, pending
-from aaow_storage_postgresql._connections import PostgreSQLConnection, connect, was_committed
+from aaow_storage_postgresql._connection import PostgreSQLConnection, connect, was_committed
+from aaow_storage_postgresql._in_doubt import InDoubtError, Pending, outcome_of, pending
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
 

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._connections import NotAnsweredError, PostgreSQLConnection
+from aaow_storage_postgresql._connection import NotAnsweredError, PostgreSQLConnection
 from aaow_storage_postgresql._errors import is_late
 from aaow_storage_sql import Job, Lookup, Outcome, Row
 

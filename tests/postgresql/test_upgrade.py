@@ -14,10 +14,10 @@ from alembic.migration import MigrationContext
 
 from aaow_storage import OrderBy, QueryFilter, Session, create_adapter
 from aaow_storage.errors import SchemaVersionError, StorageError
-from aaow_storage_postgresql._connections import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
 from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
-from aaow_storage_postgresql._migration import bring_up_to_date, migrate_store, try_lock, version
 from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql._upgrade import bring_up_to_date, migrate_store, try_lock, version
 from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, metadata
 
 PROCESSES = 8
