@@ -1,4 +1,4 @@
-"""The line of writers: who goes first, and that nobody in it can hold up the others for ever."""
+"""The write lock: it is granted in the order of requests, and no holder blocks the others for ever."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import AdapterClosedError, TransactionError
-from aaow_storage_memory._write_lock import WriterLine
+from aaow_storage_memory._write_lock import FairLock
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,61 +28,61 @@ async def in_a_thread(function: Callable[..., Coroutine[Any, Any, Any]], *args: 
 
 
 async def start(*coroutines: Coroutine[Any, Any, Any]) -> list[asyncio.Task]:
-    """Start tasks, and go on when each has come as far as it can."""
+    """Start tasks and let each run to its first wait."""
     tasks = [asyncio.create_task(coroutine, context=Context()) for coroutine in coroutines]
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_writers_go_in_in_the_order_in_which_they_came():
-    line, came_in = WriterLine(), []
+async def test_the_lock_is_granted_in_the_order_of_requests():
+    lock, order = FairLock(), []
 
     async def write(number: int) -> None:
-        place = await line.enter(owner=None)
-        came_in.append(number)
+        ticket = await lock.acquire(owner=None)
+        order.append(number)
         await asyncio.sleep(0)
-        line.leave(place)
+        lock.release(ticket)
 
-    first = await line.enter(owner=None)
+    first = await lock.acquire(owner=None)
     tasks = await start(*(write(number) for number in range(10)))
-    assert came_in == []
-    line.leave(first)
+    assert order == []
+    lock.release(first)
     await asyncio.gather(*tasks)
-    assert came_in == list(range(10))
+    assert order == list(range(10))
 
 
-async def test_a_writer_cancelled_while_it_waits_holds_up_nobody():
-    line = WriterLine()
-    first = await line.enter(owner=None)
-    second, third = await start(line.enter(owner=None), line.enter(owner=None))
+async def test_a_request_cancelled_while_it_waits_does_not_block_the_next():
+    lock = FairLock()
+    first = await lock.acquire(owner=None)
+    second, third = await start(lock.acquire(owner=None), lock.acquire(owner=None))
     second.cancel()
     await asyncio.wait([second])
-    line.leave(first)
-    line.leave(await asyncio.wait_for(third, PATIENCE_S))
-    assert not line._places
+    lock.release(first)
+    lock.release(await asyncio.wait_for(third, PATIENCE_S))
+    assert not lock._tickets
 
 
-async def test_a_writer_cancelled_in_the_moment_it_is_let_in_makes_room_for_the_next():
-    line = WriterLine()
-    first = await line.enter(owner=None)
-    second, third = await start(line.enter(owner=None), line.enter(owner=None))
-    line.leave(first)
+async def test_a_request_cancelled_just_when_it_is_granted_releases_the_lock():
+    lock = FairLock()
+    first = await lock.acquire(owner=None)
+    second, third = await start(lock.acquire(owner=None), lock.acquire(owner=None))
+    lock.release(first)
     second.cancel()
-    line.leave(await asyncio.wait_for(third, PATIENCE_S))
+    lock.release(await asyncio.wait_for(third, PATIENCE_S))
     assert second.cancelled()
-    assert not line._places
+    assert not lock._tickets
 
 
-async def test_leaving_twice_does_not_let_in_two():
-    line = WriterLine()
-    first = await line.enter(owner=None)
-    second, third = await start(line.enter(owner=None), line.enter(owner=None))
-    line.leave(first)
-    line.leave(first)
+async def test_releasing_a_ticket_twice_grants_the_lock_once():
+    lock = FairLock()
+    first = await lock.acquire(owner=None)
+    second, third = await start(lock.acquire(owner=None), lock.acquire(owner=None))
+    lock.release(first)
+    lock.release(first)
     await asyncio.wait_for(second, PATIENCE_S)
     assert not third.done()
-    line.leave(second.result())
-    line.leave(await third)
+    lock.release(second.result())
+    lock.release(await third)
 
 
 async def test_threads_with_event_loops_of_their_own_lose_no_write(storage: StorageAdapter, url: str):
@@ -113,9 +113,7 @@ async def test_one_adapter_serves_the_event_loops_of_several_threads(storage: St
     assert await storage.count_workflows() == 4
 
 
-async def test_a_transaction_whose_event_loop_is_stuck_is_put_out_when_its_time_is_over(
-    storage: StorageAdapter, url: str
-):
+async def test_a_transaction_whose_event_loop_is_blocked_times_out(storage: StorageAdapter, url: str):
     has_begun, may_go_on = threading.Event(), threading.Event()
 
     async def hold_on() -> TransactionOutcome | None:
@@ -136,9 +134,7 @@ async def test_a_transaction_whose_event_loop_is_stuck_is_put_out_when_its_time_
     assert [workflow.id for workflow in await storage.list_workflows()] == ["waited"]
 
 
-async def test_a_transaction_whose_event_loop_is_gone_is_put_out_when_its_time_is_over(
-    storage: StorageAdapter, url: str
-):
+async def test_a_transaction_whose_event_loop_is_closed_times_out(storage: StorageAdapter, url: str):
     adapter = create_adapter(url)
 
     async def begin_and_forget() -> None:
@@ -150,7 +146,7 @@ async def test_a_transaction_whose_event_loop_is_gone_is_put_out_when_its_time_i
     await adapter.close()
 
 
-async def test_every_waiting_writer_sees_the_time_of_each_transaction_run_out(storage: StorageAdapter, url: str):
+async def test_every_waiting_writer_notices_each_transaction_that_times_out(storage: StorageAdapter, url: str):
     adapters = []
 
     async def begin_and_forget() -> None:
@@ -167,7 +163,7 @@ async def test_every_waiting_writer_sees_the_time_of_each_transaction_run_out(st
         await adapter.close()
 
 
-async def test_the_time_of_a_transaction_starts_when_it_is_let_in(storage: StorageAdapter, url: str):
+async def test_the_timeout_of_a_transaction_starts_when_it_gets_the_lock(storage: StorageAdapter, url: str):
     async with create_adapter(url) as other:
         forgotten = await other.begin_transaction(timeout=SOON_S)
         async with storage.transaction(timeout=PATIENCE_S) as transaction:
@@ -184,7 +180,7 @@ async def test_a_transaction_may_stay_open_for_ever(storage: StorageAdapter):
     assert await storage.count_workflows() == 2
 
 
-async def test_closing_finishes_what_waits_for_a_transaction_of_another_adapter(storage: StorageAdapter, url: str):
+async def test_closing_waits_for_writes_that_wait_for_another_adapters_transaction(storage: StorageAdapter, url: str):
     async with create_adapter(url) as other:
         holding = await other.begin_transaction()
         saving, beginning = await start(storage.save_workflow(a_workflow("w")), storage.begin_transaction())
@@ -199,14 +195,14 @@ async def test_closing_finishes_what_waits_for_a_transaction_of_another_adapter(
         await other.save_workflow(a_workflow("next"))
 
 
-async def test_closing_does_not_wait_for_a_transaction_of_another_adapter_without_need(
+async def test_closing_an_idle_adapter_does_not_wait_for_another_adapters_transaction(
     storage: StorageAdapter, url: str
 ):
     async with create_adapter(url) as other, other.transaction():
         await asyncio.wait_for(storage.close(), PATIENCE_S)
 
 
-async def test_calls_in_a_loop_let_other_tasks_run(storage: StorageAdapter):
+async def test_each_call_lets_other_tasks_run(storage: StorageAdapter):
     (other,) = await start(asyncio.sleep(0))
     for _ in range(10):
         await storage.get_workflow("w")

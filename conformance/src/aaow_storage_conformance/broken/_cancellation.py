@@ -100,9 +100,9 @@ class KeepsItsPlaceInTheLine(MemoryAdapter):
 
     async def save_workflow(self, workflow):
         self._check()
-        place = await self._store.line.enter(self)
+        ticket = await self._store.write_lock.acquire(self)
         await asyncio.sleep(0)
-        self._store.line.leave(place)
+        self._store.write_lock.release(ticket)
         await super().save_workflow(workflow)
 
     async def close(self):

@@ -24,7 +24,7 @@ from aaow_storage_memory import MemoryAdapter
 from aaow_storage_memory._adapter import MemoryTransaction
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._tables import Tables
-from aaow_storage_memory._write_lock import WriterLine
+from aaow_storage_memory._write_lock import FairLock
 
 _lock_of_the_process = threading.Lock()
 
@@ -135,8 +135,8 @@ class LocksItsOwnWritersOnly(MemoryAdapter):
         super().__init__(store)
         private = Store()
         private.tables = self._store.tables
-        private.line = WriterLine()
-        private.line.lock = self._store.line.lock
+        private.write_lock = FairLock()
+        private.write_lock.mutex = self._store.write_lock.mutex
         self._store = private
 
 

@@ -96,7 +96,7 @@ class KeepsTheLineAfterItsEnd(BeginsBrokenInMemory):
     class Broken(MemoryTransaction):
         async def rollback(self):
             await super().rollback()
-            await self._line.enter(self)
+            await self._write_lock.acquire(self)
 
 
 @breaks("OPS-4", test_s=SHORT_S)

@@ -112,7 +112,7 @@ class BindsATransactionToItsBeginningAlone(BeginsBrokenInMemory):
 
         @asynccontextmanager
         async def _writing(self):
-            with self._line.lock:
+            with self._write_lock.mutex:
                 self._check()
                 changes = self._layers[-1].on_top()
                 yield changes

@@ -256,7 +256,7 @@ class RestartsTheClock(BeginsBrokenInMemory):
     class Broken(MemoryTransaction):
         async def save_workflow(self, workflow):
             await super().save_workflow(workflow)
-            self._place.let_in()
+            self._ticket.grant()
 
 
 @breaks("LLM-2")

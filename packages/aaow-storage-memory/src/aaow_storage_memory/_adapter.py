@@ -18,15 +18,15 @@ from aaow_storage.errors import AdapterClosedError, TransactionError
 from aaow_storage_memory._operations import MemoryOperations
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._tables import Tables
-from aaow_storage_memory._write_lock import Place, WriterLine
+from aaow_storage_memory._write_lock import FairLock, Ticket
 
 
 class MemoryTransaction(MemoryOperations, Transaction):
     """The one writer that is in, with its changes in layers: its own, and one for each open savepoint."""
 
-    def __init__(self, store: Store, place: Place, timeout: float, capabilities: frozenset[Capability]) -> None:
-        self._line = store.line
-        self._place = place
+    def __init__(self, store: Store, ticket: Ticket, timeout: float, capabilities: frozenset[Capability]) -> None:
+        self._write_lock = store.write_lock
+        self._ticket = ticket
         self._timeout = timeout
         self._capabilities = capabilities
         self._layers = [store.tables.on_top()]
@@ -36,51 +36,51 @@ class MemoryTransaction(MemoryOperations, Transaction):
 
     def after_fork_in_child(self) -> None:
         """Be over, in a forked process: the store is the parent's."""
-        self._line = WriterLine()
+        self._write_lock = FairLock()
         if self._outcome is None:
             self._outcome, self._reason = TransactionOutcome.ABORTED, INHERITED
             self._layers.clear()
 
     @property
     def outcome(self) -> TransactionOutcome | None:
-        with self._line.lock:
-            if self._outcome is None and self._place.is_late:
+        with self._write_lock.mutex:
+            if self._outcome is None and self._ticket.is_expired:
                 self._end(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self._timeout:g} s")
             return self._outcome
 
     async def commit(self) -> None:
-        with self._line.lock:
+        with self._write_lock.mutex:
             self._check()
             while self._layers:
                 self._layers.pop().apply()
             self._end(TransactionOutcome.COMMITTED, "it was committed")
 
     async def rollback(self) -> None:
-        with self._line.lock:
+        with self._write_lock.mutex:
             self._check()
             self._end(TransactionOutcome.ROLLED_BACK, "it was rolled back")
 
     def end_with_adapter(self) -> None:
         """Undo everything, unless it is over, since the adapter closes."""
-        with self._line.lock:
+        with self._write_lock.mutex:
             if self.outcome is None:
                 self._end(TransactionOutcome.ABORTED, "its adapter was closed while it was open")
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         bind_transaction(self)
-        with self._line.lock:
+        with self._write_lock.mutex:
             self._check()
             layer = self._layers[-1].on_top()
             self._layers.append(layer)
         try:
             yield
         except BaseException:
-            with self._line.lock:
+            with self._write_lock.mutex:
                 if layer in self._layers:
                     del self._layers[self._layers.index(layer) :]
             raise
-        with self._line.lock:
+        with self._write_lock.mutex:
             self._check()
             if layer not in self._layers:
                 raise TransactionError("the savepoint has ended, with one that was opened before it")
@@ -90,7 +90,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tables]:
         bind_transaction(self)
-        with self._line.lock:
+        with self._write_lock.mutex:
             self._check()
             changes = self._layers[-1].on_top()
             yield changes
@@ -107,7 +107,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
     def _end(self, outcome: TransactionOutcome, reason: str) -> None:
         self._outcome, self._reason = outcome, reason
         self._layers.clear()
-        self._line.leave(self._place)
+        self._write_lock.release(self._ticket)
 
 
 class MemoryAdapter(MemoryOperations, StorageAdapter):
@@ -143,21 +143,21 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
     async def close(self) -> None:
         check_event_loop()
-        with self._store.line.lock:
+        with self._store.write_lock.mutex:
             self._set_open(is_open=False)
             if self._last_transaction is not None:
                 self._last_transaction.end_with_adapter()
-        await self._store.line.wait_for_all_of(self)
+        await self._store.write_lock.wait_until_released(self)
 
     async def begin_transaction(self, timeout: float = 30.0) -> MemoryTransaction:  # noqa: ASYNC109 - how long it may stay open
         self._check()
         timeout = check_timeout("begin_transaction", timeout)
-        place = await self._store.line.enter(self, timeout)
-        with self._store.line.lock:
+        ticket = await self._store.write_lock.acquire(self, timeout)
+        with self._store.write_lock.mutex:
             if not self._is_open:
-                self._store.line.leave(place)
+                self._store.write_lock.release(ticket)
                 raise self._closed()
-            transaction = MemoryTransaction(self._store, place, timeout, self._capabilities)
+            transaction = MemoryTransaction(self._store, ticket, timeout, self._capabilities)
             self._last_transaction = transaction
         self._transactions.add(transaction)
         return transaction
@@ -165,21 +165,21 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Tables]:
         self._check()
-        with self._store.line.lock:
+        with self._store.write_lock.mutex:
             yield self._store.tables
         await _let_others_run()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tables]:
         self._check()
-        place = await self._store.line.enter(self)
+        ticket = await self._store.write_lock.acquire(self)
         try:
-            with self._store.line.lock:
+            with self._store.write_lock.mutex:
                 changes = self._store.tables.on_top()
                 yield changes
                 changes.apply()
         finally:
-            self._store.line.leave(place)
+            self._store.write_lock.release(ticket)
         await _let_others_run()
 
     def _check(self) -> None:

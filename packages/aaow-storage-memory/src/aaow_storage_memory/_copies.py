@@ -18,7 +18,7 @@ T = TypeVar("T", bound=attrs.AttrsInstance)
 _Steps = Generator[None, None, T]
 
 
-def copied(kind: type[T], record: object, **others: Any) -> T:
+def copy_record(kind: type[T], record: object, **others: Any) -> T:
     """Build a record of exactly that kind, checked once more, that shares nothing which can be changed.
 
     The fields come from the record, perhaps one of a subclass, or from `others`.
@@ -26,7 +26,7 @@ def copied(kind: type[T], record: object, **others: Any) -> T:
     Raises:
         ValidationError: what the record holds was changed after it was built, into something that it cannot hold.
     """
-    steps = _copying(kind, record, others, is_stored=False)
+    steps = _copy_steps(kind, record, others, is_stored=False)
     while True:
         try:
             next(steps)
@@ -35,7 +35,7 @@ def copied(kind: type[T], record: object, **others: Any) -> T:
             return made
 
 
-async def copied_in_turns(kind: type[T], record: object, *, is_stored: bool = False, **others: Any) -> T:
+async def copy_record_yielding(kind: type[T], record: object, *, is_stored: bool = False, **others: Any) -> T:
     """Copy as `copied` does, and let other tasks run between the pieces of a long document.
 
     A record that is stored is a copy already, and its documents are not checked again.
@@ -43,7 +43,7 @@ async def copied_in_turns(kind: type[T], record: object, *, is_stored: bool = Fa
     Raises:
         ValidationError: as `copied`.
     """
-    steps = _copying(kind, record, others, is_stored=is_stored)
+    steps = _copy_steps(kind, record, others, is_stored=is_stored)
     while True:
         try:
             next(steps)
@@ -54,36 +54,36 @@ async def copied_in_turns(kind: type[T], record: object, *, is_stored: bool = Fa
 
 
 @attrs.frozen
-class _Text:
+class _JSONText:
     """A list or dict, as JSON."""
 
     text: str
 
 
 @attrs.frozen
-class _Fields:
+class _RecordFields:
     """A record that is not built yet."""
 
     kind: type[Any]
     values: dict[str, Any]
 
 
-def _copying(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _Steps[T]:
-    fields = _fields(kind, record, others, is_stored=is_stored)
-    made: T = yield from _built(fields)
+def _copy_steps(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _Steps[T]:
+    fields = _snapshot_fields(kind, record, others, is_stored=is_stored)
+    made: T = yield from _build(fields)
     return made
 
 
-def _fields(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _Fields:
+def _snapshot_fields(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _RecordFields:
     values = {
-        field.name: _taken(kind, field.name, getattr(record, field.name), is_stored=is_stored)
+        field.name: _snapshot(kind, field.name, getattr(record, field.name), is_stored=is_stored)
         for field in attrs.fields(kind)
         if field.name not in others
     }
-    return _Fields(kind, {**values, **others})
+    return _RecordFields(kind, {**values, **others})
 
 
-def _taken(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
+def _snapshot(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
     """Return what a copy of the value can be made of later; one of a wrong type is left for the record to refuse.
 
     Raises:
@@ -91,27 +91,27 @@ def _taken(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
     """
     match value:
         case NodeExecutionState():
-            return _fields(NodeExecutionState, value, {}, is_stored=is_stored)
+            return _snapshot_fields(NodeExecutionState, value, {}, is_stored=is_stored)
         case TokenUsage():
-            return _fields(TokenUsage, value, {}, is_stored=is_stored)
+            return _snapshot_fields(TokenUsage, value, {}, is_stored=is_stored)
         case ToolCall():
-            return _fields(ToolCall, value, {}, is_stored=is_stored)
+            return _snapshot_fields(ToolCall, value, {}, is_stored=is_stored)
         case tuple():
-            return tuple(_taken(kind, name, part, is_stored=is_stored) for part in value)
+            return tuple(_snapshot(kind, name, part, is_stored=is_stored) for part in value)
         case dict() if name == "node_states":
-            return {node_id: _taken(kind, name, state, is_stored=is_stored) for node_id, state in value.items()}
+            return {node_id: _snapshot(kind, name, state, is_stored=is_stored) for node_id, state in value.items()}
         case dict() | list():
-            return _Text(dumps_unchecked(value) if is_stored else dumps(value, record=kind.__name__, field=name))
+            return _JSONText(dumps_unchecked(value) if is_stored else dumps(value, record=kind.__name__, field=name))
     return value
 
 
-def _built(fields: _Fields) -> _Steps[Any]:
+def _build(fields: _RecordFields) -> _Steps[Any]:
     """Build the record. A long document, which was checked when its text was made, is put in behind the checks."""
     long: dict[str, Any] = {}
     made: dict[str, Any] = {}
     for name, value in fields.values.items():
-        made[name] = yield from _decoded(value)
-        if isinstance(value, _Text) and len(value.text) > _LONG:
+        made[name] = yield from _decode(value)
+        if isinstance(value, _JSONText) and len(value.text) > _LONG_TEXT_LENGTH:
             long[name] = made[name]
             made[name] = type(made[name])()
     record = fields.kind(**made)
@@ -120,25 +120,25 @@ def _built(fields: _Fields) -> _Steps[Any]:
     return record
 
 
-_LONG = 64 * 1024
+_LONG_TEXT_LENGTH = 64 * 1024
 
 
-def _decoded(value: Any) -> _Steps[Any]:
+def _decode(value: Any) -> _Steps[Any]:
     match value:
-        case _Text():
+        case _JSONText():
             decoded: Any = yield from decoding(value.text)
             return decoded
-        case _Fields():
-            record: Any = yield from _built(value)
+        case _RecordFields():
+            record: Any = yield from _build(value)
             return record
         case tuple():
             parts = []
             for part in value:
-                parts.append((yield from _decoded(part)))  # noqa: PERF401 - a comprehension cannot wait
+                parts.append((yield from _decode(part)))  # noqa: PERF401 - a comprehension cannot wait
             return tuple(parts)
         case dict():
             states = {}
             for node_id, state in value.items():
-                states[node_id] = yield from _decoded(state)
+                states[node_id] = yield from _decode(state)
             return states
     return value

@@ -54,7 +54,7 @@ from aaow_storage.authoring import (
     without_documents,
 )
 from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
-from aaow_storage_memory._copies import copied, copied_in_turns
+from aaow_storage_memory._copies import copy_record, copy_record_yielding
 from aaow_storage_memory._tables import Tables
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
@@ -79,7 +79,7 @@ class MemoryOperations(StorageOperations):
     # workflows
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
-        workflow = await _own("save_workflow", "workflow", workflow, StoredWorkflow)
+        workflow = await _check_and_copy("save_workflow", "workflow", workflow, StoredWorkflow)
         async with self._writing() as tables:
             tables.put(workflow.id, workflow)
 
@@ -106,7 +106,7 @@ class MemoryOperations(StorageOperations):
     # sessions
 
     async def create_session(self, session: Session) -> None:
-        session = await _own("create_session", "session", session, Session)
+        session = await _check_and_copy("create_session", "session", session, Session)
         async with self._writing() as tables:
             tables.check_new(Session, session.id)
             tables.check_parent(StoredWorkflow, session.workflow_id)
@@ -143,7 +143,7 @@ class MemoryOperations(StorageOperations):
     # execution state
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
-        state = await _own("save_execution_state", "state", state, WorkflowExecutionState)
+        state = await _check_and_copy("save_execution_state", "state", state, WorkflowExecutionState)
         async with self._writing() as tables:
             tables.check_parent(Session, state.session_id)
             stored = tables.get(WorkflowExecutionState, state.session_id)
@@ -161,7 +161,7 @@ class MemoryOperations(StorageOperations):
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
             raise ValidationError("update_node_state", "state.node_id", problem)
-        state = await copied_in_turns(NodeExecutionState, state)
+        state = await copy_record_yielding(NodeExecutionState, state)
         async with self._writing() as tables:
             tables.check_parent(Session, session_id)
             stored = tables.existing(WorkflowExecutionState, session_id)
@@ -174,7 +174,7 @@ class MemoryOperations(StorageOperations):
         session_id = check_id("save_llm_execution", "session_id", session_id)
         node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        execution = await copied_in_turns(LLMExecution, result, session_id=session_id, node_id=node_id)
+        execution = await copy_record_yielding(LLMExecution, result, session_id=session_id, node_id=node_id)
         async with self._writing() as tables:
             tables.check_parent(Session, session_id)
             tables.put(execution.id, execution)
@@ -193,7 +193,7 @@ class MemoryOperations(StorageOperations):
     # budgets
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
-        pool = await _own("create_budget_pool", "pool", pool, BudgetPool)
+        pool = await _check_and_copy("create_budget_pool", "pool", pool, BudgetPool)
         async with self._writing() as tables:
             tables.check_new(BudgetPool, pool.id)
             tables.check_parent(BudgetPool, pool.parent_pool_id)
@@ -215,7 +215,7 @@ class MemoryOperations(StorageOperations):
     async def delete_budget_pool(self, id: str) -> None:
         pool_id = check_id("delete_budget_pool", "id", id)
         async with self._writing() as tables:
-            pool = _stored(tables, BudgetPool, pool_id)
+            pool = _copy_existing(tables, BudgetPool, pool_id)
             children = tables.all(BudgetPool, parent_pool_id=pool_id)
             if children:
                 reason = f"the budget pool {pool_id!r} has children, such as {children[0].id!r}: delete them first"
@@ -226,26 +226,26 @@ class MemoryOperations(StorageOperations):
         pool_id = check_id("consume_budget", "pool_id", pool_id)
         amount = positive_amount("consume_budget", amount)
         async with self._writing() as tables:
-            chain = [_stored(tables, BudgetPool, pool_id)]
+            chain = [_copy_existing(tables, BudgetPool, pool_id)]
             while (parent_id := chain[-1].parent_pool_id) is not None:
-                chain.append(_stored(tables, BudgetPool, parent_id))
+                chain.append(_copy_existing(tables, BudgetPool, parent_id))
             chain = consumed(chain, amount)
             for pool in chain:
                 tables.put(pool.id, pool)
-        return copied(BudgetPool, chain[0])
+        return copy_record(BudgetPool, chain[0])
 
     async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
         pool_id = check_id("increase_budget", "pool_id", pool_id)
         amount = positive_amount("increase_budget", amount)
         async with self._writing() as tables:
-            pool = increased(_stored(tables, BudgetPool, pool_id), amount)
+            pool = increased(_copy_existing(tables, BudgetPool, pool_id), amount)
             tables.put(pool.id, pool)
-        return copied(BudgetPool, pool)
+        return copy_record(BudgetPool, pool)
 
     # tool calls
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
-        log = await _own("log_tool_call", "log", log, ToolCallLog)
+        log = await _check_and_copy("log_tool_call", "log", log, ToolCallLog)
         async with self._writing() as tables:
             tables.check_new(ToolCallLog, log.id)
             tables.check_parent(LLMExecution, log.execution_id)
@@ -259,12 +259,12 @@ class MemoryOperations(StorageOperations):
         session_id = check_id("get_session_tool_calls", "session_id", session_id)
         async with self._reading() as tables:
             calls = _session_tool_calls(tables, session_id)
-        return await _listed(ToolCallLog, calls, filter)
+        return await _copy_selected(ToolCallLog, calls, filter)
 
     # approvals
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
-        request = await _own("create_approval_request", "request", request, ApprovalRequest)
+        request = await _check_and_copy("create_approval_request", "request", request, ApprovalRequest)
         async with self._writing() as tables:
             tables.check_new(ApprovalRequest, request.id)
             tables.check_parent(Session, request.session_id)
@@ -281,7 +281,7 @@ class MemoryOperations(StorageOperations):
         at = present()
         async with self._reading() as tables:
             requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
-        return await _listed(ApprovalRequest, requests, filter)
+        return await _copy_selected(ApprovalRequest, requests, filter)
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
         return await self._update("update_approval_request", ApprovalRequest, id, changes)
@@ -307,13 +307,13 @@ class MemoryOperations(StorageOperations):
             expired = [attrs.evolve(each, status=ApprovalStatus.EXPIRED) for each in pending if has_run_out(each, at)]
             for request in expired:
                 tables.put(request.id, request)
-        return await _listed(ApprovalRequest, expired, None)
+        return await _copy_selected(ApprovalRequest, expired, None)
 
     # streams
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         self._check_streams("save_stream_event")
-        event = await _own("save_stream_event", "event", event, StreamEvent)
+        event = await _check_and_copy("save_stream_event", "event", event, StreamEvent)
         async with self._writing() as tables:
             tables.put(event.id, event)
 
@@ -328,17 +328,17 @@ class MemoryOperations(StorageOperations):
         record_id = check_id(operation, argument, id)
         async with self._reading() as tables:
             record = tables.get(kind, record_id)
-        return None if record is None else await copied_in_turns(kind, record, is_stored=True)
+        return None if record is None else await copy_record_yielding(kind, record, is_stored=True)
 
     async def _list(self, kind: type[RecordT], filter: QueryFilter | None, **scope: str) -> list[RecordT]:
         async with self._reading() as tables:
             records = tables.all(kind, **scope)
-        return await _listed(kind, records, filter)
+        return await _copy_selected(kind, records, filter)
 
     async def _count(self, kind: type[attrs.AttrsInstance], filter: QueryFilter | None) -> int:
         async with self._reading() as tables:
             records = tables.all(kind)
-        return len(_selected(kind, records, filter))
+        return len(_select(kind, records, filter))
 
     async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
         record_id = check_id(operation, "id", id)
@@ -346,47 +346,47 @@ class MemoryOperations(StorageOperations):
         async with self._writing() as tables:
             stored = tables.existing(kind, record_id)
             if isinstance(stored, ApprovalRequest):
-                check_pending(_stored(tables, ApprovalRequest, record_id))
+                check_pending(_copy_existing(tables, ApprovalRequest, record_id))
             changed = apply_changes(stored, changes)
             tables.put(record_id, changed)
-        return await copied_in_turns(kind, changed, is_stored=True)
+        return await copy_record_yielding(kind, changed, is_stored=True)
 
     async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
         async with self._writing() as tables:
-            request = resolved(_stored(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
+            request = resolved(_copy_existing(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
             tables.put(id, request)
-        return await copied_in_turns(ApprovalRequest, request, is_stored=True)
+        return await copy_record_yielding(ApprovalRequest, request, is_stored=True)
 
     def _check_streams(self, operation: str) -> None:
         if Capability.STREAM_EVENTS not in self._capabilities:
             raise UnsupportedOperationError(operation, Capability.STREAM_EVENTS)
 
 
-async def _own(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
+async def _check_and_copy(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
     check_record(operation, argument, value, kind)
-    return await copied_in_turns(kind, value)
+    return await copy_record_yielding(kind, value)
 
 
-def _selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
+def _select(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
     return _plan(kind, filter).select_whole(records)
 
 
-async def _listed(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
+async def _copy_selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
     plan = _plan(kind, filter)
     selected = plan.select_whole(records)
     if plan.documents or kind not in DOCUMENT_FIELDS:
-        return [await copied_in_turns(kind, record, is_stored=True) for record in selected]
+        return [await copy_record_yielding(kind, record, is_stored=True) for record in selected]
     empty: dict[str, Any] = {DOCUMENT_FIELDS[kind]: {}}
-    return [without_documents(await copied_in_turns(kind, record, is_stored=True, **empty)) for record in selected]
+    return [without_documents(await copy_record_yielding(kind, record, is_stored=True, **empty)) for record in selected]
 
 
 def _plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
     return plan_query(kind, filter, _TIME_FIELDS.get(kind, "created_at"))
 
 
-def _stored(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
+def _copy_existing(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
     """Return a copy of the record, which may end up in an error that the caller holds."""
-    return copied(kind, tables.existing(kind, id))
+    return copy_record(kind, tables.existing(kind, id))
 
 
 def _session_tool_calls(tables: Tables, session_id: str) -> list[ToolCallLog]:

@@ -5,7 +5,7 @@ import re
 from aaow_storage.authoring import given_up_after_fork, redacted_url
 from aaow_storage.errors import ValidationError
 from aaow_storage_memory._tables import Tables
-from aaow_storage_memory._write_lock import WriterLine
+from aaow_storage_memory._write_lock import FairLock
 
 _URL = re.compile(r"memory://([\w.~-]*)", re.IGNORECASE)
 
@@ -15,13 +15,13 @@ class Store:
 
     def __init__(self) -> None:
         self.tables = Tables()
-        self.line = WriterLine()
+        self.write_lock = FairLock()
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
         """Be empty, in a forked process: a copy would lack what the parent saves from now on, and say nothing of it."""
         self.tables = Tables()
-        self.line = WriterLine()
+        self.write_lock = FairLock()
 
 
 _stores_by_name: dict[str, Store] = {}

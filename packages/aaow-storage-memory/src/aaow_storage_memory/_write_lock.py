@@ -1,4 +1,4 @@
-"""The line in which writers wait for each other."""
+"""A fair lock for the writers of a store: it is granted in the order of requests, across event loops and threads."""
 
 import asyncio
 import math
@@ -9,91 +9,91 @@ from contextlib import suppress
 from itertools import islice
 
 
-class Place:
-    """One writer's place in the line, to be waited in on the event loop that made it."""
+class Ticket:
+    """One request for the lock. It belongs to the event loop that made it, and only that loop waits for it."""
 
-    def __init__(self, owner: object, stay_s: float) -> None:
+    def __init__(self, owner: object, max_hold_s: float) -> None:
         self.owner = owner
-        self.is_in = False
-        self.deadline = math.inf
-        self._stay_s = stay_s
+        self.is_granted = False
+        self.expires_at = math.inf
+        self._max_hold_s = max_hold_s
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
-    def is_late(self) -> bool:
-        """Whether the writer has been in for longer than it may."""
-        return time.monotonic() >= self.deadline
+    def is_expired(self) -> bool:
+        """Whether the lock has been held longer than `max_hold_s`."""
+        return time.monotonic() >= self.expires_at
 
-    def let_in(self) -> None:
-        """Make it this writer's turn, and start the clock."""
-        self.is_in = True
-        self.deadline = time.monotonic() + self._stay_s
+    def grant(self) -> None:
+        """Hand the lock to this ticket; its time limit starts now."""
+        self.is_granted = True
+        self.expires_at = time.monotonic() + self._max_hold_s
 
-    def tell(self) -> None:
-        """Let `wait` return; called from any thread."""
-        with suppress(RuntimeError):  # its loop was closed under it, so nobody waits
-            self._loop.call_soon_threadsafe(self._news.set)
+    def notify(self) -> None:
+        """Make `wait` return; called from any thread."""
+        with suppress(RuntimeError):  # the event loop is closed, so no task waits
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     async def wait(self, until: float) -> None:
-        """Wait for news, but not beyond that instant of the monotonic clock."""
+        """Wait for `notify`, at most until that instant of the monotonic clock."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None if until == math.inf else until - time.monotonic()):
-                await self._news.wait()
-        self._news.clear()
+                await self._changed.wait()
+        self._changed.clear()
 
 
-class WriterLine:
-    """Lets one writer in at a time, in the order in which they came, whichever event loop each runs on.
+class FairLock:
+    """A FIFO lock. Tickets may come from any event loop and thread.
 
-    The first in the line is in. Those behind it look at the clock: one that stays for too long is put out, even
-    where its event loop is stuck or gone.
+    The first ticket of the queue holds the lock. The waiting tickets watch its time limit: they release a ticket that
+    has expired, even if its event loop is blocked or closed.
 
     Attributes:
-        lock: guards the line, and the tables that the writers change. It is never held across an `await`.
+        mutex: guards the queue and the tables that writers change. It is never held across an `await`.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self._places: deque[Place] = deque()
+        self.mutex = threading.RLock()
+        self._tickets: deque[Ticket] = deque()
 
-    async def enter(self, owner: object, stay_s: float = math.inf) -> Place:
-        """Wait until it is this writer's turn; it ends with `leave`, or after so many seconds."""
-        place = Place(owner, stay_s)
-        with self.lock:
-            self._places.append(place)
-            if self._places[0] is place:
-                place.let_in()
+    async def acquire(self, owner: object, max_hold_s: float = math.inf) -> Ticket:
+        """Wait for the lock. It is held until `release`, or until it expires after `max_hold_s`."""
+        ticket = Ticket(owner, max_hold_s)
+        with self.mutex:
+            self._tickets.append(ticket)
+            if self._tickets[0] is ticket:
+                ticket.grant()
         try:
-            while (first := self._first_before(place)) is not None:
-                await place.wait(first.deadline)
-                if first.is_late:
-                    self.leave(first)
+            while (holder := self._holder_before(ticket)) is not None:
+                await ticket.wait(holder.expires_at)
+                if holder.is_expired:
+                    self.release(holder)
         except BaseException:
-            self.leave(place)
+            self.release(ticket)
             raise
-        return place
+        return ticket
 
-    def leave(self, place: Place) -> None:
-        """Make room for the next, or give up waiting; called from any thread, and again without effect."""
-        with self.lock:
-            if place not in self._places:
+    def release(self, ticket: Ticket) -> None:
+        """Release the lock, or withdraw a request for it. Idempotent; called from any thread."""
+        with self.mutex:
+            if ticket not in self._tickets:
                 return
-            was_in = self._places[0] is place
-            self._places.remove(place)
-            if was_in and self._places:
-                self._places[0].let_in()
-            for waiting in islice(self._places, 2):
-                waiting.tell()
+            was_holder = self._tickets[0] is ticket
+            self._tickets.remove(ticket)
+            if was_holder and self._tickets:
+                self._tickets[0].grant()
+            for waiting in islice(self._tickets, 2):
+                waiting.notify()
 
-    async def wait_for_all_of(self, owner: object) -> None:
-        """Wait until every writer of that owner that is in the line now has left it."""
-        with self.lock:
-            is_here = any(place.owner is owner for place in self._places)
-        if is_here:
-            self.leave(await self.enter(owner))
+    async def wait_until_released(self, owner: object) -> None:
+        """Wait until the tickets that this owner has now are released."""
+        with self.mutex:
+            has_tickets = any(ticket.owner is owner for ticket in self._tickets)
+        if has_tickets:
+            self.release(await self.acquire(owner))
 
-    def _first_before(self, place: Place) -> Place | None:
-        """Return the writer that is in, or None once it is this writer's turn, or was and is over."""
-        with self.lock:
-            return None if place.is_in else self._places[0]
+    def _holder_before(self, ticket: Ticket) -> Ticket | None:
+        """Return the ticket that holds the lock; None once `ticket` was granted, even if it has expired since."""
+        with self.mutex:
+            return None if ticket.is_granted else self._tickets[0]
