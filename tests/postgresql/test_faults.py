@@ -8,9 +8,9 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
-from aaow_storage_postgresql import _worker, _workers
+from aaow_storage_postgresql import _worker, _worker_pool
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._deadlines import Deadline, Watch
+from aaow_storage_postgresql._deadlines import Deadline, Watchdog
 from aaow_storage_postgresql._interrupter import Interrupter
 from aaow_storage_sql import Inbox, Job, LentTransaction
 
@@ -47,21 +47,21 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: Bas
 COLLABORATORS: dict[str, tuple[Any, str]] = {
     "taking from the queue": (Inbox, "take"),
     "connecting": (_worker, "connect"),
-    "finding together": (_worker, "found"),
+    "reading in a pipeline": (_worker, "fetch_pipelined"),
     "beginning": (PostgreSQLConnection, "begin"),
     "running a statement": (PostgreSQLConnection, "_execute"),
     "committing": (PostgreSQLConnection, "commit"),
     "noting the deadline": (Deadline, "begin"),
-    "making a deadline": (Watch, "deadline_of"),
+    "making a deadline": (Watchdog, "watch"),
     "letting be interrupted": (Interrupter, "answering"),
-    "cancelling no more": (Interrupter, "cancel_no_more"),
+    "cancelling no more": (Interrupter, "stop_cancelling"),
     "leaving a transaction": (_worker, "roll_back"),
     "taking a job": (Job, "take"),
     "running a job": (Job, "outcome_on"),
     "delivering": (_worker, "deliver"),
     "lending": (LentTransaction, "serve"),
-    "noting what is lent": (_workers.Workers, "lends"),
-    "noting what has ended": (_workers.Workers, "has_ended"),
+    "noting what is lent": (_worker_pool.WorkerPool, "register"),
+    "noting what has ended": (_worker_pool.WorkerPool, "unregister"),
     "answering": (_worker.Worker, "answer"),
     "closing a connection": (PostgreSQLConnection, "close"),
 }
@@ -102,7 +102,7 @@ async def test_a_collaborator_that_fails_once_leaves_no_call_without_an_answer(
             assert failed
             assert [each for each in await calls(storage) if isinstance(each, BaseException)][1:] == []
         async with asyncio.timeout(ANSWERED_WITHIN_S):
-            while any(workers._load for workers in all_workers(storage)):
+            while any(pool._load for pool in pools(storage)):
                 await asyncio.sleep(0.01)
             await storage.close()
 
@@ -123,9 +123,9 @@ async def test_a_collaborator_that_fails_at_the_start_of_a_thread_leaves_no_call
             assert failed
 
 
-def all_workers(storage: StorageAdapter) -> list[_workers.Workers]:
+def pools(storage: StorageAdapter) -> list[_worker_pool.WorkerPool]:
     executor = storage._executor
-    return [executor._finder, executor._readers, executor._writers]
+    return [executor._point_readers, executor._readers, executor._writers]
 
 
 async def test_a_thread_that_cannot_be_started_is_a_typed_error_where_none_runs(

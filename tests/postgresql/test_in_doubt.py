@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from aaow_storage_postgresql._connection import PostgreSQLConnection, connect, was_committed
-from aaow_storage_postgresql._in_doubt import InDoubtError, Pending, outcome_of, pending
+from aaow_storage_postgresql._in_doubt import InDoubtError, InDoubtTransaction, identify, resolve
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
 
@@ -22,11 +22,11 @@ def connected(server: Server) -> Iterator[tuple[PostgreSQLConnection, PostgreSQL
     other.driver_connection.close()
 
 
-def begin(connection: PostgreSQLConnection) -> Pending:
+def begin(connection: PostgreSQLConnection) -> InDoubtTransaction:
     """Begin a transaction that writes something; return what is known of it."""
     connection.begin("READ COMMITTED")
     connection.command("INSERT INTO notes VALUES (1)")
-    transaction = pending(connection)
+    transaction = identify(connection)
     assert transaction is not None
     return transaction
 
@@ -47,9 +47,9 @@ def test_an_id_that_a_crashed_server_gives_again_does_not_stand_for_the_first():
         server.kill()
         server.start()
         again = connect(Settings(server.url()))
-        assert outcome_of(lost, again) is False
+        assert resolve(lost, again) is False
         commit_until(again, lost.id)
-        assert outcome_of(lost, again) is False
+        assert resolve(lost, again) is False
         connection.driver_connection.close()
         again.driver_connection.close()
 
@@ -57,24 +57,24 @@ def test_an_id_that_a_crashed_server_gives_again_does_not_stand_for_the_first():
 def test_a_commit_that_a_crashed_server_has_recovered_is_known(connected: tuple, server: Server):
     one, other = connected
     known = begin(one)
-    assert outcome_of(known, other) is None
+    assert resolve(known, other) is None
     one.command("COMMIT")
-    assert outcome_of(known, other) is True
+    assert resolve(known, other) is True
     undone = begin(one)
     one.command("ROLLBACK")
-    assert outcome_of(undone, other) is False
+    assert resolve(undone, other) is False
     server.kill()
     server.start()
     again = connect(Settings(server.url()))
-    assert outcome_of(known, again) is True
-    assert outcome_of(undone, again) is False
+    assert resolve(known, again) is True
+    assert resolve(undone, again) is False
     again.driver_connection.close()
 
 
 def test_a_transaction_that_wrote_nothing_has_nothing_to_be_known_of(connected: tuple):
     one, _ = connected
     one.begin("READ COMMITTED")
-    assert pending(one) is None
+    assert identify(one) is None
     one.command("ROLLBACK")
 
 
@@ -82,9 +82,9 @@ def test_a_server_that_took_over_and_was_started_again_says_that_it_cannot_know(
     one, other = connected
     known = begin(one)
     one.command("COMMIT")
-    elsewhere = Pending(known.id, known.position, started="before", timeline="00000000")
+    elsewhere = InDoubtTransaction(known.id, known.position, started="before", timeline="00000000")
     with pytest.raises(InDoubtError, match="has taken over"):
-        outcome_of(elsewhere, other)
+        resolve(elsewhere, other)
 
 
 def test_a_commit_that_cannot_be_asked_for_is_in_doubt_and_not_undone(server: Server):

@@ -10,7 +10,7 @@ from aaow_storage import BudgetPool, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
 from aaow_storage_postgresql import _worker
 from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
-from aaow_storage_postgresql._deadlines import Watch
+from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server
 
@@ -88,9 +88,9 @@ async def test_all_who_wait_hear_that_the_server_does_not_answer_in_time(url: st
 async def test_all_who_wait_hear_at_once_that_there_is_no_server(server: Server, monkeypatch: pytest.MonkeyPatch):
     tries: list[Settings] = []
 
-    def counted(settings: Settings, watch: Watch) -> PostgreSQLConnection:
+    def counted(settings: Settings, watchdog: Watchdog) -> PostgreSQLConnection:
         tries.append(settings)
-        return connect(settings, watch)
+        return connect(settings, watchdog)
 
     async with create_adapter("postgresql", server.url()) as storage:
         await fill(storage)

@@ -4,7 +4,7 @@ import pytest
 
 from aaow_storage import StorageAdapter, create_adapter
 from aaow_storage.errors import ValidationError
-from aaow_storage_postgresql._settings import Settings, settings_of
+from aaow_storage_postgresql._settings import Settings, parse_settings
 
 DEFAULTS = {
     "schema": None,
@@ -59,7 +59,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str):
     ],
 )
 def test_errors_name_the_database_without_its_password(url: str | None, place: str):
-    settings = settings_of(url, **DEFAULTS)
+    settings = parse_settings(url, **DEFAULTS)
     assert settings.place == place
     assert "s3cret" not in repr(settings)
 

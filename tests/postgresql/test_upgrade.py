@@ -17,7 +17,7 @@ from aaow_storage.errors import SchemaVersionError, StorageError
 from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
 from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._upgrade import bring_up_to_date, migrate_store, try_lock, version
+from aaow_storage_postgresql._upgrade import migrate_store, try_lock, upgrade, version
 from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, metadata
 
 PROCESSES = 8
@@ -105,7 +105,7 @@ def test_a_store_that_is_behind_is_left_alone_where_migrating_is_not_allowed(
 ):
     migrate_store(connection, settings, REVISIONS[0])
     with pytest.raises(SchemaVersionError, match="migrate=True"):
-        bring_up_to_date(connection, settings, migrate=False)
+        upgrade(connection, settings, migrate=False)
     assert version(connection, settings) == REVISIONS[0]
 
 

@@ -18,9 +18,9 @@ from psycopg.pq import Format
 
 from aaow_storage.authoring import given_up_after_fork, storage_errors_alone
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_postgresql._deadlines import Watch
+from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
-from aaow_storage_postgresql._in_doubt import InDoubtError, Pending, outcome_of, pending
+from aaow_storage_postgresql._in_doubt import InDoubtError, InDoubtTransaction, identify, resolve
 from aaow_storage_postgresql._interrupter import Interrupter
 from aaow_storage_postgresql._session_settings import (
     connection_parameters,
@@ -31,15 +31,15 @@ from aaow_storage_postgresql._session_settings import (
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Job, Parameters, Row, SQLConnection
 
-OLDEST_SERVER = 140_000
-PREPARED_STATEMENTS = 500
-ANSWERS_LATE_S = 5.0
+MIN_SERVER_VERSION = 140_000
+MAX_PREPARED_STATEMENTS = 500
+ANSWER_MARGIN_S = 5.0
 """How much longer than the server's own limit of a statement its answer is waited for."""
-ROLLS_BACK_WITHIN_S = 5.0
+ROLLBACK_TIMEOUT_S = 5.0
 """How long the answer to a rollback is waited for: to close the connection rolls back as well."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECONDS = struct.Struct("!q")
-_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.1
+_MIN_PAUSE_S, _MAX_PAUSE_S = 0.01, 0.1
 
 _settings_view = sa.table("pg_settings", sa.column("name"), sa.column("setting"), schema="pg_catalog")
 _LIMIT_MS = sa.select(sa.cast(_settings_view.c.setting, sa.BigInteger)).where(
@@ -47,28 +47,28 @@ _LIMIT_MS = sa.select(sa.cast(_settings_view.c.setting, sa.BigInteger)).where(
 )
 
 
-class NotAnsweredError(StorageUnavailableError):
+class NoAnswerError(StorageUnavailableError):
     """The server did not answer in time, and the connection was closed."""
 
 
 class PostgreSQLConnection(SQLConnection):
-    """One connection of psycopg. It is of no more use when it `is_lost`.
+    """One psycopg connection. Replace it when it `is_lost`.
 
-    With a watch, no answer is waited for longer than `statement_timeout` and a few seconds, and what runs for cancelled
-    tasks ends soon, or the connection is cut.
+    With a watchdog, no wait for an answer is longer than `statement_timeout` and a few seconds, and a statement that
+    runs for cancelled tasks ends soon, or the socket is shut down.
     """
 
     def __init__(
-        self, driver_connection: Any, settings: Settings, dialect: PostgreSQLDialect, watch: Watch | None = None
+        self, driver_connection: Any, settings: Settings, dialect: PostgreSQLDialect, watchdog: Watchdog | None = None
     ) -> None:
         super().__init__(driver_connection, dialect)
         self._settings = settings
-        self._watch = watch
-        self._deadline = None if watch is None else watch.deadline_of(driver_connection.pgconn.socket)
+        self._watchdog = watchdog
+        self._deadline = None if watchdog is None else watchdog.watch(driver_connection.pgconn.socket)
         self._interrupter = Interrupter(driver_connection, self._deadline)
-        self._limit = math.inf if settings.statement_timeout is None else settings.statement_timeout
+        self._statement_limit_s = math.inf if settings.statement_timeout is None else settings.statement_timeout
         """How long the server lets a statement take, in seconds."""
-        self._answers_within = settings.connect_timeout
+        self._answer_timeout_s = settings.connect_timeout
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
@@ -84,30 +84,30 @@ class PostgreSQLConnection(SQLConnection):
                 os.dup2(nothing, self.driver_connection.fileno(), inheritable=False)
             os.close(nothing)
 
-    def settle(self) -> None:
+    def prepare_session(self) -> None:
         """Set the session, and wait for answers as long as statements may take from then on."""
-        if self._settings.holds_sessions:
+        if self._settings.has_own_sessions:
             set_session(self, self._settings, self.driver_connection.info.server_version)
         if self._settings.statement_timeout is None:
             row = self.row(_LIMIT_MS)
-            self._limit = row[0] / 1000 if row and row[0] else math.inf
-        self._answers_within = self._usual()
+            self._statement_limit_s = row[0] / 1000 if row and row[0] else math.inf
+        self._answer_timeout_s = self._answer_timeout()
 
-    def wait_for_answers(self, longest: float) -> None:
+    def set_answer_timeout(self, longest: float) -> None:
         """Let statements take that long until the next transaction begins, where the server lets them."""
-        self._answers_within = longest + ANSWERS_LATE_S
+        self._answer_timeout_s = longest + ANSWER_MARGIN_S
 
-    def adopt(self, settings: Settings) -> None:
+    def use_settings(self, settings: Settings) -> None:
         """Go on with other settings of the same database."""
         if settings != self._settings:
             self._settings = settings
             self.dialect = PostgreSQLDialect(settings.place, settings.schema)
-            self.settle()
+            self.prepare_session()
 
-    def _usual(self, longest: float = math.inf) -> float:
+    def _answer_timeout(self, longest: float = math.inf) -> float:
         """Return how long an answer is waited for, where a statement may take that long, or as long as any."""
         timeout = self._settings.statement_timeout
-        return min(longest, math.inf if timeout is None else timeout) + ANSWERS_LATE_S
+        return min(longest, math.inf if timeout is None else timeout) + ANSWER_MARGIN_S
 
     def close(self) -> None:
         """Close the connection; what is open on it is rolled back."""
@@ -122,12 +122,12 @@ class PostgreSQLConnection(SQLConnection):
         """
         return self._interrupter.answering(jobs, cancels=cancels)
 
-    def cancel_no_more(self) -> None:
+    def stop_cancelling(self) -> None:
         """Let what follows run to its end: a statement that commits must not be cancelled.
 
         The server would then not wait for its standby.
         """
-        self._interrupter.cancel_no_more()
+        self._interrupter.stop_cancelling()
 
     @property
     def is_interrupted(self) -> bool:
@@ -138,31 +138,31 @@ class PostgreSQLConnection(SQLConnection):
         deadline = self._deadline
         if deadline is None:
             return super()._execute(text, values)
-        within = self._answers_within
-        deadline.begin(min(within, ROLLS_BACK_WITHIN_S) if text == "ROLLBACK" else within)
+        within = self._answer_timeout_s
+        deadline.begin(min(within, ROLLBACK_TIMEOUT_S) if text == "ROLLBACK" else within)
         try:
             return super()._execute(text, values)
         except StorageError as error:
-            if not deadline.has_passed:
+            if not deadline.has_expired:
                 raise
-            raise self._not_answered(error) from error.__cause__
+            raise self._no_answer(error) from error.__cause__
         finally:
             deadline.end()
 
-    def _not_answered(self, error: StorageError) -> StorageError:
+    def _no_answer(self, error: StorageError) -> StorageError:
         if self.is_interrupted:
             return error
-        problem = f"the server did not answer within {self._answers_within:g} s, and the connection was closed"
-        return NotAnsweredError(f"{self._settings.place}: {problem}; try again later")
+        problem = f"the server did not answer within {self._answer_timeout_s:g} s, and the connection was closed"
+        return NoAnswerError(f"{self._settings.place}: {problem}; try again later")
 
-    def rows_of_each(self, selects: Iterable[tuple[Any, Parameters]]) -> list[list[Row]]:
+    def pipeline_rows(self, selects: Iterable[tuple[Any, Parameters]]) -> list[list[Row]]:
         """Return all rows of several selects, which go to the server together; the connection is lost where one fails.
 
         psycopg takes a statement to be prepared then that the server skipped.
         """
         asked = []
         if self._deadline is not None:
-            self._deadline.begin(self._answers_within)
+            self._deadline.begin(self._answer_timeout_s)
         try:
             with self.driver_connection.pipeline():
                 for select, parameters in selects:
@@ -173,8 +173,8 @@ class PostgreSQLConnection(SQLConnection):
         except Exception as error:  # noqa: BLE001 - raised as an error of storage
             self.close()
             made = error if isinstance(error, StorageError) else self._unread(error)
-            has_passed = self._deadline is not None and self._deadline.has_passed
-            raise (self._not_answered(made) if has_passed else made) from (made.__cause__ or error)
+            has_expired = self._deadline is not None and self._deadline.has_expired
+            raise (self._no_answer(made) if has_expired else made) from (made.__cause__ or error)
         finally:
             if self._deadline is not None:
                 self._deadline.end()
@@ -182,15 +182,15 @@ class PostgreSQLConnection(SQLConnection):
     @property
     def is_lost(self) -> bool:
         """Whether the connection to the server is gone."""
-        return bool(self.driver_connection.closed) or (self._deadline is not None and self._deadline.has_passed)
+        return bool(self.driver_connection.closed) or (self._deadline is not None and self._deadline.has_expired)
 
     def begin(self, isolation: str, longest: float = math.inf) -> None:
         """Begin a transaction, such as one of `"READ COMMITTED"`, of which no statement takes longer than that."""
-        self._answers_within = self._usual(longest)
+        self._answer_timeout_s = self._answer_timeout(longest)
         self.command(f"BEGIN ISOLATION LEVEL {isolation}")
-        if not self._settings.holds_sessions:
+        if not self._settings.has_own_sessions:
             set_transaction(self, self._settings)
-        if longest < self._limit:
+        if longest < self._statement_limit_s:
             limit_statements(self, longest)
 
     def commit(self) -> None:
@@ -211,20 +211,20 @@ class PostgreSQLConnection(SQLConnection):
             InDoubtError: nobody can say.
             StorageError: it was not committed, and cannot be.
         """
-        self.cancel_no_more()
-        transaction = pending(self)
+        self.stop_cancelling()
+        transaction = identify(self)
         try:
             self.command("COMMIT")
         except StorageError:
             if not self.is_lost:
                 raise
             return transaction is not None and was_committed(
-                transaction, self._settings, self._watch, gives_up=lambda: self.is_interrupted
+                transaction, self._settings, self._watchdog, gives_up=lambda: self.is_interrupted
             )
         return True
 
 
-def connect(settings: Settings, watch: Watch | None = None) -> PostgreSQLConnection:
+def connect(settings: Settings, watchdog: Watchdog | None = None) -> PostgreSQLConnection:
     """Open a connection; the watch ends its waits.
 
     Raises:
@@ -232,16 +232,16 @@ def connect(settings: Settings, watch: Watch | None = None) -> PostgreSQLConnect
         StorageError: it lets nobody in like this, or is none to be used.
     """
     try:
-        return _connect(settings, watch)
-    except _LostAtOnceError:
-        return _connect(settings, watch)
+        return _connect(settings, watchdog)
+    except _LostBeforeUseError:
+        return _connect(settings, watchdog)
 
 
-class _LostAtOnceError(StorageUnavailableError):
+class _LostBeforeUseError(StorageUnavailableError):
     """The connection was lost before it was of any use."""
 
 
-def _connect(settings: Settings, watch: Watch | None) -> PostgreSQLConnection:
+def _connect(settings: Settings, watchdog: Watchdog | None) -> PostgreSQLConnection:
     dialect = PostgreSQLDialect(settings.place, settings.schema)
     with storage_errors_alone(dialect.meant_by):
         driver_connection = psycopg.connect(
@@ -249,31 +249,31 @@ def _connect(settings: Settings, watch: Watch | None) -> PostgreSQLConnection:
             autocommit=True,
             connect_timeout=max(2, round(settings.connect_timeout)),
             cursor_factory=_Cursor,
-            prepare_threshold=5 if settings.holds_sessions else None,
+            prepare_threshold=5 if settings.has_own_sessions else None,
             application_name="aaow-storage",
             **connection_parameters(conninfo_to_dict(settings.conninfo)),
         )
     try:
         _check(driver_connection, settings)
-        driver_connection.prepared_max = PREPARED_STATEMENTS
+        driver_connection.prepared_max = MAX_PREPARED_STATEMENTS
         driver_connection.adapters.register_loader("timestamptz", _InstantLoader)
-        connection = PostgreSQLConnection(driver_connection, settings, dialect, watch)
+        connection = PostgreSQLConnection(driver_connection, settings, dialect, watchdog)
     except BaseException:
         driver_connection.close()
         raise
     try:
-        connection.settle()
+        connection.prepare_session()
     except BaseException as error:
         is_lost = connection.is_lost
         connection.close()
-        if is_lost and isinstance(error, StorageError) and not isinstance(error, NotAnsweredError):
-            raise _LostAtOnceError(str(error)) from error.__cause__
+        if is_lost and isinstance(error, StorageError) and not isinstance(error, NoAnswerError):
+            raise _LostBeforeUseError(str(error)) from error.__cause__
         raise
     return connection
 
 
 def was_committed(
-    transaction: Pending, settings: Settings, watch: Watch | None, *, gives_up: Callable[[], bool]
+    transaction: InDoubtTransaction, settings: Settings, watchdog: Watchdog | None, *, gives_up: Callable[[], bool]
 ) -> bool:
     """Find out whether a transaction was committed, on connections of its own.
 
@@ -286,9 +286,9 @@ def was_committed(
     while not gives_up():
         problem = "it is still under way"
         try:
-            connection = connect(settings, watch)
+            connection = connect(settings, watchdog)
             try:
-                outcome = outcome_of(transaction, connection)
+                outcome = resolve(transaction, connection)
             finally:
                 connection.close()
         except InDoubtError:
@@ -302,14 +302,14 @@ def was_committed(
             return outcome
         if time.monotonic() > deadline:
             break
-        time.sleep(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+        time.sleep(random.uniform(_MIN_PAUSE_S, _MAX_PAUSE_S))  # noqa: S311 - not a secret
     raise InDoubtError(f"the connection was lost during a commit, and no server says what became of it: {problem}")
 
 
 def _check(driver_connection: "psycopg.Connection[Any]", settings: Settings) -> None:
     info = driver_connection.info
-    if info.server_version < OLDEST_SERVER:
-        raise StorageError(f"{settings.place}: the server is older than version {OLDEST_SERVER // 10_000}")
+    if info.server_version < MIN_SERVER_VERSION:
+        raise StorageError(f"{settings.place}: the server is older than version {MIN_SERVER_VERSION // 10_000}")
     encoding = info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StorageError(f"{settings.place}: its encoding is {encoding}; create it with the encoding UTF8")

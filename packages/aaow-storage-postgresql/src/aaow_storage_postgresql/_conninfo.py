@@ -27,7 +27,7 @@ _URL = re.compile(
     r"\w+://(?:[^:@/?#&=\s]*(?::[^@/]*)?@)?(?:[^/?#@\[\]]|\[[^/?#@\[\]]*\])*(?:/[^?#@]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
-LONGEST_NAME = 63
+MAX_NAME_BYTES = 63
 """How many bytes PostgreSQL keeps of a name."""
 _SHOWN = re.compile(r"[\w.,:/\[\] ~+-]+")
 _MOST_PORTS = 2**16
@@ -76,8 +76,10 @@ def conninfo_of(url: str | None) -> str:
     _check_hosts(str(parts.get("host") or os.environ.get("PGHOST") or "").split(","))
     _check_ports(str(parts.get("port") or "").split(","))
     for name in ("dbname", "user"):
-        if len(str(parts.get(name) or "").encode()) > LONGEST_NAME:
-            raise _wrong(f"has a {name} of more than {LONGEST_NAME} bytes, of which the server would cut the rest off")
+        if len(str(parts.get(name) or "").encode()) > MAX_NAME_BYTES:
+            raise _wrong(
+                f"has a {name} of more than {MAX_NAME_BYTES} bytes, of which the server would cut the rest off"
+            )
     return make_conninfo("", **{name: str(value) for name, value in parts.items()})
 
 

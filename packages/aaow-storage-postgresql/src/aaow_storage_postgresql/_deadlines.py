@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from aaow_storage.errors import StorageUnavailableError
 
-LOOKS_WHILE_STOPPING_S = 0.5
+MAX_WAIT_WHILE_STOPPING_S = 0.5
 
 
 class Deadline:
@@ -27,63 +27,63 @@ class Deadline:
     then be another file's.
     """
 
-    def __init__(self, descriptor: int, watch: "Watch") -> None:
-        self._watch = watch
+    def __init__(self, descriptor: int, watchdog: "Watchdog") -> None:
+        self._watchdog = watchdog
         self._lock = threading.Lock()
         self._socket: socket.socket | None = socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
-        self._statement_ends_at = math.inf
-        self._job_ends_at = math.inf
-        self._job_is_over: Callable[[], None] | None = None
-        self.has_passed = False
+        self._statement_expires_at = math.inf
+        self._job_expires_at = math.inf
+        self._on_job_expired: Callable[[], None] | None = None
+        self.has_expired = False
         """Whether the socket was shut down."""
 
     @property
     def at(self) -> float:
         """When the socket is shut down, in seconds of the monotonic clock."""
-        return min(self._statement_ends_at, self._job_ends_at)
+        return min(self._statement_expires_at, self._job_expires_at)
 
     def begin(self, within_s: float) -> None:
         """Note that an answer is waited for from now on, for so many seconds at most."""
-        self._statement_ends_at = ends_at = time.monotonic() + within_s
-        if ends_at < self._watch.looks_at:
-            self._watch.look()
+        self._statement_expires_at = ends_at = time.monotonic() + within_s
+        if ends_at < self._watchdog.wakes_at:
+            self._watchdog.wake()
 
     def end(self) -> None:
         """Note that the answer has come."""
-        self._statement_ends_at = math.inf
+        self._statement_expires_at = math.inf
 
-    def end_job(self, within_s: float, then: Callable[[], None]) -> None:
-        """Shut the socket down in so many seconds, whatever is waited for then, unless `resume` comes first.
+    def expire_within(self, within_s: float, then: Callable[[], None]) -> None:
+        """Shut the socket down in so many seconds, whatever is waited for then, unless `cancel_expiry` comes first.
 
         `then` is called afterwards, by the thread that looks.
         """
         with self._lock:
-            self._job_is_over = then
-            self._job_ends_at = time.monotonic() + within_s
-        self._watch.look()
+            self._on_job_expired = then
+            self._job_expires_at = time.monotonic() + within_s
+        self._watchdog.wake()
 
-    def resume(self) -> None:
-        """Undo `end_job`."""
+    def cancel_expiry(self) -> None:
+        """Undo `expire_within`."""
         with self._lock:
-            self._job_ends_at, self._job_is_over = math.inf, None
+            self._job_expires_at, self._on_job_expired = math.inf, None
 
-    def pass_now(self, now: float = math.inf) -> None:
+    def expire(self, now: float = math.inf) -> None:
         """Shut the socket down, unless it is to be later than `now`; what libpq waits for fails at once."""
         with self._lock:
             if self.at > now:
                 return
-            self.has_passed = True
+            self.has_expired = True
             if self._socket is not None:
                 with suppress(OSError):  # it is not connected any more
                     self._socket.shutdown(socket.SHUT_RDWR)
-            then, self._job_is_over = self._job_is_over, None
-            self._statement_ends_at = self._job_ends_at = math.inf
+            then, self._on_job_expired = self._on_job_expired, None
+            self._statement_expires_at = self._job_expires_at = math.inf
         if then is not None:
             then()
 
     def close(self) -> None:
         """Forget the socket."""
-        self._watch.forget(self)
+        self._watchdog.forget(self)
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
@@ -100,7 +100,7 @@ class Deadline:
             self._socket.close()
 
 
-class Watch:
+class Watchdog:
     """A thread that looks at deadlines: when the earliest of them comes, or when an earlier one is set."""
 
     def __init__(self, name: str) -> None:
@@ -108,12 +108,12 @@ class Watch:
         self._lock = threading.Lock()
         self._deadlines: WeakSet[Deadline] = WeakSet()
         self._thread: threading.Thread | None = None
-        self._news: SimpleQueue[None] = SimpleQueue()
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
         self._is_stopped = False
-        self.looks_at = math.inf
+        self.wakes_at = math.inf
         """When the thread looks next; call `look` after setting an earlier deadline."""
 
-    def deadline_of(self, descriptor: int) -> Deadline:
+    def watch(self, descriptor: int) -> Deadline:
         """Return the deadline of a connection's socket, which is looked at from now on.
 
         Raises:
@@ -136,19 +136,19 @@ class Watch:
         with self._lock:
             self._deadlines.discard(deadline)
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Have the thread look soon; called from any thread, and from finalizers: `SimpleQueue.put` is reentrant."""
-        self._news.put(None)
+        self._wakeups.put(None)
 
-    def pass_all(self) -> None:
+    def expire_all(self) -> None:
         """Shut down every socket that is left."""
         for deadline in self._all():
-            deadline.pass_now()
+            deadline.expire()
 
     def stop(self) -> None:
         """End the thread when no deadline is left; takes no lock and waits for nothing."""
         self._is_stopped = True
-        self.look()
+        self.wake()
 
     def _all(self) -> list[Deadline]:
         with self._lock:
@@ -156,16 +156,16 @@ class Watch:
 
     def _run(self) -> None:
         while not self._is_stopped or self._all():
-            while not self._news.empty():
-                self._news.get()
-            self.looks_at = math.inf  # a deadline that is set while this looks at the others has it look again
+            while not self._wakeups.empty():
+                self._wakeups.get()
+            self.wakes_at = math.inf  # a deadline that is set while this looks at the others has it look again
             now = time.monotonic()
             for deadline in self._all():
                 if deadline.at <= now:
                     with suppress(Exception):  # the other deadlines are looked at all the same
-                        deadline.pass_now(now)
+                        deadline.expire(now)
             earliest = min((deadline.at for deadline in self._all()), default=math.inf)
-            self.looks_at = earliest
-            longest = LOOKS_WHILE_STOPPING_S if self._is_stopped else threading.TIMEOUT_MAX
+            self.wakes_at = earliest
+            longest = MAX_WAIT_WHILE_STOPPING_S if self._is_stopped else threading.TIMEOUT_MAX
             with suppress(Empty):
-                self._news.get(timeout=min(max(earliest - time.monotonic(), 0), longest))
+                self._wakeups.get(timeout=min(max(earliest - time.monotonic(), 0), longest))

@@ -15,7 +15,7 @@ from aaow_storage.errors import (
 )
 
 _CONFLICTS = (pg.SerializationFailure, pg.DeadlockDetected)
-_UNSTEADY = (*_CONFLICTS, pg.ForeignKeyViolation)
+_RETRYABLE = (*_CONFLICTS, pg.ForeignKeyViolation)
 _CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted, pg.UndefinedFile)
 _NO_SUCH_SCHEMA = (
     pg.UndefinedTable,
@@ -38,7 +38,7 @@ _TRANSIENT = (
     pg.ObjectInUse,
     pg.IoError,
 )
-_NEVER = (
+_PERMANENT = (
     pg.InvalidPassword,
     pg.InvalidAuthorizationSpecification,
     pg.InvalidCatalogName,
@@ -51,7 +51,7 @@ _REMEDIES: dict[str, str] = {
     "does not exist": "check the names of database and role",
     "permission denied": "grant what is missing",
 }
-_NO_ROOM = ("53300", "too many clients", "too many connections", "remaining connection slots")
+_TOO_MANY_CONNECTIONS = ("53300", "too many clients", "too many connections", "remaining connection slots")
 
 
 def translated(error: Exception, place: str) -> StorageError:
@@ -70,7 +70,7 @@ def translated(error: Exception, place: str) -> StorageError:
             return CorruptDataError(f"{what}: the schema is not what initialize() makes; restore a backup")
         case pg.ProgramLimitExceeded() | pg.StringDataRightTruncation():
             return ValidationError("postgresql", "value", f"is larger than PostgreSQL can store: {_text(error)}")
-        case _ if isinstance(error, _NEVER):
+        case _ if isinstance(error, _PERMANENT):
             return StorageError(what + _remedy(what))
         case pg.LockNotAvailable():
             remedy = "another session holds the lock: pg_locks and pg_stat_activity show it; end it, or try again"
@@ -89,24 +89,24 @@ def is_conflict(error: BaseException | None) -> bool:
     return isinstance(_driver_error(error), _CONFLICTS)
 
 
-def is_unsteady(error: BaseException | None) -> bool:
+def is_retryable(error: BaseException | None) -> bool:
     """Say whether the same operation, run again as a whole, may go through at once."""
-    return isinstance(_driver_error(error), _UNSTEADY)
+    return isinstance(_driver_error(error), _RETRYABLE)
 
 
-def is_late(error: BaseException) -> bool:
+def is_timeout(error: BaseException) -> bool:
     """Say whether the server had no answer in time, or was asked to stop."""
     return isinstance(_driver_error(error), pg.QueryCanceled)
 
 
-def is_locked_out(error: BaseException) -> bool:
+def is_lock_timeout(error: BaseException) -> bool:
     """Say whether another session held a lock for longer than `lock_timeout`."""
     return isinstance(_driver_error(error), pg.LockNotAvailable)
 
 
-def has_no_room(error: BaseException) -> bool:
+def is_too_many_connections(error: BaseException) -> bool:
     """Say whether the server has no connection left to give."""
-    return any(part in str(error) for part in _NO_ROOM)
+    return any(part in str(error) for part in _TOO_MANY_CONNECTIONS)
 
 
 def _driver_error(error: BaseException | None) -> Any:

@@ -58,7 +58,7 @@ _STATUS = sa.select(sa.func.pg_xact_status(sa.cast(sa.bindparam("id", type_=sa.T
 
 
 @frozen
-class Pending:
+class InDoubtTransaction:
     """A transaction that is about to be committed, as its server knows it."""
 
     id: str
@@ -68,13 +68,13 @@ class Pending:
     timeline: str
 
 
-def pending(connection: SQLConnection) -> Pending | None:
+def identify(connection: SQLConnection) -> InDoubtTransaction | None:
     """Return what is to be known of the transaction that is open; None for one that wrote nothing."""
     row = connection.row(_PENDING)
-    return None if row is None or row[0] is None else Pending(*row)
+    return None if row is None or row[0] is None else InDoubtTransaction(*row)
 
 
-def outcome_of(transaction: Pending, connection: SQLConnection) -> bool | None:
+def resolve(transaction: InDoubtTransaction, connection: SQLConnection) -> bool | None:
     """Say whether a transaction was committed, on another connection; None where that is not decided yet.
 
     Raises:

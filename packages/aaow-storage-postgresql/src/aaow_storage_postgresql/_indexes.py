@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._errors import is_locked_out
-from aaow_storage_postgresql._opening import connected
+from aaow_storage_postgresql._errors import is_lock_timeout
+from aaow_storage_postgresql._opening import open_connection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import milliseconds, try_lock
 from aaow_storage_sql import Opening
@@ -45,7 +45,7 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
     """
     if not _missing(connection, settings):
         return
-    with connected(settings, opening or Opening()) as holder:
+    with open_connection(settings, opening or Opening()) as holder:
         holder.begin("READ COMMITTED")
         holder.rows(_STAYING_IDLE)
         if not try_lock(holder, settings):
@@ -55,15 +55,15 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
         try:
             _build(connection, settings)
         except StorageUnavailableError as error:
-            if not is_locked_out(error):
+            if not is_lock_timeout(error):
                 raise
             what = "the indexes on metadata are not built, and lists that look into it are slower: %s"
             _logger.warning(what, error)
 
 
 def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
-    connection.wait_for_answers(math.inf)
-    if settings.holds_sessions:
+    connection.set_answer_timeout(math.inf)
+    if settings.has_own_sessions:
         connection.command("SET statement_timeout = 0")
         connection.command(f"SET lock_timeout = {milliseconds(settings.acquire_timeout)}")
     for name, is_there in _missing(connection, settings).items():

@@ -11,7 +11,7 @@ import psycopg
 from aaow_storage_postgresql._deadlines import Deadline
 from aaow_storage_sql import Job, Outcome, deliver
 
-CANCELLED_WITHIN_S = 0.75
+CANCEL_TIMEOUT_S = 0.75
 """How long what a cancelled task began may take to end before its connection is cut."""
 
 
@@ -45,14 +45,14 @@ class Interrupter:
         finally:
             for job in jobs:
                 job.may_be_interrupted(None)
-            self.cancel_no_more()
+            self.stop_cancelling()
             with self._lock:
                 self._jobs = ()
                 if self.is_interrupted and self._deadline is not None:
-                    self._deadline.resume()
+                    self._deadline.cancel_expiry()
                 self.is_interrupted = False
 
-    def cancel_no_more(self) -> None:
+    def stop_cancelling(self) -> None:
         """Let what follows run to its end, or until the connection is cut; requests to cancel have gone out before."""
         with self._lock:
             self._may_cancel = False
@@ -68,7 +68,7 @@ class Interrupter:
                 return
             self.is_interrupted = True
             if self._deadline is not None:
-                self._deadline.end_job(CANCELLED_WITHIN_S, lambda: _let_go(jobs))
+                self._deadline.expire_within(CANCEL_TIMEOUT_S, lambda: _release_tasks(jobs))
             may_cancel = self._may_cancel
         if may_cancel:
             with suppress(RuntimeError):  # there is no thread to be had: the deadline ends the jobs
@@ -79,12 +79,12 @@ class Interrupter:
             if self._jobs is not jobs or not self._may_cancel:
                 return
             try:
-                self._driver_connection.cancel_safe(timeout=CANCELLED_WITHIN_S)
+                self._driver_connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
             except psycopg.Error:  # the server may read the request later, and cancel what runs then
                 if self._deadline is not None:
-                    self._deadline.pass_now()
+                    self._deadline.expire()
 
 
-def _let_go(jobs: Sequence[Job[Any]]) -> None:
+def _release_tasks(jobs: Sequence[Job[Any]]) -> None:
     """Let the tasks go on; later outcomes of their jobs are dropped."""
     deliver([Outcome(job, error=asyncio.CancelledError()) for job in jobs])

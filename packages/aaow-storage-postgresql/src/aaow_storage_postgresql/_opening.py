@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
-from aaow_storage_postgresql._deadlines import Watch
+from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Opening
 
@@ -16,7 +16,9 @@ _ASKED_FOR_S = 1.0
 
 
 @contextmanager
-def connected(settings: Settings, opening: Opening, watch: Watch | None = None) -> Iterator[PostgreSQLConnection]:
+def open_connection(
+    settings: Settings, opening: Opening, watchdog: Watchdog | None = None
+) -> Iterator[PostgreSQLConnection]:
     """Hold a connection that is closed at the end of the block, and fails when the opening is cancelled.
 
     The watch ends its waits for a server that does not answer.
@@ -26,7 +28,7 @@ def connected(settings: Settings, opening: Opening, watch: Watch | None = None) 
         asyncio.CancelledError: the opening was cancelled; a connection that comes later is closed.
     """
     # libpq cannot be interrupted while it looks up a host's address and connects.
-    connection = opening.aside(lambda: connect(settings, watch), _close, "aaow-connecting")
+    connection = opening.aside(lambda: connect(settings, watchdog), _close, "aaow-connecting")
     try:
         with opening.interrupted_by(_Interrupt(connection)):
             yield connection

@@ -9,13 +9,13 @@ from typing import Any
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._connection import NotAnsweredError, PostgreSQLConnection
-from aaow_storage_postgresql._errors import is_late
+from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
+from aaow_storage_postgresql._errors import is_timeout
 from aaow_storage_sql import Job, Lookup, Outcome, Row
 
 
 @frozen(eq=False)
-class Find:
+class PointRead:
     """A job that looks a record up, and what it looks up."""
 
     job: Job[Any]
@@ -23,27 +23,27 @@ class Find:
     id: str
 
 
-def found(finds: Sequence[Find], connection: PostgreSQLConnection) -> list[Outcome] | None:
+def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection) -> list[Outcome] | None:
     """Take the jobs and look all of these up; None where nothing is known of any, and each is to be looked up alone.
 
     A server that has no answer in time has none for any of them.
     """
-    taken = [find for find in finds if find.job.take()]
+    taken = [read for read in reads if read.job.take()]
     try:
-        with connection.answering(*(find.job for find in taken)):
-            wanted = [find for find in taken if not find.job.is_abandoned]
-            rows_of_each = connection.rows_of_each((find.lookup.statement, {"id": find.id}) for find in wanted)
+        with connection.answering(*(read.job for read in taken)):
+            wanted = [read for read in taken if not read.job.is_abandoned]
+            rows_of_each = connection.pipeline_rows((read.lookup.statement, {"id": read.id}) for read in wanted)
     except StorageError as error:
-        if is_late(error) or isinstance(error, NotAnsweredError):
-            return [Outcome(find.job, error=error) for find in taken]
-        for find in taken:
-            find.job.put_back()
+        if is_timeout(error) or isinstance(error, NoAnswerError):
+            return [Outcome(read.job, error=error) for read in taken]
+        for read in taken:
+            read.job.put_back()
         return None
-    return [_outcome(find, rows) for find, rows in zip(wanted, rows_of_each, strict=True)]
+    return [_outcome(read, rows) for read, rows in zip(wanted, rows_of_each, strict=True)]
 
 
-def _outcome(find: Find, rows: Sequence[Row]) -> Outcome:
+def _outcome(read: PointRead, rows: Sequence[Row]) -> Outcome:
     try:
-        return Outcome(find.job, value=find.lookup.record(rows[0] if rows else None))
+        return Outcome(read.job, value=read.lookup.record(rows[0] if rows else None))
     except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
-        return Outcome(find.job, error=error)
+        return Outcome(read.job, error=error)

@@ -5,7 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._pipelined_reads import Find
+from aaow_storage_postgresql._pipelined_reads import PointRead
 from aaow_storage_sql import Job, LentTransaction, Outcome, deliver
 
 
@@ -24,7 +24,7 @@ class Write:
     may_be_repeated: bool
 
 
-Request = Find | Read | Write | LentTransaction
+Request = PointRead | Read | Write | LentTransaction
 
 
 def job_of(request: Request) -> Job[Any]:
@@ -41,7 +41,7 @@ def refuse(request: Request, error: StorageError) -> None:
         request.refuse(error)
 
 
-def unexpected(error: BaseException, place: str) -> StorageError:
+def as_storage_error(error: BaseException, place: str) -> StorageError:
     """Return the error of storage for one that no code expects, which is its cause."""
     if isinstance(error, StorageError):
         return error

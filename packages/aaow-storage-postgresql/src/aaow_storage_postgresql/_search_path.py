@@ -32,7 +32,7 @@ _IN_USE = (
 """The first schema of the search path that has a store, or else the first of all."""
 
 
-def with_schema(settings: Settings, connection: PostgreSQLConnection) -> Settings:
+def resolve_schema(settings: Settings, connection: PostgreSQLConnection) -> Settings:
     """Return the settings with the schema that the store is in, or is to be made in.
 
     An adapter looks at its search path here and never again: it may be another on the next connection, or tomorrow.

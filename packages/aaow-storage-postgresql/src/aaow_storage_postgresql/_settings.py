@@ -7,9 +7,9 @@ from attrs import evolve, field, frozen
 
 from aaow_storage.authoring import shown, text_problem
 from aaow_storage.errors import ValidationError
-from aaow_storage_postgresql._conninfo import LONGEST_NAME, conninfo_of, place_of
+from aaow_storage_postgresql._conninfo import MAX_NAME_BYTES, conninfo_of, place_of
 
-USUAL_TIMEOUT_S = 30.0
+DEFAULT_TIMEOUT_S = 30.0
 
 
 @frozen
@@ -21,7 +21,7 @@ class Settings:
     pool_size: int = 8
     connect_timeout: float = 10.0
     acquire_timeout: float = 30.0
-    statement_timeout: float | None = USUAL_TIMEOUT_S
+    statement_timeout: float | None = DEFAULT_TIMEOUT_S
     pooler: str | None = None
 
     @property
@@ -30,17 +30,17 @@ class Settings:
         return place_of(self.conninfo)
 
     @property
-    def closes_within(self) -> float:
+    def close_timeout_s(self) -> float:
         """How long an adapter that closes waits for what it accepted, before it cuts its connections."""
-        return self.acquire_timeout + (USUAL_TIMEOUT_S if self.statement_timeout is None else self.statement_timeout)
+        return self.acquire_timeout + (DEFAULT_TIMEOUT_S if self.statement_timeout is None else self.statement_timeout)
 
     @property
-    def holds_sessions(self) -> bool:
+    def has_own_sessions(self) -> bool:
         """Whether a connection keeps its server's session from one transaction to the next."""
         return self.pooler is None
 
 
-def settings_of(
+def parse_settings(
     url: str | None,
     *,
     schema: str | None,
@@ -57,7 +57,7 @@ def settings_of(
     """
     settings = Settings(conninfo_of(url))
     if schema is not None and (not isinstance(schema, str) or not _is_name(schema)):
-        raise _wrong("schema", f"must be a name of 1 to {LONGEST_NAME} bytes, not {shown(schema)}")
+        raise _wrong("schema", f"must be a name of 1 to {MAX_NAME_BYTES} bytes, not {shown(schema)}")
     if type(pool_size) is not int or not 2 <= pool_size <= 1000:  # noqa: PLR2004 - said in the message
         raise _wrong("pool_size", f"must be an int from 2 to 1000, not {shown(pool_size)}")
     if pooler not in {None, "transaction"}:
@@ -74,7 +74,9 @@ def settings_of(
 
 
 def _is_name(name: str) -> bool:
-    return 1 <= len(name.encode(errors="replace")) <= LONGEST_NAME and "\x00" not in name and text_problem(name) is None
+    return (
+        1 <= len(name.encode(errors="replace")) <= MAX_NAME_BYTES and "\x00" not in name and text_problem(name) is None
+    )
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -12,8 +12,8 @@ from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import LATEST, Opening, migrate_to, migration_is_due, roll_back, stored_version
 
-_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.1
-_LONGER_S = 1.0
+_MIN_PAUSE_S, _MAX_PAUSE_S = 0.02, 0.1
+_STATEMENT_MARGIN_S = 1.0
 _HALF = 2**32
 
 _classes = sa.table("pg_class", *map(sa.column, ("relname", "relnamespace", "relkind")), schema="pg_catalog")
@@ -71,7 +71,7 @@ def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
     return stored_version(connection, {name for (name,) in connection.rows(_OF_SCHEMA, {"schema": settings.schema})})
 
 
-def bring_up_to_date(
+def upgrade(
     connection: PostgreSQLConnection, settings: Settings, *, migrate: bool, opening: Opening | None = None
 ) -> None:
     """Migrate the store where it is due: all of it, or none. Waits for another process that migrates the same.
@@ -83,7 +83,7 @@ def bring_up_to_date(
     """
     connection.begin("READ COMMITTED")
     try:
-        bound_waiting(connection, settings)
+        set_timeouts(connection, settings)
         is_due = migration_is_due(version(connection, settings), migrate=migrate)
     finally:
         roll_back(connection)
@@ -131,14 +131,14 @@ def try_lock(connection: PostgreSQLConnection, settings: Settings) -> bool:
     return row is not None and row[0]
 
 
-def bound_waiting(connection: PostgreSQLConnection, settings: Settings) -> None:
+def set_timeouts(connection: PostgreSQLConnection, settings: Settings) -> None:
     """Bound each statement of the open transaction: what it waits for locks, and how long it takes in all."""
     connection.command(f"SET LOCAL lock_timeout = {milliseconds(settings.acquire_timeout)}")
     longest = None
     if settings.statement_timeout is not None:  # more, so that a lock is what an error names
-        longest = max(settings.statement_timeout, settings.acquire_timeout) + _LONGER_S
+        longest = max(settings.statement_timeout, settings.acquire_timeout) + _STATEMENT_MARGIN_S
     connection.command(f"SET LOCAL statement_timeout = {milliseconds(longest or 0)}")
-    connection.wait_for_answers(math.inf if longest is None else longest)
+    connection.set_answer_timeout(math.inf if longest is None else longest)
 
 
 def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revision: str, opening: Opening) -> bool:
@@ -153,7 +153,7 @@ def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revis
     deadline = time.monotonic() + settings.acquire_timeout
     while True:
         connection.begin("READ COMMITTED")
-        bound_waiting(connection, settings)
+        set_timeouts(connection, settings)
         if try_lock(connection, settings):
             return True
         if version(connection, settings) == revision:
@@ -169,7 +169,7 @@ def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revis
                 f"{settings.acquire_timeout:g} s; try again, or end it with SELECT pg_terminate_backend({pid})"
             )
             raise StorageUnavailableError(f"{settings.place}: {problem}")
-        opening.pause(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+        opening.pause(random.uniform(_MIN_PAUSE_S, _MAX_PAUSE_S))  # noqa: S311 - not a secret
 
 
 def _quoted(name: str) -> str:

@@ -8,53 +8,53 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_postgresql._connection import NotAnsweredError, PostgreSQLConnection, connect
-from aaow_storage_postgresql._deadlines import Watch
-from aaow_storage_postgresql._errors import has_no_room, is_unsteady
+from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection, connect
+from aaow_storage_postgresql._deadlines import Watchdog
+from aaow_storage_postgresql._errors import is_retryable, is_too_many_connections
 from aaow_storage_postgresql._in_doubt import InDoubtError
-from aaow_storage_postgresql._pipelined_reads import Find, found
-from aaow_storage_postgresql._requests import Read, Request, Write, job_of, refuse, unexpected
+from aaow_storage_postgresql._pipelined_reads import PointRead, fetch_pipelined
+from aaow_storage_postgresql._requests import Read, Request, Write, as_storage_error, job_of, refuse
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back
 
 READ = "REPEATABLE READ READ ONLY"
 WRITE = "READ COMMITTED"
 
-MOST_TRIES = 30
-MOST_LOSSES = 2
-_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
-_UNTIL_THERE_IS_ROOM_S = 0.05
+MAX_ATTEMPTS = 30
+MAX_RECONNECTS = 2
+_PAUSE_S, _MAX_PAUSE_S = 0.002, 0.1
+_MAX_CONNECT_PAUSE_S = 0.05
 
 
-class Lending(Protocol):
+class TransactionRegistry(Protocol):
     """What knows the transactions that are open."""
 
-    def lends(self, transaction: LentTransaction) -> bool:
+    def register(self, transaction: LentTransaction) -> bool:
         """Note that a transaction is open, and say whether it may be."""
 
-    def has_ended(self, transaction: LentTransaction) -> None:
+    def unregister(self, transaction: LentTransaction) -> None:
         """Note that a transaction is over."""
 
 
 class Worker:
     """Answers requests, one after the other, on one connection."""
 
-    def __init__(self, settings: Settings, watch: Watch, lending: Lending) -> None:
+    def __init__(self, settings: Settings, watchdog: Watchdog, registry: TransactionRegistry) -> None:
         self._settings = settings
-        self._watch = watch
-        self._lending = lending
+        self._watchdog = watchdog
+        self._registry = registry
         self._connection: PostgreSQLConnection | None = None
-        self.under_way: Sequence[Request] = ()
+        self.current: Sequence[Request] = ()
         """What the thread answers now, set by who has it answered."""
 
     def answer(self, requests: Sequence[Request]) -> None:
         """Answer the requests, whatever happens; what looks records up is answered before the others."""
         try:
-            self._answer_each(self._not_found_together(requests))
+            self._answer_each(self._answer_pipelined(requests))
         except BaseException as error:  # noqa: BLE001 - it is the answer
             self.close()
             for request in requests:
-                refuse(request, unexpected(error, self._settings.place))
+                refuse(request, as_storage_error(error, self._settings.place))
 
     def close(self) -> None:
         """Close the connection, or forget it where that fails."""
@@ -75,17 +75,17 @@ class Worker:
                 deliver([Outcome(job, error=outcome.error) for job in others])
                 break
 
-    def _not_found_together(self, requests: Sequence[Request]) -> Sequence[Request]:
+    def _answer_pipelined(self, requests: Sequence[Request]) -> Sequence[Request]:
         """Answer what is looked up together; return what is left."""
-        finds = [request for request in requests if isinstance(request, Find)]
+        reads = [request for request in requests if isinstance(request, PointRead)]
         connection = self._connection
-        if len(finds) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - one is not together
+        if len(reads) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - one is not together
             return requests
-        outcomes = found(finds, connection)
+        outcomes = fetch_pipelined(reads, connection)
         if outcomes is None:
             return requests
         deliver(outcomes)
-        return [request for request in requests if not isinstance(request, Find)]
+        return [request for request in requests if not isinstance(request, PointRead)]
 
     def _outcome_of(self, request: Request) -> Outcome | None:
         """Do what is asked; return what came of it where there is a job to be answered with that."""
@@ -112,16 +112,16 @@ class Worker:
             with connection.answering(job):
                 outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
                 if outcome.error is not None:
-                    connection.cancel_no_more()
+                    connection.stop_cancelling()
                     roll_back(connection, outcome.error)
             losses += connection.is_lost
-            if not _is_to_be_run_again(outcome, connection) or tries >= MOST_TRIES or losses >= MOST_LOSSES:
+            if not _is_retryable(outcome, connection) or tries >= MAX_ATTEMPTS or losses >= MAX_RECONNECTS:
                 return outcome
             if connection.is_lost:
                 job.put_back()  # its task need not wait for a new connection once it is cancelled
                 is_taken = False
             else:
-                pause = min(_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)
+                pause = min(_PAUSE_S * 2**tries, _MAX_PAUSE_S)
                 time.sleep(random.uniform(0, pause))  # noqa: S311 - not a secret
 
     def _connected(self) -> PostgreSQLConnection:
@@ -135,28 +135,28 @@ class Worker:
         deadline = time.monotonic() + self._settings.acquire_timeout
         while True:
             try:
-                self._connection = connect(self._settings, self._watch)
+                self._connection = connect(self._settings, self._watchdog)
             except StorageError as error:
-                if not has_no_room(error) or time.monotonic() > deadline:
+                if not is_too_many_connections(error) or time.monotonic() > deadline:
                     raise
-                time.sleep(random.uniform(0, _UNTIL_THERE_IS_ROOM_S))  # noqa: S311 - not a secret
+                time.sleep(random.uniform(0, _MAX_CONNECT_PAUSE_S))  # noqa: S311 - not a secret
             else:
                 return self._connection
 
     def _write(self, write: Write, connection: PostgreSQLConnection) -> Outcome:
         job = write.job
         try:
-            if write.may_be_repeated and self._settings.holds_sessions:
-                attempted = _answered(job, connection, job.attempted_on)
+            if write.may_be_repeated and self._settings.has_own_sessions:
+                attempted = _run_unless_cancelled(job, connection, job.attempted_on)
                 if attempted is not None:
                     return attempted
             connection.begin(WRITE)
-            attempted = _answered(job, connection, job.attempted_on)
-            outcome = attempted or _answered(job, connection, job.outcome_on) or Outcome(job)
+            attempted = _run_unless_cancelled(job, connection, job.attempted_on)
+            outcome = attempted or _run_unless_cancelled(job, connection, job.outcome_on) or Outcome(job)
             if outcome.error is not None:
                 return outcome
             if write.may_be_repeated:
-                connection.cancel_no_more()
+                connection.stop_cancelling()
                 connection.command("COMMIT")
             else:
                 connection.commit()
@@ -172,7 +172,7 @@ class Worker:
             transaction.refuse(error)
             roll_back(connection, error)
             return
-        if not self._lending.lends(transaction):
+        if not self._registry.register(transaction):
             roll_back(connection)
             transaction.refuse(AdapterClosedError("the adapter is closed"))
             return
@@ -182,24 +182,24 @@ class Worker:
         except StorageError as error:
             transaction.break_down(connection, error)
         finally:
-            self._lending.has_ended(transaction)
+            self._registry.unregister(transaction)
 
 
-def _answered(
+def _run_unless_cancelled(
     job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
 ) -> Outcome | None:
     """Run a job, or a try at it, unless its task has been cancelled."""
     return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
 
 
-def _read(read: Find | Read, connection: PostgreSQLConnection) -> Outcome:
-    if isinstance(read, Find):  # one statement sees one state without a transaction around it
-        return _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
+    if isinstance(read, PointRead):  # one statement sees one state without a transaction around it
+        return _run_unless_cancelled(read.job, connection, read.job.outcome_on) or Outcome(read.job)
     try:
         connection.begin(READ)
     except StorageError as error:
         return Outcome(read.job, error=error)
-    outcome = _answered(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+    outcome = _run_unless_cancelled(read.job, connection, read.job.outcome_on) or Outcome(read.job)
     if outcome.error is None:
         try:
             connection.command("COMMIT")
@@ -208,9 +208,9 @@ def _read(read: Find | Read, connection: PostgreSQLConnection) -> Outcome:
     return outcome
 
 
-def _is_to_be_run_again(outcome: Outcome, connection: PostgreSQLConnection) -> bool:
+def _is_retryable(outcome: Outcome, connection: PostgreSQLConnection) -> bool:
     if outcome.job.is_abandoned or not isinstance(outcome.error, StorageError):
         return False
-    if isinstance(outcome.error, InDoubtError | NotAnsweredError):
+    if isinstance(outcome.error, InDoubtError | NoAnswerError):
         return False
-    return connection.is_lost or is_unsteady(outcome.error)
+    return connection.is_lost or is_retryable(outcome.error)

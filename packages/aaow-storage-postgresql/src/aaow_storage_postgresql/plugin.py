@@ -11,7 +11,7 @@ from psycopg import sql
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_postgresql._executor import PostgreSQLExecutor
-from aaow_storage_postgresql._settings import settings_of
+from aaow_storage_postgresql._settings import parse_settings
 from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
@@ -54,7 +54,7 @@ def create(
     Raises:
         ValidationError: the URL or an option is wrong.
     """
-    settings = settings_of(
+    settings = parse_settings(
         url,
         schema=schema,
         pool_size=pool_size,
