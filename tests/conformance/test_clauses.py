@@ -1,11 +1,14 @@
 """Every clause of the contract has a test, and every test a clause."""
 
+import importlib
+import pkgutil
 from typing import Any
 
 import pytest
 
 import aaow_storage_conformance
-from aaow_storage_conformance import CLAUSES, clause, test_contract
+from aaow_storage_conformance import CLAUSES, clause, data, harness, report, test_contract
+from aaow_storage_conformance import suite as suite_folder
 
 
 def test_every_clause_has_a_test(suite: list[Any]):
@@ -29,8 +32,10 @@ def test_the_shipped_module_runs_every_class_of_the_suite():
     assert {base.__name__ for owner in owners for base in owner.__bases__} == exported
 
 
-def test_asserts_of_the_suite_are_explained():
-    assert "@pytest_ar" in vars(aaow_storage_conformance._workflows)
+def test_pytest_explains_the_asserts_of_every_module_that_has_some():
+    folders = [data, harness, report, suite_folder]
+    names = [f"{each.__name__}.{module.name}" for each in folders for module in pkgutil.iter_modules(each.__path__)]
+    assert [name for name in names if "@pytest_ar" not in vars(importlib.import_module(name))] == []
 
 
 def test_an_unknown_clause_is_refused():

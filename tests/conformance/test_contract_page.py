@@ -8,8 +8,8 @@ import pytest
 
 from aaow_storage import Backend, Capability
 from aaow_storage_conformance import CLAUSES, CONTRACT_VERSION, Clause, Level, registry_digest
-from aaow_storage_conformance._clauses import AREAS
-from aaow_storage_conformance._inventory import suite_tests
+from aaow_storage_conformance._contract import AREAS
+from aaow_storage_conformance.report.inventory import suite_tests
 
 PAGE = (Path(__file__).parents[2] / "packages/aaow-storage/docs/contract.md").read_text(encoding="utf-8")
 RULES = {

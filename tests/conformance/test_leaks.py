@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aaow_storage_conformance._leaks import folders_of, left_behind, traces
+from aaow_storage_conformance.harness.leaks import folders_of, left_behind, traces
 
 pytest_plugins = ["pytester"]
 
@@ -50,7 +50,7 @@ def test_a_clean_test_passes(pytester: pytest.Pytester):
 
 
 async def leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: Callable[[], object]) -> list[str]:
-    monkeypatch.setattr("aaow_storage_conformance._leaks.GOES_AWAY_WITHIN_S", 0.05)
+    monkeypatch.setattr("aaow_storage_conformance.harness.leaks.GOES_AWAY_WITHIN_S", 0.05)
     before = traces([str(tmp_path)])
     leak()
     return await left_behind(before, [str(tmp_path)])

@@ -184,7 +184,7 @@ def test_chance_follows_from_the_seed_in_every_worker(pytester: pytest.Pytester,
     pytester.makepyfile(
         """
         import pytest
-        from aaow_storage_conformance._seeds import chance
+        from aaow_storage_conformance.data.seed import chance
 
         @pytest.mark.parametrize("number", range(4))
         def test_chance(number):

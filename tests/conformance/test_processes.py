@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from aaow_storage import available_backends, register_plugin, unregister_plugin
-from aaow_storage_conformance import Store, _workers
-from aaow_storage_conformance._durability import open_and_stay, write
-from aaow_storage_conformance._ledger import Writers, opening, prepare_for_writers
+from aaow_storage_conformance import Store
+from aaow_storage_conformance.harness import subprocess_functions as _workers
+from aaow_storage_conformance.harness.history import Writers, opening, prepare_for_writers
+from aaow_storage_conformance.suite.durability import open_and_stay, write
 
 IN_CODE = """
 from aaow_storage import Backend, available_backends
@@ -29,7 +30,7 @@ STARTS_ONE_AND_DIES = """
 import asyncio, os, sys
 from aaow_storage import available_backends
 from aaow_storage_conformance import Store
-from aaow_storage_conformance._durability import open_and_stay
+from aaow_storage_conformance.suite.durability import open_and_stay
 
 async def main(url):
     async with Store(available_backends()["sqlite"], url).process(open_and_stay) as process:

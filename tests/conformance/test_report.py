@@ -13,9 +13,9 @@ import pytest
 
 from aaow_storage import Backend, Capability
 from aaow_storage_conformance import CLAUSES, CONTRACT_VERSION, Clause, Level, compare, registry_digest
-from aaow_storage_conformance._page import page
-from aaow_storage_conformance._report import Report, command_of
-from aaow_storage_conformance._results import Outcome, Result, Results, TestResult, Verdict, merged
+from aaow_storage_conformance.report.html import page
+from aaow_storage_conformance.report.report import Report, command_of
+from aaow_storage_conformance.report.results import Outcome, Result, Results, TestResult, Verdict, merged
 
 pytest_plugins = ["pytester"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from aaow_storage_conformance._shortening import Shortening, ShortEnough
-from aaow_storage_conformance._watch import Limits, StoodStill, Watch, ask, watching
 from aaow_storage_conformance.broken import BROKEN
 from aaow_storage_conformance.broken._runner import ContractTest, sound_backend_for, verdicts
+from aaow_storage_conformance.harness.shrink_limit import Shortening, ShortEnough
+from aaow_storage_conformance.harness.watchdog import Limits, StoodStill, Watch, ask, watching
 from aaow_storage_memory import MemoryAdapter
 
 pytest_plugins = ["pytester"]

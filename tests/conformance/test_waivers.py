@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aaow_storage_conformance._inventory import suite_tests
-from aaow_storage_conformance._waivers import Waiver, matches, read_waivers
+from aaow_storage_conformance.report.inventory import suite_tests
+from aaow_storage_conformance.report.waivers import Waiver, matches, read_waivers
 
 pytest_plugins = ["pytester"]
 

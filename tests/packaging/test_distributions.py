@@ -103,6 +103,18 @@ def test_the_sql_wheel_ships_its_migrations(built: dict[Path, Distribution]):
         assert [name for name in wheel.namelist() if "/_migrations/versions/" in name]
 
 
+@pytest.mark.parametrize("distribution", [ROOT / "conformance"], indirect=True, ids=["conformance"])
+def test_pytest_explains_the_asserts_of_an_installed_suite(distribution: Distribution, python: Path, tmp_path: Path):
+    (tmp_path / "test_backend.py").write_text(
+        f"import importlib, pkgutil, {distribution.package} as suite\n"
+        "def test_asserts():\n"
+        "    for module in pkgutil.walk_packages(suite.__path__, suite.__name__ + '.'):\n"
+        "        if not module.ispkg and not module.name.endswith(('_rewriting', '__main__')):\n"
+        "            assert '@pytest_ar' in vars(importlib.import_module(module.name)), module.name\n"
+    )
+    run(python, "-I", "-m", "pytest", "-p", "no:cacheprovider", tmp_path)
+
+
 def test_the_licence_of_the_project_is_in_each_distribution(distribution: Distribution):
     licence = (ROOT / "LICENSE").read_bytes()
     in_wheel = f"{distribution.stem}.dist-info/licenses/LICENSE"

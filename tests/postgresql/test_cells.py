@@ -7,7 +7,7 @@ import pytest
 
 from aaow_storage import BudgetPool, Gt, QueryFilter, StorageAdapter, create_adapter
 from aaow_storage.errors import CorruptDataError, StorageError
-from aaow_storage_conformance import _samples as samples
+from aaow_storage_conformance.data import samples
 
 pytestmark = pytest.mark.asyncio
 

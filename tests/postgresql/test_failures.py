@@ -16,8 +16,8 @@ from aaow_storage import (
     TransactionError,
     create_adapter,
 )
-from aaow_storage_conformance import _samples as samples
-from aaow_storage_conformance._calls import every_call
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import every_call
 
 pytestmark = pytest.mark.asyncio
 

@@ -15,7 +15,7 @@ from aaow_storage import (
     StorageUnavailableError,
     create_adapter,
 )
-from aaow_storage_conformance._calls import Call, every_call
+from aaow_storage_conformance.data.calls import Call, every_call
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sql._mapping.hydration import Builder
 

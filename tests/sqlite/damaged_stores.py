@@ -26,8 +26,8 @@ from aaow_storage import (
     StorageOperations,
     create_adapter,
 )
-from aaow_storage_conformance import _samples as samples
-from aaow_storage_conformance._calls import Call, every_call
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import Call, every_call
 
 PAGE = 8192
 LONGEST_CALL_S = 30.0

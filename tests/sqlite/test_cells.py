@@ -21,7 +21,7 @@ from aaow_storage import (
     create_adapter,
 )
 from aaow_storage.errors import CorruptDataError, NotFoundError
-from aaow_storage_conformance import _samples as samples
+from aaow_storage_conformance.data import samples
 from aaow_storage_sql import metadata
 
 Read = Callable[[StorageAdapter], Awaitable[Any]]

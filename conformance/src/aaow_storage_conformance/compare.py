@@ -12,8 +12,8 @@ from typing import Any
 
 import attrs
 
-from aaow_storage_conformance._report import FORMAT
-from aaow_storage_conformance._results import Outcome, Result
+from aaow_storage_conformance.report.report import FORMAT
+from aaow_storage_conformance.report.results import Outcome, Result
 
 _RANKS = {result: rank for rank, result in enumerate(Result)}
 

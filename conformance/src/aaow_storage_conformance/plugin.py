@@ -22,19 +22,25 @@ from _pytest.terminal import TerminalReporter
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends
 from aaow_storage.authoring import redacted_url
-from aaow_storage_conformance._clauses import CLAUSES, CONTRACT_VERSION
-from aaow_storage_conformance._inventory import suite_tests
-from aaow_storage_conformance._leaks import folders_of, left_behind, traces
-from aaow_storage_conformance._page import page
-from aaow_storage_conformance._recorder import ATTRIBUTE, HAS_FAILED, NOT_FOR_THIS_STORE, Recorder
-from aaow_storage_conformance._report import Report, command_of, headline, write_json
-from aaow_storage_conformance._results import Outcome
-from aaow_storage_conformance._seeds import set_seed
-from aaow_storage_conformance._stores import Store
-from aaow_storage_conformance._summary import print_summary
-from aaow_storage_conformance._time_limits import TimeLimits
-from aaow_storage_conformance._waivers import read_waivers
-from aaow_storage_conformance._watch import SLOW_FACTOR, TEST_S, Limits, cancelled_is_stood_still, follow_running_loop
+from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION
+from aaow_storage_conformance.data.seed import set_seed
+from aaow_storage_conformance.harness.leaks import folders_of, left_behind, traces
+from aaow_storage_conformance.harness.phase_limits import TimeLimits
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.watchdog import (
+    SLOW_FACTOR,
+    TEST_S,
+    Limits,
+    cancelled_is_stood_still,
+    follow_running_loop,
+)
+from aaow_storage_conformance.report.html import page
+from aaow_storage_conformance.report.inventory import suite_tests
+from aaow_storage_conformance.report.recorder import ATTRIBUTE, COLLECTED, HAS_FAILED, NOT_FOR_THIS_STORE, Recorder
+from aaow_storage_conformance.report.report import Report, command_of, headline, write_json
+from aaow_storage_conformance.report.results import Outcome
+from aaow_storage_conformance.report.terminal import print_summary
+from aaow_storage_conformance.report.waivers import read_waivers
 
 PACKAGE = __name__.partition(".")[0]
 MARKERS = (
@@ -132,7 +138,9 @@ def pytest_configure(config: pytest.Config) -> None:
     recorder = Recorder(read_waivers(waivers, clauses_by_test) if waivers else [], frozenset(wanted), name)
     config.stash[RECORDER] = recorder
     config.pluginmanager.register(recorder, f"{PACKAGE}-recorder")
-    config.pluginmanager.register(TimeLimits(Limits(timeout)), f"{PACKAGE}-time-limits")
+    config.pluginmanager.register(
+        TimeLimits(Limits(timeout), lambda item: COLLECTED in item.stash), f"{PACKAGE}-time-limits"
+    )
 
 
 @pytest.hookimpl(optionalhook=True)

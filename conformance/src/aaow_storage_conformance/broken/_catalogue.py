@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 import attrs
 
 from aaow_storage import Backend, Capability, StorageAdapter
-from aaow_storage_conformance._clauses import CLAUSES
-from aaow_storage_conformance._watch import TEST_S
+from aaow_storage_conformance._contract import CLAUSES
 from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_conformance.harness.watchdog import TEST_S
 from aaow_storage_memory import MemoryAdapter
 from aaow_storage_memory._stores import store_at
 

@@ -11,9 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing.util import Finalize
 
-from aaow_storage_conformance._watch import end_within, has_any_expired
 from aaow_storage_conformance.broken import BROKEN
 from aaow_storage_conformance.broken._runner import RunnerError, Verdict, sound_backend_for, verdicts
+from aaow_storage_conformance.harness.watchdog import end_within, has_any_expired
 
 DEFAULT = "memory"
 ENDS_WITHIN_S = 5.0

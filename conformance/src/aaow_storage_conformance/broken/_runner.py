@@ -15,13 +15,13 @@ from _pytest.outcomes import OutcomeException, Skipped
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, register_plugin, unregister_plugin
 from aaow_storage.hookspecs import hookimpl
-from aaow_storage_conformance._clauses import CLAUSES
-from aaow_storage_conformance._differential import DifferentialTests
-from aaow_storage_conformance._model import ModelTests
-from aaow_storage_conformance._stores import Store
-from aaow_storage_conformance._watch import TEST_S, Limits, Watch, follow_running_loop, watching
+from aaow_storage_conformance._contract import CLAUSES
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
 from aaow_storage_conformance.broken._delegating import Delegating
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.watchdog import TEST_S, Limits, Watch, follow_running_loop, watching
+from aaow_storage_conformance.suite.differential import DifferentialTests
+from aaow_storage_conformance.suite.model import ModelTests
 
 RANDOM = (DifferentialTests, ModelTests)
 

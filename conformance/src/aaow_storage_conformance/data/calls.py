@@ -1,0 +1,85 @@
+"""A call of every operation there is, for what holds for all of them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+
+from aaow_storage import StorageOperations
+from aaow_storage_conformance.data import samples
+
+
+@attrs.frozen
+class Call:
+    """One operation with good arguments; they name records that need not be there."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    changes: dict[str, Any] = attrs.field(factory=dict)
+
+    def on(self, storage: StorageOperations) -> Awaitable[Any]:
+        """Make the call."""
+        made: Awaitable[Any] = getattr(storage, self.name)(*self.arguments, **self.changes)
+        return made
+
+
+def every_call() -> list[Call]:
+    """Return a call of each operation on data."""
+    return [
+        Call("save_workflow", (samples.a_workflow(),)),
+        Call("get_workflow", ("w",)),
+        Call("list_workflows"),
+        Call("count_workflows"),
+        Call("update_workflow", ("w",), {"name": "renamed"}),
+        Call("delete_workflow", ("w",)),
+        Call("create_session", (samples.a_session(),)),
+        Call("get_session", ("s",)),
+        Call("list_sessions"),
+        Call("count_sessions"),
+        Call("update_session", ("s",), {"metadata": None}),
+        Call("delete_session", ("s",)),
+        Call("save_execution_state", (samples.a_state("s"),)),
+        Call("get_execution_state", ("s",)),
+        Call("update_node_state", ("s", "draft", samples.a_node_state("draft"))),
+        Call("save_llm_execution", ("s", "draft", samples.a_result())),
+        Call("get_llm_executions", ("s",)),
+        Call("get_node_llm_executions", ("s", "draft")),
+        Call("create_budget_pool", (samples.a_pool(),)),
+        Call("get_budget_pool", ("p",)),
+        Call("list_budget_pools"),
+        Call("get_child_budget_pools", ("p",)),
+        Call("update_budget_pool", ("p",), {"metadata": None}),
+        Call("delete_budget_pool", ("p",)),
+        Call("consume_budget", ("p", 1)),
+        Call("increase_budget", ("p", 1)),
+        Call("log_tool_call", (samples.a_tool_call("e"),)),
+        Call("get_tool_calls", ("e",)),
+        Call("get_session_tool_calls", ("s",)),
+        Call("create_approval_request", (samples.a_request("s"),)),
+        Call("get_approval_request", ("a",)),
+        Call("list_approval_requests", ("s",)),
+        Call("list_pending_approvals"),
+        Call("update_approval_request", ("a",), {"context": {}}),
+        Call("approve_request", ("a", "ann")),
+        Call("reject_request", ("a", "ann")),
+        Call("expire_approvals"),
+        Call("save_stream_event", (samples.an_event(),)),
+        Call("get_stream_events", ("stream",)),
+    ]
+
+
+STREAM_OPERATIONS = ("save_stream_event", "get_stream_events")
+"""The operations that need the capability `stream_events`."""
+
+
+def calls_without_streams() -> list[Call]:
+    """Return a call of each operation that every backend has."""
+    return [call for call in every_call() if call.name not in STREAM_OPERATIONS]
+
+
+WRITES: tuple[Callable[[StorageOperations], Awaitable[Any]], ...] = (
+    lambda storage: storage.save_workflow(samples.a_workflow()),
+    lambda storage: storage.create_session(samples.a_session()),
+    lambda storage: storage.create_budget_pool(samples.a_pool()),
+)
+"""Operations that store something, in a store of any content."""

@@ -1,0 +1,184 @@
+"""Calls that fail on a store with known contents, and the errors that they have to raise."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from aaow_storage import (
+    AlreadyExistsError,
+    BudgetExceededError,
+    ConflictError,
+    NotFoundError,
+    QueryFilter,
+    StorageError,
+    StorageOperations,
+    ValidationError,
+)
+from aaow_storage_conformance.data import samples
+
+Find = Callable[[StorageOperations], Awaitable[Any]]
+
+
+@attrs.frozen
+class Failure:
+    """A call, and the error it has to raise.
+
+    Attributes:
+        name: what fails, as the name of a test case.
+        kind: the type of the error.
+        call: makes the call.
+        facts: the error's attributes.
+        record: finds the stored record that the error has to carry as `current`, None where it carries none.
+        may_lack_record: whether `current` may as well be None.
+    """
+
+    name: str
+    kind: type[StorageError]
+    call: Find
+    facts: dict[str, Any] = attrs.field(factory=dict)
+    record: Find | None = None
+    may_lack_record: bool = False
+
+
+def _missing(name: str, record: str, id: str, call: Find) -> Failure:
+    return Failure(name, NotFoundError, call, {"kind": record, "id": id})
+
+
+def _taken(record: str, id: str, call: Find) -> Failure:
+    return Failure(f"create {record} again", AlreadyExistsError, call, {"kind": record, "id": id})
+
+
+def _wrong(name: str, field: str, call: Find) -> Failure:
+    return Failure(name, ValidationError, call, {"field": field})
+
+
+def _request(id: str) -> Find:
+    return lambda storage: storage.get_approval_request(id)
+
+
+def _pool(id: str) -> Find:
+    return lambda storage: storage.get_budget_pool(id)
+
+
+NOWHERE = "nowhere's «id» %_'\""
+
+FAILURES: tuple[Failure, ...] = (
+    _missing("update workflow", "workflow", NOWHERE, lambda storage: storage.update_workflow(NOWHERE, name="x")),
+    _missing("delete workflow", "workflow", NOWHERE, lambda storage: storage.delete_workflow(NOWHERE)),
+    _missing(
+        "create session of no workflow",
+        "workflow",
+        NOWHERE,
+        lambda storage: storage.create_session(samples.a_session(workflow_id=NOWHERE)),
+    ),
+    _missing(
+        "create session of no parent",
+        "session",
+        NOWHERE,
+        lambda storage: storage.create_session(samples.a_session(parent_session_id=NOWHERE)),
+    ),
+    _missing("update session", "session", NOWHERE, lambda storage: storage.update_session(NOWHERE, metadata=None)),
+    _missing("delete session", "session", NOWHERE, lambda storage: storage.delete_session(NOWHERE)),
+    _missing("save state", "session", NOWHERE, lambda storage: storage.save_execution_state(samples.a_state(NOWHERE))),
+    _missing(
+        "update node of no session",
+        "session",
+        NOWHERE,
+        lambda storage: storage.update_node_state(NOWHERE, "draft", samples.a_node_state("draft")),
+    ),
+    _missing(
+        "update node of no state",
+        "execution_state",
+        "bare",
+        lambda storage: storage.update_node_state("bare", "draft", samples.a_node_state("draft")),
+    ),
+    _missing(
+        "save execution",
+        "session",
+        NOWHERE,
+        lambda storage: storage.save_llm_execution(NOWHERE, "draft", samples.a_result()),
+    ),
+    _missing(
+        "log tool call", "llm_execution", NOWHERE, lambda storage: storage.log_tool_call(samples.a_tool_call(NOWHERE))
+    ),
+    _missing(
+        "create pool",
+        "budget_pool",
+        NOWHERE,
+        lambda storage: storage.create_budget_pool(samples.a_pool(parent_pool_id=NOWHERE)),
+    ),
+    _missing("update pool", "budget_pool", NOWHERE, lambda storage: storage.update_budget_pool(NOWHERE, metadata=None)),
+    _missing("delete pool", "budget_pool", NOWHERE, lambda storage: storage.delete_budget_pool(NOWHERE)),
+    _missing("consume", "budget_pool", NOWHERE, lambda storage: storage.consume_budget(NOWHERE, 1)),
+    _missing("increase", "budget_pool", NOWHERE, lambda storage: storage.increase_budget(NOWHERE, 1)),
+    _missing(
+        "create request",
+        "session",
+        NOWHERE,
+        lambda storage: storage.create_approval_request(samples.a_request(NOWHERE)),
+    ),
+    _missing(
+        "update request",
+        "approval_request",
+        NOWHERE,
+        lambda storage: storage.update_approval_request(NOWHERE, context={}),
+    ),
+    _missing("approve", "approval_request", NOWHERE, lambda storage: storage.approve_request(NOWHERE, "ann")),
+    _missing("reject", "approval_request", NOWHERE, lambda storage: storage.reject_request(NOWHERE, "ann")),
+    _taken("session", "s", lambda storage: storage.create_session(samples.a_session(id="s"))),
+    _taken("tool_call", "t", lambda storage: storage.log_tool_call(samples.a_tool_call("e", id="t"))),
+    _taken("budget_pool", "p", lambda storage: storage.create_budget_pool(samples.a_pool(id="p"))),
+    _taken("approval_request", "a", lambda storage: storage.create_approval_request(samples.a_request("s", id="a"))),
+    Failure(
+        "approve decided", ConflictError, lambda storage: storage.approve_request("done", "ann"), {}, _request("done")
+    ),
+    Failure(
+        "reject decided", ConflictError, lambda storage: storage.reject_request("done", "ann"), {}, _request("done")
+    ),
+    Failure(
+        "approve late", ConflictError, lambda storage: storage.approve_request("late", "ann"), {}, _request("late")
+    ),
+    Failure(
+        "update decided",
+        ConflictError,
+        lambda storage: storage.update_approval_request("done", context={}),
+        {},
+        _request("done"),
+    ),
+    Failure("delete parent", ConflictError, lambda storage: storage.delete_budget_pool("p"), {}, _pool("p"), True),
+    Failure(
+        "consume suspended",
+        ConflictError,
+        lambda storage: storage.consume_budget("suspended", 1),
+        {},
+        _pool("suspended"),
+        True,
+    ),
+    Failure("overspend", BudgetExceededError, lambda storage: storage.consume_budget("p", 11), {}, _pool("p")),
+    Failure("overspend parent", BudgetExceededError, lambda storage: storage.consume_budget("c", 11), {}, _pool("p")),
+    _wrong("wrong type", "name", lambda storage: storage.update_workflow("w", name=1)),  # type: ignore[arg-type]  # on purpose
+    _wrong("unknown field", "title", lambda storage: storage.update_workflow("w", title="x")),  # type: ignore[call-arg]  # on purpose
+    _wrong("wrong amount", "amount", lambda storage: storage.consume_budget("p", -1)),
+    _wrong("empty id", "id", lambda storage: storage.get_session("")),
+    _wrong("unknown filter", "title", lambda storage: storage.list_workflows(QueryFilter({"title": "x"}))),
+)
+"""Every kind of failure that good and bad arguments lead to, on what `store_for_failures` stores."""
+
+
+async def store_for_failures(storage: StorageOperations) -> None:
+    """Store what the failures, and the calls of `every_call`, are about."""
+    await samples.stored_workflow(storage, id="w")
+    await samples.stored_session(storage, id="s", workflow_id="w")
+    await samples.stored_session(storage, id="bare")
+    await storage.save_execution_state(samples.a_state("s"))
+    await samples.stored_execution(storage, "s", id="e")
+    await samples.stored_tool_call(storage, "e", id="t")
+    await samples.stored_pool(storage, id="p", total_budget=10, used_budget=0)
+    await samples.stored_pool(storage, id="c", total_budget=100, used_budget=0, parent_pool_id="p")
+    await samples.stored_pool(storage, id="suspended", status="suspended")
+    await samples.stored_request(storage, "s", id="a")
+    await samples.stored_request(storage, "s", id="done")
+    await storage.reject_request("done", "bob", "no — «nein»")
+    await samples.stored_request(storage, "s", id="late", expires_at=datetime(2024, 3, 1, tzinfo=UTC))

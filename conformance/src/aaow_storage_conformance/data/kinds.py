@@ -1,0 +1,219 @@
+"""The kinds of record: how one is made, stored and found again, so that a test can go through all of them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from aaow_storage import (
+    ApprovalRequest,
+    Capability,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeExecutionState,
+    StorageOperations,
+    StreamEvent,
+    ToolCallLog,
+    WorkflowExecutionState,
+)
+from aaow_storage_conformance._contract import requires
+from aaow_storage_conformance.data import samples
+
+SESSION_ID, EXECUTION_ID = "home session", "home execution"
+
+
+async def prepare(storage: StorageOperations) -> None:
+    """Store the session, its state, and the execution that the records of every kind refer to."""
+    await samples.stored_session(storage, id=SESSION_ID)
+    await storage.save_execution_state(samples.a_state(SESSION_ID, node_states={}))
+    await samples.stored_execution(storage, SESSION_ID, id=EXECUTION_ID)
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """One kind of record.
+
+    Attributes:
+        name: what `NotFoundError.kind` and `AlreadyExistsError.kind` call it.
+        make: builds a full record, with the fields that are named.
+        store: stores a record, by the one operation that does.
+        find: returns the stored record with the ids of the one given, or None.
+        key: the field that holds its id.
+        texts: the names of its plain text fields.
+        instants: the names of its instants.
+        objects: the names of its fields that hold a JSON object.
+        documents: the names of its fields that hold any JSON value.
+        capability: what the store must claim to take such records.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    store: Callable[[StorageOperations, Any], Awaitable[None]]
+    find: Callable[[StorageOperations, Any], Awaitable[Any]]
+    key: str = "id"
+    texts: tuple[str, ...] = ()
+    instants: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    capability: Capability | None = None
+
+
+def _with_id(records: list[Any], record: Any) -> Any:
+    (found,) = [each for each in records if each.id == record.id] or [None]
+    return found
+
+
+async def _find_state(storage: StorageOperations, record: WorkflowExecutionState) -> WorkflowExecutionState | None:
+    return await storage.get_execution_state(record.session_id)
+
+
+async def _find_node(storage: StorageOperations, record: NodeExecutionState) -> NodeExecutionState | None:
+    state = await storage.get_execution_state(SESSION_ID)
+    return None if state is None else state.node_states.get(record.node_id)
+
+
+async def _save_execution(storage: StorageOperations, record: LLMExecution) -> None:
+    fields = {field.name: getattr(record, field.name) for field in attrs.fields(LLMExecutionResult)}
+    await storage.save_llm_execution(record.session_id, record.node_id, LLMExecutionResult(**fields))
+
+
+async def _find_execution(storage: StorageOperations, record: LLMExecution) -> Any:
+    return _with_id(await storage.get_llm_executions(record.session_id), record)
+
+
+async def _find_tool_call(storage: StorageOperations, record: ToolCallLog) -> Any:
+    return _with_id(await storage.get_tool_calls(record.execution_id), record)
+
+
+async def _find_event(storage: StorageOperations, record: StreamEvent) -> Any:
+    return _with_id(await storage.get_stream_events(record.stream_id), record)
+
+
+def _make_execution(**fields: Any) -> LLMExecution:
+    place = {"session_id": SESSION_ID, "node_id": "draft"}
+    place |= {name: fields.pop(name) for name in tuple(fields) if name in place}
+    return samples.an_execution(**place, result=samples.a_result(**fields))
+
+
+def _make_tool_call(**fields: Any) -> ToolCallLog:
+    return samples.a_tool_call(**{"execution_id": EXECUTION_ID, **fields})
+
+
+def _make_state(**fields: Any) -> WorkflowExecutionState:
+    return samples.a_state(**{"session_id": SESSION_ID, **fields})
+
+
+def _make_request(**fields: Any) -> ApprovalRequest:
+    return samples.a_request(**{"session_id": SESSION_ID, **fields})
+
+
+WORKFLOW = Kind(
+    name="workflow",
+    make=samples.a_workflow,
+    store=lambda storage, record: storage.save_workflow(record),
+    find=lambda storage, record: storage.get_workflow(record.id),
+    texts=("name", "version"),
+    instants=("created_at", "updated_at"),
+    objects=("definition", "metadata"),
+)
+SESSION = Kind(
+    name="session",
+    make=samples.a_session,
+    store=lambda storage, record: storage.create_session(record),
+    find=lambda storage, record: storage.get_session(record.id),
+    instants=("created_at", "updated_at"),
+    objects=("workflow_snapshot", "metadata"),
+)
+EXECUTION_STATE = Kind(
+    name="execution_state",
+    make=_make_state,
+    store=lambda storage, record: storage.save_execution_state(record),
+    find=_find_state,
+    key="session_id",
+    instants=("started_at", "completed_at"),
+    objects=("metadata",),
+)
+NODE_STATE = Kind(
+    name="node_state",
+    make=samples.a_node_state,
+    store=lambda storage, record: storage.update_node_state(SESSION_ID, record.node_id, record),
+    find=_find_node,
+    key="node_id",
+    texts=("error",),
+    instants=("started_at", "completed_at"),
+    objects=("metadata",),
+    documents=("input", "output"),
+)
+LLM_EXECUTION = Kind(
+    name="llm_execution",
+    make=_make_execution,
+    store=_save_execution,
+    find=_find_execution,
+    texts=("text", "error"),
+    instants=("timestamp",),
+    objects=("metadata",),
+)
+TOOL_CALL = Kind(
+    name="tool_call",
+    make=_make_tool_call,
+    store=lambda storage, record: storage.log_tool_call(record),
+    find=_find_tool_call,
+    texts=("tool_name", "error"),
+    instants=("timestamp",),
+    objects=("args",),
+    documents=("result",),
+)
+BUDGET_POOL = Kind(
+    name="budget_pool",
+    make=samples.a_pool,
+    store=lambda storage, record: storage.create_budget_pool(record),
+    find=lambda storage, record: storage.get_budget_pool(record.id),
+    instants=("created_at",),
+    objects=("metadata",),
+)
+APPROVAL_REQUEST = Kind(
+    name="approval_request",
+    make=_make_request,
+    store=lambda storage, record: storage.create_approval_request(record),
+    find=lambda storage, record: storage.get_approval_request(record.id),
+    texts=("resolved_by", "resolution_notes"),
+    instants=("created_at", "expires_at", "resolved_at"),
+    objects=("context",),
+)
+STREAM_EVENT = Kind(
+    name="stream_event",
+    make=samples.an_event,
+    store=lambda storage, record: storage.save_stream_event(record),
+    find=_find_event,
+    instants=("timestamp",),
+    documents=("data",),
+    capability=Capability.STREAM_EVENTS,
+)
+
+KINDS = (
+    WORKFLOW,
+    SESSION,
+    EXECUTION_STATE,
+    NODE_STATE,
+    LLM_EXECUTION,
+    TOOL_CALL,
+    BUDGET_POOL,
+    APPROVAL_REQUEST,
+    STREAM_EVENT,
+)
+INSERTED = (SESSION, TOOL_CALL, BUDGET_POOL, APPROVAL_REQUEST)
+"""The kinds that are stored by `create_*` or `log_*`."""
+SAVED = (WORKFLOW, EXECUTION_STATE, NODE_STATE, LLM_EXECUTION, STREAM_EVENT)
+"""The kinds that are stored by `save_*` or `update_node_state`: a second time replaces the first."""
+
+
+def each(kinds: tuple[Kind, ...]) -> pytest.MarkDecorator:
+    """Run a test for each kind, as its argument `kind`."""
+    return pytest.mark.parametrize(
+        "kind",
+        [
+            pytest.param(kind, id=kind.name, marks=() if kind.capability is None else requires(kind.capability))
+            for kind in kinds
+        ],
+    )

@@ -1,0 +1,128 @@
+"""A history in which every operation that changes something has a step, and all that can be read of it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from aaow_storage import Capability, Gt, QueryFilter, StorageOperations
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, every_call
+
+READS = ("get", "list", "count")
+AT_A_TIME = 4
+LONG_AGO = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@attrs.frozen
+class Step:
+    """One operation that changes what is read.
+
+    Attributes:
+        name: of the operation, and of what it is done to where there are several such steps.
+        change: does it, and returns what the operation returned.
+        needs: what the store must claim.
+    """
+
+    name: str
+    change: Callable[[StorageOperations], Awaitable[Any]]
+    needs: frozenset[Capability] = frozenset()
+
+
+def _stream(name: str, change: Callable[[StorageOperations], Awaitable[Any]]) -> Step:
+    return Step(name, change, frozenset({Capability.STREAM_EVENTS}))
+
+
+STEPS: tuple[Step, ...] = (
+    Step("save_workflow", lambda storage: storage.save_workflow(samples.a_workflow(id="w"))),
+    Step("save_workflow again", lambda storage: storage.save_workflow(samples.a_workflow(id="w", name="renamed"))),
+    Step("update_workflow", lambda storage: storage.update_workflow("w", definition={"rank": 2}, name="w")),
+    Step("create_session", lambda storage: storage.create_session(samples.a_session(id="s", workflow_id="w"))),
+    Step(
+        "create_session of a parent",
+        lambda storage: storage.create_session(samples.a_session(id="child", parent_session_id="s")),
+    ),
+    Step("update_session", lambda storage: storage.update_session("s", status="failed", metadata={"user": "bea"})),
+    Step("save_execution_state", lambda storage: storage.save_execution_state(samples.a_state("s"))),
+    Step("save_execution_state again", lambda storage: storage.save_execution_state(samples.a_state("s"))),
+    Step("update_node_state", lambda storage: storage.update_node_state("s", "draft", samples.a_node_state("draft"))),
+    Step("save_llm_execution", lambda storage: storage.save_llm_execution("s", "draft", samples.a_result(id="e"))),
+    Step(
+        "save_llm_execution again", lambda storage: storage.save_llm_execution("s", "draft", samples.a_result(id="e"))
+    ),
+    Step("log_tool_call", lambda storage: storage.log_tool_call(samples.a_tool_call("e", id="t"))),
+    Step(
+        "save_llm_execution under another session",
+        lambda storage: storage.save_llm_execution("child", "draft", samples.a_result(id="e")),
+    ),
+    Step(
+        "save_llm_execution under the first session",
+        lambda storage: storage.save_llm_execution("s", "draft", samples.a_result(id="e")),
+    ),
+    Step("create_budget_pool", lambda storage: storage.create_budget_pool(_a_pool("p", None))),
+    Step("create_budget_pool of a parent", lambda storage: storage.create_budget_pool(_a_pool("c", "p"))),
+    Step("consume_budget", lambda storage: storage.consume_budget("c", 3)),
+    Step("consume_budget to the end", lambda storage: storage.consume_budget("c", 7)),
+    Step("increase_budget", lambda storage: storage.increase_budget("p", 5)),
+    Step("update_budget_pool", lambda storage: storage.update_budget_pool("p", metadata={"user": "bea"})),
+    Step("create_approval_request", lambda storage: storage.create_approval_request(_a_request("a"))),
+    Step("create_approval_request to refuse", lambda storage: storage.create_approval_request(_a_request("b"))),
+    Step("create_approval_request to expire", lambda storage: storage.create_approval_request(_a_request("x"))),
+    Step("create_approval_request to close", lambda storage: storage.create_approval_request(_a_request("y"))),
+    Step("update_approval_request", lambda storage: storage.update_approval_request("a", context={"amount": 2})),
+    Step(
+        "update_approval_request to expire", lambda storage: storage.update_approval_request("x", expires_at=LONG_AGO)
+    ),
+    Step("update_approval_request to close", lambda storage: storage.update_approval_request("y", status="expired")),
+    Step("approve_request", lambda storage: storage.approve_request("a", "ann", "fine")),
+    Step("reject_request", lambda storage: storage.reject_request("b", "bob", "too much")),
+    Step("expire_approvals", lambda storage: storage.expire_approvals(LONG_AGO)),
+    _stream("save_stream_event", lambda storage: storage.save_stream_event(samples.an_event("stream", id="v"))),
+    _stream("save_stream_event again", lambda storage: storage.save_stream_event(samples.an_event("stream", id="v"))),
+    Step("delete_budget_pool", lambda storage: storage.delete_budget_pool("c")),
+    Step("delete_workflow", lambda storage: storage.delete_workflow("w")),
+    Step("delete_session", lambda storage: storage.delete_session("s")),
+)
+"""Each operation that changes something, at least once, in an order in which each of them has something to do."""
+
+
+def steps_for(capabilities: frozenset[Capability]) -> list[Step]:
+    """Return the steps that a store with those capabilities takes."""
+    return [step for step in STEPS if step.needs <= capabilities]
+
+
+def some_at_a_time(steps: list[Step]) -> list[list[Step]]:
+    """Return the steps in their order, in groups of a few."""
+    return [steps[first : first + AT_A_TIME] for first in range(0, len(steps), AT_A_TIME)]
+
+
+def _a_pool(id: str, parent_id: str | None) -> Any:
+    return samples.a_pool(id=id, parent_pool_id=parent_id, total_budget=10, used_budget=0)
+
+
+def _a_request(id: str) -> Any:
+    return samples.a_request("s", id=id, expires_at=None)
+
+
+def every_read(capabilities: frozenset[Capability]) -> list[Call]:
+    """Return calls of all operations that read, on the records of the steps."""
+    plain = [call for call in every_call() if call.name.partition("_")[0] in READS]
+    filtered = [
+        Call("list_workflows", (QueryFilter({"name": "w"}),)),
+        Call("list_workflows", (QueryFilter(documents=False),)),
+        Call("list_sessions", (QueryFilter({"workflow_snapshot.revision": Gt(0), "status": "failed"}),)),
+        Call("count_sessions", (QueryFilter({"metadata.user": "bea"}),)),
+        Call("get_session", ("child",)),
+        Call("get_budget_pool", ("c",)),
+        Call("get_approval_request", ("x",)),
+        Call("get_llm_executions", ("child",)),
+        Call("get_session_tool_calls", ("child",)),
+    ]
+    takes_streams = Capability.STREAM_EVENTS in capabilities
+    return [call for call in (*plain, *filtered) if takes_streams or call.name not in STREAM_OPERATIONS]
+
+
+async def all_read(storage: StorageOperations, capabilities: frozenset[Capability]) -> dict[str, Any]:
+    """Make every call that reads, and return what each returned."""
+    return {f"{call.name}{call.arguments}": await call.on(storage) for call in every_read(capabilities)}

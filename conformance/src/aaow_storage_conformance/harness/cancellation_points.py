@@ -1,0 +1,235 @@
+"""Interrupting a coroutine wherever it waits, and a scene of records on which every operation has something to do."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+
+from aaow_storage import StorageAdapter, StorageOperations
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import Call
+from aaow_storage_conformance.data.contents import everything_in, first_difference
+from aaow_storage_memory import MemoryAdapter
+
+SOON_S = 10.0
+"""How long, in seconds, what needs not wait may take on a busy machine; it is less than a transaction may be open."""
+DELAYS_S = (0.0002, 0.0006, 0.0015)
+"""How long an operation gets, where it waits in one place for what a thread does in many steps."""
+STREAM_ID = "stream"
+MOST_WAITS = 500
+_RESOLVED_AT = samples.instant(0)
+
+
+class Interrupted:
+    """An awaitable that runs a coroutine, and cancels its task when the coroutine waits for the nth time, from 0.
+
+    Attributes:
+        came_so_far: whether it waited that often.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int) -> None:
+        self.came_so_far = False
+        self._coroutine = coroutine
+        self._at = at
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Run it."""
+        resume: Callable[[], Any] = partial(self._coroutine.send, None)
+        for count in itertools.count():
+            try:
+                waits_for = resume()
+            except StopIteration as stop:
+                return stop.value
+            if count == self._at:
+                self.came_so_far = True
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            try:
+                yield waits_for
+            except BaseException as error:  # noqa: BLE001 - handed on
+                resume = partial(self._coroutine.throw, error)
+            else:
+                resume = partial(self._coroutine.send, None)
+        raise AssertionError
+
+
+async def interrupted(work: Callable[[], Awaitable[Any]], at: int) -> tuple[asyncio.Task[Any], bool]:
+    """Run the work in a task that is cancelled where it waits for the nth time; return it, and whether it came so far.
+
+    The task is done; it was cancelled or went through.
+    """
+
+    async def run() -> Any:
+        return await work()
+
+    interruption = Interrupted(run(), at)
+
+    async def run_interrupted() -> Any:
+        return await interruption
+
+    task = asyncio.create_task(run_interrupted())
+    await ended(task)
+    return task, interruption.came_so_far
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    """Wait until the tasks are done, which is soon; raise what one of them raised that was not cancelled."""
+    _, waiting = await asyncio.wait(tasks, timeout=SOON_S)
+    assert not waiting, f"a cancelled task still waits after {SOON_S:g} s: {waiting}"
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+class Scene:
+    """Records that every operation finds something to do with, in a store and in an oracle that knows what is right."""
+
+    def __init__(self, storage: StorageAdapter, other: StorageAdapter) -> None:
+        self.storage = storage
+        self.other = other
+        self._oracle = MemoryAdapter()
+        self._number = 0
+        self._barrier = Call("save_workflow", (samples.a_workflow(id="barrier"),))
+
+    async def set_up(self) -> None:
+        """Store a new set of records."""
+        self._number += 1
+        async with self._oracle, self.storage.transaction() as transaction:
+            for call in (self._barrier, *self._records()):
+                await call.on(transaction)
+                await call.on(self._oracle)
+
+    def name(self, word: str) -> str:
+        """Return the id of a record of the current set."""
+        return f"{word} {self._number:03}"
+
+    async def expected(self, calls: Iterable[Call] = ()) -> dict[str, list[Any]]:
+        """Return what is there when the calls are made, which leaves the oracle as it is."""
+        async with self._oracle:
+            transaction = await self._oracle.begin_transaction()
+            for call in calls:
+                await call.on(transaction)
+            contents = await contents_of(transaction)
+            await transaction.rollback()
+        return contents
+
+    async def check(self, what: str, *alternatives: Sequence[Call]) -> bool:
+        """Check that what happened is exactly one of the alternatives; return whether it is the first.
+
+        Both adapters can write at once, and nothing comes late.
+        """
+        found = await contents_of(self.storage)
+        async with asyncio.timeout(SOON_S):
+            await self._barrier.on(self.other)
+            await self._barrier.on(self.storage)
+        late = first_difference(await contents_of(self.storage), found)
+        assert late is None, f"{what}: something came after the task had ended: {late}"
+        differences = []
+        for calls in alternatives:
+            differences.append(first_difference(found, await self.expected(calls)))
+            if differences[-1] is None:
+                async with self._oracle:
+                    for call in calls:
+                        await call.on(self._oracle)
+                return len(differences) == 1
+        raise AssertionError(f"{what}: happened neither whole nor not at all: {differences}")
+
+    def _records(self) -> list[Call]:
+        name = self.name
+        session, parent = name("session"), name("pool")
+        waiting = samples.a_request(session, id=name("late approval"), expires_at=samples.instant(0))
+        return [
+            Call("save_workflow", (samples.a_workflow(id=name("workflow")),)),
+            Call("create_session", (samples.a_session(id=session, workflow_id=name("workflow")),)),
+            Call("create_session", (samples.a_session(id=name("child"), parent_session_id=session),)),
+            Call("save_execution_state", (samples.a_state(session),)),
+            Call("save_llm_execution", (session, "draft", samples.a_result(id=name("execution")))),
+            Call("log_tool_call", (samples.a_tool_call(name("execution"), id=name("log")),)),
+            Call("create_budget_pool", (samples.a_pool(id=parent, used_budget=0),)),
+            Call("create_budget_pool", (samples.a_pool(id=name("leaf"), parent_pool_id=parent, used_budget=0),)),
+            Call("create_approval_request", (samples.a_request(session, id=name("approval")),)),
+            Call("create_approval_request", (waiting,)),
+        ]
+
+    def call(self, operation: str) -> Call:
+        """Return a call that changes the current set of records; what it writes is new each time."""
+        name = self.name
+        workflow, session, leaf, approval = name("workflow"), name("session"), name("leaf"), name("approval")
+        later = samples.instant(10**6)
+        nodes = {node: samples.a_node_state(node) for node in [f"node {number:02}" for number in range(12)]}
+        arguments: dict[str, tuple[Any, ...]] = {
+            "save_workflow": (samples.a_workflow(id=workflow),),
+            "update_workflow": (workflow,),
+            "delete_workflow": (workflow,),
+            "create_session": (samples.a_session(id=name("new session"), workflow_id=workflow),),
+            "update_session": (session,),
+            "delete_session": (session,),
+            "save_execution_state": (samples.a_state(session, node_states=nodes),),
+            "update_node_state": (session, "draft", samples.a_node_state("draft")),
+            "save_llm_execution": (session, "review", samples.a_result(id=name("execution"))),
+            "log_tool_call": (samples.a_tool_call(name("execution"), id=name("new log")),),
+            "create_budget_pool": (samples.a_pool(id=name("new pool"), parent_pool_id=leaf),),
+            "update_budget_pool": (leaf,),
+            "delete_budget_pool": (leaf,),
+            "consume_budget": (leaf, 3),
+            "increase_budget": (leaf, 3),
+            "create_approval_request": (samples.a_request(session, id=name("new approval")),),
+            "update_approval_request": (approval,),
+            "approve_request": (approval, "ann", "well"),
+            "reject_request": (approval, "ann", "no"),
+            "expire_approvals": (samples.instant(1),),
+            "save_stream_event": (samples.an_event(STREAM_ID, id=name("event")),),
+        }
+        changes: dict[str, dict[str, Any]] = {
+            "update_workflow": {"definition": samples.a_definition(self._number), "updated_at": later},
+            "update_session": {"status": "failed", "updated_at": later},
+            "update_budget_pool": {"metadata": {"by": "ann"}},
+            "update_approval_request": {"context": {"asked": "twice"}},
+        }
+        return Call(operation, arguments[operation], changes.get(operation, {}))
+
+
+WRITES = (
+    "save_workflow",
+    "update_workflow",
+    "delete_workflow",
+    "create_session",
+    "update_session",
+    "delete_session",
+    "save_execution_state",
+    "update_node_state",
+    "save_llm_execution",
+    "log_tool_call",
+    "create_budget_pool",
+    "update_budget_pool",
+    "delete_budget_pool",
+    "consume_budget",
+    "increase_budget",
+    "create_approval_request",
+    "update_approval_request",
+    "approve_request",
+    "reject_request",
+    "expire_approvals",
+    "save_stream_event",
+)
+"""Every operation that changes something; the last needs the capability `stream_events`."""
+
+
+async def contents_of(storage: StorageOperations) -> dict[str, list[Any]]:
+    """List everything, but for the instants at which requests were resolved, which no oracle can know."""
+    contents = await everything_in(storage, streams=[STREAM_ID])
+    contents["approval_requests"] = [
+        request if request.resolved_at is None else attrs.evolve(request, resolved_at=_RESOLVED_AT)
+        for request in contents["approval_requests"]
+    ]
+    return contents
+
+
+def whole_or_not(task: asyncio.Task[Any], calls: Sequence[Call], rest: Sequence[Call] = ()) -> list[list[Call]]:
+    """Return what may have happened: the calls and the rest, or where the task was cancelled the rest alone."""
+    whole = [*calls, *rest]
+    return [whole, [*rest]] if task.cancelled() else [whole]

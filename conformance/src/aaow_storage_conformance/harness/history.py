@@ -1,0 +1,219 @@
+"""Writers that tell what they begin and what is done, and a ledger that tells what a store must hold then."""
+
+import asyncio
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from aaow_storage import StorageAdapter, StorageOperations
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import Call
+from aaow_storage_conformance.data.contents import everything_in, first_difference
+from aaow_storage_memory import MemoryAdapter
+
+NODES = tuple(f"node {number:02}" for number in range(20))
+POOLS = ("root pool", "middle pool", "leaf pool")
+UNIT_OF_BUDGET = 1
+
+Unit = tuple[Call, ...]
+"""Calls that are one transaction, or one call that is on its own."""
+Entry = tuple[str, Unit | None]
+"""The writer's name, and what it begins; None when that is done."""
+
+
+def opening() -> list[Call]:
+    """Return the calls that store the pools, which all writers consume from."""
+    pools = [
+        samples.a_pool(id=name, parent_pool_id=parent, total_budget=1_000_000, used_budget=0)
+        for parent, name in zip((None, *POOLS), POOLS, strict=False)
+    ]
+    return [Call("create_budget_pool", (pool,)) for pool in pools]
+
+
+async def prepare_for_writers(storage: StorageOperations, calls: Iterable[Call]) -> None:
+    """Make the calls, one after the other."""
+    for call in calls:
+        await call.on(storage)
+
+
+def turn_of(writer: str, turn: int) -> list[Call]:
+    """Return calls that go on where the last turn ended, and that leave the records of other writers alone."""
+    session, earlier = f"{writer} session {turn:03}", f"{writer} session {turn - 1:03}"
+    workflow, execution = f"{writer} workflow {turn:03}", f"{writer} execution {turn:03}"
+    states = [
+        samples.a_state(session, node_states={name: samples.a_node_state(name) for name in NODES}) for _ in range(2)
+    ]
+    changes = {"definition": samples.a_definition(turn), "updated_at": samples.instant(turn)}
+    calls = [
+        Call("save_workflow", (samples.a_workflow(id=workflow),)),
+        Call("create_session", (samples.a_session(id=session, workflow_id=workflow),)),
+        Call("save_execution_state", (states[0],)),
+        Call("consume_budget", (POOLS[-1], UNIT_OF_BUDGET)),
+        Call("save_llm_execution", (session, "draft", samples.a_result(id=execution))),
+        Call("log_tool_call", (samples.a_tool_call(execution, id=f"{writer} log {turn:03}"),)),
+        Call("update_workflow", (workflow,), changes),
+        Call("save_execution_state", (states[1],)),
+        Call("update_node_state", (session, NODES[7], samples.a_node_state(NODES[7]))),
+        Call("create_approval_request", (samples.a_request(session, id=f"{writer} approval {turn:03}"),)),
+    ]
+    return [*calls, Call("delete_session", (earlier,))] if turn % 2 else calls
+
+
+@attrs.frozen(kw_only=True)
+class Writers:
+    """Tasks that write at the same time.
+
+    Attributes:
+        names: of the tasks.
+        in_transactions: whether a whole turn is one transaction, rather than every call on its own.
+        turns: how many; None for any number, until the process is killed.
+        kills_itself_after: how many calls or transactions are done when the process kills itself; None for never.
+    """
+
+    names: tuple[str, ...]
+    in_transactions: bool = False
+    turns: int | None = None
+    kills_itself_after: int | None = None
+
+    async def write(self, storage: StorageAdapter, report: Callable[[Entry], None]) -> None:
+        """Let them write, and report every beginning and end."""
+        done = itertools.count(1)
+
+        def enter(entry: Entry) -> None:
+            report(entry)
+            if entry[1] is None and next(done) == self.kills_itself_after:
+                kill_this_process()
+
+        await asyncio.gather(*(self._write_as(name, storage, enter) for name in self.names))
+
+    async def _write_as(self, name: str, storage: StorageAdapter, report: Callable[[Entry], None]) -> None:
+        for unit in self._units_of(name):
+            report((name, unit))
+            if len(unit) == 1:
+                await unit[0].on(storage)
+            else:
+                async with storage.transaction() as transaction:
+                    for call in unit:
+                        await call.on(transaction)
+            report((name, None))
+
+    def _units_of(self, name: str) -> Iterator[Unit]:
+        for turn in itertools.count() if self.turns is None else range(self.turns):
+            calls = turn_of(name, turn)
+            yield from [tuple(calls)] if self.in_transactions else [(call,) for call in calls]
+
+
+class Ledger:
+    """What writers began and what was acknowledged, replayed on a store in memory."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self._opening = list(calls)
+        self._oracle = MemoryAdapter()
+        self._acknowledged: list[Unit] = []
+        self._in_flight: dict[str, Unit] = {}
+        self._names: set[str] = set()
+        self.count = 0
+
+    @property
+    def in_flight(self) -> set[str]:
+        """The writers that began something which was not acknowledged."""
+        return set(self._in_flight)
+
+    def enter(self, entry: Entry) -> None:
+        """Note what a writer reports."""
+        name, unit = entry
+        self._names.add(name)
+        if unit is None:
+            self._acknowledged.append(self._in_flight.pop(name))
+            self.count += 1
+        else:
+            self._in_flight[name] = unit
+
+    async def check(self, storage: StorageAdapter) -> None:
+        """Check that the store holds all that was acknowledged, and each of the others whole or not at all.
+
+        What was in flight is settled by that; the writers of the next entries are others.
+        """
+        async with self._oracle:
+            await self._check(storage)
+
+    async def _check(self, storage: StorageAdapter) -> None:
+        await self._catch_up()
+        found = await everything_in(storage)
+        sure = await everything_in(self._oracle)
+        possible = await self._with_all_in_flight()
+        landed = [name for name in self._names if self._has_landed(name, found, sure, possible)]
+        await self._check_pools(found["budget_pools"], landed)
+        await self._catch_up()
+        assert_equal(await everything_in(self._oracle), found, "what is there that no writer stored")
+        self._names.clear()
+
+    async def _catch_up(self) -> None:
+        for call in (*self._opening, *itertools.chain(*self._acknowledged)):
+            await call.on(self._oracle)
+        self._opening.clear()
+        self._acknowledged.clear()
+
+    async def _with_all_in_flight(self) -> dict[str, list[Any]]:
+        transaction = await self._oracle.begin_transaction()
+        for call in itertools.chain(*self._in_flight.values()):
+            await call.on(transaction)
+        contents = await everything_in(transaction)
+        await transaction.rollback()
+        return contents
+
+    def _has_landed(
+        self, name: str, found: dict[str, list[Any]], sure: dict[str, list[Any]], possible: dict[str, list[Any]]
+    ) -> bool:
+        """Say whether the writer's records are as if what it had in flight were stored, rather than as if not."""
+        records = _of(name, found)
+        if first_difference(records, _of(name, sure)) is None:
+            return False
+        if name in self._in_flight and first_difference(records, _of(name, possible)) is None:
+            return True
+        unit = [call.name for call in self._in_flight.get(name, ())]
+        problem = f"{name}, with {unit} in flight"
+        assert_equal(records, _of(name, possible if unit else sure), problem)
+        return True
+
+    async def _check_pools(self, pools: list[Any], landed: list[str]) -> None:
+        """Check that the pools were consumed from as often as was acknowledged, and settle what was in flight."""
+        leaf = await self._oracle.get_budget_pool(POOLS[-1])
+        assert leaf is not None
+        self._acknowledged += [self._in_flight[name] for name in landed]
+        with_records = sum(_consumptions(self._in_flight[name]) for name in landed)
+        unknown = [unit for unit in self._in_flight.values() if len(unit) == _consumptions(unit)]
+        least = leaf.used_budget + with_records * UNIT_OF_BUDGET
+        used = pools[-1].used_budget
+        assert {pool.used_budget for pool in pools} == {used}
+        assert least <= used <= least + len(unknown) * UNIT_OF_BUDGET, (least, used, len(unknown))
+        self._acknowledged += unknown[: int(Decimal(used - least) / UNIT_OF_BUDGET)]
+        self._in_flight.clear()
+
+
+def kill_this_process() -> None:
+    """End this process as `kill -9` does."""
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def assert_equal(found: Any, expected: Any, what: str) -> None:
+    """Check that two values are identical, and say what they are of where they are not."""
+    difference = first_difference(found, expected)
+    assert difference is None, f"{what}: {difference}"
+
+
+def _consumptions(unit: Unit) -> int:
+    return sum(call.name == "consume_budget" for call in unit)
+
+
+def _of(name: str, contents: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the records of one writer, whose ids begin with its name."""
+    return {
+        kind: [record for record in records if (getattr(record, "id", None) or record.session_id).startswith(name)]
+        for kind, records in contents.items()
+    }

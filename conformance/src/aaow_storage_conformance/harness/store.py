@@ -1,0 +1,107 @@
+"""The store that a test works on, and the ways into it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from functools import cached_property
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter
+from aaow_storage_conformance.harness.subprocesses import OtherProcess, Report, process_for
+from aaow_storage_conformance.harness.watchdog import follow_running_loop
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Store:
+    """An empty store of a test's own, and the adapters that the test opened on it.
+
+    `plugins` are what another process registers before it makes an adapter, where the backend is not installed.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        url: str | None,
+        options: Mapping[str, Any] | None = None,
+        plugins: Sequence[object] = (),
+    ) -> None:
+        self.backend = backend
+        self.url = url
+        self.options = dict(options or {})
+        self.plugins = tuple(plugins)
+        self._adapters: list[StorageAdapter] = []
+
+    def adapter(self, **options: Any) -> StorageAdapter:
+        """Make another adapter on this store; it is not initialized, and is closed when the test ends."""
+        follow_running_loop()
+        adapter = create_adapter(self.backend.name, self.url, **{**self.options, **options})
+        self._adapters.append(adapter)
+        return adapter
+
+    @asynccontextmanager
+    async def open(self, **options: Any) -> AsyncIterator[StorageAdapter]:
+        """Hold another initialized adapter on this store."""
+        async with self.adapter(**options) as adapter:
+            yield adapter
+
+    @cached_property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the adapters of this store claim."""
+        return self.adapter().capabilities
+
+    def newer_schema(self) -> AbstractContextManager[None]:
+        """Hold the store as one that a later release has migrated."""
+        assert self.backend.newer_schema is not None
+        return self.backend.newer_schema(self.url, **self.options)
+
+    def process(
+        self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
+    ) -> AbstractAsyncContextManager[OtherProcess]:
+        """Hold another process that runs a coroutine function of a module, until it returns or the block ends.
+
+        The function gets a `Store` of its own, to open adapters on, and a function that reports something to this
+        process before it returns. Only a store with the capability `durable` can be reached from another process.
+
+            async with store.process(write_for_ever) as process:
+                first = await process.next_report()
+                others = await process.kill()
+        """
+        place = (self.backend.name, self.url, self.options, self.plugins)
+        return process_for(self.plugins, self.backend, _on_a_store, place, function, args, kwargs)
+
+    async def elsewhere(
+        self, function: Callable[Concatenate[StorageAdapter, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a coroutine function of a module in another process, on an adapter of this store, and return its result.
+
+        Raises:
+            RuntimeError: the other process failed; the message holds its traceback.
+        """
+        async with self.process(_on_an_adapter, function, args, kwargs) as process:
+            result: T = await process.result()
+        return result
+
+    async def close(self) -> None:
+        """Close every adapter that was made."""
+        while self._adapters:
+            await self._adapters.pop().close()
+
+
+async def _on_a_store(
+    report: Report, place: tuple[Any, ...], function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    name, url, options, plugins = place
+    store = Store(available_backends()[name], url, options, plugins)
+    try:
+        return await function(store, report, *args, **kwargs)
+    finally:
+        await store.close()
+
+
+async def _on_an_adapter(
+    store: Store, report: Report, function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    del report  # the result says it all
+    async with store.open() as adapter:
+        return await function(adapter, *args, **kwargs)

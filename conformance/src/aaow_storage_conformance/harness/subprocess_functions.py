@@ -1,0 +1,79 @@
+"""What tests run in other processes, through `Store.elsewhere`."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aaow_storage import BudgetExceededError, ConflictError, StorageAdapter, StorageOperations
+from aaow_storage_conformance.data import samples
+
+TOGETHER_WITHIN_S = 60.0
+TURNS_TOGETHER = 5
+"""After how many turns of a race the racers meet again, since one that is ahead meets nobody."""
+
+
+async def wait_for_the_others(storage: StorageOperations, number: int, count: int, *, meeting: int = 0) -> None:
+    """Go on when as many processes as there are have come here, so that they race; they may meet several times."""
+    await storage.save_workflow(samples.a_workflow(id=f"process {number} is ready for meeting {meeting}"))
+    deadline = time.monotonic() + TOGETHER_WITHIN_S
+    while await storage.count_workflows() < count * (meeting + 1):
+        await asyncio.sleep(0.002)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"only {await storage.count_workflows()} of {count} processes have come")
+
+
+async def consume_until_refused(storage: StorageAdapter, pool_id: str, amount: str, number: int, count: int) -> int:
+    """Consume as often as the budget allows, and return how often that was."""
+    await wait_for_the_others(storage, number, count)
+    times = 0
+    while True:
+        try:
+            await storage.consume_budget(pool_id, amount)
+        except BudgetExceededError:
+            return times
+        times += 1
+
+
+async def decide_all(storage: StorageAdapter, request_ids: Sequence[str], number: int, count: int) -> list[str]:
+    """Try to decide every request, and return the ids of those where this process was first."""
+    won = []
+    for turn, request_id in enumerate(request_ids):
+        if turn % TURNS_TOGETHER == 0:
+            await wait_for_the_others(storage, number, count, meeting=turn // TURNS_TOGETHER)
+        decide = storage.approve_request if (turn + number) % 2 else storage.reject_request
+        try:
+            await decide(request_id, f"process {number}")
+        except ConflictError:
+            continue
+        won.append(request_id)
+    return won
+
+
+async def workflow_ids(storage: StorageOperations) -> list[str]:
+    """Return the ids of the workflows, in the order of their code points."""
+    return sorted(workflow.id for workflow in await storage.list_workflows())
+
+
+async def count_up(storage: StorageAdapter, session_id: str, times: int, number: int, count: int) -> None:
+    """Read the counter in a session's metadata and write it one higher, so many times."""
+    await wait_for_the_others(storage, number, count)
+    for _ in range(times):
+        while not await _has_counted(storage, session_id):
+            continue
+
+
+async def _has_counted(storage: StorageAdapter, session_id: str) -> bool:
+    try:
+        async with storage.transaction() as transaction:
+            session = await transaction.get_session(session_id)
+            assert session is not None
+            assert session.metadata is not None
+            await transaction.update_session(session_id, metadata={"count": session.metadata["count"] + 1})
+    except ConflictError:
+        return False
+    return True
+
+
+async def rename(storage: StorageOperations, workflow_id: str, name: str) -> None:
+    """Give a workflow another name."""
+    await storage.update_workflow(workflow_id, name=name)

@@ -1,0 +1,208 @@
+"""Other processes that work on the store of a test, report what they do as they do it, and may be killed meanwhile."""
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import socket
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from types import ModuleType
+from typing import Any
+
+import attrs
+
+from aaow_storage import Backend, available_backends, register_plugin
+from aaow_storage.hookspecs import hookimpl
+from aaow_storage_conformance.harness.watchdog import Watch, limits_in_force, watching
+
+Report = Callable[[object], None]
+"""Tells the process of the test something, before it returns."""
+
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+ENDS_WITHIN_S = 30.0
+SILENT_FOR_S = 100.0
+_starting = threading.Lock()
+_LENGTH = struct.Struct("!I")
+
+
+class OtherProcess:
+    """A process that runs a function of a module, seen from the process of the test."""
+
+    def __init__(self, process: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._has_ended = False
+
+    @property
+    def id(self) -> int:
+        """What the operating system calls it."""
+        number: int = self._process.pid
+        return number
+
+    async def next_report(self) -> Any:
+        """Wait for what the function reports next, and return it.
+
+        Raises:
+            RuntimeError: the function failed, and the message holds its traceback; or there are no more reports.
+        """
+        kind, value = await self._receive()
+        if kind != "reported":
+            raise RuntimeError(f"the other process {kind}:\n{value}")
+        return value
+
+    async def result(self) -> Any:
+        """Return what the function returned; what it reports until then is dropped.
+
+        Raises:
+            RuntimeError: it failed, and the message holds its traceback; or the process ended before it returned.
+        """
+        while not self._has_ended:
+            kind, value = await self._receive()
+            if kind == "returned":
+                return value
+            if kind != "reported":
+                raise RuntimeError(f"the other process {kind}:\n{value}")
+        raise RuntimeError("the other process has ended")
+
+    async def kill(self) -> list[Any]:
+        """End the process as `kill -9` does, and return what it had reported and nobody had received yet.
+
+        Raises:
+            RuntimeError: the function had failed before.
+        """
+        self._process.kill()
+        return await self.last_reports()
+
+    async def last_reports(self) -> list[Any]:
+        """Wait until the process has ended, and return what it reported and nobody had received yet.
+
+        Raises:
+            RuntimeError: the function failed; the message holds its traceback.
+        """
+        reports = []
+        while not self._has_ended:
+            kind, value = await self._receive()
+            if kind == "reported":
+                reports.append(value)
+            elif kind == "failed":
+                raise RuntimeError(f"the other process {kind}:\n{value}")
+        return reports
+
+    async def end(self) -> None:
+        """Wait for the process; one that has not returned is killed."""
+        if not self._has_ended:
+            self._process.kill()
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+        await asyncio.to_thread(self._process.join, ENDS_WITHIN_S)
+        self._process.close()
+
+    async def _receive(self) -> tuple[str, Any]:
+        try:
+            async with asyncio.timeout(SILENT_FOR_S):
+                (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+            received: tuple[str, Any] = pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - our own process
+        except (asyncio.IncompleteReadError, ConnectionError):
+            received = "ended", None
+        except TimeoutError:
+            received = "failed", f"it reported nothing for {SILENT_FOR_S:g} s"
+            self._process.kill()
+        self._has_ended = received[0] != "reported"
+        return received
+
+
+@asynccontextmanager
+async def process_for(
+    plugins: Iterable[object], backend: Backend, function: Callable[..., Awaitable[Any]], *args: Any
+) -> AsyncIterator[OtherProcess]:
+    """Hold a process that runs `function(report, *args)` in an event loop of its own; it ends with the block.
+
+    The plugins are registered in it first. A backend that it does not find then, since it is not installed, has to be
+    one that can be pickled.
+    """
+    context = multiprocessing.get_context(METHOD)
+    if METHOD == "forkserver":
+        context.set_forkserver_preload(_modules_of(backend))
+    task = pickle.dumps((tuple(plugins), backend.name, _pickled(backend), limits_in_force(), function, args))
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = context.Process(target=run, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
+        await asyncio.to_thread(_start, process)
+    other = OtherProcess(process, *await asyncio.open_connection(sock=ours))
+    try:
+        yield other
+    finally:
+        await asyncio.shield(other.end())
+
+
+def _start(process: Any) -> None:
+    """Start a process that does not import the program that runs the tests, which may not be made for that."""
+    with _starting:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = program
+
+
+def run(channel: socket.socket, task: bytes) -> None:
+    """Do the task, and tell what came of it: all that the other process does. It ends when nobody listens any more."""
+    threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
+    sending = threading.Lock()
+
+    def send(kind: str, value: object) -> None:
+        message = pickle.dumps((kind, value))
+        with sending:
+            channel.sendall(_LENGTH.pack(len(message)) + message)
+
+    try:
+        plugins, name, backend, limits, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
+        for plugin in plugins:
+            register_plugin(plugin)
+        if backend is not None and name not in available_backends():
+            register_plugin(Provides(pickle.loads(backend)))  # noqa: S301 - as above
+        watch = Watch("the other process", limits)
+        with watching(watch), watch.phase("work"):
+            returned = asyncio.run(function(lambda report: send("reported", report), *args))
+        send("returned", returned)
+    except BaseException:  # noqa: BLE001 - raised again in the process of the test
+        send("failed", traceback.format_exc())
+
+
+@attrs.frozen(eq=False)
+class Provides:
+    """A plugin of a backend that is not installed."""
+
+    backend: Backend
+
+    @hookimpl
+    def aaow_storage_backend(self) -> Backend:
+        """Return it."""
+        return self.backend
+
+
+def _pickled(backend: Backend) -> bytes | None:
+    try:
+        return pickle.dumps(backend)
+    except (pickle.PicklingError, AttributeError, TypeError):  # of a function in a function, or with an open file
+        return None
+
+
+def _end_with(channel: socket.socket) -> None:
+    with suppress(OSError):
+        channel.recv(1)
+    os._exit(1)
+
+
+def _modules_of(backend: Backend) -> list[str]:
+    """Name what is imported once, in the process that the others are forked from."""
+    usable = [each for each in available_backends().values() if each.problem is None]
+    return [__name__, *{each.create.__module__: None for each in (backend, *usable)}]

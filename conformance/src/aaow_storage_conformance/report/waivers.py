@@ -1,0 +1,113 @@
+"""Waivers: the clauses that a backend is known not to keep, with a reason and the day until which that is accepted."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from aaow_storage_conformance._contract import CLAUSES
+
+KEYS = ("clause", "reason", "expires", "tests")
+
+
+@attrs.frozen
+class Waiver:
+    """One entry of the file.
+
+    Attributes:
+        clause: the id of the clause.
+        reason: why the backend does not keep it, for people.
+        expires: the last day on which the waiver holds, in UTC.
+        tests: patterns of the tests that fail, with `*` and `?`; empty for any test of the clause.
+        entry: which entry of the file it is, from 1.
+    """
+
+    clause: str
+    reason: str
+    expires: date
+    tests: tuple[str, ...] = ()
+    entry: int = 1
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its last day is over."""
+        return datetime.now(UTC).date() > self.expires
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What it waives, each of which has to fail somewhere."""
+        return self.tests or ("*",)
+
+    def covers(self, test: str, clauses: Iterable[str]) -> bool:
+        """Say whether the failure of a test is waived."""
+        return self.clause in clauses and any(matches(pattern, test) for pattern in self.patterns)
+
+
+def matches(pattern: str, test: str) -> bool:
+    """Say whether a pattern names a test: `Class.test_name[parameters]`, with or without class and parameters."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    without_parameters = test.partition("[")[0]
+    names = (test, without_parameters)
+    return any(
+        re.fullmatch(expression, each, re.DOTALL) for name in names for each in (name, name.partition(".")[2] or name)
+    )
+
+
+def read_waivers(path: Path, tests: Mapping[str, Iterable[str]]) -> list[Waiver]:
+    """Read a file of waivers; `tests` maps the tests of the suite, without parameters, to their clauses.
+
+    Raises:
+        pytest.UsageError: the file cannot be read, or an entry is wrong; it names the file, the entry and the remedy.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _refusal(path, f"cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _refusal(path, f"is not TOML: {error}") from error
+    entries = document.pop("waiver", [])
+    if document:
+        raise _refusal(path, f"has {_listed(document)}; write each waiver as a table [[waiver]]")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _refusal(path, "has a `waiver` that is no list of tables; write each as a table [[waiver]]")
+    return [_waiver(path, number, entry, tests) for number, entry in enumerate(entries, 1)]
+
+
+def _waiver(path: Path, number: int, entry: dict[str, Any], tests: Mapping[str, Iterable[str]]) -> Waiver:
+    def refuse(problem: str) -> pytest.UsageError:
+        return _refusal(path, f"waiver {number} ({entry.get('clause', 'no clause')}): {problem}")
+
+    clause, reason, expires = (entry.get(name) for name in KEYS[:3])
+    patterns = entry.get("tests", [])
+    if unknown := [name for name in entry if name not in KEYS]:
+        raise refuse(f"has {_listed(unknown)}; there are {_listed(KEYS)}")
+    if not isinstance(clause, str) or clause not in CLAUSES:
+        close = difflib.get_close_matches(str(clause), CLAUSES, n=1)
+        raise refuse(
+            f"`clause` must be the id of a clause{f', such as {close[0]}' if close else ''}; the contract lists them"
+        )
+    if not isinstance(reason, str) or not reason.strip():
+        raise refuse('`reason` must say why the clause is not kept: reason = "..."')
+    if not isinstance(expires, date) or isinstance(expires, datetime):
+        raise refuse("`expires` must be the last day of the waiver, without quotes: expires = 2030-12-31")
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise refuse('`tests` must list patterns of test names: tests = ["test_name*"]')
+    of_clause = [test for test, clauses in tests.items() if clause in clauses]
+    for pattern in patterns:
+        if not any(matches(pattern.partition("[")[0], test) for test in of_clause):
+            raise refuse(f"{pattern!r} in `tests` names no test of {clause}; correct it, or remove it")
+    return Waiver(clause, " ".join(reason.split()), expires, tuple(patterns), number)
+
+
+def _refusal(path: Path, problem: str) -> pytest.UsageError:
+    return pytest.UsageError(f"--storage-waivers={path}: {problem}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,90 @@
+"""Blocks that fail: their own error comes out, whatever the clean-up behind it does."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from aaow_storage import StorageAdapter, StorageUnavailableError, Transaction, TransactionError
+from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.suite.closing import check_closed
+
+
+class Stop(Exception):  # noqa: N818 - not an error
+    """What a test raises to leave a block."""
+
+
+class BlockTests:
+    """The blocks of an adapter, of a transaction, and of a savepoint."""
+
+    @clause("TXN-1")
+    @pytest.mark.parametrize("failure", [StorageUnavailableError("gone"), TransactionError("over"), OSError("full")])
+    async def test_the_error_of_a_block_comes_out_whatever_the_rollback_does(
+        self, storage: StorageAdapter, failure: Exception
+    ) -> None:
+        error = Stop()
+        await samples.stored_workflow(storage)
+        before = await everything_in(storage)
+
+        async def work(patch: pytest.MonkeyPatch) -> None:
+            async with storage.transaction() as transaction:
+                await samples.stored_workflow(transaction)
+                _fail_after(patch, type(transaction), "rollback", failure)
+                raise error
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop) as caught:
+            await work(patch)
+        assert caught.value is error
+        assert_identical(await everything_in(storage), before)
+        await samples.stored_workflow(storage)
+
+    @clause("LIF-4")
+    @pytest.mark.parametrize("failure", [StorageUnavailableError("gone"), OSError("full")])
+    async def test_the_error_of_a_block_comes_out_whatever_closing_does(self, store: Store, failure: Exception) -> None:
+        error = Stop()
+        adapter = store.adapter()
+
+        async def work(patch: pytest.MonkeyPatch) -> None:
+            async with adapter:
+                _fail_after(patch, type(adapter), "close", failure)
+                raise error
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop) as caught:
+            await work(patch)
+        assert caught.value is error
+        await check_closed(adapter)
+
+    @clause("TXN-4")
+    async def test_the_error_of_a_savepoint_comes_out_where_its_transaction_is_over(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        for ending in ("commit", "rollback"):
+            transaction = await storage.begin_transaction()
+            with pytest.raises(Stop):
+                await _end_and_stop(transaction, getattr(transaction, ending))
+        async with store.adapter() as other:
+            transaction = await other.begin_transaction()
+            with pytest.raises(Stop):
+                await _end_and_stop(transaction, other.close)
+
+
+async def _end_and_stop(transaction: Transaction, end: Callable[[], Awaitable[None]]) -> None:
+    """End a transaction in a savepoint of it whose block raises then."""
+    async with transaction.savepoint():
+        await samples.stored_workflow(transaction)
+        await end()
+        raise Stop
+
+
+def _fail_after(patch: pytest.MonkeyPatch, kind: type, name: str, failure: Exception) -> None:
+    """Have a coroutine method of a class raise when it has done its work, until the patch is undone."""
+    method = getattr(kind, name)
+
+    async def failing(self: Any, *args: Any, **kwargs: Any) -> None:
+        await method(self, *args, **kwargs)
+        raise failure
+
+    patch.setattr(kind, name, failing)

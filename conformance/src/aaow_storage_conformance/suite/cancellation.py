@@ -1,0 +1,328 @@
+"""Cancellation, wherever a call waits: it happens whole or not at all, nothing comes late, and nothing is held."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from aaow_storage import Capability, StorageAdapter, StorageOperations, Transaction, TransactionOutcome
+from aaow_storage_conformance._contract import clause, requires
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import Call, calls_without_streams
+from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness.cancellation_points import (
+    DELAYS_S,
+    MOST_WAITS,
+    SOON_S,
+    WRITES,
+    Scene,
+    ended,
+    interrupted,
+    whole_or_not,
+)
+from aaow_storage_conformance.harness.fresh_context import start_outside
+from aaow_storage_conformance.harness.leaks import left_behind, traces
+from aaow_storage_conformance.harness.store import Store
+
+TOGETHER = ("save_workflow", "create_session", "save_execution_state", "consume_budget")
+"""Operations that a transaction is made of."""
+each_write = pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(name, marks=requires(Capability.STREAM_EVENTS) if name == "save_stream_event" else ())
+        for name in WRITES
+    ],
+)
+
+
+class CancellationTests:
+    """Tasks that are cancelled, and what they leave behind."""
+
+    @each_write
+    @clause("CON-2", "OPS-6")
+    async def test_an_operation_cancelled_wherever_it_waits_happens_whole_or_not_at_all(
+        self, storage: StorageAdapter, store: Store, operation: str
+    ) -> None:
+        async with store.open() as other:
+            scene = Scene(storage, other)
+            await scene.set_up()
+            for at in range(MOST_WAITS):
+                call = scene.call(operation)
+                task, came_so_far = await interrupted(lambda: call.on(storage), at)  # noqa: B023 - awaited here
+                what = f"{operation}, cancelled where it waits, {at}"
+                if await scene.check(what, *whole_or_not(task, [call])):
+                    await scene.set_up()
+                if not came_so_far:
+                    break
+
+    @each_write
+    @clause("CON-2", "OPS-6")
+    async def test_an_operation_that_runs_out_of_time_happens_whole_or_not_at_all(
+        self, storage: StorageAdapter, store: Store, operation: str
+    ) -> None:
+        async def hurry(call: Call, delay_s: float) -> None:
+            async with asyncio.timeout(delay_s):
+                await call.on(storage)
+
+        async with store.open() as other:
+            scene = Scene(storage, other)
+            await scene.set_up()
+            for delay_s in DELAYS_S:
+                call = scene.call(operation)
+                alternatives = [[call]]
+                try:
+                    await hurry(call, delay_s)
+                except TimeoutError:
+                    alternatives.append([])
+                if await scene.check(f"{operation} within {delay_s:g} s", *alternatives):
+                    await scene.set_up()
+
+    @clause("CON-2", "OPS-6")
+    async def test_an_operation_cancelled_again_and_again_happens_whole_or_not_at_all(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            scene = Scene(storage, other)
+            for turns in (0, 1, 2, 5, 20):
+                await scene.set_up()
+                call = scene.call("save_execution_state")
+                task = asyncio.create_task(_made(call, storage))
+                for turn in itertools.count():
+                    await asyncio.sleep(0)
+                    if task.done():
+                        break
+                    if turn >= turns:
+                        task.cancel()
+                await ended(task)
+                await scene.check(f"cancelled from turn {turns} on", *whole_or_not(task, [call]))
+
+    @clause("CON-2", "OPS-6")
+    async def test_the_siblings_of_a_task_that_fails_happen_whole_or_not_at_all(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async def save_together(calls: Sequence[Call]) -> None:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(_made(call, storage))
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                raise ZeroDivisionError
+
+        async with store.open() as other:
+            saved = {f"{number:02}": samples.a_workflow(id=f"{number:02}") for number in range(50)}
+            with pytest.raises(ExceptionGroup) as caught:
+                await save_together([Call("save_workflow", (workflow,)) for workflow in saved.values()])
+            assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
+            found = await storage.list_workflows()
+            async with asyncio.timeout(SOON_S):
+                await samples.stored_workflow(other, id="barrier")
+            assert await workers.workflow_ids(storage) == [*(workflow.id for workflow in found), "barrier"]
+            assert all(saved[workflow.id] == workflow for workflow in found)
+
+    @clause("CON-2")
+    async def test_reads_that_are_cancelled_leave_the_adapter_able_to_read(self, storage: StorageAdapter) -> None:
+        await samples.stored_workflow(storage, id="w")
+        reads = [call for call in calls_without_streams() if call.name.startswith(("get_", "list_", "count_"))]
+        for call in reads:
+            for at in range(MOST_WAITS):
+                _, came_so_far = await interrupted(lambda: call.on(storage), at)  # noqa: B023 - awaited here
+                if not came_so_far:
+                    break
+        tasks = [asyncio.create_task(_made(call, storage)) for call in reads * 4]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await ended(*tasks)
+        async with asyncio.timeout(SOON_S):
+            assert await asyncio.gather(*(workers.workflow_ids(storage) for _ in range(20))) == [["w"]] * 20
+
+    @clause("CON-2", "TXN-1")
+    async def test_a_block_cancelled_wherever_it_waits_is_committed_whole_or_not_at_all(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            scene = Scene(storage, other)
+            await scene.set_up()
+            cancelled = []
+            for at in range(MOST_WAITS):
+                calls = [scene.call(operation) for operation in TOGETHER]
+                task, came_so_far = await interrupted(lambda: _in_a_block(storage, calls), at)  # noqa: B023 - awaited here
+                cancelled.append(task.cancelled())
+                if await scene.check(f"a block, cancelled where it waits, {at}", *whole_or_not(task, calls)):
+                    await scene.set_up()
+                if not came_so_far:
+                    break
+            assert any(cancelled)
+            assert not cancelled[-1]
+
+    @clause("CON-2", "TXN-1")
+    async def test_a_commit_cancelled_wherever_it_waits_is_whole_or_not_at_all(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            scene = Scene(storage, other)
+            await scene.set_up()
+            for at in range(MOST_WAITS):
+                calls = [scene.call(operation) for operation in TOGETHER]
+                transaction = await storage.begin_transaction()
+                for call in calls:
+                    await call.on(transaction)
+                task, came_so_far = await interrupted(transaction.commit, at)
+                outcome = transaction.outcome
+                if outcome is None:
+                    await transaction.rollback()
+                was_committed = await scene.check(
+                    f"a commit, cancelled where it waits, {at}", *whole_or_not(task, calls)
+                )
+                assert was_committed == (outcome is TransactionOutcome.COMMITTED)
+                if was_committed:
+                    await scene.set_up()
+                if not came_so_far:
+                    break
+
+    @clause("CON-2", "TXN-4", "TXN-5")
+    @pytest.mark.parametrize("has_savepoint", [False, True], ids=["operation", "savepoint"])
+    async def test_a_part_of_a_transaction_cancelled_wherever_it_waits_leaves_the_rest_usable(
+        self, storage: StorageAdapter, store: Store, has_savepoint: bool
+    ) -> None:
+        async with store.open() as other:
+            scene = Scene(storage, other)
+            for at in range(MOST_WAITS):
+                await scene.set_up()
+                part = [scene.call("save_execution_state")] + [scene.call("consume_budget")] * has_savepoint
+                rest = [scene.call("create_budget_pool")]
+                async with storage.transaction() as transaction:
+                    work = _in_a_savepoint if has_savepoint else _in_order
+                    task, came_so_far = await interrupted(lambda: work(transaction, part), at)  # noqa: B023 - awaited here
+                    await _in_order(transaction, rest)
+                await scene.check(f"a part, cancelled where it waits, {at}", *whole_or_not(task, part, rest))
+                if not came_so_far:
+                    break
+
+    @clause("CON-2", "TXN-6")
+    async def test_a_task_cancelled_while_it_begins_a_transaction_holds_none(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async def begin() -> Transaction:
+            try:
+                return await storage.begin_transaction()
+            except asyncio.CancelledError:
+                asyncio.current_task().uncancel()  # type: ignore[union-attr]  # this is a task
+                await samples.stored_workflow(storage, id="not refused")
+                raise
+
+        async with store.open() as other:
+            for at in range(MOST_WAITS):
+                task, came_so_far = await interrupted(begin, at)
+                if not task.cancelled():
+                    await task.result().rollback()
+                async with asyncio.timeout(SOON_S):
+                    await samples.stored_workflow(other, id=f"{at:03} other")
+                    await samples.stored_workflow(storage, id=f"{at:03} same")
+                if not came_so_far:
+                    break
+            else:
+                pytest.fail("beginning a transaction waits for ever")
+
+    @clause("CON-2")
+    async def test_tasks_cancelled_in_the_line_behind_a_transaction_never_write(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            async with storage.transaction() as transaction:
+                await samples.stored_workflow(transaction, id="held")
+                waiting = [
+                    start_outside(
+                        work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))])
+                    )
+                    for work in (_in_order, _in_a_block)
+                    for adapter in (storage, other) * 3
+                ]
+                for _ in range(20):
+                    await other.count_workflows()
+                for task in waiting:
+                    task.cancel()
+                await ended(*waiting)
+                assert all(task.cancelled() for task in waiting)
+                await samples.stored_workflow(transaction, id="held too")
+            found = await workers.workflow_ids(storage)
+            assert [workflow.name for workflow in await storage.list_workflows()].count("cancelled") == 0
+            async with asyncio.timeout(SOON_S):
+                for number, adapter in enumerate((other, storage)):
+                    async with adapter.transaction() as following:
+                        await samples.stored_workflow(following, id=f"later {number}")
+            assert found == ["held", "held too"]
+            assert await workers.workflow_ids(other) == [*found, "later 0", "later 1"]
+
+    @clause("CON-2")
+    async def test_those_behind_a_task_cancelled_in_the_line_get_their_turn(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with store.open() as other:
+            async with storage.transaction() as transaction:
+                await samples.stored_workflow(transaction, id="held")
+                tasks = {
+                    f"{number:02}": start_outside(
+                        _save_in_a_block((storage, other)[number % 2], "held", f"{number:02}")
+                    )
+                    for number in range(20)
+                }
+                for _ in range(20):
+                    await other.count_workflows()
+                for name in ("00", "01", "05", "10", "19"):
+                    tasks.pop(name).cancel()
+            await ended(*tasks.values())
+            assert await workers.workflow_ids(storage) == [*tasks, "held"]
+
+    @clause("CON-2", "LIF-2")
+    async def test_cancelled_tasks_leave_no_task_and_no_thread_behind(self, store: Store) -> None:
+        before = traces()
+        async with store.open() as adapter:
+            scene = Scene(adapter, adapter)
+            await scene.set_up()
+            works: list[Callable[[], Awaitable[Any]]] = [
+                adapter.list_workflows,
+                lambda: _in_order(adapter, [scene.call("save_workflow")]),
+                lambda: _in_a_block(adapter, [scene.call("save_workflow"), scene.call("save_execution_state")]),
+            ]
+            for at in range(20):
+                for work in works:
+                    await interrupted(work, at)
+                tasks = [asyncio.create_task(_awaited(work)) for work in works * 4]
+                for _ in range(at):
+                    await asyncio.sleep(0)
+                for task in tasks:
+                    task.cancel()
+                await ended(*tasks)
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert await left_behind(before, ()) == []
+
+
+async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:
+    return await work()
+
+
+async def _made(call: Call, storage: StorageOperations) -> Any:
+    return await call.on(storage)
+
+
+async def _in_order(storage: StorageOperations, calls: Sequence[Call]) -> None:
+    for call in calls:
+        await call.on(storage)
+
+
+async def _in_a_block(storage: StorageAdapter, calls: Sequence[Call]) -> None:
+    async with storage.transaction() as transaction:
+        await asyncio.sleep(0)  # a place to be cancelled at, on a backend that never waits
+        await _in_order(transaction, calls)
+
+
+async def _in_a_savepoint(transaction: Transaction, calls: Sequence[Call]) -> None:
+    async with transaction.savepoint():
+        await _in_order(transaction, calls)
+
+
+async def _save_in_a_block(storage: StorageAdapter, *ids: str) -> None:
+    await _in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=each),)) for each in ids])

@@ -1,0 +1,182 @@
+"""Random filters on random records: a store has to find what the plan of the filter selects."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import attrs
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from aaow_storage import (
+    Contains,
+    Direction,
+    Ge,
+    Gt,
+    In,
+    Le,
+    Lt,
+    Ne,
+    NotIn,
+    OrderBy,
+    QueryFilter,
+    StartsWith,
+    StorageAdapter,
+)
+from aaow_storage.authoring import QUERY_FIELDS, FieldKind, plan_query
+from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
+from aaow_storage_conformance.data.seed import chance
+from aaow_storage_conformance.harness.shrink_limit import Shortening
+from aaow_storage_conformance.harness.watchdog import ask
+
+TEXTS = ("", "a", "A", "ab", "b", "a%", "a_", "%", "é", "\ue000", "\U00010000", "it's", '"', "\\")
+WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
+NUMBERS = (-1, 0, 1, 2, 10, 1.0, 1.5, -0.0, 2**53, 2**53 + 1, 1e300)
+AMOUNTS = tuple(map(Decimal, ("0", "0.3", "0.30", "1", "1.00", "9", "10", "1e-9", "123456789012345")))
+DURATIONS = (0.0, 0.5, 5.0, 40.0, 1e300)
+ANY = (None, True, False, 0, 1, 1.0, "", "1", "true", "a", [1], {"a": 1})
+JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
+    ("rank",): NUMBERS,
+    ("a.b",): (*TEXTS, *WITH_NUL),
+    ("deep", "er"): TEXTS,
+    ("any",): ANY,
+}
+"""What may lie at a path in a document. Lists are ordered only by those paths that hold one type of value."""
+UNORDERED = ("any",)
+EXAMPLES = 150
+MOST_KEYS = 16
+MOST_VALUES = 40
+RECORDS = 40
+
+
+class DifferentialTests:
+    """The store and the plan agree."""
+
+    @clause("QRY-1", "QRY-2", "QRY-5", "QRY-6", "QRY-7")
+    @every_listing
+    async def test_random_filters_find_what_their_plan_selects(self, storage: StorageAdapter, listing: Listing) -> None:
+        await prepare_scopes(storage)
+        lot = chance("random filters", listing.name)
+        for record in _random_records(listing, lot):
+            await listing.store(storage, record)
+        records = await listing.list(storage, None)
+        assert len(records) >= RECORDS
+        kind = type(records[0])
+        loop, shortening = asyncio.get_running_loop(), Shortening()
+
+        @seed(lot.getrandbits(64))
+        @settings(
+            database=None,
+            deadline=None,
+            max_examples=EXAMPLES,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(_filters(kind, records))
+        def check(filter: QueryFilter) -> None:
+            shortening.begin_example()
+            try:
+                found = ask(_listed(storage, listing, filter), loop)
+                expected = plan_query(kind, filter, listing.time).select(records)
+                assert [record.id for record in found] == [record.id for record in expected]
+            except Exception as error:
+                shortening.failed(error, [f"{listing.name}({filter})"])
+                raise
+
+        await asyncio.to_thread(check)
+
+
+async def _listed(storage: StorageAdapter, listing: Listing, filter: QueryFilter) -> list[Any]:
+    return list(await listing.list(storage, filter))
+
+
+def _random_records(listing: Listing, chance: random.Random) -> Iterator[Any]:
+    for number in chance.sample(range(RECORDS), RECORDS):
+        fields: dict[str, Any] = {"id": f"{chance.choice('aAbé')}{number}"}
+        template = listing.make()
+        for name, kind in QUERY_FIELDS[type(template)].items():
+            if name in listing.scope or name == "id" or (name.endswith("_id") and name != "tool_call_id"):
+                continue
+            is_optional = attrs.fields_dict(type(template))[name].default is None
+            if is_optional and chance.random() < 0.2:
+                fields[name] = None
+            elif name == "status" and listing.name == "list_pending_approvals":
+                fields[name] = "pending"
+            elif name == "expires_at":
+                fields[name] = template.expires_at + timedelta(microseconds=chance.randrange(-9, 0))
+            else:
+                fields[name] = _random_value(kind, chance)
+        yield listing.make(**fields)
+
+
+def _random_value(kind: FieldKind | type[StrEnum], chance: random.Random) -> Any:
+    if not isinstance(kind, FieldKind):
+        return chance.choice(list(kind))
+    if kind is FieldKind.INSTANT:
+        return samples.instant(chance.randrange(8)) + timedelta(microseconds=chance.randrange(3))
+    if kind is not FieldKind.JSON:
+        choices: dict[FieldKind, tuple[Any, ...]] = {
+            FieldKind.TEXT: TEXTS[1:],
+            FieldKind.NUMBER: DURATIONS,
+            FieldKind.AMOUNT: AMOUNTS,
+            FieldKind.BOOL: (True, False),
+        }
+        return chance.choice(choices[kind])
+    document: dict[str, Any] = {}
+    for (first, *rest), values in JSON_VALUES.items():
+        if chance.random() < 0.8:
+            value = chance.choice((None, *values))
+            document[first] = {rest[0]: value} if rest else value
+    return document
+
+
+def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
+    fields = QUERY_FIELDS[kind]
+    names: dict[Any, st.SearchStrategy[Any]] = {}
+    for name, field_kind in fields.items():
+        if field_kind is FieldKind.JSON:
+            for path, scalars in JSON_VALUES.items():
+                operands = [value for value in scalars if not isinstance(value, list | dict)]
+                names[name, *path] = _conditions(operands, is_text=True, is_ordered=True)
+        else:
+            values = list({value: None for record in records if (value := getattr(record, name)) is not None})
+            is_text = field_kind is FieldKind.TEXT or not isinstance(field_kind, FieldKind)
+            if field_kind is FieldKind.INSTANT:
+                values += [value + timedelta(microseconds=1) for value in values]
+            names[name] = _conditions(values, is_text=is_text, is_ordered=field_kind is not FieldKind.BOOL)
+    wheres = st.lists(st.sampled_from(list(names)), max_size=3, unique=True).flatmap(
+        lambda chosen: st.fixed_dictionaries({name: names[name] for name in chosen})
+    )
+    ordered = [name for name in names if not isinstance(name, tuple) or name[1:] != UNORDERED]
+    orders = st.lists(st.builds(OrderBy, st.sampled_from(ordered), st.sampled_from(Direction)), max_size=MOST_KEYS)
+    places = st.integers(0, len(records))
+    return st.builds(
+        QueryFilter,
+        where=wheres,
+        order_by=orders,
+        limit=st.none() | places,
+        offset=st.just(0) | places,
+        documents=st.booleans(),
+        after_record=st.none() | st.sampled_from(records),
+    )
+
+
+def _conditions(values: list[Any], *, is_text: bool, is_ordered: bool) -> st.SearchStrategy[Any]:
+    one = st.sampled_from([None, *values]) if values else st.none()
+    some = st.lists(one, max_size=4) | st.lists(one, min_size=17, max_size=MOST_VALUES)
+    kinds: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
+    comparable = [value for value in values if value is not None and not isinstance(value, bool)]
+    if is_ordered and comparable:
+        kinds += [st.builds(each, st.sampled_from(comparable)) for each in (Lt, Le, Gt, Ge)]
+    if is_text:
+        texts = st.sampled_from((*TEXTS, *WITH_NUL))
+        kinds += [st.builds(each, texts) for each in (Contains, StartsWith)]
+        if any(isinstance(value, str) and not isinstance(value, StrEnum) for value in values):
+            kinds += [texts, *(st.builds(each, texts) for each in (Ne, Lt, Le, Gt, Ge)), st.builds(In, st.lists(texts))]
+    return st.one_of(kinds)

@@ -1,0 +1,162 @@
+"""Filters as large as they may be, and a little larger."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aaow_storage import (
+    Contains,
+    Direction,
+    FieldName,
+    In,
+    Ne,
+    NotIn,
+    OrderBy,
+    QueryFilter,
+    StartsWith,
+    StorageAdapter,
+    ValidationError,
+)
+from aaow_storage.authoring import QUERY_FIELDS, FieldKind
+from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
+
+MOST_KEYS = 16
+MOST_CONDITIONS = 100
+MOST_VALUES = 10_000
+LONGEST_TEXTS = 4_000_000
+MOST_STEPS = 32
+LONGEST_PATH = 1_000
+RECORDS = 12
+
+
+class FilterSizeTests:
+    """The largest filters are answered, and larger ones refused."""
+
+    @clause("QRY-3")
+    @every_listing
+    async def test_a_filter_that_is_too_large_is_refused_with_the_limit(
+        self, storage: StorageAdapter, listing: Listing
+    ) -> None:
+        await prepare_scopes(storage)
+        await listing.store(storage, listing.make())
+        for limit, query in _too_large(_document(listing)):
+            for call in listing.calls:
+                with pytest.raises(ValidationError) as caught:
+                    await call(storage, query)
+                assert f"at most {limit} are allowed; " in str(caught.value)
+
+    @clause("QRY-3", "QRY-1", "QRY-2")
+    @every_listing
+    async def test_the_largest_filter_finds_what_it_describes(self, storage: StorageAdapter, listing: Listing) -> None:
+        await prepare_scopes(storage)
+        field = _document(listing)
+        deep = _nested(("d",) * MOST_STEPS, 1)
+        long = {"k" * LONGEST_PATH: 2}
+        await listing.store(storage, listing.make(id="deep", **{field: deep}))
+        await listing.store(storage, listing.make(id="long", **{field: long}))
+        ids = [f"no {number}" for number in range(MOST_VALUES - 1)]
+        wheres: list[tuple[dict[FieldName, Any], str]] = [
+            ({(field, *("d" * MOST_STEPS)): 1}, "deep"),
+            ({(field, *("d" * MOST_STEPS)): In([0, 1])}, "deep"),
+            ({(field, "k" * LONGEST_PATH): 2}, "long"),
+            ({"id": In([*ids, "deep"])}, "deep"),
+            ({"id": In([*ids[1:], "deep"]), (field, "x"): NotIn([1])}, "deep"),
+            ({(field, "k" * LONGEST_PATH): In([*range(MOST_VALUES - 2)])}, "long"),
+            ({"id": "deep", **{(field, f"k{number}"): Ne(1) for number in range(MOST_CONDITIONS - 1)}}, "deep"),
+        ]
+        for number, (where, expected) in enumerate(wheres):
+            for call in listing.calls:
+                found = await call(storage, QueryFilter({"id": In(["deep", "long"]), **where}, limit=5))
+                ids_found = [record.id for record in found] if isinstance(found, list) else found
+                assert (number, ids_found) == (number, [expected] if isinstance(found, list) else 1)
+
+    @clause("QRY-3", "QRY-1")
+    async def test_a_filter_may_compare_with_long_texts(self, storage: StorageAdapter) -> None:
+        text = "x" * (LONGEST_TEXTS // 2)
+        session = await samples.stored_session(storage)
+        await samples.stored_execution(storage, session.id, "node", id="long", text=text)
+        await samples.stored_execution(storage, session.id, "node", id="short", text="x")
+        conditions: tuple[tuple[Any, list[str]], ...] = (
+            (text, ["long"]),
+            (Ne(text), ["short"]),
+            (StartsWith(text), ["long"]),
+            (Contains(text), ["long"]),
+            (In([text, "y"]), ["long"]),
+        )
+        for condition, expected in conditions:
+            found = await storage.get_llm_executions(session.id, QueryFilter({"text": condition}))
+            assert [execution.id for execution in found] == expected
+
+    @clause("QRY-5", "QRY-7")
+    @every_listing
+    async def test_as_many_keys_as_there_may_be_order_a_list_and_its_pages(
+        self, storage: StorageAdapter, listing: Listing
+    ) -> None:
+        await prepare_scopes(storage)
+        field = _document(listing)
+        for number in range(RECORDS):
+            # What decides between two records is the last key, which the id contradicts.
+            document = {f"k{key}": 0 for key in range(MOST_KEYS - 1)} | {f"k{MOST_KEYS - 1}": RECORDS - number}
+            await listing.store(storage, listing.make(id=f"r{number:02}", **{field: document}))
+        order = [OrderBy((field, f"k{key}"), list(Direction)[key % 2]) for key in range(MOST_KEYS)]
+        mine: dict[FieldName, Any] = {"id": StartsWith("r")}
+        whole = [record.id for record in await listing.list(storage, QueryFilter(mine, order))]
+        expected = [f"r{number:02}" for number in range(RECORDS)]
+        assert whole == (expected if order[-1].direction is Direction.DESCENDING else expected[::-1])
+        query, walked = QueryFilter(mine, order, limit=5), []
+        while page := await listing.list(storage, query):
+            walked += [record.id for record in page]
+            assert walked == whole[: len(walked)]
+            query = query.after(page[-1])
+        assert walked == whole
+
+    @clause("QRY-5")
+    @every_listing
+    async def test_a_key_that_repeats_a_field_changes_nothing(self, storage: StorageAdapter, listing: Listing) -> None:
+        await prepare_scopes(storage)
+        field = _document(listing)
+        for number in range(4):
+            await listing.store(storage, listing.make(id=f"r{number}", **{field: {"k": number // 2}}))
+        order = [OrderBy((field, "k"), "desc"), OrderBy(f"{field}.k"), OrderBy("id"), OrderBy("id", "desc")]
+        query = QueryFilter({"id": StartsWith("r")}, order)
+        found = await listing.list(storage, query)
+        assert [record.id for record in found] == ["r2", "r3", "r0", "r1"]
+        behind = await listing.list(storage, query.after(found[0]))
+        assert [record.id for record in behind] == ["r3", "r0", "r1"]
+
+
+def _document(listing: Listing) -> str:
+    """Return a JSON field of what is listed."""
+    fields = QUERY_FIELDS[type(listing.make())]
+    return next(name for name, kind in fields.items() if kind is FieldKind.JSON)
+
+
+def _too_large(field: str) -> Iterator[tuple[int, QueryFilter]]:
+    """Yield filters that are a little larger than a limit, each with the limit."""
+    yield MOST_KEYS, QueryFilter(order_by=[OrderBy("id")] * (MOST_KEYS + 1))
+    yield MOST_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(MOST_KEYS + 1)])
+    yield MOST_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(500)])
+    yield MOST_CONDITIONS, QueryFilter({(field, f"k{number}"): 1 for number in range(MOST_CONDITIONS + 1)})
+    yield MOST_CONDITIONS, QueryFilter({(field, f"k{number}"): Ne(None) for number in range(2_000)})
+    ids = [str(number) for number in range(MOST_VALUES + 1)]
+    yield MOST_VALUES, QueryFilter({"id": In(ids)})
+    yield MOST_VALUES, QueryFilter({(field, "k"): NotIn(ids)})
+    yield MOST_VALUES, QueryFilter({"id": In(ids[1:]), (field, "k"): NotIn([1])})
+    yield MOST_VALUES, QueryFilter({"id": NotIn(ids * 7)})
+    yield MOST_STEPS, QueryFilter({(field, *("d" * (MOST_STEPS + 1))): 1})
+    yield MOST_STEPS, QueryFilter(order_by=OrderBy((field, *("d" * 1_000))))
+    yield LONGEST_PATH, QueryFilter({(field, "k" * (LONGEST_PATH + 1)): 1})
+    yield LONGEST_PATH, QueryFilter(order_by=OrderBy((field, "k", "k" * LONGEST_PATH)))
+    half = "x" * (LONGEST_TEXTS // 2)
+    yield LONGEST_TEXTS, QueryFilter({"id": half, (field, "k"): Contains(half + "x")})
+    yield LONGEST_TEXTS, QueryFilter({"id": In([half, half, "x"])})
+    yield LONGEST_TEXTS, QueryFilter({"id": StartsWith(half * 3)})
+
+
+def _nested(path: tuple[str, ...], value: Any) -> Any:
+    for key in reversed(path):
+        value = {key: value}
+    return value

@@ -1,0 +1,99 @@
+"""What may not be done with an adapter: to copy it, to hold it in two blocks, or to call it outside of asyncio."""
+
+import asyncio
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aaow_storage import StorageAdapter, StorageError
+from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import every_call
+from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.suite.closing import check_closed
+
+COPIES: tuple[Callable[[Any], object], ...] = (copy.copy, copy.deepcopy, pickle.dumps)
+
+
+class HandlingTests:
+    """Copies, second blocks and other event loops: each is refused at once, and nothing comes of it."""
+
+    @clause("ERR-1")
+    @pytest.mark.parametrize("make_copy", COPIES, ids=["copy", "deepcopy", "pickle"])
+    async def test_a_copy_of_an_adapter_or_transaction_is_refused_in_words(
+        self, storage: StorageAdapter, store: Store, make_copy: Callable[[Any], object]
+    ) -> None:
+        for adapter in (store.adapter(), storage):
+            with pytest.raises(StorageError, match="cannot be copied or pickled"):
+                make_copy(adapter)
+        async with storage.transaction() as transaction:
+            with pytest.raises(StorageError, match="cannot be copied or pickled"):
+                make_copy(transaction)
+            await samples.stored_workflow(transaction, id="w")
+        assert await workers.workflow_ids(storage) == ["w"]
+
+    @clause("LIF-4")
+    async def test_a_second_block_is_refused_and_the_first_goes_on(self, store: Store) -> None:
+        adapter = store.adapter()
+        async with adapter:
+            with pytest.raises(StorageError, match="`async with`"):
+                await adapter.__aenter__()
+            await samples.stored_workflow(adapter, id="w")
+            with pytest.raises(StorageError, match="`async with`"):
+                await asyncio.create_task(adapter.__aenter__())
+            assert await workers.workflow_ids(adapter) == ["w"]
+        await check_closed(adapter)
+
+    @clause("LIF-4")
+    async def test_one_block_may_follow_another(self, store: Store) -> None:
+        adapter = store.adapter()
+        await adapter.initialize()
+        for number in range(3):
+            async with adapter:
+                await samples.stored_workflow(adapter, id=f"{number}")
+                await adapter.initialize()
+        await check_closed(adapter)
+
+    @clause("ERR-1")
+    async def test_a_call_outside_of_asyncio_is_refused_in_words(self, storage: StorageAdapter, store: Store) -> None:
+        closed = store.adapter()
+        transaction = await storage.begin_transaction()
+        calls: list[Any] = [
+            *(lambda call=call: call.on(storage) for call in every_call()),
+            *(lambda call=call: call.on(transaction) for call in every_call()),
+            storage.begin_transaction,
+            storage.initialize,
+            storage.close,
+            closed.initialize,
+            closed.close,
+            closed.__aenter__,
+            transaction.commit,
+            transaction.rollback,
+        ]
+        problems: list[str] = []
+        await asyncio.to_thread(_drive, calls, problems)
+        assert problems == []
+        assert transaction.outcome is None
+        await transaction.rollback()
+        assert await storage.list_workflows() == []
+
+
+def _drive(calls: list[Callable[[], Any]], problems: list[str]) -> None:
+    """Make each call as another kind of event loop would, and note those that are not refused in words."""
+    for number, call in enumerate(calls):
+        coroutine = call()
+        try:
+            coroutine.send(None)
+        except StorageError as error:
+            if "asyncio" not in str(error):
+                problems.append(f"call {number}: {error!r}")
+        except BaseException as error:  # noqa: BLE001 - what is looked for
+            problems.append(f"call {number}: {error!r}")
+        else:
+            problems.append(f"call {number} was begun")
+        finally:
+            coroutine.close()

@@ -1,0 +1,160 @@
+"""Adapters that are left without being closed: dropped, or inherited by a forked process."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from aaow_storage import AdapterClosedError, Capability, StorageAdapter, TransactionError
+from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.calls import calls_without_streams
+from aaow_storage_conformance.harness.leaks import folders_of, left_behind, traces
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.suite.closing import check_closed
+
+ENDS_WITHIN_S = 60
+AT_ONCE_S = 5.0
+"""How long, in seconds, a call on what was inherited may take."""
+
+forks = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux may a process with threads be forked")
+
+
+class LeavingTests:
+    """An adapter that is dropped is released; one that was inherited refuses, and its parent notices nothing."""
+
+    @clause("LIF-2")
+    async def test_an_adapter_that_is_dropped_while_it_is_open_is_released_and_says_so(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        gc.collect()
+        folders = folders_of(store.url, tmp_path)
+        before = traces(folders)
+        assert await _resource_warnings_of(_open_and_drop(store)) == 1
+        assert await left_behind(before, folders) == []
+
+    @clause("LIF-2")
+    async def test_an_adapter_that_was_closed_is_dropped_without_a_word(self, store: Store) -> None:
+        assert await _resource_warnings_of(_open_close_and_drop(store)) == 0
+
+    @clause("CON-1")
+    @forks
+    async def test_an_adapter_that_was_open_when_the_process_was_forked_refuses_at_once(
+        self, storage: StorageAdapter
+    ) -> None:
+        workflow = await samples.stored_workflow(storage)
+
+        async def in_child() -> None:
+            await check_closed(storage)
+            with pytest.raises(AdapterClosedError):
+                await storage.initialize()
+            for _ in range(2):
+                await storage.close()
+            with pytest.raises(AdapterClosedError):
+                await storage.initialize()
+            await check_closed(storage)
+
+        await in_forked_process(in_child)
+        assert await storage.get_workflow(workflow.id) == workflow
+        await samples.stored_workflow(storage)
+
+    @clause("CON-1")
+    @forks
+    async def test_a_transaction_that_was_open_when_the_process_was_forked_is_the_parents(
+        self, storage: StorageAdapter
+    ) -> None:
+        tx = await storage.begin_transaction()
+        workflow = await samples.stored_workflow(tx)
+
+        async def in_child() -> None:
+            for call in calls_without_streams():
+                with pytest.raises(TransactionError):
+                    await call.on(tx)
+            for end in (tx.commit, tx.rollback):
+                with pytest.raises(TransactionError):
+                    await end()
+
+        await in_forked_process(in_child)
+        assert tx.outcome is None
+        await tx.commit()
+        assert await storage.get_workflow(workflow.id) == workflow
+
+    @clause("CON-1")
+    @forks
+    async def test_a_forked_process_makes_adapters_of_its_own(self, storage: StorageAdapter, store: Store) -> None:
+        workflow = await samples.stored_workflow(storage)
+        own = samples.a_workflow()
+        is_shared = Capability.DURABLE in store.capabilities
+
+        async def in_child() -> None:
+            async with Store(store.backend, store.url, store.options).open() as adapter:
+                found = await adapter.list_workflows()
+                assert [each.id for each in found] == ([workflow.id] if is_shared else [])
+                await adapter.save_workflow(own)
+                assert await adapter.get_workflow(own.id) == own
+
+        await in_forked_process(in_child)
+        expected = {workflow.id, own.id} if is_shared else {workflow.id}
+        assert {each.id for each in await storage.list_workflows()} == expected
+
+
+async def _resource_warnings_of(leaving: Coroutine[None, None, None]) -> int:
+    """Run a coroutine, and return how many warnings come of what it has left."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        await asyncio.create_task(leaving)
+        await asyncio.sleep(0)  # so that the loop has let go of the task
+        gc.collect()
+    return sum(issubclass(each.category, ResourceWarning) for each in heard)
+
+
+async def _open_and_drop(store: Store) -> None:
+    adapter = Store(store.backend, store.url, store.options).adapter()
+    await adapter.initialize()
+    await samples.stored_workflow(adapter)
+    await adapter.list_workflows()
+
+
+async def _open_close_and_drop(store: Store) -> None:
+    async with Store(store.backend, store.url, store.options).adapter() as adapter:
+        await samples.stored_workflow(adapter)
+
+
+async def in_forked_process(function: Callable[[], Awaitable[None]]) -> None:
+    """Run a coroutine function in a forked process, on a loop of its own, and fail where it fails."""
+    with tempfile.TemporaryFile("w+") as problems:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: that is what this is about
+            process = os.fork()
+        if not process:
+            _end_with(function, problems.fileno())
+        status = os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, process, 0))[1])
+        problems.seek(0)
+        if status:
+            pytest.fail(f"the forked process ended with {status}:\n{problems.read()}", pytrace=False)
+
+
+def _end_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
+    status = 1
+    try:
+        signal.alarm(ENDS_WITHIN_S)
+        asyncio.run(_in_time(function))
+        status = 0
+    except BaseException:  # noqa: BLE001 - the test must not go on in this process
+        os.write(problems, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+async def _in_time(function: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(ENDS_WITHIN_S / 2):
+        await function()

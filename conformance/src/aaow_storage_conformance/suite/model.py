@@ -1,0 +1,336 @@
+"""A store and another beside it, in memory or of any backend: whatever is asked of both, both answer the same."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from aaow_storage import (
+    AlreadyExistsError,
+    ApprovalRequest,
+    Capability,
+    ConflictError,
+    NotFoundError,
+    StorageAdapter,
+    StorageError,
+    StorageOperations,
+    Transaction,
+    TransactionError,
+    ValidationError,
+)
+from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance.data import random_calls, random_records
+from aaow_storage_conformance.data.calls import STREAM_OPERATIONS
+from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.data.seed import chance
+from aaow_storage_conformance.harness.fresh_context import start_outside
+from aaow_storage_conformance.harness.shrink_limit import Shortening
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.watchdog import ask as ask_in
+from aaow_storage_memory import MemoryAdapter
+
+EXAMPLES, STEPS = 10, 12
+MANY_EXAMPLES, MANY_STEPS = 200, 12
+MOST_LEVELS = 40
+"""How deep pools lie below each other in a history at most."""
+COMPARED = "compare everything"
+BEGINNING = "a store with a record of each kind"
+_RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
+_ERRORS = (ValidationError, NotFoundError, AlreadyExistsError, ConflictError, TransactionError)
+
+
+class ModelTests:
+    """Any sequence of operations, transactions, savepoints and reopenings."""
+
+    @clause("OPS-3", "OPS-4", "SES-3", "TXN-1", "TXN-2", "TXN-4", "LIF-3")
+    async def test_a_random_history_goes_as_in_the_model(
+        self, store: Store, storage: StorageAdapter, model_store: Store | None
+    ) -> None:
+        await _check(store, storage, model_store, EXAMPLES, STEPS)
+
+    @clause("OPS-3", "OPS-4", "SES-3", "TXN-1", "TXN-2", "TXN-4", "LIF-3")
+    @pytest.mark.slow
+    async def test_many_random_histories_go_as_in_the_model(
+        self, store: Store, storage: StorageAdapter, model_store: Store | None
+    ) -> None:
+        await _check(store, storage, model_store, MANY_EXAMPLES, MANY_STEPS)
+
+
+async def _check(store: Store, storage: StorageAdapter, model_store: Store | None, examples: int, steps: int) -> None:
+    async with AsyncExitStack() as stack:
+        for each in (store,) if model_store is None else (store, model_store):
+            if Capability.DURABLE not in each.capabilities:
+                await stack.enter_async_context(each.open())  # such a store may be gone with the last adapter on it
+        model = None if model_store is None else await stack.enter_async_context(model_store.open())
+        await asyncio.to_thread(_compare_histories, storage, model, asyncio.get_running_loop(), examples, steps)
+
+
+def _compare_histories(
+    storage: StorageAdapter,
+    model: StorageAdapter | None,
+    loop: asyncio.AbstractEventLoop,
+    examples: int,
+    steps: int,
+) -> None:
+    """Run random histories on adapters that belong to a loop of another thread, and shorten one that fails."""
+    shortening = Shortening()
+    story: list[object] = []
+
+    def ask(question: Awaitable[Any], step: object) -> Any:
+        if step == BEGINNING:
+            shortening.begin_example()
+            story.clear()
+        story.append(step)
+        try:
+            return ask_in(_coroutine(question), loop)
+        except Exception as error:
+            shortening.failed(error, story)
+            raise
+
+    run_state_machine_as_test(
+        seed(chance("random histories", steps).getrandbits(64))(_machine(storage, model, ask)),
+        settings=settings(
+            database=None,
+            deadline=None,
+            max_examples=examples,
+            stateful_step_count=steps,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+async def _coroutine(question: Awaitable[Any]) -> Any:
+    return await question
+
+
+class Undo(Exception):  # noqa: N818 - it is no error
+    """Ends a savepoint that is to be undone."""
+
+
+class Pair:
+    """The adapter and the model, in the same transaction and the same savepoints."""
+
+    def __init__(self, storage: StorageAdapter, model: StorageAdapter | None) -> None:
+        self.adapters = (storage, model or MemoryAdapter(capabilities=storage.capabilities))
+        self.transactions: tuple[Transaction, ...] = ()
+        self.savepoints: list[tuple[AbstractAsyncContextManager[None], ...]] = []
+
+    @property
+    def inside(self) -> tuple[StorageOperations, ...]:
+        """What calls go to: the transactions, or where none is open the adapters."""
+        return self.transactions or self.adapters
+
+    async def begin(self) -> None:
+        """Empty the adapters, give the model what is left, and store a record of each kind in both."""
+        storage, model = self.adapters
+        await model.initialize()
+        for each in self.adapters:
+            await empty(each)
+        if Capability.STREAM_EVENTS in storage.capabilities:
+            for stream_id in random_records.STREAMS:
+                known = await model.get_stream_events(stream_id)
+                for event in (await storage.get_stream_events(stream_id))[len(known) :]:
+                    await model.save_stream_event(event)
+        await self.call(*random_calls.BEGINNING)
+
+    async def call(self, *calls: random_calls.RandomCall, outside: bool = False) -> None:
+        """Ask both, one call after the other, and compare what they say."""
+        for call in calls:
+            asked = self.adapters if outside else self.inside
+            found, expected = [await start_outside(outcome(call.on(each))) for each in asked]
+            assert_identical(found, expected)
+
+    async def begin_transaction(self) -> None:
+        """Begin a transaction on both."""
+        storage, model = self.adapters
+        self.transactions = (await storage.begin_transaction(), await model.begin_transaction())
+
+    async def end_transaction(self, *, commit: bool) -> None:
+        """End the transaction on both."""
+        try:
+            for transaction in self.transactions:
+                await (transaction.__aexit__(None, None, None) if commit else transaction.__aexit__(Undo, Undo(), None))
+        finally:
+            await self._forget_transaction()
+
+    async def open_savepoint(self) -> None:
+        """Open a savepoint in both."""
+        savepoints = tuple(transaction.savepoint() for transaction in self.transactions)
+        for savepoint in savepoints:
+            await savepoint.__aenter__()
+        self.savepoints.append(savepoints)
+
+    async def close_savepoint(self, *, undo: bool) -> None:
+        """Close the innermost savepoint of both."""
+        for savepoint in self.savepoints.pop():
+            await (savepoint.__aexit__(Undo, Undo(), None) if undo else savepoint.__aexit__(None, None, None))
+
+    async def reopen(self) -> None:
+        """Close and open both, in the middle of a transaction perhaps."""
+        for adapter in self.adapters:
+            await adapter.close()
+            await adapter.initialize()
+        await self._forget_transaction()
+
+    async def _forget_transaction(self) -> None:
+        """Leave the savepoints of a transaction that is over, which changes nothing any more."""
+        self.transactions = ()
+        while self.savepoints:
+            await self.close_savepoint(undo=True)
+
+    async def compare(self) -> None:
+        """Compare everything, as whoever holds the transaction sees it, and as everybody else does."""
+        for storage, model in {self.inside, self.adapters}:
+            found, expected = [await start_outside(_contents(each)) for each in (storage, model)]
+            assert_identical(found, expected)
+
+    async def end(self) -> None:
+        """Leave no transaction open, whatever failed, since the next history would wait for it; compare everything.
+
+        The model is closed.
+        """
+        try:
+            try:
+                await self.compare()
+            finally:
+                was_open = bool(self.transactions)
+                if was_open:
+                    await self.end_transaction(commit=False)
+            if was_open:
+                await self.compare()
+        finally:
+            await self.adapters[1].close()
+
+
+async def empty(storage: StorageAdapter) -> None:
+    """Delete everything but stream events, which no operation deletes."""
+    for workflow in await storage.list_workflows():
+        await storage.delete_workflow(workflow.id)
+    for session in await storage.list_sessions():
+        await storage.delete_session(session.id)
+    for _ in range(MOST_LEVELS):
+        pools = await storage.list_budget_pools()
+        parents = {pool.parent_pool_id for pool in pools}
+        for pool in pools:
+            if pool.id not in parents:
+                await storage.delete_budget_pool(pool.id)
+
+
+async def outcome(answer: Awaitable[Any]) -> Any:
+    """Return the answer, or what matters of the error, without the instants that each store makes for itself."""
+    try:
+        found = await answer
+    except StorageError as error:
+        kind = next((each.__name__ for each in _ERRORS if isinstance(error, each)), type(error).__name__)
+        current = getattr(error, "current", None)
+        if isinstance(current, ApprovalRequest):
+            return ["error", kind, _without_own_instants(current)]
+        return ["error", kind, *([error.id] if isinstance(error, AlreadyExistsError) else [])]
+    return _without_own_instants(found)
+
+
+def _without_own_instants(found: Any) -> Any:
+    if isinstance(found, list):
+        return [_without_own_instants(each) for each in found]
+    if isinstance(found, ApprovalRequest) and found.resolved_at is not None:
+        return attrs.evolve(found, resolved_at=_RESOLVED)
+    return found
+
+
+async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
+    contents = await everything_in(
+        storage, sessions=random_records.SESSIONS, executions=random_records.EXECUTIONS, streams=random_records.STREAMS
+    )
+    contents["counts"] = [await storage.count_workflows(), await storage.count_sessions()]
+    contents["pending_approvals"] = await storage.list_pending_approvals()
+    for request_id in random_records.REQUESTS:
+        contents[f"request {request_id}"] = [await storage.get_approval_request(request_id)]
+    for pool_id in random_records.POOLS:
+        contents[f"pool {pool_id}"] = [await storage.get_budget_pool(pool_id)]
+        contents[f"children of {pool_id}"] = list(await storage.get_child_budget_pools(pool_id))
+    for workflow_id in random_records.WORKFLOWS:
+        contents[f"workflow {workflow_id}"] = [await storage.get_workflow(workflow_id)]
+    for session_id in random_records.SESSIONS:
+        contents[f"session {session_id}"] = [await storage.get_session(session_id)]
+        contents[f"tool calls of {session_id}"] = list(await storage.get_session_tool_calls(session_id))
+        for node_id in random_records.NODES:
+            made = await storage.get_node_llm_executions(session_id, node_id)
+            contents[f"executions of {session_id} {node_id}"] = list(made)
+    return {name: _without_own_instants(records) for name, records in contents.items()}
+
+
+def _machine(
+    storage: StorageAdapter, model: StorageAdapter | None, ask: Callable[[Awaitable[Any], object], Any]
+) -> type[RuleBasedStateMachine]:
+    def is_offered(operation: str) -> bool:
+        return Capability.STREAM_EVENTS in storage.capabilities or operation not in STREAM_OPERATIONS
+
+    all_reads, all_writes = random_calls.reads(is_offered), random_calls.writes(is_offered)
+    reads = st.deferred(lambda: all_reads)  # whose text is shorter in what hypothesis tells
+    writes = st.deferred(lambda: all_writes)
+
+    class History(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pair = Pair(storage, model)
+            ask(self.pair.begin(), BEGINNING)
+
+        def is_in_a_transaction(self) -> bool:
+            return bool(self.pair.transactions)
+
+        def is_in_a_savepoint(self) -> bool:
+            return bool(self.pair.savepoints)
+
+        @rule(calls=st.lists(writes, min_size=4, max_size=12))
+        def write(self, calls: list[random_calls.RandomCall]) -> None:
+            ask(self.pair.call(*calls), calls)
+            if self.is_in_a_transaction():
+                ask(self.pair.compare(), COMPARED)
+
+        @rule(calls=st.lists(reads, min_size=2, max_size=6))
+        def read(self, calls: list[random_calls.RandomCall]) -> None:
+            ask(self.pair.call(*calls), calls)
+
+        @precondition(is_in_a_transaction)
+        @rule(calls=st.lists(reads, min_size=2, max_size=6))
+        def read_outside(self, calls: list[random_calls.RandomCall]) -> None:
+            ask(self.pair.call(*calls, outside=True), ["outside of the transaction:", *calls])
+
+        @precondition(lambda self: not self.is_in_a_transaction())
+        @rule()
+        def begin(self) -> None:
+            ask(self.pair.begin_transaction(), "begin a transaction")
+
+        @precondition(is_in_a_transaction)
+        @rule(commit=st.booleans())
+        def end(self, commit: bool) -> None:
+            ask(self.pair.end_transaction(commit=commit), "commit" if commit else "roll back")
+            ask(self.pair.compare(), COMPARED)
+
+        @precondition(is_in_a_transaction)
+        @rule()
+        def open_savepoint(self) -> None:
+            ask(self.pair.open_savepoint(), "open a savepoint")
+
+        @precondition(is_in_a_savepoint)
+        @rule(undo=st.booleans())
+        def close_savepoint(self, undo: bool) -> None:
+            ask(self.pair.close_savepoint(undo=undo), "undo the savepoint" if undo else "keep the savepoint")
+
+        @rule()
+        def reopen(self) -> None:
+            ask(self.pair.reopen(), "close and initialize")
+            ask(self.pair.compare(), COMPARED)
+
+        def teardown(self) -> None:
+            ask(self.pair.end(), COMPARED)
+
+    return History
