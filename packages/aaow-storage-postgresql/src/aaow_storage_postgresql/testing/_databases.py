@@ -22,20 +22,22 @@ _servers: dict[int, str] = {}
 
 @contextmanager
 def temporary_database() -> Iterator[str]:
-    """Yield the URL of an empty database that is dropped behind.
+    """Yield the URL of an empty database that is dropped at the end of the block, except in a forked process.
 
     It is on the server of AAOW_TEST_POSTGRESQL_URL, or on a private one, which starts with the first of this process.
 
     Raises:
         NoPostgreSQLError: no server is named, and none is installed.
     """
+    maker = os.getpid()
     server = os.environ.get(URL_VARIABLE) or _own_server()
     name = f"aaow_test_{new_id()}"
     _execute(server, sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     finally:
-        _execute(server, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        if os.getpid() == maker:
+            _execute(server, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _own_server() -> str:

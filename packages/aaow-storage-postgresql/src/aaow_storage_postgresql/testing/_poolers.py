@@ -1,5 +1,6 @@
 """A PgBouncer before a server, which hands out connections for a transaction each."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -50,14 +51,15 @@ def pgbouncer_of(server: Server) -> Iterator[str]:
         port = free_port()
         path = folder / "pgbouncer.ini"
         path.write_text(_CONFIGURATION.format(server_port=server.port, port=port, user=USER))
-        process = _started(program, path, folder / "log")
+        process, starter = _started(program, path, folder / "log"), os.getpid()
         try:
             url = f"postgresql://{USER}@127.0.0.1:{port}"
             _wait_for(url, process)
             yield url
         finally:
-            process.terminate()
-            process.wait()
+            if os.getpid() == starter:  # a forked process leaves it alone
+                process.terminate()
+                process.wait()
 
 
 def _started(program: str, path: Path, log: Path) -> "subprocess.Popen[bytes]":

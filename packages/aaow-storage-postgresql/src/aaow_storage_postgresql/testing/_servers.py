@@ -68,6 +68,7 @@ class Server:
             "unix_socket_directories": "",
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self._started_by = os.getpid()
         self._held_by_all, held = os.pipe()
         with (self.folder / "log").open("ab") as log, os.fdopen(held, "wb"):
             self._process = subprocess.Popen(  # noqa: S603 - what was found to be installed
@@ -145,7 +146,7 @@ class Server:
         self._execute(sql.SQL("SELECT pg_promote()"))
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is None:
+        if self._process is None or os.getpid() != self._started_by:  # a forked process leaves the server alone
             return
         self._process.send_signal(number)
         self._process.wait()
@@ -171,7 +172,8 @@ def private_server(
 ) -> Iterator[Server]:
     """Yield a server of this process's own; without other settings, it flushes nothing, and is in memory.
 
-    PostgreSQL refuses to run as root: root runs it as the user `postgres`, or as `nobody`.
+    PostgreSQL refuses to run as root: root runs it as the user `postgres`, or as `nobody`. A forked process that leaves
+    the block, as it does when it exits, leaves the server running.
 
     Raises:
         NoPostgreSQLError: none is installed.
@@ -205,20 +207,22 @@ def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
 
 @contextmanager
 def owned_folder(*, in_memory: bool = False) -> Iterator[Path]:
-    """Yield a folder that belongs to who is to run servers, and goes with the block.
+    """Yield a folder of the owner of servers; it is removed at the end of the block, except in a forked process.
 
     One in memory is so where the system has room: a database is 300 small files, which a disk takes ten times as long
     to make.
     """
     place = _MEMORY if in_memory and _MEMORY.is_dir() and _has_room(_MEMORY) else None
     folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-", dir=place))
+    maker = os.getpid()
     owner = _owner()
     if owner is not None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.getpid() == maker:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _children(process: int) -> list[int]:
