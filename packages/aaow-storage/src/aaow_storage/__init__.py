@@ -6,13 +6,6 @@ from aaow_storage._adapter import (
     TransactionOutcome,
 )
 from aaow_storage._backend import Backend
-from aaow_storage._backends import (
-    available_backends,
-    create_adapter,
-    open_adapter,
-    register_plugin,
-    unregister_plugin,
-)
 from aaow_storage._changes import (
     ApprovalChanges,
     BudgetPoolChanges,
@@ -28,17 +21,7 @@ from aaow_storage._enums import (
     NodeExecutionStatus,
     SessionStatus,
 )
-from aaow_storage._ids import (
-    new_id,
-    now,
-)
-from aaow_storage._json import (
-    JSON,
-    JSONObject,
-)
-from aaow_storage._omitted import OMITTED
-from aaow_storage._operations import StorageOperations
-from aaow_storage._queries import (
+from aaow_storage._filters import (
     Contains,
     FieldName,
     Ge,
@@ -52,6 +35,16 @@ from aaow_storage._queries import (
     QueryFilter,
     StartsWith,
 )
+from aaow_storage._ids import (
+    new_id,
+    now,
+)
+from aaow_storage._json import (
+    JSON,
+    JSONObject,
+)
+from aaow_storage._omitted import OMITTED
+from aaow_storage._operations import StorageOperations
 from aaow_storage._records import (
     ApprovalRequest,
     BudgetPool,
@@ -65,6 +58,13 @@ from aaow_storage._records import (
     ToolCall,
     ToolCallLog,
     WorkflowExecutionState,
+)
+from aaow_storage._registry import (
+    available_backends,
+    create_adapter,
+    open_adapter,
+    register_plugin,
+    unregister_plugin,
 )
 from aaow_storage.errors import (
     AdapterClosedError,

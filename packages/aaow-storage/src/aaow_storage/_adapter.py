@@ -7,9 +7,9 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
 
-from aaow_storage._cleaning import cleaning_up_after
 from aaow_storage._enums import Capability
 from aaow_storage._event_loop import check_event_loop
+from aaow_storage._failures import cleaning_up_after
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
 from aaow_storage.errors import StorageError

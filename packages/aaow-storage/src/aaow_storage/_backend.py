@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._enums import Capability
-from aaow_storage._fields import Named, refuse, shown
+from aaow_storage._validators import Named, refuse, shown
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

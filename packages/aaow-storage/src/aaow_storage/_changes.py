@@ -7,10 +7,10 @@ from typing import Any, Literal, TypedDict, TypeVar
 import attrs
 
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
-from aaow_storage._fields import member_or_same, shown
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject, dumps, loads
 from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
+from aaow_storage._validators import member_or_same, shown
 from aaow_storage._without_documents import DOCUMENT_FIELDS
 from aaow_storage.errors import ValidationError
 

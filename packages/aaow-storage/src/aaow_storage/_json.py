@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, cast
 
 import orjson
 
-from aaow_storage._checked import LONG_CHECK_S, image_of, is_remembered, remember
-from aaow_storage._pieces import decoded
+from aaow_storage._chunked_decoding import decoded
+from aaow_storage._validation_cache import LONG_CHECK_S, image_of, is_remembered, remember
 from aaow_storage.errors import CorruptDataError, ValidationError
 
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None

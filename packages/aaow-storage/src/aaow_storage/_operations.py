@@ -11,7 +11,7 @@ from aaow_storage._changes import (
     SessionChanges,
     WorkflowChanges,
 )
-from aaow_storage._queries import QueryFilter
+from aaow_storage._filters import QueryFilter
 from aaow_storage._records import (
     ApprovalRequest,
     BudgetPool,

@@ -8,7 +8,7 @@ import pluggy
 from aaow_storage import hookspecs
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
-from aaow_storage._cleaning import cleaning_up_after
+from aaow_storage._failures import cleaning_up_after
 from aaow_storage._urls import redacted_url
 from aaow_storage.errors import BackendNotFoundError, ValidationError
 

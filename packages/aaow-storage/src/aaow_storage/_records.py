@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from aaow_storage import _fields as fields
+from aaow_storage import _validators as fields
 from aaow_storage._enums import (
     ApprovalStatus,
     ApprovalType,

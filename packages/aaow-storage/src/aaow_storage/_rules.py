@@ -8,8 +8,9 @@ from typing import cast
 import attrs
 
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus
-from aaow_storage._fields import amount as as_amount
-from aaow_storage._fields import (
+from aaow_storage._records import ApprovalRequest, BudgetPool
+from aaow_storage._validators import amount as as_amount
+from aaow_storage._validators import (
     amount_problem,
     as_float,
     exact_sum,
@@ -20,7 +21,6 @@ from aaow_storage._fields import (
     shown,
     utc,
 )
-from aaow_storage._records import ApprovalRequest, BudgetPool
 from aaow_storage.errors import BudgetExceededError, ConflictError, ValidationError
 
 

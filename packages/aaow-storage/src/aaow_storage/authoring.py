@@ -1,16 +1,14 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
 from aaow_storage._changes import apply_changes, own_changes
-from aaow_storage._cleaning import cleaning_up_after, note_failure, run_all, storage_errors_alone, unforeseen
-from aaow_storage._dropped import released_when_dropped
+from aaow_storage._chunked_decoding import decoding
 from aaow_storage._event_loop import check_event_loop
-from aaow_storage._fields import shown
+from aaow_storage._failures import cleaning_up_after, note_failure, run_all, storage_errors_alone, unforeseen
+from aaow_storage._finalizer import released_when_dropped
 from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, dumps_unchecked, loads, text_problem
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
-from aaow_storage._pieces import decoding
-from aaow_storage._planning import QUERY_FIELDS, plan_query, resolve_field
-from aaow_storage._plans import (
+from aaow_storage._query_plan import (
     Condition,
     FieldKind,
     Operator,
@@ -19,6 +17,7 @@ from aaow_storage._plans import (
     sort_key,
     value_at,
 )
+from aaow_storage._query_planner import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._rules import (
     check_id,
     check_instant,
@@ -34,6 +33,7 @@ from aaow_storage._rules import (
     resolved,
 )
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
+from aaow_storage._validators import shown
 from aaow_storage._without_documents import DOCUMENT_FIELDS, without_documents
 
 __all__ = [

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aaow_storage import _pieces
-from aaow_storage._pieces import decoded, decoding
+from aaow_storage import _chunked_decoding
+from aaow_storage._chunked_decoding import decoded, decoding
 
 AWKWARD = ["", "a", '"', "\\", '\\"', "[{,", "}]", '","', "é" * 3, "\0\n", "x" * 90, '"},{"a":']
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -27,7 +27,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in {"PIECE": 40, "LONG": 60, "FAR": 25, "NEAR": 3}.items():
-        monkeypatch.setattr(_pieces, name, size)
+        monkeypatch.setattr(_chunked_decoding, name, size)
 
 
 def in_steps(text: str) -> tuple[Any, int]:

@@ -6,7 +6,7 @@ filter within these limits is within those of every database, and costs its own 
 
 from typing import Any
 
-from aaow_storage._queries import Contains, FieldName, In, NotIn, QueryFilter, StartsWith
+from aaow_storage._filters import Contains, FieldName, In, NotIn, QueryFilter, StartsWith
 from aaow_storage.errors import ValidationError
 
 MAX_ORDER_KEYS = 16

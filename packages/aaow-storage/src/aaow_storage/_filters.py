@@ -7,7 +7,7 @@ import attrs
 from attrs import field, frozen
 
 from aaow_storage._enums import Direction
-from aaow_storage._fields import Named, exact_text, is_bool, member_or_same, refuse, shown
+from aaow_storage._validators import Named, exact_text, is_bool, member_or_same, refuse, shown
 from aaow_storage.errors import ValidationError
 
 FieldName: TypeAlias = str | tuple[str, ...]

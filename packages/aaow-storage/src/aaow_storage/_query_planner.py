@@ -16,21 +16,8 @@ from aaow_storage._enums import (
     Direction,
     SessionStatus,
 )
-from aaow_storage._fields import (
-    MAX_SHOWN,
-    amount,
-    amount_problem,
-    as_float,
-    exact_text,
-    instant_problem,
-    member_or_same,
-    shown,
-    utc,
-)
-from aaow_storage._limits import check_path, check_size
-from aaow_storage._omitted import OMITTED, REMEDY
-from aaow_storage._plans import Condition, FieldKind, Operator, QueryField, QueryPlan
-from aaow_storage._queries import (
+from aaow_storage._filter_limits import check_path, check_size
+from aaow_storage._filters import (
     Contains,
     FieldName,
     Ge,
@@ -43,6 +30,19 @@ from aaow_storage._queries import (
     OrderBy,
     QueryFilter,
     StartsWith,
+)
+from aaow_storage._omitted import OMITTED, REMEDY
+from aaow_storage._query_plan import Condition, FieldKind, Operator, QueryField, QueryPlan
+from aaow_storage._validators import (
+    MAX_SHOWN,
+    amount,
+    amount_problem,
+    as_float,
+    exact_text,
+    instant_problem,
+    member_or_same,
+    shown,
+    utc,
 )
 from aaow_storage.errors import ValidationError
 
@@ -90,7 +90,7 @@ def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> 
 
     Raises:
         ValidationError: a field is unknown, a value is of the wrong type for its field or operator, or the filter is
-            larger than `_limits` allows.
+            larger than `_filter_limits` allows.
     """
     if filter is None:
         return _unfiltered_plan(record, default_order)

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from aaow_storage import BudgetPool, LLMExecutionResult, Session, StoredWorkflow, TokenUsage, ToolCall, _fields, _ids
+from aaow_storage import (
+    BudgetPool,
+    LLMExecutionResult,
+    Session,
+    StoredWorkflow,
+    TokenUsage,
+    ToolCall,
+    _ids,
+    _validators,
+)
 from aaow_storage.authoring import check_id, check_text, check_timeout, positive_amount
 from aaow_storage.errors import ValidationError
 
@@ -63,7 +72,7 @@ def test_a_member_of_an_enumeration_is_the_text_that_it_holds(text: Any):
 
 def test_while_time_stands_still_instants_are_of_the_class_itself(monkeypatch: pytest.MonkeyPatch):
     plain = (datetime,)
-    for module in (_fields, _ids):
+    for module in (_validators, _ids):
         monkeypatch.setattr(module, "datetime", Shifted)
     workflow = a_workflow(updated_at=Shifted(2024, 5, 6, tzinfo=UTC))
     assert type(workflow.created_at) is plain[0]
