@@ -36,7 +36,8 @@ EXAMPLES = [
     (ConflictError("there is nothing to show"), "there is nothing to show"),
     (BudgetExceededError("too little", POOL), "too little"),
     (TransactionError("it is over"), "it is over"),
-    (AdapterClosedError("not open"), "not open"),
+    (AdapterClosedError(), "the adapter is not open: call initialize(), or use it in `async with`"),
+    (AdapterClosedError("it was closed"), "the adapter is not open: it was closed"),
     (
         UnsupportedOperationError("save_stream_event", "stream_events"),
         "save_stream_event() needs the capability 'stream_events', which this backend does not have",

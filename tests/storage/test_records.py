@@ -25,6 +25,7 @@ from aaow_storage import (
     ToolCall,
     ToolCallLog,
     WorkflowExecutionState,
+    authoring,
 )
 from aaow_storage.errors import ValidationError
 
@@ -356,3 +357,16 @@ def test_a_changed_copy_is_checked_too():
     assert attrs.evolve(session, status="failed").status is SessionStatus.FAILED
     with pytest.raises(ValidationError, match=r"^Session\.status"):
         attrs.evolve(session, status="nonsense")
+
+
+def test_errors_call_the_stored_records_by_these_names():
+    assert {kind.__name__: name for kind, name in authoring.KINDS.items()} == {
+        "StoredWorkflow": "workflow",
+        "Session": "session",
+        "WorkflowExecutionState": "execution_state",
+        "LLMExecution": "llm_execution",
+        "ToolCallLog": "tool_call",
+        "BudgetPool": "budget_pool",
+        "ApprovalRequest": "approval_request",
+        "StreamEvent": "stream_event",
+    }

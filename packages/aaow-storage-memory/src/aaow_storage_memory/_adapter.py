@@ -197,8 +197,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
             self._keep_when_dropped = released_when_dropped(self, "memory")
 
     def _closed(self) -> AdapterClosedError:
-        remedy = INHERITED if self._is_inherited else "call initialize(), or use it in `async with`"
-        return AdapterClosedError(f"the adapter is not open: {remedy}")
+        return AdapterClosedError(INHERITED) if self._is_inherited else AdapterClosedError()
 
 
 async def _let_others_run() -> None:

@@ -3,28 +3,10 @@
 from collections import defaultdict
 from typing import Any, TypeAlias, TypeVar, cast
 
-from aaow_storage import (
-    ApprovalRequest,
-    BudgetPool,
-    LLMExecution,
-    Session,
-    StoredWorkflow,
-    ToolCallLog,
-    WorkflowExecutionState,
-)
+from aaow_storage.authoring import KINDS
 from aaow_storage.errors import AlreadyExistsError, NotFoundError
 
 T = TypeVar("T")
-
-_KINDS: dict[type, str] = {
-    StoredWorkflow: "workflow",
-    Session: "session",
-    WorkflowExecutionState: "execution_state",
-    LLMExecution: "llm_execution",
-    ToolCallLog: "tool_call",
-    BudgetPool: "budget_pool",
-    ApprovalRequest: "approval_request",
-}
 
 Layer: TypeAlias = defaultdict[type, dict[str, Any]]
 """Records by kind and id, where None stands for one that was removed."""
@@ -60,7 +42,7 @@ class Tables:
         """
         record = self.get(kind, id)
         if record is None:
-            raise NotFoundError(_KINDS[kind], id)
+            raise NotFoundError(KINDS[kind], id)
         return record
 
     def check_parent(self, kind: type, id: str | None) -> None:
@@ -79,7 +61,7 @@ class Tables:
             AlreadyExistsError: it is taken.
         """
         if self.get(kind, id) is not None:
-            raise AlreadyExistsError(_KINDS[kind], id)
+            raise AlreadyExistsError(KINDS[kind], id)
 
     def all(self, kind: type[T], **fields: Any) -> list[T]:
         """Return the records of a kind whose fields have those values, in no particular order."""

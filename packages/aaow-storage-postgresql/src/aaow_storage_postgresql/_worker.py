@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection, connect
 from aaow_storage_postgresql._deadlines import Watchdog
@@ -174,7 +175,7 @@ class Worker:
             return
         if not self._registry.register(transaction):
             roll_back(connection)
-            transaction.refuse(AdapterClosedError("the adapter is closed"))
+            transaction.refuse(AdapterClosedError(CLOSED))
             return
         try:
             deliver([Outcome(transaction.opened)])

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._requests import Request, as_storage_error, refuse
@@ -47,7 +48,7 @@ class WorkerPool:
         """
         with self._lock:
             if self._is_stopping:
-                raise AdapterClosedError("the adapter is closed")
+                raise AdapterClosedError(CLOSED)
             if self._load >= len(self._workers) < self._max_threads:
                 self._start()
             self._queue.put(request)

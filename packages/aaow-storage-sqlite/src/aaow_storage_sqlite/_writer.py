@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import (
     Inbox,
@@ -292,7 +293,7 @@ class Writer:
                 self._lent = transaction
         if self._lent is None:
             roll_back(self._connection)
-            transaction.refuse(AdapterClosedError("the adapter is closed"))
+            transaction.refuse(AdapterClosedError(CLOSED))
             return
         self._serve(transaction)
         self._checkpointer.after_commit(self._send_held)

@@ -8,7 +8,8 @@ from attrs import field, frozen
 
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._enums import Capability
-from aaow_storage._validators import Named, refuse, shown
+from aaow_storage._validators import Named, invalid
+from aaow_storage._values import shown
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,22 +22,22 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 def _is_name(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         problem = "is not a name; use lower-case letters, digits and + . - as in the scheme of a URL"
-        raise refuse(instance, attribute, f"{shown(value)} {problem}")
+        raise invalid(instance, attribute, f"{shown(value)} {problem}")
 
 
 def _is_version(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, str) or _VERSION.fullmatch(value) is None:
-        raise refuse(instance, attribute, f"{shown(value)} is not a version of the contract, such as '1.0'")
+        raise invalid(instance, attribute, f"{shown(value)} is not a version of the contract, such as '1.0'")
 
 
 def _is_callable(instance: object, attribute: Named, value: Any) -> None:
     if not callable(value):
-        raise refuse(instance, attribute, f"must be callable, not {type(value).__name__}")
+        raise invalid(instance, attribute, f"must be callable, not {type(value).__name__}")
 
 
 def _are_options(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, Mapping):
-        raise refuse(instance, attribute, f"must map names to descriptions, not be {type(value).__name__}")
+        raise invalid(instance, attribute, f"must map names to descriptions, not be {type(value).__name__}")
 
 
 def _capabilities(value: Iterable[Capability]) -> frozenset[Capability]:

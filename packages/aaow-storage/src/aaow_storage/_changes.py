@@ -9,9 +9,8 @@ import attrs
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject, dumps, loads
-from aaow_storage._records import ApprovalRequest, BudgetPool, Session, StoredWorkflow
-from aaow_storage._validators import member_or_same, shown
-from aaow_storage._without_documents import DOCUMENT_FIELDS
+from aaow_storage._records import DOCUMENT_FIELDS, ApprovalRequest, BudgetPool, Session, StoredWorkflow
+from aaow_storage._values import member_or_same, shown
 from aaow_storage.errors import ValidationError
 
 

@@ -7,7 +7,8 @@ import attrs
 from attrs import field, frozen
 
 from aaow_storage._enums import Direction
-from aaow_storage._validators import Named, exact_text, is_bool, member_or_same, refuse, shown
+from aaow_storage._validators import Named, invalid, is_bool
+from aaow_storage._values import exact_text, member_or_same, shown
 from aaow_storage.errors import ValidationError
 
 FieldName: TypeAlias = str | tuple[str, ...]
@@ -57,7 +58,7 @@ def _values(value: Iterable[Any]) -> tuple[Any, ...]:
 
 def _is_tuple(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, tuple):
-        raise refuse(instance, attribute, f"must be a list, tuple or set of values, not {type(value).__name__}")
+        raise invalid(instance, attribute, f"must be a list, tuple or set of values, not {type(value).__name__}")
 
 
 @frozen
@@ -111,7 +112,7 @@ def _direction(value: Direction | str) -> Direction:
 
 def _is_direction(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, Direction):
-        raise refuse(instance, attribute, f"{shown(value)} is not one of {', '.join(Direction)}")
+        raise invalid(instance, attribute, f"{shown(value)} is not one of {', '.join(Direction)}")
 
 
 def _is_field_name(instance: object, attribute: Named, value: Any) -> None:
@@ -146,7 +147,7 @@ def _order(value: "OrderBy | Iterable[OrderBy]") -> tuple[OrderBy, ...]:
 
 def _is_order(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, tuple) or not all(isinstance(key, OrderBy) for key in value):
-        raise refuse(instance, attribute, f"must be OrderBy, or a tuple or list of them, not {shown(value)}")
+        raise invalid(instance, attribute, f"must be OrderBy, or a tuple or list of them, not {shown(value)}")
 
 
 def _where(value: Mapping[FieldName, Any]) -> Mapping[FieldName, Any]:
@@ -158,7 +159,7 @@ def _where(value: Mapping[FieldName, Any]) -> Mapping[FieldName, Any]:
 
 def _is_where(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, dict):
-        raise refuse(instance, attribute, f"must be a mapping of fields to values, not {type(value).__name__}")
+        raise invalid(instance, attribute, f"must be a mapping of fields to values, not {type(value).__name__}")
     for name in value:
         check_field_name("QueryFilter.where", name)
 
@@ -168,9 +169,9 @@ MAX_PAGE = 2**63 - 1
 
 def _is_page_number(instance: object, attribute: Named, value: Any) -> None:
     if type(value) is not int:
-        raise refuse(instance, attribute, f"must be int, not {type(value).__name__}")
+        raise invalid(instance, attribute, f"must be int, not {type(value).__name__}")
     if not 0 <= value <= MAX_PAGE:
-        raise refuse(instance, attribute, f"{shown(value)} is not from 0 to 2**63-1")
+        raise invalid(instance, attribute, f"{shown(value)} is not from 0 to 2**63-1")
 
 
 def _is_limit(instance: object, attribute: Named, value: Any) -> None:

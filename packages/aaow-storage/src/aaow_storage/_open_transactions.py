@@ -7,16 +7,22 @@ transaction holds, or write what outlives the transaction's rollback.
 
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Protocol
 from weakref import ref
 
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage.errors import TransactionError
 
-if TYPE_CHECKING:
-    from aaow_storage._adapter import Transaction
 
-_bound: "ContextVar[tuple[ref[Transaction], ...]]" = ContextVar("aaow_storage_transactions", default=())
+class BoundTransaction(Protocol):
+    """A `Transaction`, of which this module needs to know only whether it has ended."""
+
+    @property
+    def outcome(self) -> object:
+        """How it ended, None while it is open."""
+
+
+_bound: ContextVar[tuple[ref[BoundTransaction], ...]] = ContextVar("aaow_storage_transactions", default=())
 """The transactions that this context began or used. Weak, since a context may outlive them for long."""
 
 
@@ -28,10 +34,10 @@ class OpenTransactions:
     """
 
     def __init__(self) -> None:
-        self._open: frozenset[Transaction] = frozenset()
+        self._open: frozenset[BoundTransaction] = frozenset()
         self._lock = threading.Lock()
 
-    def add(self, transaction: "Transaction") -> None:
+    def add(self, transaction: BoundTransaction) -> None:
         """Remember an open transaction, and bind it to the current context."""
         with self._lock:
             self._open = frozenset((*(other for other in self._open if other.outcome is None), transaction))
@@ -61,7 +67,7 @@ class OpenTransactions:
                 self._open -= {transaction}
 
 
-def bind_transaction(transaction: "Transaction") -> None:
+def bind_transaction(transaction: BoundTransaction) -> None:
     """Bind a transaction to the current context, and to the tasks that are started in it from now on.
 
     A transaction that another task began (a helper task of `asyncio.wait_for`, before Python 3.12) is bound by its use.

@@ -4,6 +4,7 @@ A backend without a query engine calls `QueryPlan.select`; one with a query engi
 call `Condition.matches` for what its engine cannot say.
 """
 
+import copy
 import operator
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -15,7 +16,8 @@ import attrs
 
 from aaow_storage import _json
 from aaow_storage._enums import Direction
-from aaow_storage._without_documents import without_documents
+from aaow_storage._omitted import OMITTED
+from aaow_storage._records import DOCUMENT_FIELDS
 
 RecordT = TypeVar("RecordT")
 
@@ -149,6 +151,16 @@ class QueryPlan:
             if key != mark_key:
                 return (key > mark_key) is (direction is Direction.ASCENDING)
         return False
+
+
+def without_documents(record: RecordT) -> RecordT:
+    """Return a copy of a record that holds `OMITTED` in place of its document; one without documents as it is."""
+    name = DOCUMENT_FIELDS.get(type(record))
+    if name is None:
+        return record
+    copied = copy.copy(record)
+    object.__setattr__(copied, name, OMITTED)
+    return copied
 
 
 def value_at(document: Any, path: tuple[str, ...]) -> Any:

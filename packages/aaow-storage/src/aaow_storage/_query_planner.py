@@ -33,16 +33,16 @@ from aaow_storage._filters import (
 )
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._query_plan import Condition, FieldKind, Operator, QueryField, QueryPlan
-from aaow_storage._validators import (
+from aaow_storage._values import (
     MAX_SHOWN,
-    amount,
     amount_problem,
+    as_amount,
     as_float,
+    as_utc,
     exact_text,
     instant_problem,
     member_or_same,
     shown,
-    utc,
 )
 from aaow_storage.errors import ValidationError
 
@@ -229,12 +229,12 @@ def _operand(field: QueryField, value: Any) -> Any:
             is_member = type(value) is field.enum
             problem = None if is_member else f"{shown(value)} is not one of {', '.join(field.enum or ())}"
         case FieldKind.INSTANT:
-            value = utc(value)
+            value = as_utc(value)
             problem = instant_problem(value)
         case FieldKind.NUMBER:
             value, problem = _number(value)
         case FieldKind.AMOUNT:
-            value = amount(value)
+            value = as_amount(value)
             problem = amount_problem(value)
         case FieldKind.BOOL:
             problem = None if type(value) is bool else f"takes bool, not {type(value).__name__}"

@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from aaow_storage import _validators as fields
+from aaow_storage import _validators as validators
+from aaow_storage import _values as values
 from aaow_storage._enums import (
     ApprovalStatus,
     ApprovalType,
@@ -20,61 +21,63 @@ from aaow_storage._json import JSON, JSONObject
 
 
 def _session_status(value: SessionStatus | str) -> SessionStatus:
-    return fields.member_or_same(SessionStatus, value)
+    return values.member_or_same(SessionStatus, value)
 
 
 def _node_status(value: NodeExecutionStatus | str) -> NodeExecutionStatus:
-    return fields.member_or_same(NodeExecutionStatus, value)
+    return values.member_or_same(NodeExecutionStatus, value)
 
 
 def _pool_status(value: BudgetPoolStatus | str) -> BudgetPoolStatus:
-    return fields.member_or_same(BudgetPoolStatus, value)
+    return values.member_or_same(BudgetPoolStatus, value)
 
 
 def _approval_type(value: ApprovalType | str) -> ApprovalType:
-    return fields.member_or_same(ApprovalType, value)
+    return values.member_or_same(ApprovalType, value)
 
 
 def _approval_status(value: ApprovalStatus | str) -> ApprovalStatus:
-    return fields.member_or_same(ApprovalStatus, value)
+    return values.member_or_same(ApprovalStatus, value)
 
 
 def _tool_calls(value: "tuple[ToolCall, ...] | list[ToolCall] | None") -> "tuple[ToolCall, ...] | None":
-    return fields.tuple_or_none(value)
+    return values.as_tuple_or_none(value)
 
 
 def _node_states(value: "Mapping[str, NodeExecutionState]") -> "Mapping[str, NodeExecutionState]":
-    return fields.mapping_copy(value)
+    return values.copy_mapping(value)
 
 
-def _are_node_states(instance: object, attribute: fields.Named, value: Any) -> None:
+def _are_node_states(instance: object, attribute: validators.Named, value: Any) -> None:
     if not isinstance(value, dict):
-        raise fields.refuse(instance, attribute, f"must be a mapping of node ids to states, not {type(value).__name__}")
+        raise validators.invalid(
+            instance, attribute, f"must be a mapping of node ids to states, not {type(value).__name__}"
+        )
     for node_id, state in value.items():
         if not isinstance(state, NodeExecutionState):
             problem = f"[{node_id!r}] must be NodeExecutionState, not {type(state).__name__}"
-            raise fields.refuse(instance, attribute, problem)
+            raise validators.invalid(instance, attribute, problem)
         if state.node_id != node_id:
             problem = f"[{node_id!r}] holds the state of node {state.node_id!r}; key and node_id must be the same"
-            raise fields.refuse(instance, attribute, problem)
+            raise validators.invalid(instance, attribute, problem)
 
 
-_optional_id = fields.optional(fields.is_id)
-_optional_text = fields.optional(fields.is_text)
-_optional_instant = fields.optional(fields.is_instant)
-_optional_object = fields.optional(fields.is_json_object)
+_optional_id = validators.optional(validators.is_id)
+_optional_text = validators.optional(validators.is_text)
+_optional_instant = validators.optional(validators.is_instant)
+_optional_object = validators.optional(validators.is_json_object)
 
 
 @frozen(kw_only=True)
 class StoredWorkflow:
     """A workflow definition, as it is stored."""
 
-    id: str = field(factory=new_id, validator=fields.is_id)
-    name: str = field(validator=fields.is_text)
-    version: str = field(validator=fields.is_text)
-    definition: JSONObject = field(validator=fields.is_document)
-    created_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
-    updated_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
+    id: str = field(factory=new_id, validator=validators.is_id)
+    name: str = field(validator=validators.is_text)
+    version: str = field(validator=validators.is_text)
+    definition: JSONObject = field(validator=validators.is_document)
+    created_at: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
+    updated_at: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
 
@@ -85,15 +88,15 @@ class Session:
     `workflow_id` is None for a run of a definition that was never stored, or whose workflow was deleted.
     """
 
-    id: str = field(factory=new_id, validator=fields.is_id)
+    id: str = field(factory=new_id, validator=validators.is_id)
     workflow_id: str | None = field(validator=_optional_id)
-    workflow_snapshot: JSONObject = field(validator=fields.is_document)
+    workflow_snapshot: JSONObject = field(validator=validators.is_document)
     status: SessionStatus = field(
-        default=SessionStatus.RUNNING, converter=_session_status, validator=fields.is_member(SessionStatus)
+        default=SessionStatus.RUNNING, converter=_session_status, validator=validators.is_member(SessionStatus)
     )
     parent_session_id: str | None = field(default=None, validator=_optional_id)
-    created_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
-    updated_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
+    created_at: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
+    updated_at: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
 
@@ -101,16 +104,16 @@ class Session:
 class NodeExecutionState:
     """Where one node of a session stands. `input` and `output` are any JSON; None is JSON null."""
 
-    node_id: str = field(validator=fields.is_id)
+    node_id: str = field(validator=validators.is_id)
     status: NodeExecutionStatus = field(
-        default=NodeExecutionStatus.PENDING, converter=_node_status, validator=fields.is_member(NodeExecutionStatus)
+        default=NodeExecutionStatus.PENDING, converter=_node_status, validator=validators.is_member(NodeExecutionStatus)
     )
-    input: JSON = field(default=None, validator=fields.is_json)
-    output: JSON = field(default=None, validator=fields.is_json)
+    input: JSON = field(default=None, validator=validators.is_json)
+    output: JSON = field(default=None, validator=validators.is_json)
     error: str | None = field(default=None, validator=_optional_text)
-    started_at: datetime | None = field(default=None, converter=fields.utc_or_none, validator=_optional_instant)
-    completed_at: datetime | None = field(default=None, converter=fields.utc_or_none, validator=_optional_instant)
-    retry_count: int = field(default=0, validator=fields.is_count)
+    started_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    completed_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    retry_count: int = field(default=0, validator=validators.is_count)
     pending_approval_id: str | None = field(default=None, validator=_optional_id)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
@@ -119,12 +122,12 @@ class NodeExecutionState:
 class WorkflowExecutionState:
     """Where a session stands: its own fields, and the states of its nodes by node id."""
 
-    session_id: str = field(validator=fields.is_id)
-    status: SessionStatus = field(converter=_session_status, validator=fields.is_member(SessionStatus))
+    session_id: str = field(validator=validators.is_id)
+    status: SessionStatus = field(converter=_session_status, validator=validators.is_member(SessionStatus))
     budget_pool_id: str | None = field(default=None, validator=_optional_id)
     current_node_id: str | None = field(default=None, validator=_optional_id)
-    started_at: datetime | None = field(default=None, converter=fields.utc_or_none, validator=_optional_instant)
-    completed_at: datetime | None = field(default=None, converter=fields.utc_or_none, validator=_optional_instant)
+    started_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    completed_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
     node_states: Mapping[str, NodeExecutionState] = field(
         factory=dict, converter=_node_states, validator=_are_node_states
     )
@@ -135,19 +138,19 @@ class WorkflowExecutionState:
 class TokenUsage:
     """What a model call used, in tokens, as the provider reported it."""
 
-    prompt_tokens: int = field(validator=fields.is_count)
-    completion_tokens: int = field(validator=fields.is_count)
-    total_tokens: int = field(validator=fields.is_count)
+    prompt_tokens: int = field(validator=validators.is_count)
+    completion_tokens: int = field(validator=validators.is_count)
+    total_tokens: int = field(validator=validators.is_count)
 
 
 @frozen(kw_only=True)
 class ToolCall:
     """One tool invocation, as the model asked for it and as it ended."""
 
-    tool_call_id: str = field(validator=fields.is_id)
-    tool_name: str = field(validator=fields.is_text)
-    args: JSONObject = field(validator=fields.is_json_object)
-    result: JSON = field(default=None, validator=fields.is_json)
+    tool_call_id: str = field(validator=validators.is_id)
+    tool_name: str = field(validator=validators.is_text)
+    args: JSONObject = field(validator=validators.is_json_object)
+    result: JSON = field(default=None, validator=validators.is_json)
     error: str | None = field(default=None, validator=_optional_text)
 
 
@@ -155,14 +158,14 @@ class ToolCall:
 class LLMExecutionResult:
     """One model call. `success` is None while it runs; absent `usage` is None, never zeros."""
 
-    id: str = field(factory=new_id, validator=fields.is_id)
-    timestamp: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
-    success: bool | None = field(default=None, validator=fields.optional(fields.is_bool))
+    id: str = field(factory=new_id, validator=validators.is_id)
+    timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
+    success: bool | None = field(default=None, validator=validators.optional(validators.is_bool))
     text: str | None = field(default=None, validator=_optional_text)
     tool_calls: tuple[ToolCall, ...] | None = field(
-        default=None, converter=_tool_calls, validator=fields.optional(fields.is_tuple_of(ToolCall))
+        default=None, converter=_tool_calls, validator=validators.optional(validators.is_tuple_of(ToolCall))
     )
-    usage: TokenUsage | None = field(default=None, validator=fields.optional(fields.is_instance(TokenUsage)))
+    usage: TokenUsage | None = field(default=None, validator=validators.optional(validators.is_instance(TokenUsage)))
     error: str | None = field(default=None, validator=_optional_text)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
@@ -171,19 +174,19 @@ class LLMExecutionResult:
 class LLMExecution(LLMExecutionResult):
     """A stored model call: the result, and the session and node that made it."""
 
-    session_id: str = field(validator=fields.is_id)
-    node_id: str = field(validator=fields.is_id)
+    session_id: str = field(validator=validators.is_id)
+    node_id: str = field(validator=validators.is_id)
 
 
 @frozen(kw_only=True)
 class ToolCallLog(ToolCall):
     """A logged tool invocation of an LLM execution. `duration_ms` is in milliseconds."""
 
-    id: str = field(factory=new_id, validator=fields.is_id)
-    execution_id: str = field(validator=fields.is_id)
-    timestamp: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
+    id: str = field(factory=new_id, validator=validators.is_id)
+    execution_id: str = field(validator=validators.is_id)
+    timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
     duration_ms: float | None = field(
-        default=None, converter=fields.as_float, validator=fields.optional(fields.is_duration)
+        default=None, converter=values.as_float, validator=validators.optional(validators.is_duration)
     )
 
 
@@ -191,37 +194,37 @@ class ToolCallLog(ToolCall):
 class BudgetPool:
     """An amount (tokens, or money in one currency) that runs of a workflow may use up, perhaps part of a larger one."""
 
-    id: str = field(factory=new_id, validator=fields.is_id)
+    id: str = field(factory=new_id, validator=validators.is_id)
     parent_pool_id: str | None = field(default=None, validator=_optional_id)
-    total_budget: Decimal = field(converter=fields.amount, validator=fields.is_amount)
-    used_budget: Decimal = field(default=Decimal(0), converter=fields.amount, validator=fields.is_amount)
+    total_budget: Decimal = field(converter=values.as_amount, validator=validators.is_amount)
+    used_budget: Decimal = field(default=Decimal(0), converter=values.as_amount, validator=validators.is_amount)
     status: BudgetPoolStatus = field(
-        default=BudgetPoolStatus.ACTIVE, converter=_pool_status, validator=fields.is_member(BudgetPoolStatus)
+        default=BudgetPoolStatus.ACTIVE, converter=_pool_status, validator=validators.is_member(BudgetPoolStatus)
     )
-    created_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
+    created_at: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
     @property
     def remaining_budget(self) -> Decimal:
         """Total minus used; below 0 where the total was lowered below what is used."""
-        return fields.difference(self.total_budget, self.used_budget)
+        return values.difference(self.total_budget, self.used_budget)
 
 
 @frozen(kw_only=True)
 class ApprovalRequest:
     """A question that waits for a human. From `expires_at` on it can no longer be decided."""
 
-    id: str = field(factory=new_id, validator=fields.is_id)
-    session_id: str = field(validator=fields.is_id)
-    node_id: str = field(validator=fields.is_id)
-    type: ApprovalType = field(converter=_approval_type, validator=fields.is_member(ApprovalType))
+    id: str = field(factory=new_id, validator=validators.is_id)
+    session_id: str = field(validator=validators.is_id)
+    node_id: str = field(validator=validators.is_id)
+    type: ApprovalType = field(converter=_approval_type, validator=validators.is_member(ApprovalType))
     status: ApprovalStatus = field(
-        default=ApprovalStatus.PENDING, converter=_approval_status, validator=fields.is_member(ApprovalStatus)
+        default=ApprovalStatus.PENDING, converter=_approval_status, validator=validators.is_member(ApprovalStatus)
     )
-    context: JSONObject = field(factory=dict, validator=fields.is_json_object)
-    created_at: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
-    expires_at: datetime | None = field(default=None, converter=fields.utc_or_none, validator=_optional_instant)
-    resolved_at: datetime | None = field(default=None, converter=fields.utc_or_none, validator=_optional_instant)
+    context: JSONObject = field(factory=dict, validator=validators.is_json_object)
+    created_at: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
+    expires_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    resolved_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
     resolved_by: str | None = field(default=None, validator=_optional_text)
     resolution_notes: str | None = field(default=None, validator=_optional_text)
 
@@ -230,8 +233,24 @@ class ApprovalRequest:
 class StreamEvent:
     """One item that a stream node emitted."""
 
-    id: str = field(factory=new_id, validator=fields.is_id)
-    stream_id: str = field(validator=fields.is_id)
-    node_id: str = field(validator=fields.is_id)
-    data: JSON = field(validator=fields.is_json)
-    timestamp: datetime = field(factory=now, converter=fields.utc, validator=fields.is_instant)
+    id: str = field(factory=new_id, validator=validators.is_id)
+    stream_id: str = field(validator=validators.is_id)
+    node_id: str = field(validator=validators.is_id)
+    data: JSON = field(validator=validators.is_json)
+    timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
+
+
+KINDS: dict[type, str] = {
+    StoredWorkflow: "workflow",
+    Session: "session",
+    WorkflowExecutionState: "execution_state",
+    LLMExecution: "llm_execution",
+    ToolCallLog: "tool_call",
+    BudgetPool: "budget_pool",
+    ApprovalRequest: "approval_request",
+    StreamEvent: "stream_event",
+}
+"""What `NotFoundError.kind` and `AlreadyExistsError.kind` call each stored record."""
+
+DOCUMENT_FIELDS: dict[type, str] = {StoredWorkflow: "definition", Session: "workflow_snapshot"}
+"""The field that holds a record's document; other records have none."""

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from aaow_storage._plugins import PluginHost
 
 DEFAULT_BACKEND = "sqlite"
-DEFAULT_URL = "file:./aaow.db"
 _SCHEMES = {"file": DEFAULT_BACKEND, "postgres": "postgresql"}
 """Schemes that are not the name of their backend."""
 
@@ -104,7 +103,9 @@ def open_adapter(name_or_url: str | None = None, url: str | None = None, **optio
     if name_or_url is not None:
         return create_adapter(name_or_url, url, **options)
     if url is None:
-        url = os.environ.get("DATABASE_URL") or DEFAULT_URL
+        url = os.environ.get("DATABASE_URL")
+        if not url:
+            return create_adapter(DEFAULT_BACKEND, **options)
         if (problem := space_problem(url)) is not None:
             raise ValidationError("open_adapter", "DATABASE_URL", f"the environment variable {problem}")
         return create_adapter(url, **options)

@@ -1,38 +1,25 @@
-"""What a field of a record takes: converters that make the value, validators that name record and field.
-
-A converter leaves what it cannot convert as it is, so that the validator behind it says what is wrong.
-
-An instance of a subclass (a `StrEnum` of the caller's own, a datetime of pendulum, a float of numpy) becomes the plain
-value that it holds, whatever methods its class overrides: every backend stores the same, and all that comes back is of
-exactly the types of the fields.
-"""
+"""Validators of the fields of records: each raises a `ValidationError` that names the record and the field."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
-from aaow_storage._json import check_document, check_json, text_problem
+from aaow_storage._json import check_document, check_json
 from aaow_storage._omitted import OMITTED, REMEDY
-from aaow_storage._urls import redacted_value
+from aaow_storage._values import (
+    MAX_COUNT,
+    MAX_ID_LENGTH,
+    amount_problem,
+    exact_text,
+    id_problem,
+    instant_problem,
+    plain_text_problem,
+    shown,
+)
 from aaow_storage.errors import ValidationError
 
-MAX_ID_LENGTH = 255
-MAX_COUNT = 2**63 - 1
-AMOUNT_DIGITS = 15
-MAX_SHOWN = 60
-_EXACT = Context(prec=4 * AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
-MAX_EXPONENT = 500
-_ROUNDED = Context(prec=AMOUNT_DIGITS, rounding=ROUND_HALF_EVEN, traps=[])
-_WIDE = Context(prec=2 * MAX_EXPONENT + 4 * AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
-
-_DATETIME: type[datetime] = datetime.__mro__[-3]
-"""The class itself: while a test has time stand still, the name may mean a subclass."""
-
-EnumT = TypeVar("EnumT", bound=StrEnum)
-T = TypeVar("T")
+Validator = Callable[[object, Any, Any], None]
 
 
 class Named(Protocol):
@@ -43,53 +30,9 @@ class Named(Protocol):
         """The name of the field."""
 
 
-Validator = Callable[[object, Any, Any], None]
-
-
-def refuse(instance: object, field: Named, problem: str) -> ValidationError:
+def invalid(instance: object, field: Named, problem: str) -> ValidationError:
     """Make the error that names the record and the field."""
     return ValidationError(type(instance).__name__, field.name, problem)
-
-
-def shown(value: object) -> str:
-    """Return a short form of a wrong value for a message, without the password of a URL."""
-    try:
-        text = ascii(redacted_value(exact_text(value)) if isinstance(value, str) else value)
-    except Exception:  # noqa: BLE001 - whatever the value's own class raises; an int with too many digits raises too
-        return f"this {type(value).__name__}"
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
-
-
-# identifiers and text
-
-
-def exact_text(value: str) -> str:
-    """Return the text of a str, also of one of a subclass."""
-    return value if type(value) is str else str.__str__(value)
-
-
-def id_problem(value: object) -> str | None:
-    """Say why a value cannot be an id, or None where it can."""
-    if type(value) is str and 1 <= len(value) <= MAX_ID_LENGTH and value.isascii() and "\x00" not in value:
-        return None
-    if not issubclass(type(value), str):
-        return f"an id must be str, not {type(value).__name__}"
-    text = exact_text(cast("str", value))
-    if not 1 <= len(text) <= MAX_ID_LENGTH:
-        return f"an id must have 1 to {MAX_ID_LENGTH} characters, this has {len(text)}"
-    return plain_text_problem(text)
-
-
-def plain_text_problem(value: object) -> str | None:
-    """Say why a value cannot be a plain text, or None where it can."""
-    if type(value) is str and value.isascii() and "\x00" not in value:
-        return None
-    if not issubclass(type(value), str):
-        return f"must be str, not {type(value).__name__}"
-    text = exact_text(cast("str", value))
-    if "\x00" in text:
-        return f"must not hold NUL, found at index {text.index(chr(0))}"
-    return text_problem(text)
 
 
 def is_id(instance: object, field: Named, value: Any) -> None:
@@ -97,7 +40,7 @@ def is_id(instance: object, field: Named, value: Any) -> None:
     if type(value) is str and 1 <= len(value) <= MAX_ID_LENGTH and value.isascii() and "\x00" not in value:
         return
     if (problem := id_problem(value)) is not None:
-        raise refuse(instance, field, problem)
+        raise invalid(instance, field, problem)
     _make_exact(instance, field, value)
 
 
@@ -106,7 +49,7 @@ def is_text(instance: object, field: Named, value: Any) -> None:
     if type(value) is str and value.isascii() and "\x00" not in value:
         return
     if (problem := plain_text_problem(value)) is not None:
-        raise refuse(instance, field, problem)
+        raise invalid(instance, field, problem)
     _make_exact(instance, field, value)
 
 
@@ -129,169 +72,42 @@ def optional(validator: Validator) -> Validator:
     return is_none_or
 
 
-# enumerations
-
-
-def member_or_same(enum: type[EnumT], value: EnumT | str) -> EnumT:
-    """Return the member with that value, or the value as it is for the validator to refuse."""
-    if type(value) is enum or not issubclass(type(value), str):
-        return cast("EnumT", value)
-    try:
-        return enum(exact_text(value))
-    except ValueError:
-        return cast("EnumT", value)
-
-
 def is_member(enum: type[StrEnum]) -> Validator:
     """Take a member of the enumeration."""
 
     def is_member_of_enum(instance: object, field: Named, value: Any) -> None:
         if type(value) is not enum:
-            raise refuse(instance, field, f"{shown(value)} is not one of {', '.join(enum)}")
+            raise invalid(instance, field, f"{shown(value)} is not one of {', '.join(enum)}")
 
     return is_member_of_enum
-
-
-# instants
-
-
-def utc(value: datetime, *, _exact: type[datetime] = _DATETIME) -> datetime:
-    """Move an aware instant to UTC."""
-    if type(value) is _exact and value.tzinfo is UTC:
-        return value
-    if not issubclass(type(value), _exact):
-        return value
-    if type(value) is not _exact:
-        value = _exact.combine(_exact.date(value), _exact.timetz(value))
-    try:
-        return value if value.utcoffset() is None else value.astimezone(UTC)
-    except Exception:  # noqa: BLE001 - whatever a time zone of the caller's own raises; the validator refuses the value
-        return value
-
-
-def utc_or_none(value: datetime | None) -> datetime | None:
-    """Move an aware instant to UTC, and keep None."""
-    return None if value is None else utc(value)
 
 
 def is_instant(instance: object, field: Named, value: Any) -> None:
     """Take an aware datetime that UTC can express."""
     if (problem := instant_problem(value)) is not None:
-        raise refuse(instance, field, problem)
-
-
-def instant_problem(value: object, *, _exact: type[datetime] = _DATETIME) -> str | None:
-    """Say why a value, moved to UTC, cannot be an instant, or None where it can."""
-    if type(value) is not _exact:
-        return f"must be an aware datetime, not {type(value).__name__}"
-    if value.tzinfo is UTC:
-        return None
-    try:
-        is_naive = value.utcoffset() is None
-        text = str(value)
-    except Exception as error:  # noqa: BLE001 - whatever a time zone of the caller's own raises
-        return f"its time zone raises {type(error).__name__}; pass an aware datetime, such as datetime.now(UTC)"
-    if is_naive:
-        return f"{text} has no time zone; pass an aware datetime, such as datetime.now(UTC)"
-    return f"{text} is outside the years 1 to 9999 in UTC"
-
-
-# numbers
+        raise invalid(instance, field, problem)
 
 
 def is_count(instance: object, field: Named, value: Any) -> None:
     """Take an int from 0 to 2**63-1."""
     if type(value) is not int:
-        raise refuse(instance, field, f"must be int, not {type(value).__name__}")
+        raise invalid(instance, field, f"must be int, not {type(value).__name__}")
     if not 0 <= value <= MAX_COUNT:
-        raise refuse(instance, field, f"{shown(value)} is not from 0 to 2**63-1")
-
-
-def as_float(value: float | None) -> float | None:
-    """Make an int a float, where that is exact enough to be finite."""
-    kind = type(value)
-    if kind is float or value is None or kind is bool:
-        return value
-    try:
-        if issubclass(kind, int):
-            return float(int.__pos__(cast("int", value)))
-        return float.__pos__(value) if issubclass(kind, float) else value
-    except OverflowError:
-        return value
+        raise invalid(instance, field, f"{shown(value)} is not from 0 to 2**63-1")
 
 
 def is_duration(instance: object, field: Named, value: Any) -> None:
     """Take a finite float of 0 or more."""
     if type(value) is not float or not math.isfinite(value) or value < 0:
-        raise refuse(instance, field, f"{shown(value)} is not a finite number of 0 or more")
-
-
-def amount(value: Decimal | float | str) -> Decimal:
-    """Make an amount, a float through its shortest decimal form."""
-    kind = type(value)
-    if kind is Decimal:
-        return cast("Decimal", value)
-    plain: Any = value
-    if issubclass(kind, Decimal):
-        return Decimal(plain)
-    if issubclass(kind, str):
-        plain = str.__str__(plain)
-    elif issubclass(kind, float):
-        plain = float.__pos__(plain)
-    elif issubclass(kind, int) and kind is not bool:
-        plain = int.__pos__(plain)
-    else:
-        return value
-    try:
-        return Decimal(str(plain))
-    except (InvalidOperation, ValueError):
-        return cast("Decimal", value)
-
-
-def amount_problem(value: object) -> str | None:
-    """Say why a value cannot be an amount, or None where it can."""
-    if type(value) is not Decimal:
-        return f"{shown(value)} is not an amount; use Decimal, int, float or a numeral as str"
-    if not value.is_finite():
-        return f"{value} is not a finite amount"
-    digits = "".join(map(str, value.as_tuple().digits)).strip("0")
-    if len(digits) > AMOUNT_DIGITS:
-        problem = f"has {len(digits)} significant digits, at most {AMOUNT_DIGITS} are kept exactly"
-        return f"{shown(str(value))} {problem}; {rounding_of(value)}"
-    if abs(value.adjusted()) > MAX_EXPONENT:
-        return f"{shown(str(value))} is out of range: its exponent is beyond {MAX_EXPONENT}"
-    return None
-
-
-def rounding_of(value: Decimal) -> str:
-    """Say how to round an amount with too many digits, such as a product of floats."""
-    nearest = _ROUNDED.plus(value).normalize(_ROUNDED)
-    return f"round it, as in round(cost, 6) or Decimal.quantize, for instance to Decimal('{nearest}')"
+        raise invalid(instance, field, f"{shown(value)} is not a finite number of 0 or more")
 
 
 def is_amount(instance: object, field: Named, value: Any) -> None:
     """Take a finite amount of 0 or more with at most 15 significant digits."""
     if (problem := amount_problem(value)) is not None:
-        raise refuse(instance, field, problem)
-    if cast("Decimal", value) < 0:
-        raise refuse(instance, field, f"{value} is below 0")
-
-
-def exact_sum(one: Decimal, other: Decimal) -> Decimal | None:
-    """Add two amounts, or return None where the sum has too many digits to be exact."""
-    try:
-        total = _EXACT.add(one, other)
-    except (Inexact, InvalidOperation):
-        return None
-    return total if amount_problem(total) is None else None
-
-
-def difference(one: Decimal, other: Decimal) -> Decimal:
-    """Subtract one amount from another."""
-    return _WIDE.subtract(one, other)
-
-
-# documents and parts
+        raise invalid(instance, field, problem)
+    if value < 0:
+        raise invalid(instance, field, f"{value} is below 0")
 
 
 def is_json(instance: object, field: Named, value: Any) -> None:
@@ -302,34 +118,17 @@ def is_json(instance: object, field: Named, value: Any) -> None:
 def is_json_object(instance: object, field: Named, value: Any) -> None:
     """Take a dict that is JSON."""
     if type(value) is not dict:
-        raise refuse(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
+        raise invalid(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
     check_json(value, record=type(instance).__name__, field=field.name)
 
 
 def is_document(instance: object, field: Named, value: Any) -> None:
     """Take a dict that is JSON, a large one that many records are likely to have."""
     if value is OMITTED:
-        raise refuse(instance, field, f"was left out by QueryFilter(documents=False); {REMEDY}")
+        raise invalid(instance, field, f"was left out by QueryFilter(documents=False); {REMEDY}")
     if type(value) is not dict:
-        raise refuse(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
+        raise invalid(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
     check_document(value, record=type(instance).__name__, field=field.name)
-
-
-def tuple_or_none(value: Iterable[T] | None) -> tuple[T, ...] | None:
-    """Make a list a tuple, and keep None."""
-    if value is None or type(value) is tuple:
-        return value
-    return tuple(value) if issubclass(type(value), list | tuple) else cast("tuple[T, ...] | None", value)
-
-
-def mapping_copy(value: Mapping[str, T]) -> dict[str, T]:
-    """Copy a mapping, so that a later change to the caller's own has no effect."""
-    if not isinstance(value, Mapping):
-        return value
-    copy = dict(value)
-    if set(map(type, copy)) <= {str}:
-        return copy
-    return {exact_text(key) if issubclass(type(key), str) else key: part for key, part in copy.items()}
 
 
 def is_instance(part: type) -> Validator:
@@ -337,7 +136,7 @@ def is_instance(part: type) -> Validator:
 
     def is_instance_of_part(instance: object, field: Named, value: Any) -> None:
         if not issubclass(type(value), part):
-            raise refuse(instance, field, f"must be {part.__name__}, not {type(value).__name__}")
+            raise invalid(instance, field, f"must be {part.__name__}, not {type(value).__name__}")
 
     return is_instance_of_part
 
@@ -347,11 +146,11 @@ def is_tuple_of(part: type) -> Validator:
 
     def is_tuple_of_part(instance: object, field: Named, value: Any) -> None:
         if not isinstance(value, tuple):
-            raise refuse(instance, field, f"must be a tuple or list of {part.__name__}, not {type(value).__name__}")
+            raise invalid(instance, field, f"must be a tuple or list of {part.__name__}, not {type(value).__name__}")
         for index, item in enumerate(value):
             if not issubclass(type(item), part):
                 problem = f"item {index} must be {part.__name__}, not {type(item).__name__}"
-                raise refuse(instance, field, problem)
+                raise invalid(instance, field, problem)
 
     return is_tuple_of_part
 
@@ -359,4 +158,4 @@ def is_tuple_of(part: type) -> Validator:
 def is_bool(instance: object, field: Named, value: Any) -> None:
     """Take True or False."""
     if type(value) is not bool:
-        raise refuse(instance, field, f"must be bool, not {type(value).__name__}")
+        raise invalid(instance, field, f"must be bool, not {type(value).__name__}")

@@ -1,5 +1,13 @@
 """What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
 
+from aaow_storage._arguments import (
+    check_id,
+    check_instant,
+    check_record,
+    check_text,
+    check_timeout,
+    positive_amount,
+)
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._chunked_decoding import decoding
 from aaow_storage._event_loop import check_event_loop
@@ -16,30 +24,31 @@ from aaow_storage._query_plan import (
     QueryPlan,
     sort_key,
     value_at,
+    without_documents,
 )
 from aaow_storage._query_planner import QUERY_FIELDS, plan_query, resolve_field
+from aaow_storage._records import DOCUMENT_FIELDS, KINDS
 from aaow_storage._rules import (
-    check_id,
-    check_instant,
     check_pending,
-    check_record,
-    check_text,
-    check_timeout,
     consumed,
     has_run_out,
     increased,
     is_decidable,
-    positive_amount,
     resolved,
 )
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
-from aaow_storage._validators import shown
-from aaow_storage._without_documents import DOCUMENT_FIELDS, without_documents
+from aaow_storage._values import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH, shown
+from aaow_storage.errors import CLOSED
 
 __all__ = [
+    "CLOSED",
     "DOCUMENT_FIELDS",
     "INHERITED",
+    "KINDS",
+    "MAX_AMOUNT_DIGITS",
+    "MAX_COUNT",
     "MAX_DEPTH",
+    "MAX_ID_LENGTH",
     "QUERY_FIELDS",
     "Condition",
     "FieldKind",

@@ -131,8 +131,23 @@ class TransactionError(StorageError):
     """The transaction is over, ran out of time, or was bypassed by a call on its adapter."""
 
 
+CLOSED = "it was closed before this call could begin; call initialize() to open it again"
+"""The remedy of an `AdapterClosedError` for a call that waited while another task closed the adapter."""
+
+
 class AdapterClosedError(StorageError):
-    """The adapter is not initialized yet, or is closed."""
+    """The adapter is not initialized yet, or is closed.
+
+    Attributes:
+        remedy: why it is not open, where that is known, and what to do.
+    """
+
+    def __init__(self, remedy: str = "call initialize(), or use it in `async with`") -> None:
+        super().__init__(remedy)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"the adapter is not open: {self.remedy}"
 
 
 class UnsupportedOperationError(StorageError):

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar, cast, get_args
 import attrs
 
 from aaow_storage import JSON, JSONObject
+from aaow_storage.authoring import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH
 
 RecordT = TypeVar("RecordT")
 
@@ -30,10 +31,6 @@ TakeColumn = Callable[[Sequence[Any]], Sequence[Any] | None]
 
 MOST_AT_ONCE = 1000
 """Of how many rows the columns are looked at together."""
-
-_SHORT = 255
-_MOST_DIGITS = 15
-_MOST = 2**63 - 1
 
 
 class Builder(Generic[RecordT]):
@@ -160,13 +157,16 @@ def _are_all(kind: type, column: Sequence[Any]) -> bool:
 
 def _texts(column: Sequence[Any]) -> Sequence[Any] | None:
     are_sound = (
-        _are_all(str, column) and all(column) and len(max(column, key=len)) <= _SHORT and "\0" not in "".join(column)
+        _are_all(str, column)
+        and all(column)
+        and len(max(column, key=len)) <= MAX_ID_LENGTH
+        and "\0" not in "".join(column)
     )
     return column if are_sound else None
 
 
 def _counts(column: Sequence[Any]) -> Sequence[Any] | None:
-    return column if _are_all(int, column) and min(column) >= 0 and max(column) <= _MOST else None
+    return column if _are_all(int, column) and min(column) >= 0 and max(column) <= MAX_COUNT else None
 
 
 def _truths(column: Sequence[Any]) -> Sequence[Any] | None:
@@ -210,7 +210,7 @@ def _checked(field: "attrs.Attribute[Any]") -> Take:
 
 def _text(checked: Take) -> Take:
     def take(made: object, value: Any) -> Any:
-        if type(value) is str and 0 < len(value) <= _SHORT and "\0" not in value:
+        if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and "\0" not in value:
             return value
         return checked(made, value)
 
@@ -219,7 +219,7 @@ def _text(checked: Take) -> Take:
 
 def _count(checked: Take) -> Take:
     def take(made: object, value: Any) -> Any:
-        return value if type(value) is int and 0 <= value <= _MOST else checked(made, value)
+        return value if type(value) is int and 0 <= value <= MAX_COUNT else checked(made, value)
 
     return take
 
@@ -241,7 +241,7 @@ def _instant(checked: Take) -> Take:
 def _amount(checked: Take) -> Take:
     def take(made: object, value: Any) -> Any:
         text = str(value)
-        is_sound = type(value) is Decimal and len(text) <= _MOST_DIGITS and text.replace(".", "", 1).isdecimal()
+        is_sound = type(value) is Decimal and len(text) <= MAX_AMOUNT_DIGITS and text.replace(".", "", 1).isdecimal()
         return value if is_sound else checked(made, value)
 
     return take

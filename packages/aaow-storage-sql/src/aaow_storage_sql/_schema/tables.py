@@ -19,7 +19,9 @@ from aaow_storage import (
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
+    WorkflowExecutionState,
 )
+from aaow_storage.authoring import KINDS
 from aaow_storage_sql._schema.types import Amount, Instant, JSONText, Truth, id_text, number, plain_text
 
 VERSION_TABLE = "aaow_schema_version"
@@ -227,17 +229,9 @@ def table_of(record: type) -> sa.Table:
     return _TABLES[record]
 
 
-_KINDS = {
-    workflows: "workflow",
-    sessions: "session",
-    execution_states: "execution_state",
-    llm_executions: "llm_execution",
-    tool_call_logs: "tool_call",
-    budget_pools: "budget_pool",
-    approval_requests: "approval_request",
-}
+_RECORDS = {table: record for record, table in _TABLES.items()} | {execution_states: WorkflowExecutionState}
 
 
 def kind_of(table: sa.FromClause) -> str:
     """Return what errors call a row of the table."""
-    return _KINDS[cast("sa.Table", table)]
+    return KINDS[_RECORDS[cast("sa.Table", table)]]

@@ -11,10 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from aaow_storage.authoring import dumps, loads
+from aaow_storage.authoring import MAX_ID_LENGTH, dumps, loads
 from aaow_storage.errors import CorruptDataError
-
-LONGEST_ID = 255
 
 Processor = Callable[[Any], Any]
 
@@ -24,7 +22,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def id_text() -> sa.types.TypeEngine[str]:
     """Return the type of ids: they sort by code point."""
-    return sa.String(LONGEST_ID).with_variant(postgresql.VARCHAR(LONGEST_ID, collation="C"), "postgresql")
+    return sa.String(MAX_ID_LENGTH).with_variant(postgresql.VARCHAR(MAX_ID_LENGTH, collation="C"), "postgresql")
 
 
 def plain_text() -> sa.types.TypeEngine[str]:

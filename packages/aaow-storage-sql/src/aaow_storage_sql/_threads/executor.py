@@ -201,9 +201,7 @@ class ThreadedExecutor(Executor):
         self._lifecycle = threading.Lock()
 
     def _not_open(self) -> AdapterClosedError:
-        if self._is_inherited:
-            return AdapterClosedError(f"the adapter is not open: {INHERITED}")
-        return AdapterClosedError("the adapter is not open: call initialize(), or use it in `async with`")
+        return AdapterClosedError(INHERITED) if self._is_inherited else AdapterClosedError()
 
     @property
     @abstractmethod

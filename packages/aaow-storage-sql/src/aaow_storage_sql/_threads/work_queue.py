@@ -6,6 +6,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
 
 T = TypeVar("T")
@@ -87,4 +88,4 @@ class Inbox(Generic[T]):
 
 
 def _closed() -> StorageError:
-    return AdapterClosedError("the adapter is closed")
+    return AdapterClosedError(CLOSED)

@@ -15,7 +15,7 @@ from aaow_storage import (
     TokenUsage,
     ToolCall,
     _ids,
-    _validators,
+    _values,
 )
 from aaow_storage.authoring import check_id, check_text, check_timeout, positive_amount
 from aaow_storage.errors import ValidationError
@@ -72,7 +72,7 @@ def test_a_member_of_an_enumeration_is_the_text_that_it_holds(text: Any):
 
 def test_while_time_stands_still_instants_are_of_the_class_itself(monkeypatch: pytest.MonkeyPatch):
     plain = (datetime,)
-    for module in (_validators, _ids):
+    for module in (_values, _ids):
         monkeypatch.setattr(module, "datetime", Shifted)
     workflow = a_workflow(updated_at=Shifted(2024, 5, 6, tzinfo=UTC))
     assert type(workflow.created_at) is plain[0]

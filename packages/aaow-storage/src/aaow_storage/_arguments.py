@@ -1,0 +1,89 @@
+"""Checks of the arguments of operations: each returns the value to use, or raises a `ValidationError` that names it."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import cast
+
+from aaow_storage._values import (
+    amount_problem,
+    as_amount,
+    as_float,
+    as_utc,
+    exact_text,
+    id_problem,
+    instant_problem,
+    plain_text_problem,
+    shown,
+)
+from aaow_storage.errors import ValidationError
+
+
+def check_id(operation: str, argument: str, value: object) -> str:
+    """Return the id, checked.
+
+    Raises:
+        ValidationError: it is not a str of 1 to 255 characters, or holds NUL or a lone surrogate.
+    """
+    if (problem := id_problem(value)) is not None:
+        raise ValidationError(operation, argument, problem)
+    return exact_text(cast("str", value))
+
+
+def check_record(operation: str, argument: str, value: object, record: type) -> None:
+    """Check that an argument is the record that the operation stores.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not issubclass(type(value), record):  # a mock made after the record is none, though isinstance() takes it
+        raise ValidationError(operation, argument, f"must be {record.__name__}, not {type(value).__name__}")
+
+
+def check_text(operation: str, argument: str, value: object) -> str:
+    """Return the text, checked.
+
+    Raises:
+        ValidationError: it is not a str, or holds NUL or a lone surrogate.
+    """
+    if (problem := plain_text_problem(value)) is not None:
+        raise ValidationError(operation, argument, problem)
+    return exact_text(cast("str", value))
+
+
+def check_instant(operation: str, argument: str, value: datetime) -> datetime:
+    """Return the instant in UTC, checked.
+
+    Raises:
+        ValidationError: it is not an aware datetime.
+    """
+    instant = as_utc(value)
+    if (problem := instant_problem(instant)) is not None:
+        raise ValidationError(operation, argument, problem)
+    return instant
+
+
+def check_timeout(operation: str, value: object) -> float:
+    """Return a timeout in seconds, checked.
+
+    Raises:
+        ValidationError: it is not a number above 0.
+    """
+    seconds = as_float(cast("float", value)) if issubclass(type(value), int | float) else None
+    if type(seconds) is not float or not seconds > 0:
+        raise ValidationError(operation, "timeout", f"must be a number of seconds above 0, not {shown(value)}")
+    return seconds
+
+
+def positive_amount(operation: str, value: Decimal | float | str) -> Decimal:
+    """Return an amount to consume or to add.
+
+    Raises:
+        ValidationError: it is not finite, not above 0, or has more than 15 significant digits.
+    """
+    amount = as_amount(value)
+    problem = amount_problem(amount)
+    if problem is None and amount <= 0:
+        problem = f"{amount} is not above 0"
+    if problem is not None:
+        raise ValidationError(operation, "amount", problem)
+    return amount
