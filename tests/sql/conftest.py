@@ -10,7 +10,7 @@ from aaow_storage import StorageAdapter, create_adapter
 from aaow_storage_sql import LATEST, SQLConnection
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_writer
 from aaow_storage_sqlite._location import Location
-from aaow_storage_sqlite._migration import migrate_store
+from aaow_storage_sqlite._upgrade import migrate_store
 
 
 @pytest.fixture

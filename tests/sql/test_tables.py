@@ -17,7 +17,7 @@ from aaow_storage.errors import StorageError
 from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, SQLConnection, metadata
 from aaow_storage_sql._migrations import versions
 from aaow_storage_sql._migrations.history import HISTORY
-from aaow_storage_sqlite._migration import migrate_store, version
+from aaow_storage_sqlite._upgrade import migrate_store, version
 
 PATIENCE_S = 5.0
 

@@ -18,7 +18,7 @@ from alembic.operations import Operations
 
 import aaow_storage_sql
 from aaow_storage_sql import LATEST, VERSION_TABLE, SQLConnection
-from aaow_storage_sqlite._migration import migrate_store, version
+from aaow_storage_sqlite._upgrade import migrate_store, version
 
 PATIENCE_S = 5.0
 

@@ -15,7 +15,7 @@ import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_sqlite import _gates, _memory
+from aaow_storage_sqlite import _fork_locks, _memory_stores
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -129,7 +129,7 @@ async def test_a_store_that_is_in_a_transaction_at_the_fork_is_refused_at_once(s
 async def test_a_long_read_holds_a_fork_up_for_a_moment_only(
     storage: StorageAdapter, path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_gates, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(_fork_locks, "LONGEST_WAIT_S", 0.05)
     begun, release = threading.Event(), threading.Event()
 
     def hold(_: object) -> None:
@@ -206,7 +206,7 @@ async def test_a_lock_that_the_parent_held_does_not_hang_the_child(path: Path):
             async with create_adapter("sqlite", url) as own:
                 await own.save_workflow(a_workflow("w"))
 
-    with _memory._lock:
+    with _memory_stores._lock:
         process = forked(child)
     assert await ended(process) == 0
 

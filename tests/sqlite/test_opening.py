@@ -18,10 +18,10 @@ from aaow_storage.errors import (
     ValidationError,
 )
 from aaow_storage_sql import LATEST, VERSION_TABLE, SQLConnection
-from aaow_storage_sqlite import _connections, _memory
+from aaow_storage_sqlite import _connections, _memory_stores
 from aaow_storage_sqlite._indexes import create_indexes, json_index
 from aaow_storage_sqlite._location import Location
-from aaow_storage_sqlite._migration import bring_up_to_date, version
+from aaow_storage_sqlite._upgrade import bring_up_to_date, version
 
 pytestmark = pytest.mark.asyncio
 
@@ -208,21 +208,21 @@ async def test_a_store_in_memory_claims_no_durability_and_is_gone_when_closed():
     async with create_adapter("sqlite", "sqlite://") as storage:
         assert storage.capabilities == {Capability.STREAM_EVENTS}
         await storage.create_session(Session(workflow_id=None, workflow_snapshot={}))
-        ((folder, _),) = _memory._folders.values()
+        ((folder, _),) = _memory_stores._folders.values()
     assert not folder.path.exists()
     async with storage:
         assert await storage.count_sessions() == 0
 
 
 async def test_what_a_killed_process_left_in_memory_is_removed_by_the_next(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(_memory, "_MEMORY_FILE_SYSTEM", tmp_path)
+    monkeypatch.setattr(_memory_stores, "_MEMORY_FILE_SYSTEM", tmp_path)
     script = f"""
 import asyncio, os, pathlib, signal
 from aaow_storage import create_adapter
-from aaow_storage_sqlite import _memory
+from aaow_storage_sqlite import _memory_stores
 
 async def main():
-    _memory._MEMORY_FILE_SYSTEM = pathlib.Path({str(tmp_path)!r})
+    _memory_stores._MEMORY_FILE_SYSTEM = pathlib.Path({str(tmp_path)!r})
     await create_adapter("sqlite://").initialize()
     os.kill(os.getpid(), signal.SIGKILL)
 

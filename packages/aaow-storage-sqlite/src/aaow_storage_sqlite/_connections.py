@@ -22,7 +22,7 @@ from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailab
 from aaow_storage_sql import Opening, SQLConnection
 from aaow_storage_sqlite._dialect import SQLiteDialect, is_locked
 from aaow_storage_sqlite._functions import install
-from aaow_storage_sqlite._interrupting import InterruptibleConnection
+from aaow_storage_sqlite._interruptible import InterruptibleConnection
 from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._permissions import make_place
 

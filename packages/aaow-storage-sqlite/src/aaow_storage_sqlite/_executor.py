@@ -20,14 +20,14 @@ from aaow_storage_sql import (
     migration_is_due,
     roll_back,
 )
-from aaow_storage_sqlite import _locks, _memory
+from aaow_storage_sqlite import _file_locks, _memory_stores
 from aaow_storage_sqlite._connections import Settings, check_sqlite_version, find_place, make_folder, open_writer
-from aaow_storage_sqlite._files import StoreFiles
 from aaow_storage_sqlite._indexes import create_indexes
-from aaow_storage_sqlite._inline import InlineReads
+from aaow_storage_sqlite._inline_reads import InlineReads
 from aaow_storage_sqlite._location import Location
-from aaow_storage_sqlite._migration import bring_up_to_date, check_version
 from aaow_storage_sqlite._readers import Readers
+from aaow_storage_sqlite._store_files import StoreFiles
+from aaow_storage_sqlite._upgrade import bring_up_to_date, check_version
 from aaow_storage_sqlite._writer import Writer
 
 T = TypeVar("T")
@@ -103,12 +103,12 @@ class SQLiteExecutor(ThreadedExecutor):
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
         check_sqlite_version()
-        settings = attrs.evolve(self._settings, location=_memory.acquire(self._settings.location))
+        settings = attrs.evolve(self._settings, location=_memory_stores.acquire(self._settings.location))
         try:
             self._open(settings, opening, migrate=migrate)
         except BaseException as error:
             with cleaning_up_after(error):
-                _memory.release(self._settings.location)
+                _memory_stores.release(self._settings.location)
             raise
 
     def shut(self) -> None:
@@ -117,7 +117,7 @@ class SQLiteExecutor(ThreadedExecutor):
                 run_all(self._stop_reading, self._writer.stop)
             finally:
                 self._writer = None
-                _memory.release(self._settings.location)
+                _memory_stores.release(self._settings.location)
 
     @property
     def place(self) -> str:
@@ -135,7 +135,7 @@ class SQLiteExecutor(ThreadedExecutor):
         if settings.location.path is None or not settings.location.path.exists():
             migration_is_due(None, migrate=migrate)
             make_folder(settings.location)
-        _locks.check_inherited(str(settings.location.path))
+        _file_locks.check_inherited(str(settings.location.path))
         connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))
         try:
             bring_up_to_date(connection, settings.busy_timeout, migrate=migrate, opening=opening)
@@ -185,7 +185,9 @@ def _release(writer: Writer | None, readers: Readers | None, inline: InlineReads
         readers.stop_unused()
     if writer is not None:
         stop_reading = functools.partial(_stop_reading, readers, inline)
-        writer.stop_unused(before_closing=stop_reading, after_closing=functools.partial(_memory.release, location))
+        writer.stop_unused(
+            before_closing=stop_reading, after_closing=functools.partial(_memory_stores.release, location)
+        )
 
 
 def _stop_reading(readers: Readers | None, inline: InlineReads | None) -> None:

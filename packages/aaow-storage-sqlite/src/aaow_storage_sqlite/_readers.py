@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from aaow_storage.errors import StorageError
 from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, ended, roll_back, started
 from aaow_storage_sqlite._connections import Settings, open_reader
-from aaow_storage_sqlite._files import StoreFiles
-from aaow_storage_sqlite._gates import Gate
+from aaow_storage_sqlite._fork_locks import Gate
+from aaow_storage_sqlite._store_files import StoreFiles
 
 if TYPE_CHECKING:
     import threading

@@ -27,12 +27,12 @@ from aaow_storage_sql import (
     started,
     undone_alone,
 )
-from aaow_storage_sqlite._checkpoints import Checkpointer
+from aaow_storage_sqlite._checkpointer import Checkpointer
+from aaow_storage_sqlite._commit_pipeline import Halves
 from aaow_storage_sqlite._connections import Settings, retry_while_locked
 from aaow_storage_sqlite._dialect import is_locked
-from aaow_storage_sqlite._files import StoreFiles
-from aaow_storage_sqlite._gates import Gate
-from aaow_storage_sqlite._halves import Halves
+from aaow_storage_sqlite._fork_locks import Gate
+from aaow_storage_sqlite._store_files import StoreFiles
 
 MAX_BATCH = 256
 LONGEST_HELD_S = 0.005

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-from aaow_storage_sqlite import _locks
+from aaow_storage_sqlite import _file_locks
 
 LONGEST_WAIT_S = 1.0
 
@@ -81,7 +81,7 @@ def _give_up_gates() -> None:
     _are_open.set()
     in_use = {gate.path for gate in list(_gates) if gate not in closed or gate.is_in_transaction}
     _gates.clear()
-    _locks.after_fork_in_child(in_use)
+    _file_locks.after_fork_in_child(in_use)
 
 
 if hasattr(os, "register_at_fork"):

@@ -15,12 +15,12 @@ import pytest_asyncio
 from aaow_storage import Session, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
 from aaow_storage_sql import NOT_DONE, SQLConnection
-from aaow_storage_sqlite import _inline, _pace
+from aaow_storage_sqlite import _inline_reads, _latency_breaker
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
-from aaow_storage_sqlite._inline import LARGEST_VALUE_BYTES, Turn
+from aaow_storage_sqlite._inline_reads import LARGEST_VALUE_BYTES, Turn
+from aaow_storage_sqlite._latency_breaker import AT_FIRST
 from aaow_storage_sqlite._location import Location
-from aaow_storage_sqlite._pace import AT_FIRST
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,7 +30,7 @@ LOOP = threading.main_thread()
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, every search is quick."""
-    monkeypatch.setattr(_pace, "QUICK_S", 3600)
+    monkeypatch.setattr(_latency_breaker, "QUICK_S", 3600)
 
 
 def where(connection: SQLConnection, id: str) -> threading.Thread:
@@ -71,7 +71,7 @@ async def test_a_thread_searches_until_that_has_been_quick_and_then_the_loop(pat
 async def test_a_moment_is_over_until_the_next_turn():
     turn = Turn()
     assert turn.has_time()
-    turn.spend(_inline.MOMENT_S)
+    turn.spend(_inline_reads.MOMENT_S)
     assert not turn.has_time()
     assert not turn.has_time()
     await asyncio.sleep(0)
@@ -79,7 +79,7 @@ async def test_a_moment_is_over_until_the_next_turn():
 
 
 async def test_when_the_moment_is_over_a_thread_searches(executor: SQLiteExecutor, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_inline, "MOMENT_S", 0)
+    monkeypatch.setattr(_inline_reads, "MOMENT_S", 0)
     assert await executor.find(where, "id") is not LOOP
 
 
@@ -102,7 +102,7 @@ async def test_a_task_that_only_searches_lets_the_others_run(executor: SQLiteExe
 async def test_where_many_operations_wait_a_search_goes_with_them(
     executor: SQLiteExecutor, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_inline, "FEW", 1)
+    monkeypatch.setattr(_inline_reads, "FEW", 1)
     found = await asyncio.gather(executor.read(lambda _: None), executor.find(where, "id"))
     assert found[1] is not LOOP
 
@@ -206,7 +206,7 @@ async def test_loops_that_have_ended_are_forgotten(executor: SQLiteExecutor):
 
 
 async def test_the_loop_hands_a_record_with_a_large_value_to_a_thread(path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_inline, "MOMENT_S", 3600)  # so that the size alone decides
+    monkeypatch.setattr(_inline_reads, "MOMENT_S", 3600)  # so that the size alone decides
     storage = create_adapter("sqlite", str(path))
     async with storage:
         for name, size in (("small", 10), ("large", 2 * LARGEST_VALUE_BYTES)):

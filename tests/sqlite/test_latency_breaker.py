@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from aaow_storage_sqlite._pace import AS_LONG, AT_FIRST, QUICK_S, TIMES_MORE, Pace, Stopwatch
+from aaow_storage_sqlite._latency_breaker import AS_LONG, AT_FIRST, QUICK_S, TIMES_MORE, Pace, Stopwatch
 
 
 def search(seconds: float = 0.0, *, waited: float = 0.0) -> Stopwatch:

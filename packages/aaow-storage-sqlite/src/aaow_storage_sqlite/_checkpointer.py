@@ -20,8 +20,8 @@ from contextlib import suppress
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql import SQLConnection, started
 from aaow_storage_sqlite._connections import PAGE_BYTES, Settings, open_checkpointer
-from aaow_storage_sqlite._files import StoreFiles
-from aaow_storage_sqlite._gates import Gate
+from aaow_storage_sqlite._fork_locks import Gate
+from aaow_storage_sqlite._store_files import StoreFiles
 
 COPY_EVERY_BYTES = 8 * 2**20
 COPY_EVERY_PAGES = COPY_EVERY_BYTES // PAGE_BYTES

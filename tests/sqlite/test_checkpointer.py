@@ -11,7 +11,7 @@ import pytest
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_sql import SQLConnection
-from aaow_storage_sqlite import _checkpoints
+from aaow_storage_sqlite import _checkpointer
 from aaow_storage_sqlite._connections import Settings, open_checkpointer
 
 pytestmark = pytest.mark.asyncio
@@ -22,10 +22,10 @@ MEBIBYTE = 2**20
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everything begin at a fraction of the size."""
-    monkeypatch.setattr(_checkpoints, "COPY_EVERY_BYTES", MEBIBYTE // 8)
-    monkeypatch.setattr(_checkpoints, "COPY_EVERY_PAGES", 16)
-    monkeypatch.setattr(_checkpoints, "RESTART_ABOVE_PAGES", 64)
-    monkeypatch.setattr(_checkpoints, "CHANGES_AT_FIRST", 4)
+    monkeypatch.setattr(_checkpointer, "COPY_EVERY_BYTES", MEBIBYTE // 8)
+    monkeypatch.setattr(_checkpointer, "COPY_EVERY_PAGES", 16)
+    monkeypatch.setattr(_checkpointer, "RESTART_ABOVE_PAGES", 64)
+    monkeypatch.setattr(_checkpointer, "CHANGES_AT_FIRST", 4)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ async def test_the_log_stays_short_beside_readers_that_overlap(path: Path):
 async def test_the_log_is_used_again_from_its_start_without_waiting_for_it_to_be_long(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_checkpoints, "RESTART_ABOVE_PAGES", 2**31)
+    monkeypatch.setattr(_checkpointer, "RESTART_ABOVE_PAGES", 2**31)
     async with create_adapter("sqlite", str(path)) as storage:
         await write(storage, 32)
         assert 0 < log_of(path).stat().st_size < 16 * MEBIBYTE
@@ -96,7 +96,7 @@ async def test_the_log_stays_short_where_the_store_was_locked_when_it_grew(path:
             raise StorageUnavailableError("the database is locked")
         return open_checkpointer(settings)
 
-    monkeypatch.setattr(_checkpoints, "open_checkpointer", refuse_once)
+    monkeypatch.setattr(_checkpointer, "open_checkpointer", refuse_once)
     async with create_adapter("sqlite", str(path)) as storage:
         await write(storage, 16)
         assert log_of(path).stat().st_size < 8 * MEBIBYTE

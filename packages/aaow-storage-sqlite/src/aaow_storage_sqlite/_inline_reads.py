@@ -19,9 +19,9 @@ from aaow_storage.errors import StorageError
 from aaow_storage_sql import NOT_DONE, Attempt, SQLConnection, Work, waiting_on
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._dialect import is_locked, is_too_large
-from aaow_storage_sqlite._files import StoreFiles
-from aaow_storage_sqlite._gates import Gate
-from aaow_storage_sqlite._pace import Pace, Stopwatch
+from aaow_storage_sqlite._fork_locks import Gate
+from aaow_storage_sqlite._latency_breaker import Pace, Stopwatch
+from aaow_storage_sqlite._store_files import StoreFiles
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from aaow_storage import StoredWorkflow, create_adapter
 from aaow_storage.errors import SchemaVersionError, StorageError
 from aaow_storage_sql import LATEST, VERSION_TABLE
 from aaow_storage_sqlite import _executor
-from aaow_storage_sqlite._migration import migrate_store
+from aaow_storage_sqlite._upgrade import migrate_store
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
-from aaow_storage_sqlite import _locks
+from aaow_storage_sqlite import _file_locks
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -113,7 +113,7 @@ async def test_a_file_system_without_such_locks_is_no_reason_to_refuse(path: Pat
     def unknown(*_: object) -> None:
         raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(_locks.fcntl, "fcntl", unknown)
+    monkeypatch.setattr(_file_locks.fcntl, "fcntl", unknown)
     async with create_adapter("sqlite", str(path)) as storage:
         await storage.save_workflow(a_workflow("w"))
     monkeypatch.undo()

@@ -14,7 +14,7 @@ import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import StorageError, TransactionError
-from aaow_storage_sqlite import _checkpoints, _files
+from aaow_storage_sqlite import _checkpointer, _store_files
 
 pytestmark = pytest.mark.asyncio
 
@@ -85,9 +85,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(params=["by name", "by number"])
 def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at files as Linux does, and as other systems do."""
-    monkeypatch.setattr(_files, "LOOKS_AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr(_store_files, "LOOKS_AGAIN_AFTER_S", 0.0)
     if request.param == "by number":
-        monkeypatch.setattr(_files, "_PATH_ONLY", None)
+        monkeypatch.setattr(_store_files, "_PATH_ONLY", None)
 
 
 OTHER = """
@@ -141,7 +141,7 @@ async def test_everything_is_refused_once_the_files_are_not_in_their_places(path
 async def test_the_next_commit_is_not_acknowledged(
     path: Path, lose: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_files, "LOOKS_AGAIN_AFTER_S", 3600.0)
+    monkeypatch.setattr(_store_files, "LOOKS_AGAIN_AFTER_S", 3600.0)
     async with create_adapter("sqlite", str(path)) as storage:
         await storage.save_workflow(a_workflow("before"))
         lose(path)
@@ -152,7 +152,7 @@ async def test_the_next_commit_is_not_acknowledged(
 async def test_readers_look_again_after_a_moment(storage: StorageAdapter, path: Path):
     assert await storage.list_workflows() == []
     path.unlink()
-    await asyncio.sleep(2 * _files.LOOKS_AGAIN_AFTER_S)  # so long the last look is trusted
+    await asyncio.sleep(2 * _store_files.LOOKS_AGAIN_AFTER_S)  # so long the last look is trusted
     with pytest.raises(StorageError, match="while the store was open"):
         await storage.list_workflows()
 
@@ -205,7 +205,7 @@ async def test_nothing_is_copied_over_what_another_program_has_saved_since(path:
 async def test_copying_the_log_makes_no_file_in_the_place_of_one_that_is_gone(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_checkpoints, "COPY_EVERY_BYTES", 2**10)
+    monkeypatch.setattr(_checkpointer, "COPY_EVERY_BYTES", 2**10)
     storage = create_adapter("sqlite", str(path))
     await storage.initialize()
     remove_all(path)
@@ -226,7 +226,7 @@ async def test_a_folder_that_may_not_be_searched_for_now_is_no_loss(
         raise PermissionError(13, "Permission denied", path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(_files._locks, "inode_of", forbidden)
+        patched.setattr(_store_files._file_locks, "inode_of", forbidden)
         patched.setattr(os, "access", lambda *_: False)
         files.check()
     await storage.save_workflow(a_workflow("w"))

@@ -11,7 +11,7 @@ import pytest
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
 from aaow_storage_sql._threads import interactive_transaction
-from aaow_storage_sqlite import _checkpoints, _readers, _writer
+from aaow_storage_sqlite import _checkpointer, _readers, _writer
 
 pytestmark = pytest.mark.asyncio
 
@@ -260,10 +260,10 @@ def descriptors_on(path: Path) -> list[str]:
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the log copied often."""
-    monkeypatch.setattr(_checkpoints, "COPY_EVERY_BYTES", 2**17)
-    monkeypatch.setattr(_checkpoints, "COPY_EVERY_PAGES", 16)
-    monkeypatch.setattr(_checkpoints, "RESTART_ABOVE_PAGES", 64)
-    monkeypatch.setattr(_checkpoints, "CHANGES_AT_FIRST", 4)
+    monkeypatch.setattr(_checkpointer, "COPY_EVERY_BYTES", 2**17)
+    monkeypatch.setattr(_checkpointer, "COPY_EVERY_PAGES", 16)
+    monkeypatch.setattr(_checkpointer, "RESTART_ABOVE_PAGES", 64)
+    monkeypatch.setattr(_checkpointer, "CHANGES_AT_FIRST", 4)
 
 
 async def save_much(storage: StorageAdapter) -> None:
@@ -293,7 +293,7 @@ async def test_writes_go_on_where_the_thread_that_copies_the_log_cannot_be_start
 async def test_writes_go_on_where_the_thread_that_copies_the_log_fails(
     path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: type[BaseException]
 ):
-    monkeypatch.setattr(_checkpoints, name, raising_once(getattr(_checkpoints, name), fault("a fault")))
+    monkeypatch.setattr(_checkpointer, name, raising_once(getattr(_checkpointer, name), fault("a fault")))
     async with create_adapter("sqlite", str(path)) as storage:
         await save_much(storage)
         await save_much(storage)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_sqlite import _locks
+from aaow_storage_sqlite import _file_locks
 from aaow_storage_sqlite._location import Location
 
 LOOKS_AGAIN_AFTER_S = 0.01
@@ -42,7 +42,7 @@ class StoreFiles:
         try:
             if _PATH_ONLY is not None:
                 self._memory = _opened(self._memory_path, _PATH_ONLY)
-            self._store = _locks.inode_of(self._path)
+            self._store = _file_locks.inode_of(self._path)
             self._has_names = self._memory >= 0 and Path(_DESCRIPTORS, str(self.log)).is_symlink()
             self._others_at_first = self._others()
         except BaseException as error:
@@ -50,7 +50,7 @@ class StoreFiles:
             if isinstance(error, OSError):
                 raise StorageUnavailableError(f"{self._path} cannot be looked at: {error}") from error
             raise
-        _locks.hold(real)
+        _file_locks.hold(real)
 
     def check(self) -> None:
         """Look whether the files are in their places.
@@ -83,13 +83,13 @@ class StoreFiles:
             is_ours = not os.path.lexists(self._log_path)
         try:
             if is_ours:
-                _locks.give_up(self._store)
+                _file_locks.give_up(self._store)
             close_connection()
         finally:
             if not is_ours:
-                _locks.give_up(self._store)
+                _file_locks.give_up(self._store)
             self._close_descriptors()
-            _locks.close_unlocked()
+            _file_locks.close_unlocked()
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
@@ -98,7 +98,7 @@ class StoreFiles:
 
     def _is_another_store(self) -> bool:
         try:
-            return _locks.inode_of(self._path) != self._store
+            return _file_locks.inode_of(self._path) != self._store
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError:  # such as a folder that may not be searched for now
@@ -143,9 +143,9 @@ def _name_of(descriptor: int) -> str:
     return os.readlink(f"{_DESCRIPTORS}/{descriptor}")  # noqa: PTH115 - takes half of the time
 
 
-def _inode_at(path: str) -> _locks.Inode | None:
+def _inode_at(path: str) -> _file_locks.Inode | None:
     with suppress(OSError):
-        return _locks.inode_of(path)
+        return _file_locks.inode_of(path)
     return None
 
 

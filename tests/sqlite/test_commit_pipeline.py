@@ -1,6 +1,6 @@
 """Two halves take turns only where that pays: where operations take longer than their commit."""
 
-from aaow_storage_sqlite._halves import FEWEST, SHORTEST_COMMIT_S, UNDIVIDED, Halves
+from aaow_storage_sqlite._commit_pipeline import FEWEST, SHORTEST_COMMIT_S, UNDIVIDED, Halves
 
 RAN_S = 0.00001
 """How long one operation runs."""
