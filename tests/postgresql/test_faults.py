@@ -12,7 +12,7 @@ from aaow_storage_postgresql import _worker, _worker_pool
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._deadlines import Deadline, Watchdog
 from aaow_storage_postgresql._interrupter import Interrupter
-from aaow_storage_sql import Inbox, Job, LentTransaction
+from aaow_storage_sql import InteractiveTransaction, Job, WorkQueue
 
 pytestmark = pytest.mark.asyncio
 
@@ -45,7 +45,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: Bas
 
 
 COLLABORATORS: dict[str, tuple[Any, str]] = {
-    "taking from the queue": (Inbox, "take"),
+    "taking from the queue": (WorkQueue, "get"),
     "connecting": (_worker, "connect"),
     "reading in a pipeline": (_worker, "fetch_pipelined"),
     "beginning": (PostgreSQLConnection, "begin"),
@@ -53,13 +53,13 @@ COLLABORATORS: dict[str, tuple[Any, str]] = {
     "committing": (PostgreSQLConnection, "commit"),
     "noting the deadline": (Deadline, "begin"),
     "making a deadline": (Watchdog, "watch"),
-    "letting be interrupted": (Interrupter, "answering"),
+    "letting be interrupted": (Interrupter, "interruptible_by"),
     "cancelling no more": (Interrupter, "stop_cancelling"),
     "leaving a transaction": (_worker, "roll_back"),
-    "taking a job": (Job, "take"),
-    "running a job": (Job, "outcome_on"),
+    "taking a job": (Job, "claim"),
+    "running a job": (Job, "run_work"),
     "delivering": (_worker, "deliver"),
-    "lending": (LentTransaction, "serve"),
+    "lending": (InteractiveTransaction, "serve"),
     "noting what is lent": (_worker_pool.WorkerPool, "register"),
     "noting what has ended": (_worker_pool.WorkerPool, "unregister"),
     "answering": (_worker.Worker, "answer"),
@@ -172,7 +172,7 @@ async def test_a_transaction_whose_thread_fails_is_over(url: str, monkeypatch: p
     async with create_adapter("postgresql", url) as storage:
         transaction = await storage.begin_transaction()
         await transaction.create_budget_pool(BudgetPool(id="p", total_budget=1))
-        fail_once(monkeypatch, LentTransaction, "_run", Fault("odd"))
+        fail_once(monkeypatch, InteractiveTransaction, "_run", Fault("odd"))
         with pytest.raises(StorageError):
             async with asyncio.timeout(ANSWERED_WITHIN_S):
                 await transaction.list_budget_pools()

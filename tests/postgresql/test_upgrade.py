@@ -18,7 +18,7 @@ from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
 from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import migrate_store, try_lock, upgrade, version
-from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, metadata
+from aaow_storage_sql import HEAD, REVISIONS, VERSION_TABLE, metadata
 
 PROCESSES = 8
 BUILDS = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
@@ -52,7 +52,7 @@ def connection(settings: Settings) -> Iterator[PostgreSQLConnection]:
 
 
 def test_migrating_from_empty_yields_the_metadata(connection: PostgreSQLConnection, settings: Settings):
-    migrate_store(connection, settings, LATEST)
+    migrate_store(connection, settings, HEAD)
     engine = sa.create_engine(settings.conninfo.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as handed:
         options = {
@@ -95,7 +95,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(
     migrate_store(connection, settings, REVISIONS[0])
     raw("CREATE TABLE approval_requests (mine integer)")
     with pytest.raises(StorageError, match="approval_requests"):
-        migrate_store(connection, settings, LATEST)
+        migrate_store(connection, settings, HEAD)
     assert version(connection, settings) == REVISIONS[0]
     assert raw("SELECT to_regclass('budget_pools')") == [(None,)]
 
@@ -201,7 +201,7 @@ async def test_indexes_on_a_filled_table_are_built_while_others_write(
 def test_an_index_that_was_begun_and_not_ended_is_built_again(
     connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
 ):
-    migrate_store(connection, settings, LATEST)
+    migrate_store(connection, settings, HEAD)
     raw("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_sessions_metadata'::regclass")
     raw("DROP INDEX ix_workflows_metadata")
     build_indexes(connection, settings)

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from aaow_storage import StorageAdapter, create_adapter
-from aaow_storage_sql import LATEST, SQLConnection
+from aaow_storage_sql import HEAD, SQLConnection
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_writer
 from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._upgrade import migrate_store
@@ -25,7 +25,7 @@ def connection(tmp_path: Path) -> Iterator[SQLConnection]:
 @pytest.fixture
 def migrated(connection: SQLConnection) -> SQLConnection:
     """The connection, to a file that has the schema."""
-    migrate_store(connection, LATEST, 5)
+    migrate_store(connection, HEAD, 5)
     return connection
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sql._schema.tables import stream_events
 from aaow_storage_sql._statements import connection as module
-from aaow_storage_sql._statements.compiled import MANY_ROWS
+from aaow_storage_sql._statements.compiled import COLUMNAR_FROM
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = sa.select(stream_events.c.id, stream_events.c.timestamp, stream_events.c.data).order_by(stream_events.c.id)
@@ -24,7 +24,7 @@ def put_in(connection: SQLConnection, count: int) -> list[tuple]:
     return [(f"e{number:02}", AT, {"number": number} if number % 3 else None) for number in range(count)]
 
 
-@pytest.mark.parametrize("count", [0, 1, MANY_ROWS - 1, MANY_ROWS, 2 * MANY_ROWS])
+@pytest.mark.parametrize("count", [0, 1, COLUMNAR_FROM - 1, COLUMNAR_FROM, 2 * COLUMNAR_FROM])
 def test_few_rows_and_many_are_made_alike(migrated: SQLConnection, count: int):
     expected = put_in(migrated, count)
     assert migrated.rows(EVENTS) == expected
@@ -34,6 +34,6 @@ def test_few_rows_and_many_are_made_alike(migrated: SQLConnection, count: int):
 def test_rows_that_are_fetched_in_several_steps_are_all_there(
     migrated: SQLConnection, monkeypatch: pytest.MonkeyPatch, count: int
 ):
-    monkeypatch.setattr(module, "FETCHED", 10)
+    monkeypatch.setattr(module, "FETCH_SIZE", 10)
     expected = put_in(migrated, count)
     assert migrated.rows(EVENTS) == expected

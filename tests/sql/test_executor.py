@@ -214,7 +214,7 @@ async def test_what_cannot_be_interrupted_is_left_to_its_thread_which_discards_w
 
     def open_aside() -> None:
         try:
-            opening.aside(connect, lambda _: discarded.set(), "connecting")
+            opening.run_in_thread(connect, lambda _: discarded.set(), "connecting")
         finally:
             opening.end()
 
@@ -234,5 +234,5 @@ async def test_what_comes_just_before_a_cancellation_is_discarded_too():
     discarded = threading.Event()
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
-        opening.aside(lambda: "connection", lambda _: discarded.set(), "connecting")
+        opening.run_in_thread(lambda: "connection", lambda _: discarded.set(), "connecting")
     assert await asyncio.to_thread(discarded.wait, SOON_S)

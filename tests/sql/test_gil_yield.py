@@ -16,8 +16,8 @@ from aaow_storage_sql._threads.gil_yield import (
     LOOK_OFTEN_S,
     LOOK_SELDOM_S,
     LOOKS_OFTEN,
-    LoopWatch,
-    watch_of,
+    StarvationGuard,
+    guard_of,
 )
 
 PATIENCE_S = 30.0
@@ -90,7 +90,7 @@ def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(
     clock: Clock, loop: Loop, worked: float, waits: list
 ):
     outcomes = Outcomes()
-    watch = LoopWatch(loop)
+    watch = StarvationGuard(loop)
     watch._outcome_came = outcomes
     watch.enter()
     pass_time(clock, loop, worked)
@@ -99,7 +99,7 @@ def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(
 
 
 def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while(clock: Clock, loop: Loop):
-    watch = LoopWatch(loop)
+    watch = StarvationGuard(loop)
     watch.enter()
     assert loop.delay == LOOK_SELDOM_S
     pass_time(clock, loop, worked=1)
@@ -111,7 +111,7 @@ def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while
 
 def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(clock: Clock, loop: Loop):
     outcomes = Outcomes()
-    watch = LoopWatch(loop)
+    watch = StarvationGuard(loop)
     watch._outcome_came = outcomes
     watch.enter()
     watch.leave()
@@ -135,7 +135,7 @@ def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
 
 
 def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Loop):
-    watch = LoopWatch(loop)
+    watch = StarvationGuard(loop)
     for _ in range(2):
         watch.enter()
         watch.enter()
@@ -148,7 +148,7 @@ def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Lo
 class ToldMeanwhile(threading.Event):
     """Tells of an outcome as soon as the loop stands still."""
 
-    def __init__(self, watch: LoopWatch, settle: Callable[[], None]) -> None:
+    def __init__(self, watch: StarvationGuard, settle: Callable[[], None]) -> None:
         super().__init__()
         self.watch, self.settle = watch, settle
         self.has_come = False
@@ -160,7 +160,7 @@ class ToldMeanwhile(threading.Event):
 
 
 def test_an_outcome_ends_the_rest_and_is_settled_there(loop: Loop):
-    watch = LoopWatch(loop)
+    watch = StarvationGuard(loop)
     settled = threading.Event()
     watch._outcome_came = outcomes = ToldMeanwhile(watch, settled.set)
     watch._rest(LONGEST_REST_S)
@@ -169,12 +169,12 @@ def test_an_outcome_ends_the_rest_and_is_settled_there(loop: Loop):
 
 
 def test_while_the_loop_goes_on_outcomes_are_left_to_it(loop: Loop):
-    LoopWatch(loop).tell(pytest.fail)
+    StarvationGuard(loop).tell(pytest.fail)
     assert loop.is_rung
 
 
 def test_a_loop_does_not_stand_still_where_an_outcome_is_there_already(loop: Loop):
-    watch = LoopWatch(loop)
+    watch = StarvationGuard(loop)
     settled = threading.Event()
     watch._outcome_came = outcomes = Outcomes()
     watch.tell(settled.set)
@@ -185,15 +185,15 @@ def test_a_loop_does_not_stand_still_where_an_outcome_is_there_already(loop: Loo
 
 @pytest.mark.asyncio
 async def test_each_loop_is_looked_after_once(storage: StorageAdapter):
-    watch = watch_of(asyncio.get_running_loop())
+    watch = guard_of(asyncio.get_running_loop())
     await asyncio.gather(*(storage.list_sessions() for _ in range(5)))
-    assert watch_of(asyncio.get_running_loop()) is watch
+    assert guard_of(asyncio.get_running_loop()) is watch
     assert watch.waiting == 0
 
 
 def test_nothing_is_kept_of_a_loop_that_is_gone():
-    async def watched() -> "ReferenceType[LoopWatch]":
-        return ref(watch_of(asyncio.get_running_loop()))
+    async def watched() -> "ReferenceType[StarvationGuard]":
+        return ref(guard_of(asyncio.get_running_loop()))
 
     gc.disable()
     try:

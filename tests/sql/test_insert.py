@@ -42,8 +42,8 @@ async def test_any_number_of_nodes_is_saved_and_replaced(storage: StorageAdapter
 def test_the_parameters_of_one_row_are_those_of_many_row_by_row(table: sa.Table):
     dialect = SQLiteDialect("here")
     names = tuple(table.columns.keys())
-    one = dialect.compiled(insert_statements.upsert(dialect.insert, table, names, checks_parents=False))
-    three = dialect.compiled(insert_statements.upsert_of_rows(dialect.insert, table, names, 3))
+    one = dialect.compile(insert_statements.upsert(dialect.insert, table, names, checks_parents=False))
+    three = dialect.compile(insert_statements.upsert_of_rows(dialect.insert, table, names, 3))
     assert three._names == [f"{name}_{row}" for row in range(3) for name in one._names]
 
 
@@ -136,7 +136,7 @@ def opcodes(connection: SQLConnection, made) -> set[str]:
     """Return what SQLite does for the statements of all tables."""
     dialect = connection.dialect
     texts = [
-        dialect.compiled(made(dialect.insert, each, tuple(each.columns.keys()))) for each in metadata.tables.values()
+        dialect.compile(made(dialect.insert, each, tuple(each.columns.keys()))) for each in metadata.tables.values()
     ]
     programs = [
         connection.driver_connection.execute(f"EXPLAIN {each.text}", [None] * len(each._names)) for each in texts

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.asyncio
 def a_job() -> Job[Any]:
     """Return a job that a thread has taken up."""
     job: Job[Any] = Job(lambda _: None)
-    job.take()
+    job.claim()
     return job
 
 
-@pytest.mark.parametrize("waits", [Job.result, Job.settled_result])
+@pytest.mark.parametrize("waits", [Job.result, Job.wait_shielded])
 async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_turn_first(waits: Any):
     job = a_job()
     job.settle(Outcome(job, value="done"))
@@ -45,7 +45,7 @@ async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
     await asyncio.gather(*tasks)
 
 
-@pytest.mark.parametrize("waits", [Job.result, Job.settled_result])
+@pytest.mark.parametrize("waits", [Job.result, Job.wait_shielded])
 async def test_an_error_that_came_just_before_the_cancellation_is_nobodys(waits: Any):
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))

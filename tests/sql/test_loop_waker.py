@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aaow_storage_sql._threads.loop_waker import Doorbell
+from aaow_storage_sql._threads.loop_waker import LoopWaker
 
 PATIENCE_S = 10.0
 
@@ -51,7 +51,7 @@ def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
 def test_the_loop_answers_each_time_that_a_thread_rings(loop: asyncio.AbstractEventLoop):
     async def answered_twice() -> None:
         answered = asyncio.Event()
-        doorbell = Doorbell(loop)
+        doorbell = LoopWaker(loop)
         for _ in range(2):
             threading.Thread(target=doorbell.ring, args=[answered.set]).start()
             await asyncio.wait_for(answered.wait(), PATIENCE_S)
@@ -64,7 +64,7 @@ def test_what_was_handed_in_at_once_is_called_once_each_in_order(loop: asyncio.A
     calls: list[int] = []
 
     async def rung_thrice() -> None:
-        doorbell = Doorbell(loop)
+        doorbell = LoopWaker(loop)
         for number in range(3):
             doorbell.ring(functools.partial(calls.append, number))
         assert not doorbell.is_quiet
@@ -82,7 +82,7 @@ def test_what_stands_behind_a_call_that_raises_is_called_all_the_same(loop: asyn
 
     async def answered() -> None:
         called = asyncio.Event()
-        doorbell = Doorbell(loop)
+        doorbell = LoopWaker(loop)
         doorbell.ring(lambda: 1 // 0)
         doorbell.ring(called.set)
         await asyncio.wait_for(called.wait(), PATIENCE_S)
@@ -92,7 +92,7 @@ def test_what_stands_behind_a_call_that_raises_is_called_all_the_same(loop: asyn
 
 
 def test_ringing_at_a_closed_loop_harms_nobody(loop: asyncio.AbstractEventLoop):
-    doorbell = Doorbell(loop)
+    doorbell = LoopWaker(loop)
     loop.close()
     doorbell.ring(pytest.fail)
 
@@ -104,7 +104,7 @@ def test_the_descriptor_is_closed_when_the_doorbell_is_gone(monkeypatch: pytest.
     monkeypatch.setattr(os, "eventfd", lambda *args: made.append(eventfd(*args)) or made[-1])
 
     async def ring(loop: Any) -> None:
-        Doorbell(loop).ring(lambda: None)
+        LoopWaker(loop).ring(lambda: None)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(ring(loop))

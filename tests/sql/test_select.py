@@ -20,7 +20,7 @@ def compiled(connection: SQLConnection, plan) -> CompiledStatement:
 def query_plan(connection: SQLConnection, source: Source, plan, **scope) -> str:
     shape = _shape(connection.dialect, plan)
     compiled = compiled_list(connection.dialect, source, shape, is_locking=False)
-    values = compiled.bound({**scope, **_parameters(connection.dialect, plan)})
+    values = compiled.bind({**scope, **_parameters(connection.dialect, plan)})
     rows = connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", values)
     return "; ".join(row[3] for row in rows)
 

@@ -14,7 +14,7 @@ from aaow_storage import (
     SessionStatus,
 )
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import LATEST, REVISIONS, VERSION_TABLE, SQLConnection, metadata
+from aaow_storage_sql import HEAD, REVISIONS, VERSION_TABLE, SQLConnection, metadata
 from aaow_storage_sql._migrations import versions
 from aaow_storage_sql._migrations.history import HISTORY
 from aaow_storage_sqlite._upgrade import migrate_store, version
@@ -54,7 +54,7 @@ def created_from_metadata(tmp_path: Path) -> dict[str, str]:
 
 
 def test_migrating_from_empty_yields_exactly_the_metadata(connection: SQLConnection, tmp_path: Path):
-    migrate_store(connection, LATEST, PATIENCE_S)
+    migrate_store(connection, HEAD, PATIENCE_S)
     migrated = {name: parts(sql) for name, sql in declared(connection).items()}
     assert migrated == {name: parts(sql) for name, sql in created_from_metadata(tmp_path).items()}
 
@@ -76,8 +76,8 @@ def test_a_store_two_migrations_behind_is_upgraded_with_its_data_kept(connection
         " VALUES ('w', 'n', '1', x'00', 0, 0)"
     )
     assert version(connection) == REVISIONS[-3]
-    migrate_store(connection, LATEST, PATIENCE_S)
-    assert version(connection) == LATEST
+    migrate_store(connection, HEAD, PATIENCE_S)
+    assert version(connection) == HEAD
     assert raw.execute("SELECT id, name FROM workflows").fetchall() == [("w", "n")]
 
 
@@ -98,7 +98,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(connection: SQLConnec
     connection.driver_connection.execute("CREATE TABLE approval_requests (mine)")
     before = declared(connection)
     with pytest.raises(StorageError, match="approval_requests"):
-        migrate_store(connection, LATEST, PATIENCE_S)
+        migrate_store(connection, HEAD, PATIENCE_S)
     assert declared(connection) == before
     assert version(connection) == REVISIONS[0]
 
@@ -117,6 +117,6 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(connection: SQLConnec
 def test_the_database_itself_refuses_a_word_that_is_not_in_the_enumeration(
     connection: SQLConnection, table: str, column: str, words: type
 ):
-    migrate_store(connection, LATEST, PATIENCE_S)
+    migrate_store(connection, HEAD, PATIENCE_S)
     checks = [part for part in parts(declared(connection)[table])[1] if f"ck_{table}_{column}" in part]
     assert re.findall(r"'(\w+)'", checks[0]) == [str(word) for word in words]

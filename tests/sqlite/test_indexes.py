@@ -24,7 +24,7 @@ def query_plan(path: Path, filter: QueryFilter) -> str:
     compiled = compiled_list(dialect, SESSIONS, _shape(dialect, plan), is_locking=False)
     connection = sqlite3.connect(path)
     connection.create_function("aaow_json_matches", 4, lambda *_: 1, deterministic=True)
-    values = compiled.bound(_parameters(dialect, plan))
+    values = compiled.bind(_parameters(dialect, plan))
     rows = connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", values).fetchall()
     connection.close()
     return "; ".join(row[3] for row in rows)

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from aaow_storage import Session, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
-from aaow_storage_sql import NOT_DONE, SQLConnection
+from aaow_storage_sql import FALL_BACK, SQLConnection
 from aaow_storage_sqlite import _inline_reads, _latency_breaker
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
@@ -174,7 +174,7 @@ async def test_the_loop_searches_in_a_closed_store_no_more(executor: SQLiteExecu
     await executor.stop()
     with pytest.raises(AdapterClosedError):
         await executor.find(where, "id")
-    assert inline.find(where, lambda connection: where(connection, "id")) is NOT_DONE
+    assert inline.find(where, lambda connection: where(connection, "id")) is FALL_BACK
 
 
 async def test_what_was_written_is_found_on_the_loop_at_once(path: Path):

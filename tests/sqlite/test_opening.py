@@ -17,7 +17,7 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from aaow_storage_sql import LATEST, VERSION_TABLE, SQLConnection
+from aaow_storage_sql import HEAD, VERSION_TABLE, SQLConnection
 from aaow_storage_sqlite import _connections, _memory_stores
 from aaow_storage_sqlite._indexes import create_indexes, json_index
 from aaow_storage_sqlite._location import Location
@@ -116,7 +116,7 @@ async def test_a_store_of_a_newer_release_is_refused_and_left_alone(path: Path, 
     for migrate in (True, False):
         with pytest.raises(SchemaVersionError, match="9999") as caught:
             await create_adapter("sqlite", str(path)).initialize(migrate=migrate)
-        assert (caught.value.found, caught.value.expected) == ("9999", LATEST)
+        assert (caught.value.found, caught.value.expected) == ("9999", HEAD)
     assert path.read_bytes() == before
 
 
@@ -153,7 +153,7 @@ class LockedAtFirst(SQLConnection):
             self.refused += 1
             error = sqlite3.OperationalError("database is locked")
             error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
-            raise self.dialect.translated(error) from error
+            raise self.dialect.translate(error) from error
         return super().rows(*arguments)
 
 
@@ -163,7 +163,7 @@ async def test_opening_waits_for_whoever_rebuilds_the_index_of_the_log(path: Pat
     with closing(opened.driver_connection) as driver:
         connection = LockedAtFirst(driver, opened.dialect)
         bring_up_to_date(connection, 10, migrate=True)
-        assert (connection.refused, version(connection)) == (2, LATEST)
+        assert (connection.refused, version(connection)) == (2, HEAD)
         connection.refused = 0
         create_indexes(connection, [json_index("Session.metadata.user")], 10)
         assert connection.refused == 2

@@ -9,7 +9,7 @@ import pytest
 
 from aaow_storage import StoredWorkflow, create_adapter
 from aaow_storage.errors import SchemaVersionError, StorageError
-from aaow_storage_sql import LATEST, VERSION_TABLE
+from aaow_storage_sql import HEAD, VERSION_TABLE
 from aaow_storage_sqlite import _executor
 from aaow_storage_sqlite._upgrade import migrate_store
 
@@ -82,7 +82,7 @@ async def test_a_store_that_another_process_made_newer_just_before_is_refused_an
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             for statement in NEWER:
                 other.execute(statement)
-        migrate_store(connection, LATEST, 1)
+        migrate_store(connection, HEAD, 1)
 
     monkeypatch.setattr(_executor, "bring_up_to_date", bring_up_to_date)
     with pytest.raises(SchemaVersionError, match="9999"):

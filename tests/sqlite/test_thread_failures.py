@@ -69,8 +69,8 @@ WRITER = (
     *("_committed_together", "_committed", "_commit_transaction", "_verified", "_serve", "_has_committed"),
     "_send_held",
 )
-INBOX = ("take", "take_waiting")
-MODULE = ("deliver", "undone_alone", "roll_back", "_batches")
+INBOX = ("get", "get_nowait")
+MODULE = ("deliver", "run_in_savepoint", "roll_back", "_batches")
 HALVES = ("share_of", "note")
 
 
@@ -101,7 +101,7 @@ FAULTS = [
     *((place, UnexpectedError("a fault")) for place in PLACES),
     ("writer._commit", MemoryError()),
     ("module.deliver", MemoryError()),
-    ("inbox.take", SystemExit(1)),
+    ("inbox.get", SystemExit(1)),
 ]
 
 
@@ -131,9 +131,9 @@ async def test_whatever_fails_in_the_writer_no_caller_waits_for_ever(
 
 
 IN_A_TRANSACTION = {
-    "run": (interactive_transaction.LentTransaction, "_run"),
-    "carry out": (interactive_transaction.LentTransaction, "_carry_out"),
-    "undone alone": (interactive_transaction, "undone_alone"),
+    "run": (interactive_transaction.InteractiveTransaction, "_run"),
+    "carry out": (interactive_transaction.InteractiveTransaction, "_carry_out"),
+    "undone alone": (interactive_transaction, "run_in_savepoint"),
     "run all": (interactive_transaction, "_run_all"),
     "deliver": (interactive_transaction, "deliver"),
 }
@@ -182,7 +182,7 @@ async def test_a_transaction_that_closing_cannot_roll_back_is_over_all_the_same(
 
 
 READER = {
-    "take": lambda readers: (readers._other, "take"),
+    "get": lambda readers: (readers._other, "get"),
     "answer": lambda readers: (readers, "_answer"),
     "read some": lambda _: (_readers, "read_some"),
     "deliver": lambda _: (_readers, "deliver"),

@@ -308,9 +308,9 @@ async def test_an_operation_cancelled_while_it_runs_has_ended_when_its_task_has(
 @pytest.mark.parametrize("error", [None, NotFoundError("session", "s")])
 async def test_an_outcome_that_came_just_before_the_cancellation_is_not_waited_for_again(error: Exception | None):
     job = Job(lambda _: None)
-    task = asyncio.create_task(job.settled_result())
+    task = asyncio.create_task(job.wait_shielded())
     await asyncio.sleep(0)
-    assert job.take()
+    assert job.claim()
     job.settle(Outcome(job, error=error))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -115,12 +115,12 @@ class PostgreSQLConnection(SQLConnection):
             self._deadline.close()
         super().close()
 
-    def answering(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
+    def interruptible_by(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
         """Let the jobs end early when the tasks of all of them are cancelled, and nothing behind them.
 
         The statement that runs then is cancelled, unless `cancels` is False; what does not end soon is cut.
         """
-        return self._interrupter.answering(jobs, cancels=cancels)
+        return self._interrupter.interruptible_by(jobs, cancels=cancels)
 
     def stop_cancelling(self) -> None:
         """Let what follows run to its end: a statement that commits must not be cancelled.
@@ -166,10 +166,10 @@ class PostgreSQLConnection(SQLConnection):
         try:
             with self.driver_connection.pipeline():
                 for select, parameters in selects:
-                    compiled = self.dialect.compiled(select)
-                    cursor = self.driver_connection.execute(compiled.text, compiled.bound(parameters))
+                    compiled = self.dialect.compile(select)
+                    cursor = self.driver_connection.execute(compiled.text, compiled.bind(parameters))
                     asked.append((compiled, cursor))
-            return [[compiled.fetched(row) for row in cursor] for compiled, cursor in asked]
+            return [[compiled.convert(row) for row in cursor] for compiled, cursor in asked]
         except Exception as error:  # noqa: BLE001 - raised as an error of storage
             self.close()
             made = error if isinstance(error, StorageError) else self._unread(error)
@@ -243,7 +243,7 @@ class _LostBeforeUseError(StorageUnavailableError):
 
 def _connect(settings: Settings, watchdog: Watchdog | None) -> PostgreSQLConnection:
     dialect = PostgreSQLDialect(settings.place, settings.schema)
-    with storage_errors_alone(dialect.meant_by):
+    with storage_errors_alone(dialect.to_storage_error):
         driver_connection = psycopg.connect(
             settings.conninfo,
             autocommit=True,

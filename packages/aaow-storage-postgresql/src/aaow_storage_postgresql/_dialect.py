@@ -13,14 +13,14 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._errors import is_conflict, translated
+from aaow_storage_postgresql._errors import is_conflict, translate
 from aaow_storage_postgresql._json import as_jsonb, json_at, json_text, sort_key
-from aaow_storage_sql import AsIs, CompiledStatement, Dialect, Parameters, compiler
+from aaow_storage_sql import CompiledStatement, Dialect, NativeType, Parameters, make_compiler
 
 _FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
 
 
-def claim(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+def try_advisory_lock(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Return the condition that no other open transaction claims the number, which claims it until this one ends."""
     return sa.func.pg_try_advisory_xact_lock(number, type_=sa.Boolean)
 
@@ -31,13 +31,13 @@ class PostgreSQLDialect(Dialect):
     sqlalchemy_dialect: ClassVar[sa.Dialect] = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     driver_error: ClassVar[type[Exception]] = psycopg.Error
     insert = staticmethod(insert)
-    undoes_statements: ClassVar[bool] = False
-    claim = staticmethod(claim)
+    has_statement_rollback: ClassVar[bool] = False
+    try_advisory_lock = staticmethod(try_advisory_lock)
 
     def __init__(self, place: str, schema: str | None) -> None:
         self.place = place
         self.schema = schema
-        self.compiled = _compiler_of(schema)
+        self.compile = _compiler_of(schema)
 
     def __eq__(self, other: object) -> bool:
         """Compare what statements depend on, so that all stores of a process share those that are compiled."""
@@ -46,32 +46,32 @@ class PostgreSQLDialect(Dialect):
     def __hash__(self) -> int:
         return hash(self.schema)
 
-    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         del values  # what is too large has a code of its own
-        return translated(error, self.place)
+        return translate(error, self.place)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
-    def ends_transaction(self, error: BaseException) -> bool:
+    def aborts_transaction(self, error: BaseException) -> bool:
         return is_conflict(error)
 
-    def locking(self, statement: Any) -> Any:
+    def for_update(self, statement: Any) -> Any:
         return _locking(statement)
 
-    def keeping(self, statement: Any) -> Any:
+    def for_key_share(self, statement: Any) -> Any:
         return _keeping(statement)
 
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         return sa.func.strpos(text, part)
 
-    def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def comparable_amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return column
 
-    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+    def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         return compared == sa.any_(sa.bindparam(parameter, type_=_ARRAYS[kind]))
 
-    def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+    def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         is_ascending = direction is Direction.ASCENDING
         ordered = expression.asc() if is_ascending else expression.desc()
         if isinstance(expression, sa.Column) and not expression.nullable:
@@ -132,7 +132,7 @@ class PostgreSQLDialect(Dialect):
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
         return sort_key(self.schema, json_at(self._json(sa.type_coerce(column, sa.Text)), path))
 
-    def json_mark(self, value: Any) -> Any:
+    def json_cursor(self, value: Any) -> Any:
         return dumps(value)
 
     def _json(self, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -150,12 +150,12 @@ class PostgreSQLDialect(Dialect):
 
 _HELD = "_held"
 _ARRAYS = {
-    FieldKind.TEXT: AsIs("TEXT[]"),
-    FieldKind.ENUM: AsIs("TEXT[]"),
-    FieldKind.INSTANT: AsIs("TIMESTAMPTZ[]"),
-    FieldKind.NUMBER: AsIs("DOUBLE PRECISION[]"),
-    FieldKind.AMOUNT: AsIs("NUMERIC[]"),
-    FieldKind.BOOL: AsIs("BOOLEAN[]"),
+    FieldKind.TEXT: NativeType("TEXT[]"),
+    FieldKind.ENUM: NativeType("TEXT[]"),
+    FieldKind.INSTANT: NativeType("TIMESTAMPTZ[]"),
+    FieldKind.NUMBER: NativeType("DOUBLE PRECISION[]"),
+    FieldKind.AMOUNT: NativeType("NUMERIC[]"),
+    FieldKind.BOOL: NativeType("BOOLEAN[]"),
 }
 
 
@@ -182,7 +182,7 @@ def _where_it_is(kind: str, value: sa.ColumnElement[Any], holds: sa.ColumnElemen
 
 @functools.cache
 def _compiler_of(schema: str | None) -> Callable[[Any], CompiledStatement]:
-    return compiler(PostgreSQLDialect.sqlalchemy_dialect, schema)
+    return make_compiler(PostgreSQLDialect.sqlalchemy_dialect, schema)
 
 
 @functools.lru_cache(maxsize=1000)

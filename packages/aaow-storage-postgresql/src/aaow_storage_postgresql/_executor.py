@@ -18,7 +18,7 @@ from aaow_storage_postgresql._search_path import resolve_schema
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import upgrade
 from aaow_storage_postgresql._worker_pool import WorkerPool, stop
-from aaow_storage_sql import Job, LentTransaction, Lookup, Opening, Outcome, ThreadedExecutor, Work
+from aaow_storage_sql import InteractiveTransaction, Job, Lookup, Opening, Outcome, ThreadedExecutor, Work
 
 T = TypeVar("T")
 
@@ -41,8 +41,8 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._writers: WorkerPool | None = None
         self._watchdog = Watchdog("aaow-postgresql-watch")
 
-    def meant_by(self, error: Exception) -> StorageError:
-        return PostgreSQLDialect(self._settings.place, self._settings.schema).meant_by(error)
+    def to_storage_error(self, error: Exception) -> StorageError:
+        return PostgreSQLDialect(self._settings.place, self._settings.schema).to_storage_error(error)
 
     async def find(self, lookup: Lookup[T], id: str) -> T | None:
         job = Job(lambda connection: lookup(connection, id))
@@ -57,12 +57,12 @@ class PostgreSQLExecutor(ThreadedExecutor):
         job = Job(work, attempt=attempt)
         waiting = self._submit(self._writers, Write(job, may_be_repeated), job)
         try:
-            return await job.settled_result()
+            return await job.wait_shielded()
         finally:
             waiting.cancel()
 
-    async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
-        transaction = given_up_after_fork(LentTransaction(timeout))
+    async def begin(self, timeout: float) -> InteractiveTransaction:  # noqa: ASYNC109 - how long it may stay open
+        transaction = given_up_after_fork(InteractiveTransaction(timeout))
         waiting = self._submit(self._writers, transaction, transaction.opened)
         try:
             await transaction.opened.result()
@@ -88,7 +88,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return asyncio.get_running_loop().call_later(self._settings.acquire_timeout, self._give_up, job)
 
     def _give_up(self, job: Job[Any]) -> None:
-        if job.take():
+        if job.claim():
             size, patience = self._settings.pool_size, self._settings.acquire_timeout
             remedy = "try again, or raise pool_size or acquire_timeout"
             problem = f"all of the {size} connections were busy for {patience:g} s; {remedy}"

@@ -33,18 +33,18 @@ class Interrupter:
         """Whether the tasks of all jobs that are answered have been cancelled."""
 
     @contextmanager
-    def answering(self, jobs: Sequence[Job[Any]], *, cancels: bool) -> Iterator[None]:
+    def interruptible_by(self, jobs: Sequence[Job[Any]], *, cancels: bool) -> Iterator[None]:
         """Hold while the jobs are answered; no statement is cancelled where `cancels` is False."""
         self._jobs, self._may_cancel = jobs, cancels
         for job in jobs:
-            job.may_be_interrupted(lambda: self._interrupt(jobs))
+            job.set_interrupt(lambda: self._interrupt(jobs))
         try:
-            if any(job.is_abandoned for job in jobs):  # a task that was cancelled before interrupts nothing itself
+            if any(job.is_cancelled for job in jobs):  # a task that was cancelled before interrupts nothing itself
                 self._interrupt(jobs)
             yield
         finally:
             for job in jobs:
-                job.may_be_interrupted(None)
+                job.set_interrupt(None)
             self.stop_cancelling()
             with self._lock:
                 self._jobs = ()
@@ -64,7 +64,7 @@ class Interrupter:
     def _interrupt(self, jobs: Sequence[Job[Any]]) -> None:
         """End the jobs, if they are answered now; called on an event loop or on the connection's thread."""
         with self._lock:
-            if self.is_interrupted or self._jobs is not jobs or not all(job.is_abandoned for job in jobs):
+            if self.is_interrupted or self._jobs is not jobs or not all(job.is_cancelled for job in jobs):
                 return
             self.is_interrupted = True
             if self._deadline is not None:

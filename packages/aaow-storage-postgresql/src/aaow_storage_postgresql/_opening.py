@@ -28,9 +28,9 @@ def open_connection(
         asyncio.CancelledError: the opening was cancelled; a connection that comes later is closed.
     """
     # libpq cannot be interrupted while it looks up a host's address and connects.
-    connection = opening.aside(lambda: connect(settings, watchdog), _close, "aaow-connecting")
+    connection = opening.run_in_thread(lambda: connect(settings, watchdog), _close, "aaow-connecting")
     try:
-        with opening.interrupted_by(_Interrupt(connection)):
+        with opening.interrupt_with(_Interrupt(connection)):
             yield connection
     finally:
         _close(connection)

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._pipelined_reads import PointRead
-from aaow_storage_sql import Job, LentTransaction, Outcome, deliver
+from aaow_storage_sql import InteractiveTransaction, Job, Outcome, deliver
 
 
 @frozen(eq=False)
@@ -24,18 +24,18 @@ class Write:
     may_be_repeated: bool
 
 
-Request = PointRead | Read | Write | LentTransaction
+Request = PointRead | Read | Write | InteractiveTransaction
 
 
 def job_of(request: Request) -> Job[Any]:
     """Return the job whose outcome the request waits for."""
-    return request.opened if isinstance(request, LentTransaction) else request.job
+    return request.opened if isinstance(request, InteractiveTransaction) else request.job
 
 
 def refuse(request: Request, error: StorageError) -> None:
     """Answer a request with an error, unless it has an answer."""
-    job_of(request).take()
-    if not isinstance(request, LentTransaction):
+    job_of(request).claim()
+    if not isinstance(request, InteractiveTransaction):
         deliver([Outcome(request.job, error=error)])
     elif request.outcome is None:
         request.refuse(error)

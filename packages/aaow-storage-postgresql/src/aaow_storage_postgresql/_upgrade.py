@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import LATEST, Opening, migrate_to, migration_is_due, roll_back, stored_version
+from aaow_storage_sql import HEAD, Opening, migrate_to, needs_upgrade, read_version, roll_back
 
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.02, 0.1
 _STATEMENT_MARGIN_S = 1.0
@@ -68,7 +68,7 @@ def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
     Raises:
         SchemaVersionError: tables of another application have the names of ours.
     """
-    return stored_version(connection, {name for (name,) in connection.rows(_OF_SCHEMA, {"schema": settings.schema})})
+    return read_version(connection, {name for (name,) in connection.rows(_OF_SCHEMA, {"schema": settings.schema})})
 
 
 def upgrade(
@@ -84,11 +84,11 @@ def upgrade(
     connection.begin("READ COMMITTED")
     try:
         set_timeouts(connection, settings)
-        is_due = migration_is_due(version(connection, settings), migrate=migrate)
+        is_due = needs_upgrade(version(connection, settings), migrate=migrate)
     finally:
         roll_back(connection)
     if is_due:
-        migrate_store(connection, settings, LATEST, opening)
+        migrate_store(connection, settings, HEAD, opening)
 
 
 def migrate_store(
@@ -105,7 +105,7 @@ def migrate_store(
     try:
         if _begin_with_lock(connection, settings, revision, opening or Opening()):
             found = version(connection, settings)
-            migration_is_due(found, migrate=True)
+            needs_upgrade(found, migrate=True)
             if found != revision:
                 _enter_schema(connection, settings)
                 migrate_to(connection, found, revision)
@@ -169,7 +169,7 @@ def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revis
                 f"{settings.acquire_timeout:g} s; try again, or end it with SELECT pg_terminate_backend({pid})"
             )
             raise StorageUnavailableError(f"{settings.place}: {problem}")
-        opening.pause(random.uniform(_MIN_PAUSE_S, _MAX_PAUSE_S))  # noqa: S311 - not a secret
+        opening.sleep(random.uniform(_MIN_PAUSE_S, _MAX_PAUSE_S))  # noqa: S311 - not a secret
 
 
 def _quoted(name: str) -> str:

@@ -16,7 +16,7 @@ from aaow_storage_postgresql._in_doubt import InDoubtError
 from aaow_storage_postgresql._pipelined_reads import PointRead, fetch_pipelined
 from aaow_storage_postgresql._requests import Read, Request, Write, as_storage_error, job_of, refuse
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import Job, LentTransaction, Outcome, SQLConnection, deliver, roll_back
+from aaow_storage_sql import InteractiveTransaction, Job, Outcome, SQLConnection, deliver, roll_back
 
 READ = "REPEATABLE READ READ ONLY"
 WRITE = "READ COMMITTED"
@@ -30,10 +30,10 @@ _MAX_CONNECT_PAUSE_S = 0.05
 class TransactionRegistry(Protocol):
     """What knows the transactions that are open."""
 
-    def register(self, transaction: LentTransaction) -> bool:
+    def register(self, transaction: InteractiveTransaction) -> bool:
         """Note that a transaction is open, and say whether it may be."""
 
-    def unregister(self, transaction: LentTransaction) -> None:
+    def unregister(self, transaction: InteractiveTransaction) -> None:
         """Note that a transaction is over."""
 
 
@@ -72,7 +72,7 @@ class Worker:
                 continue
             deliver([outcome])
             if self._connection is None:
-                others = [job for job in map(job_of, requests[number + 1 :]) if job.take()]
+                others = [job for job in map(job_of, requests[number + 1 :]) if job.claim()]
                 deliver([Outcome(job, error=outcome.error) for job in others])
                 break
 
@@ -97,20 +97,20 @@ class Worker:
             try:
                 connection = self._connected()
             except StorageError as error:
-                if not is_taken and not job.take():
+                if not is_taken and not job.claim():
                     return None
-                if isinstance(request, LentTransaction):
+                if isinstance(request, InteractiveTransaction):
                     request.refuse(error)
                     return None
                 return Outcome(job, error=error)
-            if not is_taken and not job.take():
+            if not is_taken and not job.claim():
                 return None
             is_taken = True
             tries += 1
-            if isinstance(request, LentTransaction):
+            if isinstance(request, InteractiveTransaction):
                 self._lend(request, connection)
                 return None
-            with connection.answering(job):
+            with connection.interruptible_by(job):
                 outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
                 if outcome.error is not None:
                     connection.stop_cancelling()
@@ -119,7 +119,7 @@ class Worker:
             if not _is_retryable(outcome, connection) or tries >= MAX_ATTEMPTS or losses >= MAX_RECONNECTS:
                 return outcome
             if connection.is_lost:
-                job.put_back()  # its task need not wait for a new connection once it is cancelled
+                job.release()  # its task need not wait for a new connection once it is cancelled
                 is_taken = False
             else:
                 pause = min(_PAUSE_S * 2**tries, _MAX_PAUSE_S)
@@ -148,12 +148,12 @@ class Worker:
         job = write.job
         try:
             if write.may_be_repeated and self._settings.has_own_sessions:
-                attempted = _run_unless_cancelled(job, connection, job.attempted_on)
+                attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
                 if attempted is not None:
                     return attempted
             connection.begin(WRITE)
-            attempted = _run_unless_cancelled(job, connection, job.attempted_on)
-            outcome = attempted or _run_unless_cancelled(job, connection, job.outcome_on) or Outcome(job)
+            attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
+            outcome = attempted or _run_unless_cancelled(job, connection, job.run_work) or Outcome(job)
             if outcome.error is not None:
                 return outcome
             if write.may_be_repeated:
@@ -165,9 +165,9 @@ class Worker:
             return Outcome(job, error=error)
         return outcome
 
-    def _lend(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
+    def _lend(self, transaction: InteractiveTransaction, connection: PostgreSQLConnection) -> None:
         try:
-            with connection.answering(transaction.opened):
+            with connection.interruptible_by(transaction.opened):
                 connection.begin(WRITE, longest=transaction.timeout)
         except StorageError as error:
             transaction.refuse(error)
@@ -181,7 +181,7 @@ class Worker:
             deliver([Outcome(transaction.opened)])
             transaction.serve(connection)
         except StorageError as error:
-            transaction.break_down(connection, error)
+            transaction.abort(connection, error)
         finally:
             self._registry.unregister(transaction)
 
@@ -190,17 +190,17 @@ def _run_unless_cancelled(
     job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
 ) -> Outcome | None:
     """Run a job, or a try at it, unless its task has been cancelled."""
-    return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
+    return Outcome(job, error=asyncio.CancelledError()) if job.is_cancelled else run(connection)
 
 
 def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
     if isinstance(read, PointRead):  # one statement sees one state without a transaction around it
-        return _run_unless_cancelled(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+        return _run_unless_cancelled(read.job, connection, read.job.run_work) or Outcome(read.job)
     try:
         connection.begin(READ)
     except StorageError as error:
         return Outcome(read.job, error=error)
-    outcome = _run_unless_cancelled(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+    outcome = _run_unless_cancelled(read.job, connection, read.job.run_work) or Outcome(read.job)
     if outcome.error is None:
         try:
             connection.command("COMMIT")
@@ -210,7 +210,7 @@ def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
 
 
 def _is_retryable(outcome: Outcome, connection: PostgreSQLConnection) -> bool:
-    if outcome.job.is_abandoned or not isinstance(outcome.error, StorageError):
+    if outcome.job.is_cancelled or not isinstance(outcome.error, StorageError):
         return False
     if isinstance(outcome.error, InDoubtError | NoAnswerError):
         return False

@@ -10,7 +10,7 @@ from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._requests import Request, as_storage_error, refuse
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._worker import Worker
-from aaow_storage_sql import Inbox, LentTransaction
+from aaow_storage_sql import InteractiveTransaction, WorkQueue
 
 THREAD_END_TIMEOUT_S = 2.0
 """How long threads may take to end when their connections have been cut."""
@@ -31,13 +31,13 @@ class WorkerPool:
         self._name = name
         self._max_threads = max_threads
         self._batch_size = batch_size
-        self._queue: Inbox[Request] = Inbox()
+        self._queue: WorkQueue[Request] = WorkQueue()
         self._lock = threading.Lock()
         self._load = 0
         self._is_stopping = False
         self._started = 0
         self._workers: dict[threading.Thread, Worker] = {}
-        self._transactions: set[LentTransaction] = set()
+        self._transactions: set[InteractiveTransaction] = set()
 
     def submit(self, request: Request) -> None:
         """Accept a request.
@@ -71,14 +71,14 @@ class WorkerPool:
                 problem = f"no thread can be started: {error}; try again when this process has fewer"
                 raise StorageUnavailableError(f"{self._settings.place}: {problem}") from error
 
-    def register(self, transaction: LentTransaction) -> bool:
+    def register(self, transaction: InteractiveTransaction) -> bool:
         """Note that a transaction is open, and say whether it may be: not while the pool is stopping."""
         with self._lock:
             if not self._is_stopping:
                 self._transactions.add(transaction)
             return not self._is_stopping
 
-    def unregister(self, transaction: LentTransaction) -> None:
+    def unregister(self, transaction: InteractiveTransaction) -> None:
         """Note that a transaction is over."""
         with self._lock:
             self._transactions.discard(transaction)
@@ -94,7 +94,7 @@ class WorkerPool:
     def release(self) -> None:
         """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
         self._is_stopping = True
-        self._queue.close_unused()
+        self._queue.close_without_lock()
         for transaction in list(self._transactions):
             transaction.end_with_adapter()
 
@@ -111,12 +111,12 @@ class WorkerPool:
         problem = "the adapter was closed, and the server did not answer in time; it may or may not be stored"
         with self._lock:
             requests = [request for worker in self._workers.values() for request in worker.current]
-        self._refuse([*requests, *self._queue.take_waiting(self._load)], StorageUnavailableError(problem))
+        self._refuse([*requests, *self._queue.get_nowait(self._load)], StorageUnavailableError(problem))
 
     def _run(self, worker: Worker) -> None:
         ended_by: BaseException | None = None
         try:
-            while requests := self._queue.take(self._batch_size):
+            while requests := self._queue.get(self._batch_size):
                 worker.current = requests
                 try:
                     worker.answer(requests)
@@ -136,7 +136,7 @@ class WorkerPool:
             self._workers.pop(threading.current_thread(), None)
             if self._is_stopping:
                 self._queue.close()  # another reader finds the end as well
-            waiting = [] if self._workers or ended_by is None else self._queue.take_waiting(self._load)
+            waiting = [] if self._workers or ended_by is None else self._queue.get_nowait(self._load)
             self._load -= len(waiting)
         if ended_by is not None:
             self._refuse([*worker.current, *waiting], as_storage_error(ended_by, self._settings.place))

@@ -1,36 +1,35 @@
 """What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
-from aaow_storage_sql._operation import NOT_DONE, Attempt, Lookup, Work
+from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, Work
 from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
-from aaow_storage_sql._schema.types import AsIs
-from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, compiler
+from aaow_storage_sql._schema.types import NativeType
+from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction, ThreadedExecutor
-from aaow_storage_sql._threads.gil_yield import waiting_on
-from aaow_storage_sql._threads.interactive_transaction import LentTransaction, roll_back, undone_alone
+from aaow_storage_sql._threads.gil_yield import count_waiting
+from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back, run_in_savepoint
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
 from aaow_storage_sql._threads.opening import Opening
-from aaow_storage_sql._threads.thread import ended, started
-from aaow_storage_sql._threads.work_queue import Inbox
-from aaow_storage_sql._upgrade import LATEST, migrate_to, migration_is_due, stored_version
+from aaow_storage_sql._threads.thread import start_thread, thread_ended_error
+from aaow_storage_sql._threads.work_queue import WorkQueue
+from aaow_storage_sql._upgrade import HEAD, migrate_to, needs_upgrade, read_version
 
 __all__ = [
-    "LATEST",
-    "NOT_DONE",
+    "FALL_BACK",
+    "HEAD",
     "REVISIONS",
     "VERSION_TABLE",
-    "AsIs",
-    "Attempt",
     "CompiledStatement",
     "Dialect",
     "Executor",
     "ExecutorTransaction",
-    "Inbox",
+    "FallBack",
+    "InteractiveTransaction",
     "Job",
-    "LentTransaction",
     "Lookup",
+    "NativeType",
     "Opening",
     "Outcome",
     "Parameters",
@@ -40,16 +39,17 @@ __all__ = [
     "SQLTransaction",
     "ThreadedExecutor",
     "Work",
-    "compiler",
+    "WorkQueue",
+    "count_waiting",
     "deliver",
-    "ended",
+    "make_compiler",
     "metadata",
     "migrate_to",
-    "migration_is_due",
+    "needs_upgrade",
+    "read_version",
     "roll_back",
-    "started",
-    "stored_version",
+    "run_in_savepoint",
+    "start_thread",
     "table_of",
-    "undone_alone",
-    "waiting_on",
+    "thread_ended_error",
 ]

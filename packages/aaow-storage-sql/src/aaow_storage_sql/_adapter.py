@@ -88,16 +88,16 @@ class SQLTransaction(SQLOperations, Transaction):
         return self._write(lookup, id)
 
     def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        return self._run(lambda connection: operation(connection, *args), only_reads=True)
+        return self._run(lambda connection: operation(connection, *args), is_read_only=True)
 
     def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
         work, attempt = _works(operation, *args)
         return self._run(work, attempt=attempt)
 
-    async def _run(self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False) -> T:
+    async def _run(self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False) -> T:
         bind_transaction(self)
         try:
-            return await self._lent.run(work, attempt=attempt, only_reads=only_reads)
+            return await self._lent.run(work, attempt=attempt, is_read_only=is_read_only)
         except StorageError:
             raise
         except Exception as error:
@@ -118,17 +118,17 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
 
     async def initialize(self, *, migrate: bool = True) -> None:
         check_event_loop()
-        with storage_errors_alone(self._executor.meant_by):
+        with storage_errors_alone(self._executor.to_storage_error):
             await self._executor.start(migrate=migrate)
 
     async def close(self) -> None:
         check_event_loop()
-        with storage_errors_alone(self._executor.meant_by):
+        with storage_errors_alone(self._executor.to_storage_error):
             await self._executor.stop()
 
     async def begin_transaction(self, timeout: float = 30.0) -> SQLTransaction:  # noqa: ASYNC109 - how long it may stay open
         self._transactions.check()
-        with storage_errors_alone(self._executor.meant_by):
+        with storage_errors_alone(self._executor.to_storage_error):
             lent = await self._executor.begin(check_timeout("begin_transaction", timeout))
         transaction = SQLTransaction(lent, self._executor)
         self._transactions.add(transaction)
@@ -141,7 +141,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         except StorageError:
             raise
         except Exception as error:
-            raise self._executor.meant_by(error) from error
+            raise self._executor.to_storage_error(error) from error
 
     async def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> T:
         self._transactions.check()
@@ -151,7 +151,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         except StorageError:
             raise
         except Exception as error:
-            raise self._executor.meant_by(error) from error
+            raise self._executor.to_storage_error(error) from error
 
     async def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> T:
         self._transactions.check()
@@ -161,4 +161,4 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         except StorageError:
             raise
         except Exception as error:
-            raise self._executor.meant_by(error) from error
+            raise self._executor.to_storage_error(error) from error

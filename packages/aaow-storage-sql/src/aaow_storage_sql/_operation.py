@@ -24,13 +24,13 @@ Work = Callable[[SQLConnection], T]
 """An operation, to be run on a connection. It may be run again after a rollback, so it has no other effect."""
 
 
-class Attempt(Enum):
+class FallBack(Enum):
     """What an attempt returns where it did nothing."""
 
-    NOT_DONE = "not done"
+    FALL_BACK = "not done"
 
 
-NOT_DONE: Final = Attempt.NOT_DONE
+FALL_BACK: Final = FallBack.FALL_BACK
 
 _attempts: dict[AnyOperation, AnyOperation] = {}
 
@@ -42,7 +42,7 @@ def one_statement(operation: Operation) -> Operation:
 
 
 def tried_first_as(attempt: AnyOperation) -> Callable[[Operation], Operation]:
-    """Name a function of the same parameters that does the operation in one statement, or returns `NOT_DONE`."""
+    """Name a function of the same parameters that does the operation in one statement, or returns `FALL_BACK`."""
 
     def mark(operation: Operation) -> Operation:
         _attempts[operation] = attempt
@@ -103,7 +103,7 @@ class Lookup(Generic[RecordT]):
         Raises:
             NotFoundError: there is none.
         """
-        record = self.record(connection.row(connection.dialect.locking(self.statement), {"id": id}))
+        record = self.record(connection.row(connection.dialect.for_update(self.statement), {"id": id}))
         if record is None:
             raise NotFoundError(self.kind, id)
         return record

@@ -8,7 +8,7 @@ from aaow_storage.errors import SchemaVersionError
 from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata
 from aaow_storage_sql._statements.connection import SQLConnection
 
-LATEST = REVISIONS[-1]
+HEAD = REVISIONS[-1]
 
 _version = sa.Table(
     VERSION_TABLE,
@@ -19,7 +19,7 @@ _version = sa.Table(
 _VERSIONS = sa.select(_version.c.version_num)
 
 
-def stored_version(connection: SQLConnection, tables: set[str]) -> str | None:
+def read_version(connection: SQLConnection, tables: set[str]) -> str | None:
     """Return the revision of the store that has those tables, or None for one without a schema.
 
     Raises:
@@ -31,23 +31,23 @@ def stored_version(connection: SQLConnection, tables: set[str]) -> str | None:
     foreign = sorted(tables & set(metadata.tables))
     if foreign:
         remedy = f"the tables {', '.join(foreign)} are another application's; use another store"
-        raise SchemaVersionError(None, LATEST, remedy)
+        raise SchemaVersionError(None, HEAD, remedy)
     return None
 
 
-def migration_is_due(version: str | None, *, migrate: bool) -> bool:
+def needs_upgrade(version: str | None, *, migrate: bool) -> bool:
     """Say whether the store has to be migrated before it can be used.
 
     Raises:
         SchemaVersionError: it is newer than this code, or it is older and `migrate` is False.
     """
-    if version == LATEST:
+    if version == HEAD:
         return False
     if version is not None and version not in REVISIONS:
-        raise SchemaVersionError(version, LATEST, "it was made by a newer release; install that release or a later one")
+        raise SchemaVersionError(version, HEAD, "it was made by a newer release; install that release or a later one")
     if not migrate:
         remedy = "call initialize() with migrate=True to bring it up to date"
-        raise SchemaVersionError(version, LATEST, remedy)
+        raise SchemaVersionError(version, HEAD, remedy)
     return True
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_sql import SQLConnection, started
+from aaow_storage_sql import SQLConnection, start_thread
 from aaow_storage_sqlite._connections import PAGE_BYTES, Settings, open_checkpointer
 from aaow_storage_sqlite._fork_locks import Gate
 from aaow_storage_sqlite._store_files import StoreFiles
@@ -88,7 +88,7 @@ class Checkpointer:
         """Have the thread copy; where there is none, and none can be started, restart a long log without it."""
         if self._thread is None:
             try:
-                self._thread = started(f"aaow-checkpointer {self._settings.location}", self._run)
+                self._thread = start_thread(f"aaow-checkpointer {self._settings.location}", self._run)
             except StorageUnavailableError:
                 self._pages = self._bytes_seen // PAGE_BYTES
                 return

@@ -217,7 +217,7 @@ def retry_while_locked(action: Callable[[], T], patience: float, opening: Openin
         StorageUnavailableError: it was locked for longer than `patience` seconds.
         asyncio.CancelledError: the opening was cancelled meanwhile.
     """
-    pause = time.sleep if opening is None else opening.pause
+    pause = time.sleep if opening is None else opening.sleep
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -244,9 +244,9 @@ class SQLiteConnection(InterruptibleConnection):
         with suppress(StorageError):  # the next statement tries again, and says what is wrong
             self._open_again()
 
-    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         if not self._is_given_up:
-            return super().meant_by(error, values)
+            return super().to_storage_error(error, values)
         try:
             self._open_again()
         except StorageError as failure:
@@ -262,7 +262,7 @@ class SQLiteConnection(InterruptibleConnection):
 
 def _connect(settings: Settings) -> SQLiteConnection:
     dialect = settings.dialect
-    with storage_errors_alone(dialect.meant_by):
+    with storage_errors_alone(dialect.to_storage_error):
         connection = sqlite3.connect(
             settings.location.uri,
             uri=True,

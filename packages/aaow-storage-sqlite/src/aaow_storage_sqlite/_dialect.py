@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
-from aaow_storage_sql import Dialect, Parameters, compiler
+from aaow_storage_sql import Dialect, Parameters, make_compiler
 from aaow_storage_sqlite._arrays import JSONArray
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
 from aaow_storage_sqlite._json_paths import can_be_found, json_value
@@ -73,13 +73,13 @@ class SQLiteDialect(Dialect):
     sqlalchemy_dialect: ClassVar[sa.Dialect] = sqlite_dialect(paramstyle="qmark")
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
     insert = staticmethod(insert)
-    undoes_statements: ClassVar[bool] = True
-    compiled = staticmethod(compiler(sqlalchemy_dialect))
+    has_statement_rollback: ClassVar[bool] = True
+    compile = staticmethod(make_compiler(sqlalchemy_dialect))
 
     def __init__(self, location: str) -> None:
         self.location = location
 
-    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         what = f"{self.location}: {error} ({name})"
         code = primary_code(error)
@@ -99,19 +99,19 @@ class SQLiteDialect(Dialect):
         except sqlite3.ProgrammingError:  # it is closed
             return False
 
-    def misses_a_reference(self, error: StorageError) -> bool:
+    def is_foreign_key_violation(self, error: StorageError) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 
-    def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def comparable_amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.collate(column, AMOUNT_COLLATION)
 
-    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+    def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         values = sa.bindparam(parameter, type_=JSONArray(compared.type))
         if kind is FieldKind.NUMBER:  # which SQLite may read a little differently than Python
             return sa.func.aaow_is_among(compared, values, type_=sa.Integer) == sa.literal_column("1")
         return compared.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(values)))
 
-    def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+    def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         return expression.asc() if direction is Direction.ASCENDING else expression.desc()
 
     def json_condition(
@@ -136,5 +136,5 @@ class SQLiteDialect(Dialect):
         value = sa.func.aaow_json_sort_value(sa.type_coerce(column, sa.Text), dumps(list(path)), type_=sa.Text)
         return sa.collate(value, JSON_COLLATION)
 
-    def json_mark(self, value: Any) -> Any:
+    def json_cursor(self, value: Any) -> Any:
         return dumps(value)

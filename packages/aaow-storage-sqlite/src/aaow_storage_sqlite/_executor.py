@@ -9,15 +9,15 @@ import attrs
 from aaow_storage.authoring import cleaning_up_after, given_up_after_fork, run_all
 from aaow_storage.errors import StorageError
 from aaow_storage_sql import (
-    NOT_DONE,
+    FALL_BACK,
+    InteractiveTransaction,
     Job,
-    LentTransaction,
     Lookup,
     Opening,
     SQLConnection,
     ThreadedExecutor,
     Work,
-    migration_is_due,
+    needs_upgrade,
     roll_back,
 )
 from aaow_storage_sqlite import _file_locks, _memory_stores
@@ -45,8 +45,8 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
-    def meant_by(self, error: Exception) -> StorageError:
-        return self._settings.dialect.meant_by(error)
+    def to_storage_error(self, error: Exception) -> StorageError:
+        return self._settings.dialect.to_storage_error(error)
 
     def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
         search: Work[T | None] = functools.partial(lookup, id=id)
@@ -55,7 +55,7 @@ class SQLiteExecutor(ThreadedExecutor):
     def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
         if kind is not None:
             return self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
-        job = Job(work, only_reads=True)
+        job = Job(work, is_read_only=True)
         self._open_readers().put(job)
         return job.result()
 
@@ -63,10 +63,10 @@ class SQLiteExecutor(ThreadedExecutor):
         readers = self._open_readers()
         if self._inline is not None:
             found = self._inline.find(kind, inline)
-            if found is not NOT_DONE:
+            if found is not FALL_BACK:
                 return found
             by_thread = self._inline.shown(kind, by_thread)
-        job = Job(by_thread, only_reads=True)
+        job = Job(by_thread, is_read_only=True)
         readers.put(job, is_short=is_short)
         return await job.result()
 
@@ -83,12 +83,12 @@ class SQLiteExecutor(ThreadedExecutor):
             raise self._not_open()
         job = Job(work, attempt=attempt)
         self._writer.put(job)
-        return job.settled_result()
+        return job.wait_shielded()
 
-    async def begin(self, timeout: float) -> LentTransaction:  # noqa: ASYNC109 - how long it may stay open
+    async def begin(self, timeout: float) -> InteractiveTransaction:  # noqa: ASYNC109 - how long it may stay open
         if self._writer is None:
             raise self._not_open()
-        transaction = given_up_after_fork(LentTransaction(timeout))
+        transaction = given_up_after_fork(InteractiveTransaction(timeout))
         self._writer.put(transaction)
         try:
             await transaction.opened.result()
@@ -133,7 +133,7 @@ class SQLiteExecutor(ThreadedExecutor):
     def _open(self, settings: Settings, opening: Opening, *, migrate: bool) -> None:
         settings = attrs.evolve(settings, location=find_place(settings.location))
         if settings.location.path is None or not settings.location.path.exists():
-            migration_is_due(None, migrate=migrate)
+            needs_upgrade(None, migrate=migrate)
             make_folder(settings.location)
         _file_locks.check_inherited(str(settings.location.path))
         connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))

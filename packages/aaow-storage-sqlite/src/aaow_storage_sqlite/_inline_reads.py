@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import NOT_DONE, Attempt, SQLConnection, Work, waiting_on
+from aaow_storage_sql import FALL_BACK, FallBack, SQLConnection, Work, count_waiting
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._dialect import is_locked, is_too_large
 from aaow_storage_sqlite._fork_locks import Gate
@@ -70,21 +70,21 @@ class InlineReads:
         self._paces: dict[Hashable, Pace] = {}
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
 
-    def find(self, kind: Hashable, search: Work[T]) -> T | Attempt:
-        """Return what a search of that kind finds, or `NOT_DONE` where a thread is to search.
+    def find(self, kind: Hashable, search: Work[T]) -> T | FallBack:
+        """Return what a search of that kind finds, or `FALL_BACK` where a thread is to search.
 
         Raises:
             StorageError: it cannot be read.
         """
         pace = self._paces.get(kind)
         if pace is None or not pace.is_quick:
-            return NOT_DONE
+            return FALL_BACK
         loop = asyncio.get_running_loop()
         turn = self._turns.get(loop)
         if turn is None:
             turn = self._turns[loop] = Turn()
-        if not turn.has_time() or waiting_on(loop) >= FEW or not self._is_in_use.acquire(blocking=False):
-            return NOT_DONE
+        if not turn.has_time() or count_waiting(loop) >= FEW or not self._is_in_use.acquire(blocking=False):
+            return FALL_BACK
         watch = Stopwatch()
         try:
             with watch:
@@ -92,7 +92,7 @@ class InlineReads:
                 return search(self._connection)
         except StorageError as error:
             if is_locked(error) or is_too_large(error):
-                return NOT_DONE
+                return FALL_BACK
             raise
         finally:
             self._is_in_use.release()

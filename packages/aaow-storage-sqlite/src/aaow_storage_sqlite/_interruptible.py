@@ -22,9 +22,9 @@ class InterruptibleConnection(SQLConnection):
         super().__init__(driver_connection, dialect)
         self._answered = _Answered(self)
 
-    def answering(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
+    def interruptible_by(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
         """Let one job that only reads be interrupted, and nothing behind it."""
-        if not cancels or len(jobs) != 1 or not jobs[0].only_reads:
+        if not cancels or len(jobs) != 1 or not jobs[0].is_read_only:
             return nullcontext()
         self._answered.job = jobs[0]
         return self._answered
@@ -33,7 +33,7 @@ class InterruptibleConnection(SQLConnection):
     def is_interrupted(self) -> bool:
         """Whether the task of the job that is answered has been cancelled."""
         job = self._answered.job
-        return job is not None and job.is_abandoned
+        return job is not None and job.is_cancelled
 
 
 class _Answered(AbstractContextManager[None]):
@@ -46,14 +46,14 @@ class _Answered(AbstractContextManager[None]):
 
     def __enter__(self) -> None:
         if self.job is not None:
-            self.job.may_be_interrupted(self._interrupt)
+            self.job.set_interrupt(self._interrupt)
 
     def __exit__(self, *_: object) -> None:
         job = self.job
         with self._lock:
             self.job = None
         if job is not None:
-            job.may_be_interrupted(None)
+            job.set_interrupt(None)
 
     def _interrupt(self) -> None:
         """Interrupt the statement, and again as long as that job has its turn; called on an event loop.
@@ -61,7 +61,7 @@ class _Answered(AbstractContextManager[None]):
         An interrupt that comes before the statement begins, or between two of them, has no effect.
         """
         with self._lock, suppress(sqlite3.ProgrammingError):  # the connection is closed
-            if self.job is None or not self.job.is_abandoned:
+            if self.job is None or not self.job.is_cancelled:
                 return
             self._connection.driver_connection.interrupt()
         asyncio.get_running_loop().call_later(AGAIN_S, self._interrupt)

@@ -10,7 +10,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Inbox, Job, Outcome, SQLConnection, deliver, ended, roll_back, started
+from aaow_storage_sql import (
+    Job,
+    Outcome,
+    SQLConnection,
+    WorkQueue,
+    deliver,
+    roll_back,
+    start_thread,
+    thread_ended_error,
+)
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._fork_locks import Gate
 from aaow_storage_sqlite._store_files import StoreFiles
@@ -29,8 +38,8 @@ class Readers:
     def __init__(self, settings: Settings, count: int, files: StoreFiles) -> None:
         self._location = settings.location
         self._files = files
-        self._short: Inbox[Job[Any]] = Inbox()
-        self._other: Inbox[Job[Any]] = Inbox() if count > 1 else self._short
+        self._short: WorkQueue[Job[Any]] = WorkQueue()
+        self._other: WorkQueue[Job[Any]] = WorkQueue() if count > 1 else self._short
         self._threads: list[threading.Thread] = []
         try:
             for number in range(count):
@@ -44,7 +53,7 @@ class Readers:
         name = f"aaow-reader-{number} {self._location}"
         gate = Gate(str(self._location.path))
         try:
-            self._threads.append(started(name, self._run, connection, inbox, gate, are_short=are_short))
+            self._threads.append(start_thread(name, self._run, connection, inbox, gate, are_short=are_short))
         except BaseException:
             connection.close()
             raise
@@ -67,22 +76,22 @@ class Readers:
 
     def stop_unused(self) -> None:
         """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
-        self._short.close_unused()
+        self._short.close_without_lock()
         if self._other is not self._short:
-            self._other.close_unused(readers=len(self._threads) - 1)
+            self._other.close_without_lock(readers=len(self._threads) - 1)
 
-    def _run(self, connection: SQLConnection, inbox: Inbox[Job[Any]], gate: Gate, *, are_short: bool) -> None:
+    def _run(self, connection: SQLConnection, inbox: WorkQueue[Job[Any]], gate: Gate, *, are_short: bool) -> None:
         batch: deque[Job[Any]] = deque()
         in_hand: list[Job[Any]] = []
         try:
-            while taken := inbox.take(MAX_BATCH):
+            while taken := inbox.get(MAX_BATCH):
                 in_hand = taken
                 batch = deque(taken)
                 with gate:
                     self._answer(connection, batch, are_short=are_short)
         except BaseException as error:  # noqa: BLE001 - handed to whatever waits
-            refusal = functools.partial(ended, f"{self._location}: a thread that reads", error)
-            waiting = inbox.break_off(refusal, readers=len(self._threads))
+            refusal = functools.partial(thread_ended_error, f"{self._location}: a thread that reads", error)
+            waiting = inbox.abort(refusal, readers=len(self._threads))
             deliver([Outcome(job, error=refusal()) for job in (*in_hand, *waiting)])
         finally:
             connection.close()
@@ -96,7 +105,7 @@ class Readers:
             return
         if are_short and len(batch) == 1:
             # One statement sees one state without a transaction around it.
-            deliver([batch.popleft().outcome_on(connection)])
+            deliver([batch.popleft().run_work(connection)])
         while batch:
             deliver(read_some(connection, batch))
 
@@ -116,8 +125,8 @@ def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]
     until = time.perf_counter() + MOMENT_S
     while jobs and (not outcomes or (time.perf_counter() < until and connection.is_in_transaction)):
         job = jobs.popleft()
-        if not job.is_abandoned:
-            with connection.answering(job):
-                outcomes.append(job.outcome_on(connection))
+        if not job.is_cancelled:
+            with connection.interruptible_by(job):
+                outcomes.append(job.run_work(connection))
     roll_back(connection, outcomes[-1].error if outcomes else None)
     return outcomes

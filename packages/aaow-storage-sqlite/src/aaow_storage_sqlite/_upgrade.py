@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from aaow_storage_sql import LATEST, Opening, SQLConnection, migrate_to, migration_is_due, roll_back, stored_version
+from aaow_storage_sql import HEAD, Opening, SQLConnection, migrate_to, needs_upgrade, read_version, roll_back
 from aaow_storage_sqlite._connections import retry_while_locked
 
 _master = sa.table("sqlite_master", sa.column("type", sa.String), sa.column("name", sa.String))
@@ -16,7 +16,7 @@ def version(connection: SQLConnection) -> str | None:
     Raises:
         SchemaVersionError: tables of another application have the names of ours.
     """
-    return stored_version(connection, {name.lower() for (name,) in connection.rows(_NAMES)})
+    return read_version(connection, {name.lower() for (name,) in connection.rows(_NAMES)})
 
 
 def check_version(connection: SQLConnection, *, migrate: bool) -> bool:
@@ -25,7 +25,7 @@ def check_version(connection: SQLConnection, *, migrate: bool) -> bool:
     Raises:
         SchemaVersionError: it is another application's, or newer than this code, or older and `migrate` is False.
     """
-    return migration_is_due(version(connection), migrate=migrate)
+    return needs_upgrade(version(connection), migrate=migrate)
 
 
 def bring_up_to_date(
@@ -39,7 +39,7 @@ def bring_up_to_date(
     """
     # To read may take a lock too: whoever opens the store first rebuilds the index of its log.
     if retry_while_locked(lambda: check_version(connection, migrate=migrate), patience, opening):
-        migrate_store(connection, LATEST, patience, opening)
+        migrate_store(connection, HEAD, patience, opening)
 
 
 def migrate_store(connection: SQLConnection, revision: str, patience: float, opening: Opening | None = None) -> None:
@@ -51,7 +51,7 @@ def migrate_store(connection: SQLConnection, revision: str, patience: float, ope
     try:
         retry_while_locked(lambda: connection.command("BEGIN IMMEDIATE"), patience, opening)
         found = version(connection)  # another process may have migrated, or made tables, before this one had the lock
-        migration_is_due(found, migrate=True)
+        needs_upgrade(found, migrate=True)
         if found != revision:
             migrate_to(connection, found, revision)
         connection.command("COMMIT")

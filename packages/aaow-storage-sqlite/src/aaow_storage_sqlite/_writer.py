@@ -16,16 +16,16 @@ from typing import Any
 from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import (
-    Inbox,
+    InteractiveTransaction,
     Job,
-    LentTransaction,
     Outcome,
     SQLConnection,
+    WorkQueue,
     deliver,
-    ended,
     roll_back,
-    started,
-    undone_alone,
+    run_in_savepoint,
+    start_thread,
+    thread_ended_error,
 )
 from aaow_storage_sqlite._checkpointer import Checkpointer
 from aaow_storage_sqlite._commit_pipeline import Halves
@@ -38,7 +38,7 @@ MAX_BATCH = 256
 LONGEST_HELD_S = 0.005
 """How long operations run before those that are committed are told all the same."""
 
-Request = Job[Any] | LentTransaction
+Request = Job[Any] | InteractiveTransaction
 
 
 class Writer:
@@ -51,10 +51,10 @@ class Writer:
         self._settings = settings
         self._connection = connection
         self._files = files
-        self._inbox: Inbox[Request] = Inbox()
+        self._inbox: WorkQueue[Request] = WorkQueue()
         self._lock = threading.Lock()
         self._is_stopping = False
-        self._lent: LentTransaction | None = None
+        self._lent: InteractiveTransaction | None = None
         self._halves = Halves()
         self._in_hand: list[Request] = []
         """What was taken from the inbox and may not be answered yet."""
@@ -66,7 +66,7 @@ class Writer:
         self._after_closing: Callable[[], None] = lambda: None
         self._has_ended = self._is_unused = False
         self._closing = threading.Lock()
-        self._thread = started(f"aaow-writer {settings.location}", self._run)
+        self._thread = start_thread(f"aaow-writer {settings.location}", self._run)
 
     def put(self, request: Request) -> None:
         """Accept an operation or a transaction.
@@ -93,7 +93,7 @@ class Writer:
         """
         self._before_closing, self._after_closing = before_closing, after_closing
         self._is_stopping = self._is_unused = True
-        self._inbox.close_unused()
+        self._inbox.close_without_lock()
         lent = self._lent
         if lent is not None:
             lent.end_with_adapter()
@@ -133,7 +133,7 @@ class Writer:
             return []
         share = self._share_of(requests)
         for batch in _batches(requests[:share]):
-            if isinstance(batch, LentTransaction):
+            if isinstance(batch, InteractiveTransaction):
                 self._lend(batch)
             else:
                 self._commit(batch)
@@ -141,14 +141,14 @@ class Writer:
 
     def _refuse_all(self, cause: BaseException) -> None:
         """Answer whatever waits and will come, since the thread ends; leave no lock of the database behind."""
-        refusal = functools.partial(ended, f"{self._settings.location}: the thread that writes", cause)
+        refusal = functools.partial(thread_ended_error, f"{self._settings.location}: the thread that writes", cause)
         with ExitStack() as each:  # all of it, also where a part fails
             each.callback(self._leave_transaction)
-            requests = [*self._in_hand, *self._inbox.break_off(refusal)]
+            requests = [*self._in_hand, *self._inbox.abort(refusal)]
             for request in requests:
                 each.callback(_refuse, request, refusal())
             if self._lent is not None:
-                each.callback(self._lent.break_down, self._connection, refusal())
+                each.callback(self._lent.abort, self._connection, refusal())
             each.callback(self._send_held)
 
     def _leave_transaction(self) -> None:
@@ -170,11 +170,11 @@ class Writer:
 
     def _more(self, left: list[Request]) -> list[Request]:
         """Return what waits, behind what is left of the last time; where nothing does, wait."""
-        waiting = left + self._inbox.take_waiting(MAX_BATCH - len(left))
+        waiting = left + self._inbox.get_nowait(MAX_BATCH - len(left))
         if waiting:
             return waiting
         self._send_held()
-        return self._inbox.take(MAX_BATCH)
+        return self._inbox.get(MAX_BATCH)
 
     def _share_of(self, waiting: list[Request]) -> int:
         """Return how many to commit next, and hold on to outcomes only while that is one half of two."""
@@ -197,7 +197,7 @@ class Writer:
             self._held = []
 
     def _commit(self, batch: list[Job[Any]]) -> None:
-        if all(job.is_abandoned for job in batch):
+        if all(job.is_cancelled for job in batch):
             return
         try:
             self._begin()
@@ -205,7 +205,7 @@ class Writer:
             deliver([Outcome(job, error=error) for job in batch])
             return
         # Not before the transaction is open: who is cancelled while it waits for another process need not wait too.
-        jobs = [job for job in batch if job.take()]
+        jobs = [job for job in batch if job.claim()]
         if len(jobs) > 1:
             outcomes = self._committed_together(jobs) or [self._committed_alone(job) for job in jobs]
         else:
@@ -215,14 +215,14 @@ class Writer:
 
     def _is_done_in_one_statement(self, job: Request) -> bool:
         """Try a lone job without a transaction around it; False where it is none, or meets another process's lock."""
-        if isinstance(job, LentTransaction) or job.attempt is None:
+        if isinstance(job, InteractiveTransaction) or job.attempt is None:
             return False
-        if not job.take():
+        if not job.claim():
             return True
         self._send_held()
-        outcome = job.attempted_on(self._connection)
+        outcome = job.run_fast_path(self._connection)
         if outcome is None or (outcome.error is not None and is_locked(outcome.error)):
-            job.put_back()
+            job.release()
             return False
         if outcome.error is None:
             outcome = self._verified([outcome])[0]
@@ -246,7 +246,7 @@ class Writer:
             for job in jobs:
                 if self._held and (job.attempt is None or time.perf_counter() - began > LONGEST_HELD_S):
                     self._send_held()
-                outcomes.append(undone_alone(connection, job))
+                outcomes.append(run_in_savepoint(connection, job))
                 if not connection.is_in_transaction:
                     return None
             ran = time.perf_counter()
@@ -268,7 +268,7 @@ class Writer:
     def _committed(self, job: Job[Any]) -> Outcome:
         """Run the job in the open transaction, and end that."""
         self._send_held()
-        outcome = job.outcome_on(self._connection)
+        outcome = job.run_work(self._connection)
         if outcome.error is None:
             try:
                 self._commit_transaction()
@@ -279,9 +279,9 @@ class Writer:
             roll_back(self._connection, outcome.error)
         return outcome
 
-    def _lend(self, transaction: LentTransaction) -> None:
+    def _lend(self, transaction: InteractiveTransaction) -> None:
         self._send_held()
-        if transaction.opened.is_abandoned:
+        if transaction.opened.is_cancelled:
             return
         try:
             self._begin()
@@ -298,14 +298,14 @@ class Writer:
         self._serve(transaction)
         self._checkpointer.after_commit(self._send_held)
 
-    def _serve(self, transaction: LentTransaction) -> None:
+    def _serve(self, transaction: InteractiveTransaction) -> None:
         """Do what the caller asks until the transaction is over. A fork does not wait for that, but for each step."""
         with self._gate.open_in_transaction():
             try:
                 deliver([Outcome(transaction.opened)])
                 transaction.serve(self._connection, verify=self._files.check, while_working=self._gate)
             except StorageError as error:
-                transaction.break_down(self._connection, error)
+                transaction.abort(self._connection, error)
         with self._lock:
             self._lent = None
 
@@ -327,11 +327,11 @@ class Writer:
         retry_while_locked(action, self._settings.busy_timeout)
 
 
-def _batches(requests: Iterable[Request]) -> Iterator[list[Job[Any]] | LentTransaction]:
+def _batches(requests: Iterable[Request]) -> Iterator[list[Job[Any]] | InteractiveTransaction]:
     """Yield each transaction alone, and the operations between two of them together."""
     batch: list[Job[Any]] = []
     for request in requests:
-        if not isinstance(request, LentTransaction):
+        if not isinstance(request, InteractiveTransaction):
             batch.append(request)
             continue
         if batch:
@@ -343,7 +343,7 @@ def _batches(requests: Iterable[Request]) -> Iterator[list[Job[Any]] | LentTrans
 
 
 def _refuse(request: Request, error: StorageError) -> None:
-    if isinstance(request, LentTransaction):
+    if isinstance(request, InteractiveTransaction):
         request.refuse(error)
     else:
         deliver([Outcome(request, error=error)])

@@ -91,7 +91,7 @@ def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
     """Expire the pending requests that have run out at that instant."""
     run_out = [
         built(ApprovalRequest, _FIELDS, row)
-        for row in connection.rows(connection.dialect.locking(_RUN_OUT), {"at": at})
+        for row in connection.rows(connection.dialect.for_update(_RUN_OUT), {"at": at})
     ]
     return [_put_back(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
 

@@ -98,10 +98,10 @@ def put(connection: SQLConnection, document: Document) -> bytes:
     Raises:
         StorageUnavailableError: others store and delete it all the time.
     """
-    claim = connection.dialect.claim
+    claim = connection.dialect.try_advisory_lock
     insert = _insert(connection.dialect.insert, claim)
     for copy in _copies(connection, document):
-        if connection.row(connection.dialect.keeping(_EXISTS), {"digest": copy.digest}) is not None:
+        if connection.row(connection.dialect.for_key_share(_EXISTS), {"digest": copy.digest}) is not None:
             return copy.digest
         values = {"digest": copy.digest, "body": copy.body}
         if connection.run(insert, values if claim is None else {**values, "claim": _number(copy.digest)}):
@@ -126,7 +126,7 @@ def _copies(connection: SQLConnection, document: Document) -> Iterator[Document]
     """
     yield document
     yield document
-    if connection.dialect.claim is None:
+    if connection.dialect.try_advisory_lock is None:
         yield from itertools.repeat(document, MOST_TRIES - 2)
         return
     yield _copy(document, _marks.setdefault(connection, _mark()))
@@ -158,7 +158,7 @@ def release(connection: SQLConnection, digest: bytes) -> None:
     """
     if not is_digest(digest):
         return
-    claim = connection.dialect.claim
+    claim = connection.dialect.try_advisory_lock
     if claim is None:
         connection.run(_RELEASE, {"digest": digest})
         return
@@ -222,7 +222,7 @@ class DocumentReader:
         """
         document = self._documents.get(digest)
         if document is None:
-            self._connection.check_wanted()
+            self._connection.check_not_cancelled()
             row = self._connection.row(_BODY, {"digest": digest}) if is_digest(digest) else None
             document = decoded_body(digest, None if row is None else row[0], record, id)
             self._documents[digest] = document

@@ -8,7 +8,7 @@ from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, built, changed_record, new_values, set_columns
-from aaow_storage_sql._operation import NOT_DONE, Attempt, Lookup, tried_first_as
+from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, tried_first_as
 from aaow_storage_sql._repositories.documents import Document, decoded_body, encoded_document, listed, put, release
 from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
@@ -43,9 +43,9 @@ def row_of(session: Session) -> tuple[InsertedRow, Document]:
 
 def _create_with_known_snapshot(
     connection: SQLConnection, row: InsertedRow, snapshot: Document
-) -> Literal[Attempt.NOT_DONE] | None:
+) -> Literal[FallBack.FALL_BACK] | None:
     """Insert the session, unless anything is in the way, be it only that its snapshot is new."""
-    return None if is_inserted(connection, sessions, row) else NOT_DONE
+    return None if is_inserted(connection, sessions, row) else FALL_BACK
 
 
 @tried_first_as(_create_with_known_snapshot)
@@ -83,7 +83,7 @@ def update(connection: SQLConnection, id: str, changes: Any) -> Session:
 
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete the session; foreign keys take with it what belongs to it."""
-    row = connection.row(connection.dialect.locking(_DIGEST), {"id": id})
+    row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("session", id)
     connection.run(_DELETE, {"id": id})

@@ -42,13 +42,13 @@ def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
 @repeatable
 def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
     """Insert the workflow, or replace the whole row."""
-    previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
+    previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
     digest = put(connection, definition)
     row = {**row, "definition_digest": digest}
     if previous is None:
         if is_inserted(connection, workflows, row):
             return
-        previous = connection.row(connection.dialect.locking(_DIGEST), {"id": row["id"]})
+        previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
     save_row(connection, workflows, row)
     if previous is not None and previous[0] != digest:
         release(connection, previous[0])
@@ -94,7 +94,7 @@ def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
 
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete the workflow, and its definition where nothing else points to it."""
-    row = connection.row(connection.dialect.locking(_DIGEST), {"id": id})
+    row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("workflow", id)
     connection.run(_DELETE, {"id": id})

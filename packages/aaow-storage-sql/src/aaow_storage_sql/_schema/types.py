@@ -32,7 +32,7 @@ def plain_text() -> sa.types.TypeEngine[str]:
 
 def number() -> sa.types.TypeEngine[float]:
     """Return the type of numbers that are not exact."""
-    return sa.Double().with_variant(AsIs("DOUBLE PRECISION"), "postgresql")
+    return sa.Double().with_variant(NativeType("DOUBLE PRECISION"), "postgresql")
 
 
 class Truth(sa.Boolean):
@@ -121,14 +121,14 @@ def _decoded(text: Any) -> Any:
 
 
 class Amount(sa.TypeDecorator[Decimal]):
-    """A decimal amount: text where the database has no exact numbers. Compare it through `Dialect.amount`."""
+    """A decimal amount: text if the database has no exact numbers. To compare, use `Dialect.comparable_amount`."""
 
     impl = sa.Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         """Return the database's own type."""
-        return dialect.type_descriptor(AsIs("NUMERIC") if _has_amounts(dialect) else sa.Text())
+        return dialect.type_descriptor(NativeType("NUMERIC") if _has_amounts(dialect) else sa.Text())
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
         """Return what writes the amount as a numeral."""
@@ -152,7 +152,7 @@ def _amount_of(text: Any) -> Any:
         return text
 
 
-class AsIs(sa.types.UserDefinedType[Any]):
+class NativeType(sa.types.UserDefinedType[Any]):
     """A type of PostgreSQL by its name, whose values are what the driver takes and returns."""
 
     cache_ok = True

@@ -14,7 +14,7 @@ from aaow_storage_sql._corrupt_data import named, unreadable
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 _Processor = Callable[[Any], Any]
-MANY_ROWS = 8
+COLUMNAR_FROM = 8
 """From how many rows on it takes less to go through them column by column."""
 
 
@@ -35,17 +35,17 @@ class CompiledStatement:
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._processors = [(index, processor) for index, processor in enumerate(processors) if processor is not None]
 
-    def bound(self, given: Parameters) -> list[Any]:
+    def bind(self, given: Parameters) -> list[Any]:
         """Return the values for one execution, in the order of the placeholders; None is NULL for all types."""
         return _processed([*self._picked(given)], self._bind_processors)
 
-    def all_bound(self, rows: Iterable[Row]) -> list[Any]:
+    def bind_many(self, rows: Iterable[Row]) -> list[Any]:
         """Return the values for several executions, one row after the other, each in the order of the placeholders."""
         if self._bind_processors:
             return list(chain.from_iterable(_processed([*row], self._bind_processors) for row in rows))
         return list(chain.from_iterable(rows))
 
-    def fetched(self, row: Row) -> Row:
+    def convert(self, row: Row) -> Row:
         """Return the values of a row as the columns' types make them; NULL is None in all of them.
 
         Raises:
@@ -58,16 +58,16 @@ class CompiledStatement:
         except Exception as error:
             raise self._refused(row, error) from error
 
-    def all_fetched(self, rows: list[Row]) -> list[Row]:
-        """Return the values of many rows as `fetched` does."""
-        if not self._processors or len(rows) < MANY_ROWS:
-            return [*map(self.fetched, rows)]
+    def convert_many(self, rows: list[Row]) -> list[Row]:
+        """Return the values of many rows as `convert` does."""
+        if not self._processors or len(rows) < COLUMNAR_FROM:
+            return [*map(self.convert, rows)]
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         try:
             for index, processor in self._processors:
                 columns[index] = [None if value is None else processor(value) for value in columns[index]]
         except Exception:  # noqa: BLE001 - raised again by the row that is wrong
-            return [*map(self.fetched, rows)]
+            return [*map(self.convert, rows)]
         return [*zip(*columns, strict=True)]
 
     def _refused(self, row: Row, error: Exception) -> StorageError:
@@ -102,7 +102,7 @@ def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters
 COMPILED_STATEMENTS = 2_000
 
 
-def compiler(dialect: sa.Dialect, schema: str | None = None) -> Callable[[Any], CompiledStatement]:
+def make_compiler(dialect: sa.Dialect, schema: str | None = None) -> Callable[[Any], CompiledStatement]:
     """Return a function that compiles a statement for the dialect, and remembers it by its identity.
 
     With a schema, every table is named in it.

@@ -13,7 +13,7 @@ from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
 from aaow_storage_sql._statements.dialect import Dialect
 
-FETCHED = 1000
+FETCH_SIZE = 1000
 """How many rows are fetched at once."""
 
 
@@ -23,7 +23,7 @@ class SQLConnection:
     def __init__(self, driver_connection: Any, dialect: Dialect) -> None:
         self.driver_connection = driver_connection
         self.dialect = dialect
-        self.is_lent = False
+        self.is_interactive = False
         """Whether a caller's own transaction is open: what it reads, it may be about to change."""
         self.failures: list[Exception] = []
         """What went wrong in functions of this code that the database called; it tells little of that, or nothing."""
@@ -33,7 +33,7 @@ class SQLConnection:
         """Whether a transaction is open."""
         return self.dialect.is_in_transaction(self.driver_connection)
 
-    def answering(self, *jobs: Any, cancels: bool = True) -> AbstractContextManager[None]:
+    def interruptible_by(self, *jobs: Any, cancels: bool = True) -> AbstractContextManager[None]:
         """Hold while those jobs run, so that they may be interrupted; this kind of connection cannot be.
 
         Without `cancels`, what runs must not be told to fail.
@@ -46,7 +46,7 @@ class SQLConnection:
         """Whether the tasks of all jobs that are answered have been cancelled."""
         return False
 
-    def check_wanted(self) -> None:
+    def check_not_cancelled(self) -> None:
         """Check that a task still waits for what the connection does.
 
         Raises:
@@ -57,7 +57,7 @@ class SQLConnection:
 
     def reading(self, statement: Any) -> Any:
         """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""
-        return self.dialect.locking(statement) if self.is_lent else statement
+        return self.dialect.for_update(statement) if self.is_interactive else statement
 
     def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
         """Return all rows of a select.
@@ -66,16 +66,16 @@ class SQLConnection:
             CorruptDataError: what is stored cannot be read.
             StorageError: the select failed otherwise.
         """
-        return self.compiled_rows(self.dialect.compiled(statement), parameters)
+        return self.compiled_rows(self.dialect.compile(statement), parameters)
 
     def compiled_rows(self, compiled: CompiledStatement, parameters: Parameters) -> list[Row]:
         """Return all rows of a select that is compiled; raises what `rows` does."""
-        cursor = self._execute(compiled.text, compiled.bound(parameters))
+        cursor = self._execute(compiled.text, compiled.bind(parameters))
         rows: list[Row] = []
         try:
-            while fetched := cursor.fetchmany(FETCHED):
-                rows += compiled.all_fetched(fetched)
-                if len(fetched) < FETCHED:
+            while fetched := cursor.fetchmany(FETCH_SIZE):
+                rows += compiled.convert_many(fetched)
+                if len(fetched) < FETCH_SIZE:
                     break
         except BaseException as error:
             _close(cursor)  # while it is open, SQLite shows the connection no newer state of the store
@@ -94,13 +94,13 @@ class SQLConnection:
 
     def run(self, statement: Any, parameters: Parameters = {}) -> int:  # noqa: B006 - never changed
         """Run an insert, update or delete; return the number of rows it touched."""
-        compiled = self.dialect.compiled(statement)
-        touched: int = self._execute(compiled.text, compiled.bound(parameters)).rowcount
+        compiled = self.dialect.compile(statement)
+        touched: int = self._execute(compiled.text, compiled.bind(parameters)).rowcount
         return touched
 
     def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Row]) -> None:
         """Run an insert of several rows; `of_one` is that of one row, whose parameters each row has in their order."""
-        self._execute(self.dialect.compiled(statement).text, self.dialect.compiled(of_one).all_bound(rows))
+        self._execute(self.dialect.compile(statement).text, self.dialect.compile(of_one).bind_many(rows))
 
     def command(self, text: str) -> Row | None:
         """Run a command that is no statement on data, such as one of transaction control; return its first row."""
@@ -133,16 +133,20 @@ class SQLConnection:
         try:
             return self.driver_connection.execute(text, values)
         except Exception as error:
-            raise self.meant_by(error, values) from error
+            raise self.to_storage_error(error, values) from error
 
-    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         """Return the error of storage for one that came of a statement with those values."""
-        return self._failed_in_function(self.failures[0]) if self.failures else self.dialect.meant_by(error, values)
+        return (
+            self._failed_in_function(self.failures[0])
+            if self.failures
+            else self.dialect.to_storage_error(error, values)
+        )
 
     def _unread(self, error: Exception) -> StorageError:
         """Return the error of storage for one that came while rows were fetched: the driver's, or a value's."""
         if self.failures or isinstance(error, self.dialect.driver_error):
-            return self.meant_by(error)
+            return self.to_storage_error(error)
         return unreadable("a row", "", error)
 
     def _failed_in_function(self, failure: Exception) -> StorageError:

@@ -21,54 +21,54 @@ class Dialect(ABC):
     """The root of the driver's exceptions."""
     insert: Callable[[sa.Table], Any]
     """Begins an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
-    undoes_statements: ClassVar[bool]
+    has_statement_rollback: ClassVar[bool]
     """Whether a statement that fails inside a transaction undoes itself, and leaves the transaction as it was."""
-    claim: Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None = None
+    try_advisory_lock: Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None = None
     """Makes the condition that no other open transaction claims a number, which claims it until this one ends.
 
     It never waits. None where one transaction writes at a time.
     """
-    compiled: Callable[[Any], CompiledStatement]
-    """Compiles a statement once; see `compiler`."""
+    compile: Callable[[Any], CompiledStatement]
+    """Compiles a statement once; see `make_compiler`."""
     schema: str | None = None
     """The schema that statements name their tables in, or None for none."""
 
     @abstractmethod
-    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         """Return the error of storage that a driver's exception means: the one place where that is decided.
 
         The values are those that were bound to the statement that failed.
         """
 
-    def meant_by(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         """Return the error of storage for any exception: the driver's, be it wrapped by SQLAlchemy, or another."""
         if isinstance(error, StorageError):
             return error
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, self.driver_error):
-            made = self.translated(error.orig, values)
+            made = self.translate(error.orig, values)
             made.__cause__ = error.orig
             return made
-        return self.translated(error, values) if isinstance(error, self.driver_error) else unforeseen(error)
+        return self.translate(error, values) if isinstance(error, self.driver_error) else unforeseen(error)
 
     @abstractmethod
     def is_in_transaction(self, driver_connection: Any) -> bool:
         """Say whether a transaction is open on the driver's connection, be it one that can only be rolled back."""
 
-    def ends_transaction(self, error: BaseException) -> bool:
+    def aborts_transaction(self, error: BaseException) -> bool:
         """Say whether an error leaves nothing but to roll the whole transaction back."""
         del error
         return False
 
-    def misses_a_reference(self, error: StorageError) -> bool:
+    def is_foreign_key_violation(self, error: StorageError) -> bool:
         """Say whether a statement failed, and undid itself, because a row that it refers to is not there."""
         del error
         return False
 
-    def locking(self, statement: Any) -> Any:
+    def for_update(self, statement: Any) -> Any:
         """Return the select of rows that are about to be changed, which keeps others from changing them before."""
         return statement
 
-    def keeping(self, statement: Any) -> Any:
+    def for_key_share(self, statement: Any) -> Any:
         """Return the select of rows that are about to be referred to, which keeps others from deleting them before.
 
         It finds no row that another open transaction deletes.
@@ -80,15 +80,15 @@ class Dialect(ABC):
         return sa.func.instr(text, part)
 
     @abstractmethod
-    def amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def comparable_amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """Return a column of amounts as an expression that compares and sorts by value."""
 
     @abstractmethod
-    def is_among(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+    def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         """Return the condition that a field is one of many values, none of them null, bound as one list."""
 
     @abstractmethod
-    def ordered(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+    def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         """Return the expression for ORDER BY, with NULL before every value ascending."""
 
     @abstractmethod
@@ -113,5 +113,5 @@ class Dialect(ABC):
         """Return an expression that sorts and compares what lies at a path in a JSON column, or is NULL."""
 
     @abstractmethod
-    def json_mark(self, value: Any) -> Any:
+    def json_cursor(self, value: Any) -> Any:
         """Return the value to bind for a comparison with `json_sort_value`; not called for None."""

@@ -94,7 +94,7 @@ def insert_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> 
 
 def is_inserted(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
     """Try to insert a row by one statement, and say whether it is there now; `insert_row` tells what was in the way."""
-    if connection.dialect.undoes_statements:
+    if connection.dialect.has_statement_rollback:
         return _is_done_simply(connection, simple_insert, table, row)
     return connection.run(insert_if_absent(connection.dialect.insert, table, tuple(row)), row) > 0
 
@@ -103,7 +103,7 @@ def _is_done_simply(
     connection: SQLConnection, made: Callable[[Insert, sa.Table, Names], Any], table: sa.Table, row: InsertedRow
 ) -> bool:
     dialect = connection.dialect
-    if not dialect.undoes_statements:
+    if not dialect.has_statement_rollback:
         return False
     own_references = _own_references(table)  # most tables have none
     if own_references and any(row.get(name) == row["id"] for name in own_references):
@@ -111,7 +111,7 @@ def _is_done_simply(
     try:
         return connection.run(made(dialect.insert, table, tuple(row)), row) > 0
     except StorageError as error:
-        if not dialect.misses_a_reference(error):
+        if not dialect.is_foreign_key_violation(error):
             raise
         return False
 

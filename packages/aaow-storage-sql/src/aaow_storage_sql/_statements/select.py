@@ -68,9 +68,9 @@ def plan_rows(
     """Return the rows of a plan; `scope` holds the parameters of the source's own select."""
     shape = _shape(connection.dialect, plan)
     compiled = (compiled_list if shape.is_ordinary else compiled_list.__wrapped__)(
-        connection.dialect, source, shape, is_locking=connection.is_lent
+        connection.dialect, source, shape, is_locking=connection.is_interactive
     )
-    connection.check_wanted()
+    connection.check_not_cancelled()
     return connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
 
 
@@ -142,7 +142,7 @@ def _parameters(dialect: Dialect, plan: QueryPlan) -> dict[str, Any]:
                 parameters[name + _ESCAPED_LENGTH] = len(condition.operand)
     for number, ((field, _), mark) in enumerate(zip(plan.order, plan.after or (), strict=False)):
         in_json = field.kind is FieldKind.JSON and mark is not None
-        parameters[f"after_{number}"] = dialect.json_mark(mark) if in_json else mark
+        parameters[f"after_{number}"] = dialect.json_cursor(mark) if in_json else mark
     return parameters
 
 
@@ -150,7 +150,7 @@ def _parameters(dialect: Dialect, plan: QueryPlan) -> dict[str, Any]:
 def compiled_list(dialect: Dialect, source: Source, shape: _Shape, *, is_locking: bool) -> CompiledStatement:
     """Return the select of the rows of a shape, which in a caller's own transaction keeps others from them."""
     statement = _select(dialect, source, shape)
-    return _compiled(dialect, dialect.locking(statement) if is_locking else statement)
+    return _compiled(dialect, dialect.for_update(statement) if is_locking else statement)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
@@ -171,7 +171,7 @@ def _select(dialect: Dialect, source: Source, shape: _Shape) -> sa.Select[Any]:
         statement = statement.where(_where(dialect, source, condition, f"where_{number}"))
     if shape.after is not None:
         statement = statement.where(_behind(keys, shape.after))
-    statement = statement.order_by(*(dialect.ordered(key, direction) for key, direction in keys))
+    statement = statement.order_by(*(dialect.sort_expression(key, direction) for key, direction in keys))
     if shape.has_limit or shape.has_offset:
         limit = sa.bindparam("limit", type_=sa.BigInteger) if shape.has_limit else sa.literal(_NO_LIMIT, sa.BigInteger)
         statement = statement.limit(limit)
@@ -185,7 +185,7 @@ def _sortable(dialect: Dialect, source: Source, field: QueryField) -> sa.ColumnE
     column = source.columns[field.name]
     if field.kind is FieldKind.JSON:
         return dialect.json_sort_value(column, field.path)
-    return dialect.amount(column) if field.kind is FieldKind.AMOUNT else column
+    return dialect.comparable_amount(column) if field.kind is FieldKind.AMOUNT else column
 
 
 def _where(dialect: Dialect, source: Source, condition: Condition, name: str) -> sa.ColumnElement[bool]:
@@ -194,7 +194,7 @@ def _where(dialect: Dialect, source: Source, condition: Condition, name: str) ->
         holds: sa.ColumnElement[bool] = dialect.json_condition(source.columns[field.name], condition, name)
         return sa.not_(holds) if condition.negated else holds
     column = source.columns[field.name]
-    compared = dialect.amount(column) if field.kind is FieldKind.AMOUNT else column
+    compared = dialect.comparable_amount(column) if field.kind is FieldKind.AMOUNT else column
     return _scalar(dialect, column, compared, condition, name)
 
 
@@ -237,7 +237,7 @@ def _one_of(
     is_listed: sa.ColumnElement[bool]
     count, with_null = condition.operand
     if count == _ALL_IN_ONE:
-        is_listed = dialect.is_among(compared, name, condition.field.kind)
+        is_listed = dialect.is_in_list(compared, name, condition.field.kind)
     elif count:
         is_listed = compared.in_([sa.bindparam(f"{name}_{index}", type_=column.type) for index in range(count)])
     else:

@@ -21,8 +21,8 @@ from aaow_storage.authoring import (
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
 from aaow_storage_sql._operation import Lookup, Work
 from aaow_storage_sql._threads.opening import Opening
-from aaow_storage_sql._threads.run_in_thread import on_own_thread, wait_however_often_cancelled
-from aaow_storage_sql._threads.thread import started
+from aaow_storage_sql._threads.run_in_thread import run_in_thread, wait_despite_cancellation
+from aaow_storage_sql._threads.thread import start_thread
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class ExecutorTransaction(ABC):
 
     @abstractmethod
     def run(
-        self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False
+        self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False
     ) -> Coroutine[Any, Any, T]:
         """Run the work; where it raises, only what it did is undone.
 
@@ -65,7 +65,7 @@ class ExecutorTransaction(ABC):
 class Executor(ABC):
     """Runs work on connections of its own, off the event loop."""
 
-    def meant_by(self, error: Exception) -> StorageError:
+    def to_storage_error(self, error: Exception) -> StorageError:
         """Return the error of storage that an exception means."""
         return unforeseen(error)
 
@@ -95,7 +95,7 @@ class Executor(ABC):
         """Run the work in a transaction of its own, and return when that is committed.
 
         `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only
-        where the attempt returns `NOT_DONE`. Work that may be repeated comes to the same when it is committed twice.
+        where the attempt returns `FALL_BACK`. Work that may be repeated comes to the same when it is committed twice.
         """
 
     @abstractmethod
@@ -131,26 +131,26 @@ class ThreadedExecutor(Executor):
             raise self._not_open()
         opening = Opening()
         try:
-            await on_own_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
+            await run_in_thread(functools.partial(self._start, opening, migrate=migrate), "aaow-opening")
         except asyncio.CancelledError as error:
             opening.cancel()
             with cleaning_up_after(error):
                 try:
-                    undone = on_own_thread(functools.partial(self._undo, opening), "aaow-closing")
+                    undone = run_in_thread(functools.partial(self._undo, opening), "aaow-closing")
                 except StorageUnavailableError:  # no thread can be started
                     self._undo(opening)
                 else:
-                    await wait_however_often_cancelled(undone, _UNDONE_WITHIN_S)
+                    await wait_despite_cancellation(undone, _UNDONE_WITHIN_S)
             raise
         except (GeneratorExit, KeyboardInterrupt, SystemExit):  # the task is not run any more
             opening.cancel()
-            started("aaow-closing", self._undo, opening)
+            start_thread("aaow-closing", self._undo, opening)
             raise
 
     async def stop(self) -> None:
         if self._is_inherited:
             return
-        await on_own_thread(self._stop, "aaow-closing")
+        await run_in_thread(self._stop, "aaow-closing")
 
     def _start(self, opening: Opening, *, migrate: bool) -> None:
         try:

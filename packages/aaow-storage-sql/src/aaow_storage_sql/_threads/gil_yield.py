@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
-from aaow_storage_sql._threads.loop_waker import Doorbell
+from aaow_storage_sql._threads.loop_waker import LoopWaker
 
 LOOK_SELDOM_S = 0.020
 LOOK_OFTEN_S = 0.001
@@ -27,7 +27,7 @@ LONGEST_REST_FOR_ONE_S = 0.0015
 BUSY = 0.9
 
 
-class LoopWatch:
+class StarvationGuard:
     """Looks after one event loop for as long as operations wait on it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,7 +38,7 @@ class LoopWatch:
         self._looked_at = self._worked = 0.0
         self._outcome_came = threading.Event()
         self._outcome_came.set()
-        self._doorbell = Doorbell(loop)
+        self._doorbell = LoopWaker(loop)
 
     def enter(self) -> None:
         """Count an operation that waits; called on the loop."""
@@ -82,12 +82,12 @@ class LoopWatch:
         self._doorbell.answer()
 
 
-_watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWatch]" = WeakKeyDictionary()
-_last: "tuple[ReferenceType[asyncio.AbstractEventLoop], LoopWatch] | None" = None
+_watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, StarvationGuard]" = WeakKeyDictionary()
+_last: "tuple[ReferenceType[asyncio.AbstractEventLoop], StarvationGuard] | None" = None
 """The loop that was asked about last, and its watch: most processes have one loop."""
 
 
-def watch_of(loop: asyncio.AbstractEventLoop) -> LoopWatch:
+def guard_of(loop: asyncio.AbstractEventLoop) -> StarvationGuard:
     """Return what looks after the loop; called on the loop."""
     global _last  # noqa: PLW0603 - remembered for all loops
     last = _last
@@ -95,7 +95,7 @@ def watch_of(loop: asyncio.AbstractEventLoop) -> LoopWatch:
         return last[1]
     watch = _watches.get(loop)
     if watch is None:
-        watch = _watches[loop] = LoopWatch(loop)
+        watch = _watches[loop] = StarvationGuard(loop)
     _last = ref(loop, _forget), watch
     return watch
 
@@ -106,6 +106,6 @@ def _forget(gone: object) -> None:
         _last = None
 
 
-def waiting_on(loop: asyncio.AbstractEventLoop) -> int:
+def count_waiting(loop: asyncio.AbstractEventLoop) -> int:
     """Return how many operations wait on the loop, of any store; called on the loop."""
-    return watch_of(loop).waiting
+    return guard_of(loop).waiting

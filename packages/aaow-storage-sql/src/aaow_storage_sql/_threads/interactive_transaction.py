@@ -22,21 +22,21 @@ LONGEST_WAIT_S = 3600.0
 _ADAPTER_CLOSED = "the adapter was closed while it was open"
 
 
-def undone_alone(connection: SQLConnection, job: Job[Any]) -> Outcome:
+def run_in_savepoint(connection: SQLConnection, job: Job[Any]) -> Outcome:
     """Run a job inside the transaction that is open; where it fails, only what it did is undone.
 
     The database may have rolled the whole transaction back, SQLite when the disk is full for one; and it is rolled back
     where what the job did could not be undone alone. `connection.is_in_transaction` tells.
     """
-    if connection.dialect.undoes_statements and (attempted := job.attempted_on(connection)) is not None:
+    if connection.dialect.has_statement_rollback and (attempted := job.run_fast_path(connection)) is not None:
         return attempted
     try:
         connection.command("SAVEPOINT operation")
     except StorageError as error:
         roll_back(connection, error)
         return Outcome(job, error=error)
-    outcome = job.outcome_on(connection)
-    if outcome.error is not None and connection.dialect.ends_transaction(outcome.error):
+    outcome = job.run_work(connection)
+    if outcome.error is not None and connection.dialect.aborts_transaction(outcome.error):
         roll_back(connection, outcome.error)
     elif connection.is_in_transaction:
         undoing = () if outcome.error is None else ("ROLLBACK TO operation",)
@@ -58,7 +58,7 @@ class Step(Job[None]):
 
     def __init__(self, work: Work[None]) -> None:
         super().__init__(work)
-        self.take()
+        self.claim()
 
 
 class Ending(Step):
@@ -72,7 +72,7 @@ class Ending(Step):
         self.reason = reason
 
 
-class LentTransaction(ExecutorTransaction):
+class InteractiveTransaction(ExecutorTransaction):
     """Both sides of the loan: the coroutines of the caller, and `serve` for the thread that owns the connection."""
 
     def __init__(self, timeout: float) -> None:
@@ -93,11 +93,11 @@ class LentTransaction(ExecutorTransaction):
         return self._outcome
 
     def run(
-        self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False
+        self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False
     ) -> Coroutine[Any, Any, T]:
-        job = Job(work, attempt=attempt, only_reads=only_reads)
+        job = Job(work, attempt=attempt, is_read_only=is_read_only)
         self._send(job)
-        return job.settled_result()
+        return job.wait_shielded()
 
     async def commit(self) -> None:
         await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed"))
@@ -127,11 +127,11 @@ class LentTransaction(ExecutorTransaction):
     async def _step(self, *commands: str) -> None:
         step = Step(lambda connection: _run_all(connection, commands))
         self._send(step)
-        await step.settled_result()
+        await step.wait_shielded()
 
     async def _end(self, ending: Ending) -> None:
         self._send(ending)
-        await ending.settled_result()
+        await ending.wait_shielded()
 
     def _send(self, job: Job[Any]) -> None:
         with self._lock:
@@ -157,14 +157,14 @@ class LentTransaction(ExecutorTransaction):
         is used inside of `while_working` alone. Whatever this raises, what the caller asked for until then is answered,
         and the transaction is over.
         """
-        connection.is_lent = True
+        connection.is_interactive = True
         try:
             self._serve(connection, verify, while_working or nullcontext())
         except BaseException as error:
             self._close_after(error)
             raise
         finally:
-            connection.is_lent = False
+            connection.is_interactive = False
 
     def _serve(
         self, connection: SQLConnection, verify: Callable[[], None], while_working: AbstractContextManager[object]
@@ -184,14 +184,14 @@ class LentTransaction(ExecutorTransaction):
                     self._break_off(connection, job, is_late=is_late)
                 elif isinstance(job, Ending):
                     self._carry_out(connection, job, verify)
-                elif isinstance(job, Step) or job.take():
+                elif isinstance(job, Step) or job.claim():
                     self._run(connection, job)
 
     def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
         try:
             is_step = isinstance(job, Step)
-            with connection.answering(job, cancels=not is_step):
-                outcome = job.outcome_on(connection) if is_step else undone_alone(connection, job)
+            with connection.interruptible_by(job, cancels=not is_step):
+                outcome = job.run_work(connection) if is_step else run_in_savepoint(connection, job)
                 if is_step and outcome.error is not None:  # what the savepoint was to undo may be there, or be gone
                     roll_back(connection, outcome.error)
         except StorageError as error:
@@ -203,7 +203,7 @@ class LentTransaction(ExecutorTransaction):
     def _carry_out(self, connection: SQLConnection, ending: Ending, verify: Callable[[], None]) -> None:
         error: StorageError | None = None
         try:
-            with connection.answering(ending, cancels=False):
+            with connection.interruptible_by(ending, cancels=False):
                 if ending.outcome is TransactionOutcome.COMMITTED:
                     connection.commit()
                     verify()
@@ -226,7 +226,7 @@ class LentTransaction(ExecutorTransaction):
         if job is not None:
             deliver([self._refusal(job)])
 
-    def break_down(self, connection: SQLConnection, error: BaseException) -> None:
+    def abort(self, connection: SQLConnection, error: BaseException) -> None:
         """End the transaction, since the connection, or the thread that has it, failed under it."""
         if self._outcome is None:
             self._close(TransactionOutcome.ABORTED, _described(error), error)

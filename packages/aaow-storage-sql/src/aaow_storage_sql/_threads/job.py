@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from aaow_storage_sql._operation import NOT_DONE, Work
+from aaow_storage_sql._operation import FALL_BACK, Work
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._threads.gil_yield import watch_of
+from aaow_storage_sql._threads.gil_yield import guard_of
 
 T = TypeVar("T")
 
@@ -23,29 +23,29 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "only_reads", "work")
+    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "is_read_only", "work")
 
-    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None, only_reads: bool = False) -> None:
+    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False) -> None:
         self.work = work
         self.attempt = attempt
-        self.only_reads = only_reads
+        self.is_read_only = is_read_only
         self._loop = asyncio.get_running_loop()
-        self._watch = watch_of(self._loop)
+        self._watch = guard_of(self._loop)
         self._future: asyncio.Future[T] = self._loop.create_future()
         self._end: asyncio.Event | None = None
         self._is_taken = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
 
     @property
-    def is_abandoned(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether nobody waits for it any more."""
         return self._future.cancelled()
 
-    def take(self) -> bool:
+    def claim(self) -> bool:
         """Take the job up, or away; only the first to try may."""
         return self._is_taken.acquire(blocking=False)
 
-    def put_back(self) -> None:
+    def release(self) -> None:
         """Undo `take`: nothing was done, and another may try."""
         self._is_taken.release()
 
@@ -53,7 +53,7 @@ class Job(Generic[T]):
         """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""
         return self._result(settles=False)
 
-    def settled_result(self) -> Coroutine[Any, Any, T]:
+    def wait_shielded(self) -> Coroutine[Any, Any, T]:
         """Wait for what comes of the work; a task that is cancelled leaves when the work is done, or never will be."""
         return self._result(settles=True)
 
@@ -68,13 +68,13 @@ class Job(Generic[T]):
                 interrupt()
             if not self._future.cancelled():
                 self._future.exception()  # the outcome came first; an error in it is nobody's any more
-            elif settles and not self.take():
+            elif settles and not self.claim():
                 await self._settled()
             raise
         finally:
             self._watch.leave()
 
-    def may_be_interrupted(self, interrupt: Callable[[], None] | None) -> None:
+    def set_interrupt(self, interrupt: Callable[[], None] | None) -> None:
         """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
 
         It is called on the loop of the task, perhaps when the job is done, and must not block.
@@ -103,7 +103,7 @@ class Job(Generic[T]):
         else:
             self._future.set_result(outcome.value)
 
-    def attempted_on(self, connection: SQLConnection) -> "Outcome | None":
+    def run_fast_path(self, connection: SQLConnection) -> "Outcome | None":
         """Try the work in one statement, and return what came of it; None where it is not done and must be run."""
         if self.attempt is None:
             return None
@@ -111,9 +111,9 @@ class Job(Generic[T]):
             value = self.attempt(connection)
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
             return Outcome(self, error=error)
-        return None if value is NOT_DONE else Outcome(self, value)
+        return None if value is FALL_BACK else Outcome(self, value)
 
-    def outcome_on(self, connection: SQLConnection) -> "Outcome":
+    def run_work(self, connection: SQLConnection) -> "Outcome":
         """Run the work, and return what came of it."""
         try:
             return Outcome(self, self.work(connection))

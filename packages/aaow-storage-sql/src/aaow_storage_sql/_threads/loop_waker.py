@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 
 
-class Doorbell:
+class LoopWaker:
     """Has a loop call what threads hand in.
 
     The descriptor is closed when the loop and whoever rings have forgotten the doorbell.

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from aaow_storage_sql._threads.thread import started
+from aaow_storage_sql._threads.thread import start_thread
 
 T = TypeVar("T")
 
@@ -45,9 +45,9 @@ class Opening:
         Raises:
             asyncio.CancelledError: it was.
         """
-        self.pause(0)
+        self.sleep(0)
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Wait for that long.
 
         Raises:
@@ -57,7 +57,7 @@ class Opening:
             raise asyncio.CancelledError
 
     @contextmanager
-    def interrupted_by(self, interrupt: Callable[[], object]) -> Iterator[None]:
+    def interrupt_with(self, interrupt: Callable[[], object]) -> Iterator[None]:
         """Call a function of another thread, again and again, when the attempt is cancelled inside the block.
 
         It makes what the block waits for fail, and returns soon; it is not running any more when the block has ended.
@@ -80,7 +80,7 @@ class Opening:
             if self._has_ended.wait(_BETWEEN_INTERRUPTS_S):
                 return
 
-    def aside(self, function: Callable[[], T], discard: Callable[[T], object], name: str) -> T:
+    def run_in_thread(self, function: Callable[[], T], discard: Callable[[T], object], name: str) -> T:
         """Return what a function returns that nothing can interrupt: it runs on a thread of its own.
 
         Where the attempt is cancelled meanwhile, that thread is left to itself, and discards what comes.
@@ -103,9 +103,9 @@ class Opening:
             except InvalidStateError:
                 discard(value)
 
-        started(name, run)
+        start_thread(name, run)
         try:
-            with self.interrupted_by(future.cancel):
+            with self.interrupt_with(future.cancel):
                 return future.result()
         except (CancelledError, asyncio.CancelledError):
             if not future.cancel() and future.exception() is None:  # it came just before

@@ -7,12 +7,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from aaow_storage_sql._threads.thread import started
+from aaow_storage_sql._threads.thread import start_thread
 
 T = TypeVar("T")
 
 
-def on_own_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
+def run_in_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
     """Run a function on a thread of its own, and return the future of the running loop that gets what comes of it.
 
     The thread is gone when the future is done. The function is run to its end even where the future is cancelled, or
@@ -39,11 +39,11 @@ def on_own_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
         if not future.done():
             settle()
 
-    thread = started(name, run)
+    thread = start_thread(name, run)
     return future
 
 
-async def wait_however_often_cancelled(future: asyncio.Future[T], longest: float) -> None:
+async def wait_despite_cancellation(future: asyncio.Future[T], longest: float) -> None:
     """Wait until a future is done, or for that many seconds; cancellations that come meanwhile are dropped.
 
     It is for a task that is being cancelled, and raises `CancelledError` afterwards in any case.

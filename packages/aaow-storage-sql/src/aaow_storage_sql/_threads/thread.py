@@ -7,7 +7,7 @@ from typing import Any
 from aaow_storage.errors import StorageError, StorageUnavailableError
 
 
-def started(name: str, target: Callable[..., object], *args: Any, **options: Any) -> threading.Thread:
+def start_thread(name: str, target: Callable[..., object], *args: Any, **options: Any) -> threading.Thread:
     """Start a thread that does not keep the interpreter from exiting, and return it.
 
     Raises:
@@ -22,7 +22,7 @@ def started(name: str, target: Callable[..., object], *args: Any, **options: Any
     return thread
 
 
-def ended(what: str, cause: BaseException) -> StorageError:
+def thread_ended_error(what: str, cause: BaseException) -> StorageError:
     """Return the error for whatever waits for a thread that has ended unexpectedly, or comes later.
 
     `what` says which thread it was. Each call returns an error of its own, since each is raised in another task.

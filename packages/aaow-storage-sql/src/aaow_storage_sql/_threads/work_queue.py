@@ -12,7 +12,7 @@ from aaow_storage.errors import AdapterClosedError, StorageError
 T = TypeVar("T")
 
 
-class Inbox(Generic[T]):
+class WorkQueue(Generic[T]):
     """The queue of a thread. After `close` nothing gets in, and each reader finds the end behind what was accepted."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Inbox(Generic[T]):
 
         Raises:
             AdapterClosedError: the inbox is closed.
-            StorageError: its thread has ended; see `break_off`.
+            StorageError: its thread has ended; see `abort`.
         """
         with self._lock:
             if self._is_closed:
@@ -40,13 +40,13 @@ class Inbox(Generic[T]):
             for _ in range(readers):
                 self._queue.put(None)
 
-    def close_unused(self, readers: int = 1) -> None:
+    def close_without_lock(self, readers: int = 1) -> None:
         """Do what `close` does where nothing can be put any more; it takes no lock, so a finalizer may call it."""
         self._is_closed = True
         for _ in range(readers):
             self._queue.put(None)
 
-    def break_off(self, refusal: Callable[[], StorageError], readers: int = 0) -> list[T]:
+    def abort(self, refusal: Callable[[], StorageError], readers: int = 0) -> list[T]:
         """Accept nothing more, since a reading thread has ended; let the others know, and return what waits.
 
         From now on `put` raises what `refusal` returns.
@@ -64,14 +64,14 @@ class Inbox(Generic[T]):
                 self._queue.put(None)
         return waiting
 
-    def take(self, most: int = 1) -> list[T]:
+    def get(self, most: int = 1) -> list[T]:
         """Wait for the next item; return it and what waits behind it, up to so many, and nothing at the end."""
         item = self._queue.get()
         if item is None:
             return []
-        return [item] if self._queue.empty() else [item, *self.take_waiting(most - 1)]
+        return [item] if self._queue.empty() else [item, *self.get_nowait(most - 1)]
 
-    def take_waiting(self, most: int) -> list[T]:
+    def get_nowait(self, most: int) -> list[T]:
         """Return what waits, up to so many; leave the end where it is."""
         taken: list[T] = []
         try:
