@@ -11,7 +11,7 @@ from aaow_storage_conformance.broken._runner import (
     Verdict,
     clauses_without_a_mistake,
     failures,
-    sound_backend_for,
+    reference_backend_for,
     verdicts,
 )
 
@@ -21,9 +21,9 @@ AREAS = [name for name in vars(test_contract) if name.startswith("Test")]
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_broken_backend_is_caught(broken: BrokenBackend):
-    sound = sound_backend_for(broken)
-    assert sound is not None
-    assert [verdict.clause for verdict in verdicts(broken, sound) if verdict.test is None] == []
+    reference = reference_backend_for(broken)
+    assert reference is not None
+    assert [verdict.clause for verdict in verdicts(broken, reference) if verdict.test is None] == []
 
 
 @pytest.mark.slow
@@ -42,9 +42,9 @@ def test_every_broken_backend_says_what_it_gets_wrong():
 
 
 def test_a_backend_that_is_not_broken_survives():
-    sound = available_backends()["memory"]
+    reference = available_backends()["memory"]
     unbroken = BrokenBackend("Delegating", "Gets nothing wrong.", ("SES-1", "OPS-5"), Delegating)
-    assert verdicts(unbroken, sound) == [Verdict("SES-1"), Verdict("OPS-5")]
+    assert verdicts(unbroken, reference) == [Verdict("SES-1"), Verdict("OPS-5")]
 
 
 def test_the_command_prints_which_test_catches_which_mistake(capsys: pytest.CaptureFixture[str]):

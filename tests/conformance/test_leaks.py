@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aaow_storage_conformance.harness.leaks import folders_of, left_behind, traces
+from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
 
 pytest_plugins = ["pytester"]
 
@@ -50,10 +50,10 @@ def test_a_clean_test_passes(pytester: pytest.Pytester):
 
 
 async def leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: Callable[[], object]) -> list[str]:
-    monkeypatch.setattr("aaow_storage_conformance.harness.leaks.GOES_AWAY_WITHIN_S", 0.05)
-    before = traces([str(tmp_path)])
+    monkeypatch.setattr("aaow_storage_conformance.harness.leaks.CLEAN_UP_TIMEOUT_S", 0.05)
+    before = open_resources([str(tmp_path)])
     leak()
-    return await left_behind(before, [str(tmp_path)])
+    return await find_leaks(before, [str(tmp_path)])
 
 
 @pytest.mark.asyncio
@@ -134,12 +134,12 @@ async def test_a_connection_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.asyncio
 async def test_what_goes_away_by_itself_is_no_leak(tmp_path: Path):
-    before = traces([str(tmp_path)])
+    before = open_resources([str(tmp_path)])
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
     asyncio.get_running_loop().call_later(0.05, stop.set)
-    assert await left_behind(before, [str(tmp_path)]) == []
+    assert await find_leaks(before, [str(tmp_path)]) == []
     thread.join()
 
 
@@ -153,9 +153,9 @@ async def test_what_goes_away_by_itself_is_no_leak(tmp_path: Path):
     ],
 )
 def test_the_path_of_a_url_belongs_to_the_store(tmp_path: Path, url: str, place: str):
-    assert folders_of(url, tmp_path) == (str(tmp_path), "/dev/shm/", place)
+    assert watched_folders(url, tmp_path) == (str(tmp_path), "/dev/shm/", place)
 
 
 @pytest.mark.parametrize("url", [None, "memory://", "postgresql://db/"])
 def test_a_url_without_a_path_adds_no_place(tmp_path: Path, url: str | None):
-    assert folders_of(url, tmp_path) == (str(tmp_path), "/dev/shm/")
+    assert watched_folders(url, tmp_path) == (str(tmp_path), "/dev/shm/")

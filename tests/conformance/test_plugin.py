@@ -184,13 +184,13 @@ def test_chance_follows_from_the_seed_in_every_worker(pytester: pytest.Pytester,
     pytester.makepyfile(
         """
         import pytest
-        from aaow_storage_conformance.data.seed import chance
+        from aaow_storage_conformance.data.seed import rng_for
 
         @pytest.mark.parametrize("number", range(4))
         def test_chance(number):
-            assert chance("here").random() == chance("here").random() != chance("there").random()
+            assert rng_for("here").random() == rng_for("here").random() != rng_for("there").random()
             with open(f"{number}.txt", "w") as file:
-                file.write(str(chance("here").random()))
+                file.write(str(rng_for("here").random()))
         """
     )
     drawn = []

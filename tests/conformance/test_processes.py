@@ -11,8 +11,8 @@ import pytest
 
 from aaow_storage import available_backends, register_plugin, unregister_plugin
 from aaow_storage_conformance import Store
-from aaow_storage_conformance.harness import subprocess_functions as _workers
-from aaow_storage_conformance.harness.history import Writers, opening, prepare_for_writers
+from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.history import Writers, initial_calls, make_calls
 from aaow_storage_conformance.suite.durability import open_and_stay, write
 
 IN_CODE = """
@@ -51,9 +51,9 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.mark.asyncio
 async def test_reports_come_while_the_process_runs_and_the_last_ones_when_it_is_killed(store: Store):
-    calls = opening()
+    calls = initial_calls()
     async with store.open() as storage:
-        await prepare_for_writers(storage, calls)
+        await make_calls(storage, calls)
     async with store.process(write, Writers(names=("writer",), kills_itself_after=3)) as process:
         name, unit = await process.next_report()
         assert (name, unit[0].name) == ("writer", "save_workflow")
@@ -73,7 +73,7 @@ async def test_a_process_that_stays_can_be_killed(store: Store):
 @pytest.mark.asyncio
 async def test_a_function_that_fails_shows_its_traceback(store: Store):
     with pytest.raises(RuntimeError, match=r"in rename(.|\n)*NotFoundError: there is no workflow 'nowhere'"):
-        await store.elsewhere(_workers.rename, "nowhere", "name")
+        await store.run_in_subprocess(subprocess_functions.rename, "nowhere", "name")
 
 
 @pytest.mark.asyncio
@@ -86,7 +86,7 @@ async def test_a_backend_that_is_registered_in_code_is_known_in_other_processes(
     register_plugin(plugin)
     try:
         store = Store(available_backends()["in-code"], f"sqlite:///{tmp_path / 'store.db'}")
-        assert await store.elsewhere(_workers.workflow_ids) == []
+        assert await store.run_in_subprocess(subprocess_functions.workflow_ids) == []
     finally:
         unregister_plugin(plugin)
         del sys.modules["backend_in_code"]

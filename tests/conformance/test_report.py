@@ -13,9 +13,9 @@ import pytest
 
 from aaow_storage import Backend, Capability
 from aaow_storage_conformance import CLAUSES, CONTRACT_VERSION, Clause, Level, compare, registry_digest
-from aaow_storage_conformance.report.html import page
+from aaow_storage_conformance.report.html import render_page
 from aaow_storage_conformance.report.report import Report, command_of
-from aaow_storage_conformance.report.results import Outcome, Result, Results, TestResult, Verdict, merged
+from aaow_storage_conformance.report.results import Outcome, Result, Results, TestResult, Verdict, merge_results
 
 pytest_plugins = ["pytester"]
 
@@ -23,7 +23,7 @@ pytest_plugins = ["pytester"]
 def results(outcomes: Mapping[str, Outcome] | None = None, **fields: Any) -> Results:
     """Make the results of a run in which one test of each clause passed, but for those that are named."""
     outcomes = outcomes or {}
-    return merged(
+    return merge_results(
         TestResult(
             name=f"Tests.test_{name}[<b>&]",
             clauses=(name,),
@@ -87,17 +87,17 @@ def test_many_failures_are_counted_and_not_all_named():
 def test_a_clause_of_which_one_test_did_not_run_is_incomplete():
     whole = [test for each in results().clauses for test in each.tests]
     unrun = TestResult(name="Tests.test_long", clauses=("REC-1",), is_slow=True)
-    found = merged([*whole, unrun])
+    found = merge_results([*whole, unrun])
     assert found.having(Result.INCOMPLETE) == ["REC-1"]
     assert found.verdict is Verdict.QUICK
     assert found.sentence == f"quick profile: 1 of {len(CLAUSES)} clauses ran without their slow tests"
-    assert merged([*whole, attrs.evolve(unrun, is_slow=False)]).verdict is Verdict.INCOMPLETE
+    assert merge_results([*whole, attrs.evolve(unrun, is_slow=False)]).verdict is Verdict.INCOMPLETE
 
 
 def test_of_several_results_of_a_test_the_worst_stands():
     each = [TestResult(name="Tests.test", clauses=("REC-1",), outcome=outcome) for outcome in Outcome]
-    assert merged(each).tests["Tests.test"].outcome is Outcome.FAILED
-    assert merged(each[::-1]).tests["Tests.test"].outcome is Outcome.FAILED
+    assert merge_results(each).tests["Tests.test"].outcome is Outcome.FAILED
+    assert merge_results(each[::-1]).tests["Tests.test"].outcome is Outcome.FAILED
 
 
 def test_a_should_that_fails_is_told_and_does_not_decide(monkeypatch: pytest.MonkeyPatch):
@@ -113,7 +113,7 @@ def test_a_clause_passes_without_the_tests_that_are_for_another_capability():
         TestResult(name="Tests.test_two", clauses=("OPS-1",), outcome=Outcome.NOT_CLAIMED),
         TestResult(name="Tests.test_three", clauses=("OPS-1",), outcome=Outcome.NOT_APPLICABLE),
     ]
-    assert merged(tests).having(Result.PASSED) == ["OPS-1"]
+    assert merge_results(tests).having(Result.PASSED) == ["OPS-1"]
 
 
 def test_the_json_says_what_was_tested_where_and_how():
@@ -130,7 +130,7 @@ def test_the_json_says_what_was_tested_where_and_how():
 
 
 def test_the_page_loads_nothing_and_escapes_everything():
-    html = page(report(results({"REC-1": Outcome.FAILED}, detail="<img src=x>")).document())
+    html = render_page(report(results({"REC-1": Outcome.FAILED}, detail="<img src=x>")).document())
     assert not re.search(r"<script|<img|<link|<iframe|\bsrc=|@import|url\(|https?:", html.replace("&lt;img src=x", ""))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "&lt;img src=x&gt;" in html
@@ -140,7 +140,7 @@ def test_the_page_loads_nothing_and_escapes_everything():
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_page_has_a_colour_for_every_outcome(outcome: Outcome):
-    assert f">{outcome}</span>" in page(report(results({"STR-1": outcome})).document())
+    assert f">{outcome}</span>" in render_page(report(results({"STR-1": outcome})).document())
 
 
 def test_the_command_has_the_seed_and_no_password_and_no_report():

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from aaow_storage_conformance.broken import BROKEN
-from aaow_storage_conformance.broken._runner import ContractTest, sound_backend_for, verdicts
-from aaow_storage_conformance.harness.shrink_limit import Shortening, ShortEnough
-from aaow_storage_conformance.harness.watchdog import Limits, StoodStill, Watch, ask, watching
+from aaow_storage_conformance.broken._runner import ContractTest, reference_backend_for, verdicts
+from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit, ShrunkEnough
+from aaow_storage_conformance.harness.watchdog import Limits, Stalled, Watchdog, run_in_loop, watching
 from aaow_storage_memory import MemoryAdapter
 
 pytest_plugins = ["pytester"]
@@ -44,10 +44,10 @@ register_plugin(BrokenPlugin(BROKEN["{name}"], "{on}"))
 @pytest.mark.parametrize("name", NAMED)
 def test_the_runner_of_broken_backends_names_what_stands_still(name: str):
     started = time.monotonic()
-    sound = sound_backend_for(BROKEN[name])
-    assert sound is not None
-    (verdict,) = verdicts(BROKEN[name], sound)
-    assert verdict.failure.startswith("StoodStill: stood still: ")
+    reference = reference_backend_for(BROKEN[name])
+    assert reference is not None
+    (verdict,) = verdicts(BROKEN[name], reference)
+    assert verdict.failure.startswith("Stalled: stood still: ")
     assert NAMED[name] in verdict.failure
     assert time.monotonic() - started < FOUND_WITHIN_S
 
@@ -117,7 +117,7 @@ def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pyt
 
 def in_limits(test_s: float, work: Callable[[], None]) -> None:
     """Do some work within the limits of a test."""
-    watch = Watch("work", Limits(test_s))
+    watch = Watchdog("work", Limits(test_s))
     with watching(watch), watch.phase("call"):
         work()
 
@@ -140,12 +140,12 @@ def test_a_test_that_ends_in_time_is_left_alone():
         await asyncio.sleep(0.3)
         return "done"
 
-    with watching(Watch("work", Limits(5))) as watch, watch.phase("call"):
+    with watching(Watchdog("work", Limits(5))) as watch, watch.phase("call"):
         assert asyncio.run(work()) == "done"
 
 
 def test_a_test_that_waits_for_no_operation_has_the_limit_of_a_test():
-    with pytest.raises(StoodStill, match="the call of work did not end within its limit"):
+    with pytest.raises(Stalled, match="the call of work did not end within its limit"):
         in_limits(0.4, lambda: time.sleep(60))
 
 
@@ -156,7 +156,7 @@ def test_many_short_operations_are_not_taken_for_a_long_one():
             while time.monotonic() < ends_at:
                 await storage.get_workflow("w")
 
-    watch = Watch("work", Limits(0.4 * 4))
+    watch = Watchdog("work", Limits(0.4 * 4))
     watch.follow(loop := asyncio.new_event_loop())
     with watching(watch), watch.phase("call"):
         loop.run_until_complete(work())
@@ -174,21 +174,21 @@ def test_a_question_after_the_time_is_over_is_not_asked():
         try:
             threading.Event().wait(60)
         finally:
-            ask(question(), loop)
+            run_in_loop(question(), loop)
 
-    with pytest.raises(StoodStill):
+    with pytest.raises(Stalled):
         in_limits(0.2, work)
     loop.close()
     assert asked == []
 
 
 def test_an_example_that_fails_is_made_shorter_for_so_long_and_then_told():
-    shortening = Shortening(0.05)
-    shortening.begin_example()
-    shortening.failed(AssertionError("long"), ["one", "two"])
-    shortening.begin_example()
-    shortening.failed(AssertionError("short"), ["one"])
+    shrink_limit = ShrinkLimit(0.05)
+    shrink_limit.begin_example()
+    shrink_limit.record_failure(AssertionError("long"), ["one", "two"])
+    shrink_limit.begin_example()
+    shrink_limit.record_failure(AssertionError("short"), ["one"])
     time.sleep(0.06)
-    with pytest.raises(ShortEnough) as caught:
-        shortening.begin_example()
+    with pytest.raises(ShrunkEnough) as caught:
+        shrink_limit.begin_example()
     assert str(caught.value).splitlines() == ["AssertionError: short", "after 1 steps:", "one"]

@@ -24,17 +24,17 @@ from aaow_storage import Backend, Capability, StorageAdapter, available_backends
 from aaow_storage.authoring import redacted_url
 from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION
 from aaow_storage_conformance.data.seed import set_seed
-from aaow_storage_conformance.harness.leaks import folders_of, left_behind, traces
+from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
 from aaow_storage_conformance.harness.phase_limits import TimeLimits
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.watchdog import (
     SLOW_FACTOR,
     TEST_S,
     Limits,
-    cancelled_is_stood_still,
-    follow_running_loop,
+    cancellation_as_stall,
+    watch_running_loop,
 )
-from aaow_storage_conformance.report.html import page
+from aaow_storage_conformance.report.html import render_page
 from aaow_storage_conformance.report.inventory import suite_tests
 from aaow_storage_conformance.report.recorder import ATTRIBUTE, COLLECTED, HAS_FAILED, NOT_FOR_THIS_STORE, Recorder
 from aaow_storage_conformance.report.report import Report, command_of, headline, write_json
@@ -55,7 +55,7 @@ REPORTS: pytest.StashKey[list[Report]] = pytest.StashKey()
 CHECKED: pytest.StashKey[set[str]] = pytest.StashKey()
 HYPOTHESIS_HOME: pytest.StashKey[Path] = pytest.StashKey()
 SEEDS = 2**32
-SEED_OF_CONTROLLER = "aaow_storage_seed"
+CONTROLLER_SEED = "aaow_storage_seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -127,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     elif _asks_for_the_suite(config):
         raise pytest.UsageError(no_backend_chosen())
     if seed is None:
-        of_controller = getattr(config, "workerinput", {}).get(SEED_OF_CONTROLLER)
+        of_controller = getattr(config, "workerinput", {}).get(CONTROLLER_SEED)
         seed = secrets.randbelow(SEEDS) if of_controller is None else of_controller
         config.option.conformance_seed = seed
     set_seed(seed)
@@ -146,7 +146,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give the seed to a worker of pytest-xdist."""
-    node.workerinput[SEED_OF_CONTROLLER] = node.config.getoption("--conformance-seed")
+    node.workerinput[CONTROLLER_SEED] = node.config.getoption("--conformance-seed")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -212,7 +212,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         stem = path.stem if len(reports) == 1 else f"{path.stem}-{report.backend.name}"
         document = report.document()
         write_json(document, path.with_name(f"{stem}.json"))
-        path.with_name(f"{stem}.html").write_text(page(document), encoding="utf-8")
+        path.with_name(f"{stem}.html").write_text(render_page(document), encoding="utf-8")
     ran = {test.outcome for results in all_results.values() for test in results.tests.values()}
     if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         if not ran & {Outcome.PASSED, Outcome.FAILED, Outcome.WAIVED}:
@@ -292,22 +292,22 @@ async def store(
     tmp_path: Path,
 ) -> AsyncIterator[Store]:
     """An empty store of the test's own; a test that passed and left something behind fails when it ends."""
-    follow_running_loop()
-    folders = folders_of(storage_url, tmp_path)
-    before = traces(folders)
+    watch_running_loop()
+    folders = watched_folders(storage_url, tmp_path)
+    before = open_resources(folders)
     store = Store(_backend(storage_backend), storage_url, storage_options)
     _check_claims(store, request.config.stash.setdefault(CHECKED, set()))
     yield store
-    with cancelled_is_stood_still():
+    with cancellation_as_stall():
         await store.close()
-    if not request.node.stash.get(HAS_FAILED, False) and (left := await left_behind(before, folders)):
+    if not request.node.stash.get(HAS_FAILED, False) and (left := await find_leaks(before, folders)):
         pytest.fail("the test, or the backend, left behind:\n" + "\n".join(left), pytrace=False)
 
 
 @pytest_asyncio.fixture(loop_scope="function")
 async def storage(store: Store) -> AsyncIterator[StorageAdapter]:
     """An initialized adapter on the store."""
-    with cancelled_is_stood_still():
+    with cancellation_as_stall():
         async with store.open() as adapter:
             yield adapter
 
@@ -328,7 +328,7 @@ async def model_store(
         if missing := store.capabilities - model.capabilities - {Capability.DURABLE}:
             raise pytest.UsageError(f"--storage-model={name} has not the capabilities {', '.join(missing)}")
         yield model
-        with cancelled_is_stood_still():
+        with cancellation_as_stall():
             await model.close()
 
 

@@ -113,14 +113,14 @@ class KeepsItsPlaceInTheLine(MemoryAdapter):
 class HoldsWhatItNeverGot(Delegating):
     """Takes a task that was cancelled while it began a transaction for one that holds it."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.holders = set()
 
     async def begin_transaction(self, timeout=30.0):
         task = asyncio.current_task()
         self.holders.add(task)
-        await self.sound.count_workflows()
+        await self.reference.count_workflows()
         transaction = await super().begin_transaction(timeout)
         self.holders.discard(task)
         return transaction
@@ -151,7 +151,7 @@ class TakesALateCommitForNone(BeginsBroken):
 
         @property
         def outcome(self):
-            return TransactionOutcome.ROLLED_BACK if self.was_cancelled else self.sound.outcome
+            return TransactionOutcome.ROLLED_BACK if self.was_cancelled else self.reference.outcome
 
         async def commit(self):
             try:

@@ -40,16 +40,16 @@ class BrokenBackend:
     options: Mapping[str, Any] = attrs.field(factory=dict)
     test_s: float = TEST_S
 
-    def suits(self, sound: Backend) -> bool:
+    def suits(self, reference: Backend) -> bool:
         """Say whether that backend can be broken like this."""
-        has_options = set(self.options) <= set(sound.options)
-        return self.on in {None, sound.name} and self.needs <= sound.capabilities and has_options
+        has_options = set(self.options) <= set(reference.options)
+        return self.on in {None, reference.name} and self.needs <= reference.capabilities and has_options
 
-    def create(self, sound: Backend, url: str | None = None, **options: Any) -> StorageAdapter:
+    def create(self, reference: Backend, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter, of a store of the sound backend."""
         options = {**self.options, **options}
         if _is_kind_of(self.factory, Delegating):
-            return self.factory(sound.create(url, **options))
+            return self.factory(reference.create(url, **options))
         if _is_kind_of(self.factory, MemoryAdapter):
             return self.factory(store_at(url))
         return self.factory(url, **options)

@@ -47,8 +47,8 @@ class ChecksThenConsumes(ReadsAncestors):
 class LocksBudgetsInOneAdapter(ChecksThenConsumes):
     """Keeps the tasks of one adapter apart, and no others."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.lock = asyncio.Lock()
 
     async def consume_budget(self, pool_id, amount):
@@ -171,7 +171,7 @@ class RemembersItsArgumentsOnItself(Delegating):
 
     async def save_llm_execution(self, session_id, node_id, result):
         self.place = session_id, node_id
-        await self.sound.count_sessions()
+        await self.reference.count_sessions()
         await super().save_llm_execution(*self.place, result)
 
 
@@ -186,7 +186,7 @@ class RunsOutOfConnections(Delegating):
             raise StorageUnavailableError("QueuePool limit of size 20 reached")
         self.under_way += 1
         try:
-            await self.sound.count_sessions()
+            await self.reference.count_sessions()
             await super().create_session(session)
         finally:
             self.under_way -= 1

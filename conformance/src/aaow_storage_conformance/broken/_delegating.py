@@ -11,46 +11,46 @@ from aaow_storage import Capability, StorageAdapter, StorageOperations, Transact
 class Delegating(StorageAdapter):
     """Hands every call on to `sound`, an adapter of whatever backend; a subclass gets one thing wrong on the way."""
 
-    def __init__(self, sound: StorageAdapter) -> None:
-        self.sound = sound
+    def __init__(self, reference: StorageAdapter) -> None:
+        self.reference = reference
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return self.sound.capabilities
+        return self.reference.capabilities
 
     async def initialize(self, *, migrate: bool = True) -> None:
-        await self.sound.initialize(migrate=migrate)
+        await self.reference.initialize(migrate=migrate)
 
     async def close(self) -> None:
-        await self.sound.close()
+        await self.reference.close()
 
     async def begin_transaction(self, timeout: float = 30.0) -> Transaction:
-        return await self.sound.begin_transaction(timeout)
+        return await self.reference.begin_transaction(timeout)
 
 
 class DelegatingTransaction(Transaction):
     """Hands every call on to `sound`, a transaction of whatever backend, for a subclass of `Delegating` to begin."""
 
-    def __init__(self, sound: Transaction) -> None:
-        self.sound = sound
+    def __init__(self, reference: Transaction) -> None:
+        self.reference = reference
 
     @property
     def outcome(self) -> TransactionOutcome | None:
-        return self.sound.outcome
+        return self.reference.outcome
 
     async def commit(self) -> None:
-        await self.sound.commit()
+        await self.reference.commit()
 
     async def rollback(self) -> None:
-        await self.sound.rollback()
+        await self.reference.rollback()
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
-        return self.sound.savepoint()
+        return self.reference.savepoint()
 
 
 def _handing_on(name: str) -> Callable[..., Awaitable[Any]]:
     async def operation(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return await getattr(self.sound, name)(*args, **kwargs)
+        return await getattr(self.reference, name)(*args, **kwargs)
 
     return operation
 

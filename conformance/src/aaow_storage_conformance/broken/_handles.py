@@ -13,7 +13,7 @@ def emptied_by_writes(kind):
     def emptying(name):
         async def operation(self, *args, **kwargs):
             try:
-                return await getattr(self.sound, name)(*args, **kwargs)
+                return await getattr(self.reference, name)(*args, **kwargs)
             finally:
                 self.cache.clear()
 
@@ -29,8 +29,8 @@ def emptied_by_writes(kind):
 class Caching(Delegating):
     """Has a cache, which each of its own writes empties."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.cache = {}
 
     async def cached(self, key, read):
@@ -82,7 +82,7 @@ class CachesWhatATransactionWrote(Caching):
         )
 
     async def begin_transaction(self, timeout=30.0):
-        transaction = EmptyingAtWrites(await self.sound.begin_transaction(timeout))
+        transaction = EmptyingAtWrites(await self.reference.begin_transaction(timeout))
         transaction.cache = self.cache
         return transaction
 
@@ -101,7 +101,7 @@ class KeepsWhatWasRolledBack(Caching):
 
     async def begin_transaction(self, timeout=30.0):
         self.cache.clear()
-        transaction = FillingTheCache(await self.sound.begin_transaction(timeout))
+        transaction = FillingTheCache(await self.reference.begin_transaction(timeout))
         transaction.cache = self.cache
         return transaction
 

@@ -37,7 +37,7 @@ class CopiesItself(Delegating):
     """Can be copied, with the connections of the first."""
 
     def __reduce__(self):
-        return Delegating, (self.sound,)
+        return Delegating, (self.reference,)
 
 
 @breaks("ERR-1")
@@ -46,7 +46,7 @@ class SharesTransactions(Delegating):
 
     class Shared(DelegatingTransaction):
         def __reduce__(self):
-            return DelegatingTransaction, (self.sound,)
+            return DelegatingTransaction, (self.reference,)
 
     async def begin_transaction(self, timeout=30.0):
         return self.Shared(await super().begin_transaction(timeout))

@@ -205,8 +205,8 @@ class SaysRolledBackForTimedOut(BeginsBroken):
     class Broken(DelegatingTransaction):
         @property
         def outcome(self):
-            is_late = self.sound.outcome is TransactionOutcome.TIMED_OUT
-            return TransactionOutcome.ROLLED_BACK if is_late else self.sound.outcome
+            is_late = self.reference.outcome is TransactionOutcome.TIMED_OUT
+            return TransactionOutcome.ROLLED_BACK if is_late else self.reference.outcome
 
 
 @breaks("TXN-7")
@@ -216,10 +216,10 @@ class RunsOutOfTimeAfterTheEnd(BeginsBroken):
     class Broken(DelegatingTransaction):
         is_late = False
 
-        def __init__(self, sound):
-            super().__init__(sound)
+        def __init__(self, reference):
+            super().__init__(reference)
             asyncio.get_running_loop().call_later(0.9, setattr, self, "is_late", True)
 
         @property
         def outcome(self):
-            return TransactionOutcome.TIMED_OUT if self.is_late else self.sound.outcome
+            return TransactionOutcome.TIMED_OUT if self.is_late else self.reference.outcome

@@ -41,8 +41,8 @@ class DropsTablesBeforeItCreatesThem(Delegating):
 
     async def initialize(self, *, migrate=True):
         await super().initialize(migrate=migrate)
-        for workflow in await self.sound.list_workflows():
-            await self.sound.delete_workflow(workflow.id)
+        for workflow in await self.reference.list_workflows():
+            await self.reference.delete_workflow(workflow.id)
 
 
 @breaks("LIF-1")
@@ -177,7 +177,7 @@ class DropsWritesThatWait(Delegating):
         self.is_closing = False
 
     async def save_workflow(self, workflow):
-        await self.sound.count_workflows()
+        await self.reference.count_workflows()
         if not self.is_closing:
             await super().save_workflow(workflow)
 
@@ -263,7 +263,7 @@ class OpensItself(Delegating):
         try:
             await super().create_session(session)
         except AdapterClosedError:
-            await self.sound.initialize()
+            await self.reference.initialize()
             await super().create_session(session)
 
 
@@ -300,8 +300,8 @@ class ClosesEveryAdapter(MemoryAdapter):
 class KeepsStreamEventsToItself(Delegating):
     """Holds stream events in the adapter, where they end with it."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.events = {}
 
     async def save_stream_event(self, event):
@@ -321,8 +321,8 @@ class KeepsStreamEventsToItself(Delegating):
 class KeepsItsCacheWhenItCloses(Delegating):
     """Answers from what it read before it was closed."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.before = {}
         self.read = {}
 
@@ -350,9 +350,9 @@ class CompactsOnClosing(Delegating):
         if self.is_open:
             self.is_open = False
             await super().initialize()
-            for pool in await self.sound.list_budget_pools():
+            for pool in await self.reference.list_budget_pools():
                 if pool.metadata is not None:
-                    await self.sound.update_budget_pool(pool.id, metadata=dict(sorted(pool.metadata.items())))
+                    await self.reference.update_budget_pool(pool.id, metadata=dict(sorted(pool.metadata.items())))
             await super().close()
 
 
@@ -362,7 +362,7 @@ class EntersAsAnother(Delegating):
 
     async def __aenter__(self):
         await self.initialize()
-        return self.sound
+        return self.reference
 
 
 @breaks("LIF-4")

@@ -12,8 +12,8 @@ from functools import partial
 from multiprocessing.util import Finalize
 
 from aaow_storage_conformance.broken import BROKEN
-from aaow_storage_conformance.broken._runner import RunnerError, Verdict, sound_backend_for, verdicts
-from aaow_storage_conformance.harness.watchdog import end_within, has_any_expired
+from aaow_storage_conformance.broken._runner import RunnerError, Verdict, reference_backend_for, verdicts
+from aaow_storage_conformance.harness.watchdog import exit_after, has_any_stalled
 
 DEFAULT = "memory"
 ENDS_WITHIN_S = 5.0
@@ -54,11 +54,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _judge(preferred: str, name: str) -> list[Verdict]:
     broken = BROKEN[name]
-    sound = sound_backend_for(broken, preferred)
-    if sound is None:
+    reference = reference_backend_for(broken, preferred)
+    if reference is None:
         return []
     try:
-        return verdicts(broken, sound)
+        return verdicts(broken, reference)
     except RunnerError as error:
         return [Verdict(clause, failure=str(error)) for clause in broken.clauses]
 
@@ -78,5 +78,5 @@ def _be_quiet() -> None:
 
 def _end_soon() -> None:
     """End the process even where a thread that stood still would keep it."""
-    if has_any_expired():
-        end_within(ENDS_WITHIN_S, 0)
+    if has_any_stalled():
+        exit_after(ENDS_WITHIN_S, 0)

@@ -17,7 +17,7 @@ class ListsDocumentsUnasked(Delegating):
     """Lists documents that were to be left out."""
 
     async def list_sessions(self, filter=None):
-        return await self.sound.list_sessions(attrs.evolve(filter, documents=True) if _without(filter) else filter)
+        return await self.reference.list_sessions(attrs.evolve(filter, documents=True) if _without(filter) else filter)
 
 
 @breaks("QRY-8")
@@ -25,7 +25,7 @@ class ListsEmptyDocuments(Delegating):
     """Puts an empty document in place of one that was to be left out, which reads as if it were the stored one."""
 
     async def list_workflows(self, filter=None):
-        found = await self.sound.list_workflows(filter)
+        found = await self.reference.list_workflows(filter)
         return [attrs.evolve(each, definition={}) for each in found] if _without(filter) else found
 
 
@@ -34,7 +34,7 @@ class LeavesMetadataOutToo(Delegating):
     """Leaves the metadata out along with the documents."""
 
     async def list_sessions(self, filter=None):
-        found = await self.sound.list_sessions(filter)
+        found = await self.reference.list_sessions(filter)
         for session in found if _without(filter) else ():
             object.__setattr__(session, "metadata", None)
         return found
@@ -57,4 +57,4 @@ class StoresAnEmptyDocumentForNone(Delegating):
     async def create_session(self, session):
         if not isinstance(getattr(session, "workflow_snapshot", {}), dict):
             object.__setattr__(session, "workflow_snapshot", {})
-        await self.sound.create_session(session)
+        await self.reference.create_session(session)

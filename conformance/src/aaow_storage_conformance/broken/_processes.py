@@ -30,8 +30,8 @@ class WritesLater(Delegating):
 
     MOST_HELD: int
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.held = []
         self.flushing = asyncio.Lock()
 
@@ -46,7 +46,7 @@ class WritesLater(Delegating):
         async with self.flushing:
             while self.held:
                 name, arguments = self.held.pop(0)
-                await getattr(self.sound, name)(*arguments)
+                await getattr(self.reference, name)(*arguments)
 
     async def close(self):
         await self.flush()
@@ -63,7 +63,7 @@ def _holding(name):
 def _flushing(name):
     async def operation(self, *arguments, **changes):
         await self.flush()
-        return await getattr(self.sound, name)(*arguments, **changes)
+        return await getattr(self.reference, name)(*arguments, **changes)
 
     return operation
 
@@ -110,7 +110,7 @@ class AcknowledgesTransactionsBeforeTheyAreCommitted(BeginsBroken):
 
         @property
         def outcome(self):
-            return self.sound.outcome if self.committing is None else TransactionOutcome.COMMITTED
+            return self.reference.outcome if self.committing is None else TransactionOutcome.COMMITTED
 
         async def commit(self):
             self.committing = asyncio.create_task(super().commit())
@@ -138,7 +138,7 @@ class CommitsCallByCall(Delegating):
         async def commit(self):
             await super().rollback()
             for name, arguments, changes in self.calls:
-                await getattr(self.adapter.sound, name)(*arguments, **changes)
+                await getattr(self.adapter.reference, name)(*arguments, **changes)
 
     async def begin_transaction(self, timeout=30.0):
         transaction = self.Broken(await super().begin_transaction(timeout))
@@ -150,7 +150,7 @@ class CommitsCallByCall(Delegating):
 def _recording(name):
     async def operation(self, *arguments, **changes):
         self.calls.append((name, arguments, changes))
-        return await getattr(self.sound, name)(*arguments, **changes)
+        return await getattr(self.reference, name)(*arguments, **changes)
 
     return operation
 
@@ -179,7 +179,7 @@ class CommitsPoolByPool(ReadsAncestors):
         for pool in above:
             await self.update_budget_pool(pool.id, used_budget=pool.used_budget)
         for _ in range(50):
-            await self.sound.count_sessions()
+            await self.reference.count_sessions()
         for pool in above:
             await self.update_budget_pool(pool.id, used_budget=pool.used_budget + amount)
         return consumed

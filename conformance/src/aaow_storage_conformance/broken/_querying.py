@@ -94,7 +94,7 @@ def _listing(name: str) -> Callable[..., Awaitable[list[Any]]]:
     async def operation(self: Querying, *args: Any, **kwargs: Any) -> list[Any]:
         given = signature.bind(self, *args, **kwargs).arguments
         filter_given, _ = given.pop("filter", None), given.pop("self")
-        whole = await getattr(self.sound, name)(**given)
+        whole = await getattr(self.reference, name)(**given)
         plan = self.plan(LISTS[name], filter_given)
         selected = self.select(plan, whole)
         return selected if plan.documents else [without_documents(record) for record in selected]

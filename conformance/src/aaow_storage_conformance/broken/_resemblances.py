@@ -15,8 +15,8 @@ COMPARED = 4096
 class SharingDocuments(Delegating):
     """Has each document once; how it is found again, a subclass says."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.known = {}
 
     def shared(self, document):

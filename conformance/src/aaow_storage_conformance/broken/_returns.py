@@ -98,8 +98,8 @@ class CountsInFloatingPoint(Delegating):
 class HasOneEmptyList(Delegating):
     """Returns one and the same list wherever there is nothing."""
 
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.nothing = []
 
     async def get_tool_calls(self, execution_id, filter=None):

@@ -19,7 +19,7 @@ from aaow_storage_conformance._contract import CLAUSES
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
 from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.harness.watchdog import TEST_S, Limits, Watch, follow_running_loop, watching
+from aaow_storage_conformance.harness.watchdog import TEST_S, Limits, Watchdog, watch_running_loop, watching
 from aaow_storage_conformance.suite.differential import DifferentialTests
 from aaow_storage_conformance.suite.model import ModelTests
 
@@ -82,25 +82,25 @@ class BrokenPlugin:
     """Provides a broken backend under the name `broken`, in this process and, pickled, in others."""
 
     broken: BrokenBackend
-    sound: str
+    reference: str
 
     @hookimpl
     def aaow_storage_backend(self) -> Backend:
         """Describe the broken backend."""
-        sound = available_backends()[self.sound]
+        reference = available_backends()[self.reference]
         return Backend(
             name="broken",
             summary=self.broken.mistake,
             create=self.create,
-            options=sound.options,
-            capabilities=sound.capabilities,
-            temporary_store=sound.temporary_store,
-            newer_schema=sound.newer_schema,
+            options=reference.options,
+            capabilities=reference.capabilities,
+            temporary_store=reference.temporary_store,
+            newer_schema=reference.newer_schema,
         )
 
     def create(self, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter."""
-        return self.broken.create(available_backends()[self.sound], url, **options)
+        return self.broken.create(available_backends()[self.reference], url, **options)
 
 
 def contract_tests() -> Iterator[ContractTest]:
@@ -108,28 +108,28 @@ def contract_tests() -> Iterator[ContractTest]:
     yield from sorted(_tests(), key=lambda test: (test.is_slow, issubclass(test.owner, RANDOM)))
 
 
-def sound_backends() -> list[Backend]:
+def reference_backends() -> list[Backend]:
     """List the installed backends that can be broken: those that load, and make stores to test on."""
     return [each for each in available_backends().values() if each.problem is None and each.temporary_store is not None]
 
 
-def sound_backend_for(broken: BrokenBackend, preferred: str = "memory") -> Backend | None:
+def reference_backend_for(broken: BrokenBackend, preferred: str = "memory") -> Backend | None:
     """Return the backend to break: the preferred one, or where that does not suit SQLite or another, or None."""
-    suitable = {sound.name: sound for sound in sound_backends() if broken.suits(sound)}
+    suitable = {reference.name: reference for reference in reference_backends() if broken.suits(reference)}
     return suitable.get(preferred) or suitable.get("sqlite") or next(iter(suitable.values()), None)
 
 
-def verdicts(broken: BrokenBackend, sound: Backend) -> list[Verdict]:
+def verdicts(broken: BrokenBackend, reference: Backend) -> list[Verdict]:
     """Run the tests of each clause that a backend breaks."""
-    with _registered(BrokenPlugin(broken, sound.name)) as plugin:
-        return [_verdict(clause, sound, plugin) for clause in broken.clauses]
+    with _registered(BrokenPlugin(broken, reference.name)) as plugin:
+        return [_verdict(clause, reference, plugin) for clause in broken.clauses]
 
 
-def failures(sound: Backend, layer: type[Delegating], tests: Iterable[ContractTest]) -> list[str]:
+def failures(reference: Backend, layer: type[Delegating], tests: Iterable[ContractTest]) -> list[str]:
     """Run tests on a sound backend behind a layer that breaks nothing, and describe the failures."""
     unbroken = BrokenBackend(layer.__name__, "Gets nothing wrong.", (), layer)
-    with _registered(BrokenPlugin(unbroken, sound.name)) as plugin:
-        outcomes = [(test, _failure(test, sound, plugin)) for test in tests]
+    with _registered(BrokenPlugin(unbroken, reference.name)) as plugin:
+        outcomes = [(test, _failure(test, reference, plugin)) for test in tests]
     return [f"{test.name}: {failure}" for test, failure in outcomes if failure is not None]
 
 
@@ -142,28 +142,31 @@ def _registered(plugin: BrokenPlugin) -> Iterator[BrokenPlugin]:
         unregister_plugin(plugin)
 
 
-def _verdict(clause: str, sound: Backend, plugin: BrokenPlugin) -> Verdict:
+def _verdict(clause: str, reference: Backend, plugin: BrokenPlugin) -> Verdict:
     for test in contract_tests():
         if clause in test.clauses:
-            failure = _failure(test, sound, plugin)
+            failure = _failure(test, reference, plugin)
             if failure is not None:
                 return Verdict(clause, test.name, failure)
     return Verdict(clause)
 
 
-def _failure(test: ContractTest, sound: Backend, plugin: BrokenPlugin) -> str | None:
+def _failure(test: ContractTest, reference: Backend, plugin: BrokenPlugin) -> str | None:
     """Run a test on an empty store, and say how it failed, or None where it passed or is not for such a store.
 
     Raises:
         RunnerError: it wants a fixture that is not known here.
     """
-    assert sound.temporary_store is not None
+    assert reference.temporary_store is not None
     limits = Limits(plugin.broken.test_s).for_a_test(is_slow=test.is_slow and plugin.broken.test_s == TEST_S)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sound.temporary_store(Path(folder)) as url:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        reference.temporary_store(Path(folder)) as url,
+    ):
         store = Store(available_backends()["broken"], url, plugins=(plugin,))
         if not test.is_for(store):
             return None
-        watch = Watch(test.name, limits)
+        watch = Watchdog(test.name, limits)
         try:
             with watching(watch), watch.phase("call"):
                 asyncio.run(_run(test, store, Path(folder)))
@@ -180,7 +183,7 @@ def _failure(test: ContractTest, sound: Backend, plugin: BrokenPlugin) -> str | 
 async def _run(test: ContractTest, store: Store, folder: Path) -> None:
     method = getattr(test.owner(), test.name)
     wanted = inspect.signature(method).parameters
-    follow_running_loop()
+    watch_running_loop()
     try:
         async with AsyncExitStack() as stack:
             fixtures = {"store": store, "model_store": None, "tmp_path": folder, **test.arguments}

@@ -28,7 +28,7 @@ class SavepointsUndoEverything(BeginsBroken):
         @asynccontextmanager
         async def savepoint(self):
             try:
-                async with self.sound.savepoint():
+                async with self.reference.savepoint():
                     yield
             except BaseException:
                 await self.rollback()
@@ -77,7 +77,7 @@ class SavepointsKeepWhatWasCancelled(BeginsBroken):
         @asynccontextmanager
         async def savepoint(self):
             cancelled = None
-            async with self.sound.savepoint():
+            async with self.reference.savepoint():
                 try:
                     yield
                 except asyncio.CancelledError as error:
@@ -94,7 +94,7 @@ class SavepointsSwallowErrors(BeginsBroken):
         @asynccontextmanager
         async def savepoint(self):
             with suppress(Exception):
-                async with self.sound.savepoint():
+                async with self.reference.savepoint():
                     yield
 
 
@@ -106,7 +106,7 @@ class HidesTheErrorOfASavepoint(BeginsBroken):
         @asynccontextmanager
         async def savepoint(self):
             try:
-                async with self.sound.savepoint():
+                async with self.reference.savepoint():
                     yield
             except BaseException as error:
                 if self.outcome is not None and not isinstance(error, StorageError):
@@ -130,10 +130,10 @@ class LosesASavepointThatSucceeds(BeginsBrokenInMemory):
 def _ending_with_an_error(name):
     async def operation(self, *args, **kwargs):
         try:
-            return await getattr(self.sound, name)(*args, **kwargs)
+            return await getattr(self.reference, name)(*args, **kwargs)
         except StorageError:
             if self.outcome is None:
-                await self.sound.rollback()
+                await self.reference.rollback()
             raise
 
     return operation
@@ -157,7 +157,7 @@ class IsAbortedByTheFirstError(BeginsBroken):
 
         async def consume_budget(self, pool_id, amount):
             try:
-                return await self.sound.consume_budget(pool_id, amount)
+                return await self.reference.consume_budget(pool_id, amount)
             except StorageError:
                 self.has_failed = True
                 raise
@@ -165,7 +165,7 @@ class IsAbortedByTheFirstError(BeginsBroken):
         async def save_workflow(self, workflow):
             if self.has_failed:
                 raise ConflictError("current transaction is aborted, commands ignored until end of block")
-            await self.sound.save_workflow(workflow)
+            await self.reference.save_workflow(workflow)
 
 
 @breaks("TXN-5")
@@ -174,12 +174,12 @@ class KeepsHalfOfWhatFailed(BeginsBroken):
 
     class Broken(DelegatingTransaction):
         async def consume_budget(self, pool_id, amount):
-            pool = await self.sound.get_budget_pool(pool_id)
+            pool = await self.reference.get_budget_pool(pool_id)
             try:
-                return await self.sound.consume_budget(pool_id, amount)
+                return await self.reference.consume_budget(pool_id, amount)
             except ConflictError:
                 if pool is not None:
-                    await self.sound.update_budget_pool(pool_id, used_budget=pool.total_budget)
+                    await self.reference.update_budget_pool(pool_id, used_budget=pool.total_budget)
                 raise
 
 

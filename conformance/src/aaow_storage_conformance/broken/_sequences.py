@@ -196,8 +196,8 @@ class DecidesAgainInATransaction(BeginsBroken):
 
 
 class _KnowsWhenItBegan(DelegatingTransaction):
-    def __init__(self, sound):
-        super().__init__(sound)
+    def __init__(self, reference):
+        super().__init__(reference)
         self.began_at = present()
 
 

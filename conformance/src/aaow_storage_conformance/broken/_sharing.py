@@ -20,26 +20,26 @@ class LateTransaction(Transaction):
     def outcome(self):
         return None if self.begun is None else self.begun.outcome
 
-    async def sound(self):
+    async def reference(self):
         if self.begun is None:
             self.begun = await self.begin()
         return self.begun
 
     async def commit(self):
-        await (await self.sound()).commit()
+        await (await self.reference()).commit()
 
     async def rollback(self):
-        await (await self.sound()).rollback()
+        await (await self.reference()).rollback()
 
     @asynccontextmanager
     async def savepoint(self):
-        async with (await self.sound()).savepoint():
+        async with (await self.reference()).savepoint():
             yield
 
 
 def _late(name):
     async def operation(self, *args, **kwargs):
-        return await getattr(await self.sound(), name)(*args, **kwargs)
+        return await getattr(await self.reference(), name)(*args, **kwargs)
 
     return operation
 
@@ -55,4 +55,4 @@ class OpensTransactionsThatWait(Delegating):
     """Lets transactions be open at once, and each wait at its first write until the one before it has ended."""
 
     async def begin_transaction(self, timeout=30.0):
-        return LateTransaction(lambda: self.sound.begin_transaction(timeout))
+        return LateTransaction(lambda: self.reference.begin_transaction(timeout))

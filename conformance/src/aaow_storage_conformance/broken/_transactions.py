@@ -77,7 +77,7 @@ class ForgetsToCommitByHand(BeginsBroken):
 
     class Broken(DelegatingTransaction):
         async def commit(self):
-            await self.sound.rollback()
+            await self.reference.rollback()
 
 
 @breaks("TXN-1")
@@ -112,7 +112,7 @@ class WritesStraightThrough(Delegating):
 
     async def begin_transaction(self, timeout=30.0):
         await (await super().begin_transaction(timeout)).rollback()
-        return _ByAnotherName(self.sound)
+        return _ByAnotherName(self.reference)
 
 
 class _ByAnotherName(DelegatingTransaction):
@@ -155,11 +155,11 @@ class CountsWhatIsCommitted(BeginsBroken):
 
         async def save_workflow(self, workflow):
             if self.counted is None:
-                self.counted = await self.sound.count_workflows()
-            await self.sound.save_workflow(workflow)
+                self.counted = await self.reference.count_workflows()
+            await self.reference.save_workflow(workflow)
 
         async def count_workflows(self, filter=None):
-            return await self.sound.count_workflows(filter) if self.counted is None else self.counted
+            return await self.reference.count_workflows(filter) if self.counted is None else self.counted
 
 
 class ReadsFromTheOpenTransaction(MemoryAdapter):
@@ -233,7 +233,7 @@ class ReadsAfterTheEnd(BeginsBroken):
 
     class Broken(DelegatingTransaction):
         async def get_session(self, id):
-            return None if self.outcome is not None else await self.sound.get_session(id)
+            return None if self.outcome is not None else await self.reference.get_session(id)
 
 
 @breaks("TXN-3")
@@ -243,7 +243,7 @@ class WritesNothingAfterTheEnd(BeginsBroken):
     class Broken(DelegatingTransaction):
         async def save_workflow(self, workflow):
             if self.outcome is None:
-                await self.sound.save_workflow(workflow)
+                await self.reference.save_workflow(workflow)
 
 
 @breaks("TXN-3")
@@ -256,5 +256,5 @@ class OpensSavepointsAfterTheEnd(BeginsBroken):
             if self.outcome is not None:
                 yield
                 return
-            async with self.sound.savepoint():
+            async with self.reference.savepoint():
                 yield

@@ -22,7 +22,7 @@ Find = Callable[[StorageOperations], Awaitable[Any]]
 
 
 @attrs.frozen
-class Failure:
+class FailingCall:
     """A call, and the error it has to raise.
 
     Attributes:
@@ -42,16 +42,16 @@ class Failure:
     may_lack_record: bool = False
 
 
-def _missing(name: str, record: str, id: str, call: Find) -> Failure:
-    return Failure(name, NotFoundError, call, {"kind": record, "id": id})
+def _not_found(name: str, record: str, id: str, call: Find) -> FailingCall:
+    return FailingCall(name, NotFoundError, call, {"kind": record, "id": id})
 
 
-def _taken(record: str, id: str, call: Find) -> Failure:
-    return Failure(f"create {record} again", AlreadyExistsError, call, {"kind": record, "id": id})
+def _already_exists(record: str, id: str, call: Find) -> FailingCall:
+    return FailingCall(f"create {record} again", AlreadyExistsError, call, {"kind": record, "id": id})
 
 
-def _wrong(name: str, field: str, call: Find) -> Failure:
-    return Failure(name, ValidationError, call, {"field": field})
+def _invalid(name: str, field: str, call: Find) -> FailingCall:
+    return FailingCall(name, ValidationError, call, {"field": field})
 
 
 def _request(id: str) -> Find:
@@ -64,91 +64,97 @@ def _pool(id: str) -> Find:
 
 NOWHERE = "nowhere's «id» %_'\""
 
-FAILURES: tuple[Failure, ...] = (
-    _missing("update workflow", "workflow", NOWHERE, lambda storage: storage.update_workflow(NOWHERE, name="x")),
-    _missing("delete workflow", "workflow", NOWHERE, lambda storage: storage.delete_workflow(NOWHERE)),
-    _missing(
+FAILING_CALLS: tuple[FailingCall, ...] = (
+    _not_found("update workflow", "workflow", NOWHERE, lambda storage: storage.update_workflow(NOWHERE, name="x")),
+    _not_found("delete workflow", "workflow", NOWHERE, lambda storage: storage.delete_workflow(NOWHERE)),
+    _not_found(
         "create session of no workflow",
         "workflow",
         NOWHERE,
         lambda storage: storage.create_session(samples.a_session(workflow_id=NOWHERE)),
     ),
-    _missing(
+    _not_found(
         "create session of no parent",
         "session",
         NOWHERE,
         lambda storage: storage.create_session(samples.a_session(parent_session_id=NOWHERE)),
     ),
-    _missing("update session", "session", NOWHERE, lambda storage: storage.update_session(NOWHERE, metadata=None)),
-    _missing("delete session", "session", NOWHERE, lambda storage: storage.delete_session(NOWHERE)),
-    _missing("save state", "session", NOWHERE, lambda storage: storage.save_execution_state(samples.a_state(NOWHERE))),
-    _missing(
+    _not_found("update session", "session", NOWHERE, lambda storage: storage.update_session(NOWHERE, metadata=None)),
+    _not_found("delete session", "session", NOWHERE, lambda storage: storage.delete_session(NOWHERE)),
+    _not_found(
+        "save state", "session", NOWHERE, lambda storage: storage.save_execution_state(samples.a_state(NOWHERE))
+    ),
+    _not_found(
         "update node of no session",
         "session",
         NOWHERE,
         lambda storage: storage.update_node_state(NOWHERE, "draft", samples.a_node_state("draft")),
     ),
-    _missing(
+    _not_found(
         "update node of no state",
         "execution_state",
         "bare",
         lambda storage: storage.update_node_state("bare", "draft", samples.a_node_state("draft")),
     ),
-    _missing(
+    _not_found(
         "save execution",
         "session",
         NOWHERE,
         lambda storage: storage.save_llm_execution(NOWHERE, "draft", samples.a_result()),
     ),
-    _missing(
+    _not_found(
         "log tool call", "llm_execution", NOWHERE, lambda storage: storage.log_tool_call(samples.a_tool_call(NOWHERE))
     ),
-    _missing(
+    _not_found(
         "create pool",
         "budget_pool",
         NOWHERE,
         lambda storage: storage.create_budget_pool(samples.a_pool(parent_pool_id=NOWHERE)),
     ),
-    _missing("update pool", "budget_pool", NOWHERE, lambda storage: storage.update_budget_pool(NOWHERE, metadata=None)),
-    _missing("delete pool", "budget_pool", NOWHERE, lambda storage: storage.delete_budget_pool(NOWHERE)),
-    _missing("consume", "budget_pool", NOWHERE, lambda storage: storage.consume_budget(NOWHERE, 1)),
-    _missing("increase", "budget_pool", NOWHERE, lambda storage: storage.increase_budget(NOWHERE, 1)),
-    _missing(
+    _not_found(
+        "update pool", "budget_pool", NOWHERE, lambda storage: storage.update_budget_pool(NOWHERE, metadata=None)
+    ),
+    _not_found("delete pool", "budget_pool", NOWHERE, lambda storage: storage.delete_budget_pool(NOWHERE)),
+    _not_found("consume", "budget_pool", NOWHERE, lambda storage: storage.consume_budget(NOWHERE, 1)),
+    _not_found("increase", "budget_pool", NOWHERE, lambda storage: storage.increase_budget(NOWHERE, 1)),
+    _not_found(
         "create request",
         "session",
         NOWHERE,
         lambda storage: storage.create_approval_request(samples.a_request(NOWHERE)),
     ),
-    _missing(
+    _not_found(
         "update request",
         "approval_request",
         NOWHERE,
         lambda storage: storage.update_approval_request(NOWHERE, context={}),
     ),
-    _missing("approve", "approval_request", NOWHERE, lambda storage: storage.approve_request(NOWHERE, "ann")),
-    _missing("reject", "approval_request", NOWHERE, lambda storage: storage.reject_request(NOWHERE, "ann")),
-    _taken("session", "s", lambda storage: storage.create_session(samples.a_session(id="s"))),
-    _taken("tool_call", "t", lambda storage: storage.log_tool_call(samples.a_tool_call("e", id="t"))),
-    _taken("budget_pool", "p", lambda storage: storage.create_budget_pool(samples.a_pool(id="p"))),
-    _taken("approval_request", "a", lambda storage: storage.create_approval_request(samples.a_request("s", id="a"))),
-    Failure(
+    _not_found("approve", "approval_request", NOWHERE, lambda storage: storage.approve_request(NOWHERE, "ann")),
+    _not_found("reject", "approval_request", NOWHERE, lambda storage: storage.reject_request(NOWHERE, "ann")),
+    _already_exists("session", "s", lambda storage: storage.create_session(samples.a_session(id="s"))),
+    _already_exists("tool_call", "t", lambda storage: storage.log_tool_call(samples.a_tool_call("e", id="t"))),
+    _already_exists("budget_pool", "p", lambda storage: storage.create_budget_pool(samples.a_pool(id="p"))),
+    _already_exists(
+        "approval_request", "a", lambda storage: storage.create_approval_request(samples.a_request("s", id="a"))
+    ),
+    FailingCall(
         "approve decided", ConflictError, lambda storage: storage.approve_request("done", "ann"), {}, _request("done")
     ),
-    Failure(
+    FailingCall(
         "reject decided", ConflictError, lambda storage: storage.reject_request("done", "ann"), {}, _request("done")
     ),
-    Failure(
+    FailingCall(
         "approve late", ConflictError, lambda storage: storage.approve_request("late", "ann"), {}, _request("late")
     ),
-    Failure(
+    FailingCall(
         "update decided",
         ConflictError,
         lambda storage: storage.update_approval_request("done", context={}),
         {},
         _request("done"),
     ),
-    Failure("delete parent", ConflictError, lambda storage: storage.delete_budget_pool("p"), {}, _pool("p"), True),
-    Failure(
+    FailingCall("delete parent", ConflictError, lambda storage: storage.delete_budget_pool("p"), {}, _pool("p"), True),
+    FailingCall(
         "consume suspended",
         ConflictError,
         lambda storage: storage.consume_budget("suspended", 1),
@@ -156,18 +162,20 @@ FAILURES: tuple[Failure, ...] = (
         _pool("suspended"),
         True,
     ),
-    Failure("overspend", BudgetExceededError, lambda storage: storage.consume_budget("p", 11), {}, _pool("p")),
-    Failure("overspend parent", BudgetExceededError, lambda storage: storage.consume_budget("c", 11), {}, _pool("p")),
-    _wrong("wrong type", "name", lambda storage: storage.update_workflow("w", name=1)),  # type: ignore[arg-type]  # on purpose
-    _wrong("unknown field", "title", lambda storage: storage.update_workflow("w", title="x")),  # type: ignore[call-arg]  # on purpose
-    _wrong("wrong amount", "amount", lambda storage: storage.consume_budget("p", -1)),
-    _wrong("empty id", "id", lambda storage: storage.get_session("")),
-    _wrong("unknown filter", "title", lambda storage: storage.list_workflows(QueryFilter({"title": "x"}))),
+    FailingCall("overspend", BudgetExceededError, lambda storage: storage.consume_budget("p", 11), {}, _pool("p")),
+    FailingCall(
+        "overspend parent", BudgetExceededError, lambda storage: storage.consume_budget("c", 11), {}, _pool("p")
+    ),
+    _invalid("wrong type", "name", lambda storage: storage.update_workflow("w", name=1)),  # type: ignore[arg-type]  # on purpose
+    _invalid("unknown field", "title", lambda storage: storage.update_workflow("w", title="x")),  # type: ignore[call-arg]  # on purpose
+    _invalid("wrong amount", "amount", lambda storage: storage.consume_budget("p", -1)),
+    _invalid("empty id", "id", lambda storage: storage.get_session("")),
+    _invalid("unknown filter", "title", lambda storage: storage.list_workflows(QueryFilter({"title": "x"}))),
 )
-"""Every kind of failure that good and bad arguments lead to, on what `store_for_failures` stores."""
+"""Every kind of failure that good and bad arguments lead to, on what `prepare_for_failing_calls` stores."""
 
 
-async def store_for_failures(storage: StorageOperations) -> None:
+async def prepare_for_failing_calls(storage: StorageOperations) -> None:
     """Store what the failures, and the calls of `every_call`, are about."""
     await samples.stored_workflow(storage, id="w")
     await samples.stored_session(storage, id="s", workflow_id="w")

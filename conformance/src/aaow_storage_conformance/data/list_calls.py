@@ -80,25 +80,25 @@ def _each(name: str, *values: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((name, value) for value in values)
 
 
-_WRONG_PATHS: tuple[tuple[str, Any], ...] = (
+_INVALID_PATHS: tuple[tuple[str, Any], ...] = (
     *_each("metadata.k", [], {}, b"x", samples.EPOCH, float("nan"), Gt(None), Lt(True)),
     ("metadata.k", In([["x"]])),
     ("metadata.k", Contains(1)),  # type: ignore[arg-type]  # on purpose
 )
-_WRONG_EXECUTIONS: tuple[tuple[str, Any], ...] = (
+_INVALID_EXECUTIONS: tuple[tuple[str, Any], ...] = (
     *_each("success", 1, 0, "true", Gt(False), Contains("t"), In([1])),
     *(("usage", 1), ("tool_calls", None), ("usage.total_tokens", 1)),
 )
-_WRONG_CALLS: tuple[tuple[str, Any], ...] = (
+_INVALID_CALLS: tuple[tuple[str, Any], ...] = (
     *_each("duration_ms", "1", True, float("nan"), [], Contains("1"), In(["1"])),
     *(("result", None), ("args.k", [])),
 )
-_WRONG_POOLS: tuple[tuple[str, Any], ...] = (
+_INVALID_POOLS: tuple[tuple[str, Any], ...] = (
     *_each("total_budget", "ten", "NaN", True, [], Contains("1"), Lt(None), In(["x"])),
     *_each("status", "unknown", 1, Ne("unknown"), In(["active", "unknown"])),
     ("remaining_budget", 1),
 )
-_WRONG_REQUESTS: tuple[tuple[str, Any], ...] = (
+_INVALID_REQUESTS: tuple[tuple[str, Any], ...] = (
     *_each("status", "unknown", "PENDING", 1, In(["pending", 1])),
     *(("type", "unknown"), ("expires_at", "soon"), ("resolved_by", 1), ("context.k", [])),
 )
@@ -111,14 +111,14 @@ LISTINGS = (
         kind=kinds.WORKFLOW,
         list=_filtered("list_workflows"),
         count=_filtered("count_workflows"),
-        wrong=(*_WRONG_PATHS, ("name", 1), ("status", "running")),
+        wrong=(*_INVALID_PATHS, ("name", 1), ("status", "running")),
     ),
     Listing(
         name="list_sessions",
         kind=kinds.SESSION,
         list=_filtered("list_sessions"),
         count=_filtered("count_sessions"),
-        wrong=(*_WRONG_PATHS, ("status", "unknown"), ("workflow_id", 1), ("name", "x")),
+        wrong=(*_INVALID_PATHS, ("status", "unknown"), ("workflow_id", 1), ("name", "x")),
     ),
     Listing(
         name="get_llm_executions",
@@ -127,7 +127,7 @@ LISTINGS = (
         scope=_SESSION,
         others=_OF_OTHER,
         time="timestamp",
-        wrong=(*_WRONG_PATHS, *_WRONG_EXECUTIONS),
+        wrong=(*_INVALID_PATHS, *_INVALID_EXECUTIONS),
     ),
     Listing(
         name="get_node_llm_executions",
@@ -136,7 +136,7 @@ LISTINGS = (
         scope={**_SESSION, "node_id": "draft"},
         others={**_SESSION, "node_id": "review"},
         time="timestamp",
-        wrong=(*_WRONG_PATHS, *_WRONG_EXECUTIONS),
+        wrong=(*_INVALID_PATHS, *_INVALID_EXECUTIONS),
     ),
     Listing(
         name="get_tool_calls",
@@ -145,7 +145,7 @@ LISTINGS = (
         scope={"execution_id": "home execution"},
         others={"execution_id": "other execution"},
         time="timestamp",
-        wrong=_WRONG_CALLS,
+        wrong=_INVALID_CALLS,
     ),
     Listing(
         name="get_session_tool_calls",
@@ -154,13 +154,13 @@ LISTINGS = (
         scope={"execution_id": "home execution"},
         others={"execution_id": "other execution"},
         time="timestamp",
-        wrong=(*_WRONG_CALLS, ("session_id", HOME)),
+        wrong=(*_INVALID_CALLS, ("session_id", HOME)),
     ),
     Listing(
         name="list_budget_pools",
         kind=kinds.BUDGET_POOL,
         list=_filtered("list_budget_pools"),
-        wrong=(*_WRONG_PATHS, *_WRONG_POOLS),
+        wrong=(*_INVALID_PATHS, *_INVALID_POOLS),
     ),
     Listing(
         name="get_child_budget_pools",
@@ -168,7 +168,7 @@ LISTINGS = (
         list=_filtered("get_child_budget_pools", HOME_POOL),
         scope={"parent_pool_id": HOME_POOL},
         others={"parent_pool_id": "other pool"},
-        wrong=(*_WRONG_PATHS, *_WRONG_POOLS),
+        wrong=(*_INVALID_PATHS, *_INVALID_POOLS),
     ),
     Listing(
         name="list_approval_requests",
@@ -176,7 +176,7 @@ LISTINGS = (
         list=_filtered("list_approval_requests", HOME),
         scope=_SESSION,
         others=_OF_OTHER,
-        wrong=_WRONG_REQUESTS,
+        wrong=_INVALID_REQUESTS,
     ),
     Listing(
         name="list_pending_approvals",
@@ -184,7 +184,7 @@ LISTINGS = (
         list=_filtered("list_pending_approvals"),
         scope=_SESSION,
         others={**_SESSION, "status": "approved"},
-        wrong=_WRONG_REQUESTS,
+        wrong=_INVALID_REQUESTS,
     ),
     Listing(
         name="get_stream_events",

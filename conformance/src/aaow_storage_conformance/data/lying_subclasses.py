@@ -129,7 +129,7 @@ def members_of(text: str) -> tuple[str, ...]:
     )
 
 
-def disguised(value: Any) -> Any:
+def disguise(value: Any) -> Any:
     """Return the value as an instance of a subclass; None for one that has no subclass here."""
     match value:
         case str():
@@ -145,9 +145,9 @@ def disguised(value: Any) -> Any:
     return None
 
 
-def disguises_of(record: Any) -> dict[str, Any]:
+def disguise_fields(record: Any) -> dict[str, Any]:
     """Return the scalar fields of a record, each in disguise."""
-    values = {field.name: disguised(getattr(record, field.name)) for field in attrs.fields(type(record))}
+    values = {field.name: disguise(getattr(record, field.name)) for field in attrs.fields(type(record))}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -58,7 +58,7 @@ def _update(name: str, ids: tuple[str, ...], /, **changes: st.SearchStrategy[Any
     return st.builds(RandomCall, st.just(name), named)
 
 
-BEGINNING = (
+INITIAL_CALLS = (
     RandomCall(
         "save_workflow",
         {

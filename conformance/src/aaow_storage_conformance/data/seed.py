@@ -13,7 +13,7 @@ def set_seed(seed: int) -> None:
     _SEEDS[0] = seed
 
 
-def chance(*names: object) -> random.Random:
+def rng_for(*names: object) -> random.Random:
     """Return a source of chance that follows from the seed and the names, whatever ran before.
 
     The names tell the places apart that need one: the test, the parameter, the worker.

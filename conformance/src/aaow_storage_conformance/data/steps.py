@@ -11,7 +11,7 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, every_call
 
 READS = ("get", "list", "count")
-AT_A_TIME = 4
+GROUP_SIZE = 4
 LONG_AGO = datetime(2024, 3, 1, tzinfo=UTC)
 
 
@@ -92,9 +92,9 @@ def steps_for(capabilities: frozenset[Capability]) -> list[Step]:
     return [step for step in STEPS if step.needs <= capabilities]
 
 
-def some_at_a_time(steps: list[Step]) -> list[list[Step]]:
+def in_groups(steps: list[Step]) -> list[list[Step]]:
     """Return the steps in their order, in groups of a few."""
-    return [steps[first : first + AT_A_TIME] for first in range(0, len(steps), AT_A_TIME)]
+    return [steps[first : first + GROUP_SIZE] for first in range(0, len(steps), GROUP_SIZE)]
 
 
 def _a_pool(id: str, parent_id: str | None) -> Any:
@@ -123,6 +123,6 @@ def every_read(capabilities: frozenset[Capability]) -> list[Call]:
     return [call for call in (*plain, *filtered) if takes_streams or call.name not in STREAM_OPERATIONS]
 
 
-async def all_read(storage: StorageOperations, capabilities: frozenset[Capability]) -> dict[str, Any]:
+async def read_all(storage: StorageOperations, capabilities: frozenset[Capability]) -> dict[str, Any]:
     """Make every call that reads, and return what each returned."""
     return {f"{call.name}{call.arguments}": await call.on(storage) for call in every_read(capabilities)}

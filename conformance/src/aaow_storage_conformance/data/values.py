@@ -83,7 +83,7 @@ IDS: tuple[str, ...] = (
 )
 """Ids, no two of which are the same."""
 
-WRONG_TEXTS: tuple[Any, ...] = (
+INVALID_TEXTS: tuple[Any, ...] = (
     "a\x00b",
     "\x00",
     "\ud800",
@@ -95,7 +95,7 @@ WRONG_TEXTS: tuple[Any, ...] = (
     ["a"],
     {},
 )
-WRONG_IDS: tuple[Any, ...] = ("", "x" * 256, 1.5, True, *WRONG_TEXTS)
+INVALID_IDS: tuple[Any, ...] = ("", "x" * 256, 1.5, True, *INVALID_TEXTS)
 
 NUMBERS: tuple[int | float, ...] = (
     *(0, 1, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)),
@@ -191,7 +191,7 @@ INSTANTS: tuple[datetime, ...] = (
 )
 """Instants, no two of which are the same, at the edges of what their type can say."""
 
-WRONG_INSTANTS: tuple[Any, ...] = (
+INVALID_INSTANTS: tuple[Any, ...] = (
     datetime(2024, 1, 1),  # noqa: DTZ001 - without a zone on purpose
     datetime.min,  # noqa: DTZ901 - without a zone on purpose
     datetime(1, 1, 1, 0, 0, tzinfo=timezone(timedelta(minutes=1))),
@@ -210,10 +210,10 @@ AMOUNTS: tuple[Decimal, ...] = tuple(
 )
 """Amounts of at most 15 significant digits."""
 
-WRONG_AMOUNTS: tuple[Any, ...] = (
+INVALID_AMOUNTS: tuple[Any, ...] = (
     *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), float("nan"), float("inf"), "nan", "-inf", -1, "-0.01"),
     *(Decimal("1234567890.123456"), "1" * 16, 2**60 + 1, "ten", "", "1,5", "0x10", True, None, [], 1j, b"1"),
 )
 
-WRONG_COUNTS: tuple[Any, ...] = (-1, 2**63, 1.0, True, "1", Decimal(1))
-WRONG_OBJECTS: tuple[Any, ...] = ([], "{}", 0, False, (), [["a", 1]], {"a": float("nan")}, {1: 2})
+INVALID_COUNTS: tuple[Any, ...] = (-1, 2**63, 1.0, True, "1", Decimal(1))
+INVALID_OBJECTS: tuple[Any, ...] = ([], "{}", 0, False, (), [["a", 1]], {"a": float("nan")}, {1: 2})

@@ -1,4 +1,4 @@
-"""Interrupting a coroutine wherever it waits, and a scene of records on which every operation has something to do."""
+"""Cancellation at every point where a coroutine waits, and a scenario of records for every write to change."""
 
 import asyncio
 import itertools
@@ -19,19 +19,19 @@ SOON_S = 10.0
 DELAYS_S = (0.0002, 0.0006, 0.0015)
 """How long an operation gets, where it waits in one place for what a thread does in many steps."""
 STREAM_ID = "stream"
-MOST_WAITS = 500
+MAX_WAITS = 500
 _RESOLVED_AT = samples.instant(0)
 
 
-class Interrupted:
+class CancelledAt:
     """An awaitable that runs a coroutine, and cancels its task when the coroutine waits for the nth time, from 0.
 
     Attributes:
-        came_so_far: whether it waited that often.
+        was_reached: whether it waited that often.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int) -> None:
-        self.came_so_far = False
+        self.was_reached = False
         self._coroutine = coroutine
         self._at = at
 
@@ -44,7 +44,7 @@ class Interrupted:
             except StopIteration as stop:
                 return stop.value
             if count == self._at:
-                self.came_so_far = True
+                self.was_reached = True
                 task = asyncio.current_task()
                 assert task is not None
                 task.cancel()
@@ -57,7 +57,7 @@ class Interrupted:
         raise AssertionError
 
 
-async def interrupted(work: Callable[[], Awaitable[Any]], at: int) -> tuple[asyncio.Task[Any], bool]:
+async def run_cancelled_at(work: Callable[[], Awaitable[Any]], at: int) -> tuple[asyncio.Task[Any], bool]:
     """Run the work in a task that is cancelled where it waits for the nth time; return it, and whether it came so far.
 
     The task is done; it was cancelled or went through.
@@ -66,17 +66,17 @@ async def interrupted(work: Callable[[], Awaitable[Any]], at: int) -> tuple[asyn
     async def run() -> Any:
         return await work()
 
-    interruption = Interrupted(run(), at)
+    interruption = CancelledAt(run(), at)
 
     async def run_interrupted() -> Any:
         return await interruption
 
     task = asyncio.create_task(run_interrupted())
-    await ended(task)
-    return task, interruption.came_so_far
+    await wait_until_done(task)
+    return task, interruption.was_reached
 
 
-async def ended(*tasks: asyncio.Task[Any]) -> None:
+async def wait_until_done(*tasks: asyncio.Task[Any]) -> None:
     """Wait until the tasks are done, which is soon; raise what one of them raised that was not cancelled."""
     _, waiting = await asyncio.wait(tasks, timeout=SOON_S)
     assert not waiting, f"a cancelled task still waits after {SOON_S:g} s: {waiting}"
@@ -85,7 +85,7 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
             task.result()
 
 
-class Scene:
+class Scenario:
     """Records that every operation finds something to do with, in a store and in an oracle that knows what is right."""
 
     def __init__(self, storage: StorageAdapter, other: StorageAdapter) -> None:
@@ -229,7 +229,7 @@ async def contents_of(storage: StorageOperations) -> dict[str, list[Any]]:
     return contents
 
 
-def whole_or_not(task: asyncio.Task[Any], calls: Sequence[Call], rest: Sequence[Call] = ()) -> list[list[Call]]:
+def possible_outcomes(task: asyncio.Task[Any], calls: Sequence[Call], rest: Sequence[Call] = ()) -> list[list[Call]]:
     """Return what may have happened: the calls and the rest, or where the task was cancelled the rest alone."""
     whole = [*calls, *rest]
     return [whole, [*rest]] if task.cancelled() else [whole]

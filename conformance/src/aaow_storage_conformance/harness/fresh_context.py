@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def start_outside(work: Awaitable[T]) -> asyncio.Task[T]:
+def start_in_fresh_context(work: Awaitable[T]) -> asyncio.Task[T]:
     """Start a task as a program that knows nothing of the transactions of the present task would."""
     return asyncio.create_task(_awaited(work), context=Context())
 

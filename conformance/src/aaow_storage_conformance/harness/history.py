@@ -1,4 +1,4 @@
-"""Writers that tell what they begin and what is done, and a ledger that tells what a store must hold then."""
+"""Writers that tell what they begin and what is done, and a history that tells what a store must hold then."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ from aaow_storage_memory import MemoryAdapter
 
 NODES = tuple(f"node {number:02}" for number in range(20))
 POOLS = ("root pool", "middle pool", "leaf pool")
-UNIT_OF_BUDGET = 1
+BUDGET_PER_CALL = 1
 
 Unit = tuple[Call, ...]
 """Calls that are one transaction, or one call that is on its own."""
@@ -26,7 +26,7 @@ Entry = tuple[str, Unit | None]
 """The writer's name, and what it begins; None when that is done."""
 
 
-def opening() -> list[Call]:
+def initial_calls() -> list[Call]:
     """Return the calls that store the pools, which all writers consume from."""
     pools = [
         samples.a_pool(id=name, parent_pool_id=parent, total_budget=1_000_000, used_budget=0)
@@ -35,13 +35,13 @@ def opening() -> list[Call]:
     return [Call("create_budget_pool", (pool,)) for pool in pools]
 
 
-async def prepare_for_writers(storage: StorageOperations, calls: Iterable[Call]) -> None:
+async def make_calls(storage: StorageOperations, calls: Iterable[Call]) -> None:
     """Make the calls, one after the other."""
     for call in calls:
         await call.on(storage)
 
 
-def turn_of(writer: str, turn: int) -> list[Call]:
+def calls_of_turn(writer: str, turn: int) -> list[Call]:
     """Return calls that go on where the last turn ended, and that leave the records of other writers alone."""
     session, earlier = f"{writer} session {turn:03}", f"{writer} session {turn - 1:03}"
     workflow, execution = f"{writer} workflow {turn:03}", f"{writer} execution {turn:03}"
@@ -53,7 +53,7 @@ def turn_of(writer: str, turn: int) -> list[Call]:
         Call("save_workflow", (samples.a_workflow(id=workflow),)),
         Call("create_session", (samples.a_session(id=session, workflow_id=workflow),)),
         Call("save_execution_state", (states[0],)),
-        Call("consume_budget", (POOLS[-1], UNIT_OF_BUDGET)),
+        Call("consume_budget", (POOLS[-1], BUDGET_PER_CALL)),
         Call("save_llm_execution", (session, "draft", samples.a_result(id=execution))),
         Call("log_tool_call", (samples.a_tool_call(execution, id=f"{writer} log {turn:03}"),)),
         Call("update_workflow", (workflow,), changes),
@@ -84,12 +84,12 @@ class Writers:
         """Let them write, and report every beginning and end."""
         done = itertools.count(1)
 
-        def enter(entry: Entry) -> None:
+        def report_entry(entry: Entry) -> None:
             report(entry)
             if entry[1] is None and next(done) == self.kills_itself_after:
                 kill_this_process()
 
-        await asyncio.gather(*(self._write_as(name, storage, enter) for name in self.names))
+        await asyncio.gather(*(self._write_as(name, storage, report_entry) for name in self.names))
 
     async def _write_as(self, name: str, storage: StorageAdapter, report: Callable[[Entry], None]) -> None:
         for unit in self._units_of(name):
@@ -104,11 +104,11 @@ class Writers:
 
     def _units_of(self, name: str) -> Iterator[Unit]:
         for turn in itertools.count() if self.turns is None else range(self.turns):
-            calls = turn_of(name, turn)
+            calls = calls_of_turn(name, turn)
             yield from [tuple(calls)] if self.in_transactions else [(call,) for call in calls]
 
 
-class Ledger:
+class History:
     """What writers began and what was acknowledged, replayed on a store in memory."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
@@ -124,7 +124,7 @@ class Ledger:
         """The writers that began something which was not acknowledged."""
         return set(self._in_flight)
 
-    def enter(self, entry: Entry) -> None:
+    def record(self, entry: Entry) -> None:
         """Note what a writer reports."""
         name, unit = entry
         self._names.add(name)
@@ -143,17 +143,17 @@ class Ledger:
             await self._check(storage)
 
     async def _check(self, storage: StorageAdapter) -> None:
-        await self._catch_up()
+        await self._replay()
         found = await everything_in(storage)
         sure = await everything_in(self._oracle)
         possible = await self._with_all_in_flight()
-        landed = [name for name in self._names if self._has_landed(name, found, sure, possible)]
-        await self._check_pools(found["budget_pools"], landed)
-        await self._catch_up()
+        stored = [name for name in self._names if self._was_stored(name, found, sure, possible)]
+        await self._check_pools(found["budget_pools"], stored)
+        await self._replay()
         assert_equal(await everything_in(self._oracle), found, "what is there that no writer stored")
         self._names.clear()
 
-    async def _catch_up(self) -> None:
+    async def _replay(self) -> None:
         for call in (*self._opening, *itertools.chain(*self._acknowledged)):
             await call.on(self._oracle)
         self._opening.clear()
@@ -167,32 +167,32 @@ class Ledger:
         await transaction.rollback()
         return contents
 
-    def _has_landed(
+    def _was_stored(
         self, name: str, found: dict[str, list[Any]], sure: dict[str, list[Any]], possible: dict[str, list[Any]]
     ) -> bool:
         """Say whether the writer's records are as if what it had in flight were stored, rather than as if not."""
-        records = _of(name, found)
-        if first_difference(records, _of(name, sure)) is None:
+        records = _records_of(name, found)
+        if first_difference(records, _records_of(name, sure)) is None:
             return False
-        if name in self._in_flight and first_difference(records, _of(name, possible)) is None:
+        if name in self._in_flight and first_difference(records, _records_of(name, possible)) is None:
             return True
         unit = [call.name for call in self._in_flight.get(name, ())]
         problem = f"{name}, with {unit} in flight"
-        assert_equal(records, _of(name, possible if unit else sure), problem)
+        assert_equal(records, _records_of(name, possible if unit else sure), problem)
         return True
 
-    async def _check_pools(self, pools: list[Any], landed: list[str]) -> None:
+    async def _check_pools(self, pools: list[Any], stored: list[str]) -> None:
         """Check that the pools were consumed from as often as was acknowledged, and settle what was in flight."""
         leaf = await self._oracle.get_budget_pool(POOLS[-1])
         assert leaf is not None
-        self._acknowledged += [self._in_flight[name] for name in landed]
-        with_records = sum(_consumptions(self._in_flight[name]) for name in landed)
+        self._acknowledged += [self._in_flight[name] for name in stored]
+        with_records = sum(_consumptions(self._in_flight[name]) for name in stored)
         unknown = [unit for unit in self._in_flight.values() if len(unit) == _consumptions(unit)]
-        least = leaf.used_budget + with_records * UNIT_OF_BUDGET
+        least = leaf.used_budget + with_records * BUDGET_PER_CALL
         used = pools[-1].used_budget
         assert {pool.used_budget for pool in pools} == {used}
-        assert least <= used <= least + len(unknown) * UNIT_OF_BUDGET, (least, used, len(unknown))
-        self._acknowledged += unknown[: int(Decimal(used - least) / UNIT_OF_BUDGET)]
+        assert least <= used <= least + len(unknown) * BUDGET_PER_CALL, (least, used, len(unknown))
+        self._acknowledged += unknown[: int(Decimal(used - least) / BUDGET_PER_CALL)]
         self._in_flight.clear()
 
 
@@ -211,7 +211,7 @@ def _consumptions(unit: Unit) -> int:
     return sum(call.name == "consume_budget" for call in unit)
 
 
-def _of(name: str, contents: dict[str, list[Any]]) -> dict[str, list[Any]]:
+def _records_of(name: str, contents: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """Return the records of one writer, whose ids begin with its name."""
     return {
         kind: [record for record in records if (getattr(record, "id", None) or record.session_id).startswith(name)]

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-GOES_AWAY_WITHIN_S = 2.0
-LOOKS_AGAIN_AFTER_S = 0.01
+CLEAN_UP_TIMEOUT_S = 2.0
+POLL_INTERVAL_S = 0.01
 PROC = Path("/proc/self")
 FILES = PROC / "fd"
 TASKS = PROC / "task"
@@ -26,7 +26,7 @@ DEBUGGERS = ("pydevd", "debugpy", "ptvsd")
 
 
 @attrs.frozen
-class Traces:
+class Resources:
     """What was there at one moment.
 
     Attributes:
@@ -41,33 +41,33 @@ class Traces:
     processes: frozenset[int]
     files: frozenset[tuple[str, str]]
 
-    def left_since(self, before: "Traces") -> list[str]:
+    def leaked_since(self, before: "Resources") -> list[str]:
         """Describe what was not there before, one line each."""
         threads = sorted(f"the thread {thread.name!r}" for thread in self.threads - before.threads)
-        tasks = sorted(f"the task {_described(task)}" for task in self.tasks - before.tasks)
+        tasks = sorted(f"the task {_describe_task(task)}" for task in self.tasks - before.tasks)
         processes = [f"the process {_command(each)}" for each in sorted(self.processes - before.processes)]
         files = [f"the descriptor {number} of {name}" for number, name in sorted(self.files - before.files)]
         return [*threads, *tasks, *processes, *files]
 
 
-def traces(folders: Iterable[str] = ()) -> Traces:
+def open_resources(folders: Iterable[str] = ()) -> Resources:
     """Look at what is there; called in a running loop, from the task that is not to be counted."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    return Traces(_threads(), frozenset(tasks), _processes(), _files(tuple(folders)))
+    return Resources(_threads(), frozenset(tasks), _processes(), _files(tuple(folders)))
 
 
-def folders_of(url: str | None, folder: Path) -> tuple[str, ...]:
+def watched_folders(url: str | None, folder: Path) -> tuple[str, ...]:
     """Return the places whose open files belong to a store: its test's folder, its URL's path, and files in memory."""
     path = unquote(urlsplit(url).path) if url is not None else ""
     path = f"/{path.lstrip('/')}" if path.startswith("/") else str(Path(path).absolute()) if path else ""
     return (str(folder), "/dev/shm/", *([path] if len(path) > 1 else []))  # noqa: S108 - nothing is written there
 
 
-async def left_behind(before: Traces, folders: Iterable[str]) -> list[str]:
+async def find_leaks(before: Resources, folders: Iterable[str]) -> list[str]:
     """Describe what is there that was not before, once it had the time to go away."""
-    patience_ends = time.monotonic() + GOES_AWAY_WITHIN_S
-    while (left := traces(folders).left_since(before)) and time.monotonic() < patience_ends:  # noqa: ASYNC110
-        await asyncio.sleep(LOOKS_AGAIN_AFTER_S)
+    deadline = time.monotonic() + CLEAN_UP_TIMEOUT_S
+    while (left := open_resources(folders).leaked_since(before)) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(POLL_INTERVAL_S)
     return left
 
 
@@ -119,6 +119,6 @@ def _command(process: int) -> str:
     return f"{process} ({words[:120] or 'ended, and nobody waited for it'})"
 
 
-def _described(task: asyncio.Task[Any]) -> str:
+def _describe_task(task: asyncio.Task[Any]) -> str:
     coroutine = task.get_coro()
     return f"{task.get_name()!r} of {getattr(coroutine, '__qualname__', coroutine)}"

@@ -7,18 +7,18 @@ import pytest
 
 from aaow_storage_conformance.harness.watchdog import (
     Limits,
-    StoodStill,
-    Watch,
-    end_within,
-    has_any_expired,
-    keep_stderr,
+    Stalled,
+    Watchdog,
+    exit_after,
+    has_any_stalled,
+    save_stderr,
     watching,
 )
 
-WATCH: pytest.StashKey[Watch] = pytest.StashKey()
-SHORTER_AFTER, SHORTER_BY = 3, 10
-STOPS_AFTER = 20
-ENDS_WITHIN_S = 10.0
+WATCH: pytest.StashKey[Watchdog] = pytest.StashKey()
+REDUCED_AFTER, REDUCTION_FACTOR = 3, 10
+MAX_STALLS = 20
+EXIT_TIMEOUT_S = 10.0
 
 
 class TimeLimits:
@@ -31,9 +31,9 @@ class TimeLimits:
     def __init__(self, limits: Limits, is_watched: Callable[[pytest.Item], bool]) -> None:
         self._limits = limits
         self._is_watched = is_watched
-        self._stood_still: set[str] = set()
+        self._stalled: set[str] = set()
         self._status = 0
-        keep_stderr()
+        save_stderr()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -41,16 +41,16 @@ class TimeLimits:
         if not self._is_watched(item):
             return (yield)
         limits = self._limits
-        if len(self._stood_still) >= SHORTER_AFTER:
-            limits = Limits(limits.test_s / SHORTER_BY)
+        if len(self._stalled) >= REDUCED_AFTER:
+            limits = Limits(limits.test_s / REDUCTION_FACTOR)
         is_slow = item.get_closest_marker("slow") is not None
-        item.stash[WATCH] = Watch(item.name, limits.for_a_test(is_slow=is_slow))
+        item.stash[WATCH] = Watchdog(item.name, limits.for_a_test(is_slow=is_slow))
         with watching(item.stash[WATCH]):
             answer = yield
         if item.stash[WATCH].has_expired:
-            self._stood_still.add(item.nodeid)
-            if len(self._stood_still) >= STOPS_AFTER:
-                item.session.shouldfail = f"{STOPS_AFTER} tests stood still; the others were not run"
+            self._stalled.add(item.nodeid)
+            if len(self._stalled) >= MAX_STALLS:
+                item.session.shouldfail = f"{MAX_STALLS} tests stood still; the others were not run"
         return answer
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -79,8 +79,8 @@ class TimeLimits:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """End the process even where a thread that stood still would keep it."""
-        if has_any_expired():
-            end_within(ENDS_WITHIN_S, self._status)
+        if has_any_stalled():
+            exit_after(EXIT_TIMEOUT_S, self._status)
 
 
 @contextmanager
@@ -91,5 +91,5 @@ def _limited(item: pytest.Item, phase: str) -> Iterator[None]:
     try:
         with item.stash[WATCH].phase(phase):
             yield
-    except StoodStill as error:
+    except Stalled as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None

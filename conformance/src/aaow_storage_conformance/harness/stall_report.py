@@ -24,7 +24,7 @@ _short = reprlib.Repr()
 _short.maxstring = _short.maxother = ARGUMENT_CHARACTERS
 
 
-def awaited(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
+def awaited_frames(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
     """Yield the coroutines and generators that a task waits in, outermost first, each with its frame."""
     waiting: Any = task.get_coro()
     outer: FrameType | None = None
@@ -36,14 +36,13 @@ def awaited(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
             return
         yield waiting, frame
         outer, within = frame, frame.f_locals.get("self") if frame.f_code.co_name == "__await__" else None
-        waiting = getattr(within, "_coroutine", None) or _attribute(
-            waiting, "await"
-        )  # the first is of an `Interrupted`
+        inner = getattr(within, "_coroutine", None)  # of a `CancelledAt`
+        waiting = inner or _attribute(waiting, "await")
 
 
-def operation_awaited(task: "asyncio.Task[Any]") -> "tuple[weakref.ref[Any], str] | None":
+def awaited_operation(task: "asyncio.Task[Any]") -> "tuple[weakref.ref[Any], str] | None":
     """Return the coroutine of the operation that a task waits in, and what it was called with; None outside of one."""
-    waiting = list(awaited(task))
+    waiting = list(awaited_frames(task))
     name = operation_in([frame for _, frame in waiting])
     if name is None:
         return None
@@ -54,7 +53,7 @@ def operation_in(frames: list[FrameType]) -> str | None:
     """Describe the outermost operation among frames, outermost first: `close` rather than the `__aexit__` around it."""
     operations = [frame for frame in frames if _is_operation(frame)]
     called = [frame for frame in operations if frame.f_code.co_name not in BLOCKS]
-    return described((called or operations)[0]) if operations else None
+    return describe_call((called or operations)[0]) if operations else None
 
 
 def frames_of_thread(thread_id: int | None) -> list[FrameType]:
@@ -63,7 +62,7 @@ def frames_of_thread(thread_id: int | None) -> list[FrameType]:
     return [each for each, _ in traceback.walk_stack(frame)][::-1] if frame is not None else []
 
 
-def described(frame: FrameType) -> str:
+def describe_call(frame: FrameType) -> str:
     """Describe a call by its name, arguments and receiver: "get_workflow('w') of MemoryAdapter"."""
     names = inspect.getargvalues(frame)
     first_keyword = len(names.args) - frame.f_code.co_kwonlyargcount
@@ -75,27 +74,31 @@ def described(frame: FrameType) -> str:
     return f"{frame.f_code.co_name}({', '.join(arguments)}) of {type(receiver).__name__}"
 
 
-def where_tasks_stand(loop: asyncio.AbstractEventLoop) -> list[str]:
+def describe_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
     """Describe the tasks of a loop, those that wait in an operation first; called in its thread."""
     found = []
     for task in asyncio.all_tasks(loop):
-        frames = [frame for _, frame in awaited(task)]
+        frames = [frame for _, frame in awaited_frames(task)]
         found.append((operation_in(frames) is None, f"the task {task.get_name()!r} waits:", frames))
-    return [line for _, title, frames in sorted(found, key=lambda each: each[:2]) for line in (title, *lines(frames))]
+    return [
+        line
+        for _, title, frames in sorted(found, key=lambda each: each[:2])
+        for line in (title, *format_frames(frames))
+    ]
 
 
-def where_threads_stand() -> list[str]:
+def describe_threads() -> list[str]:
     """Describe the threads that run something of the suite or of a backend, but for the one that asks."""
     found = []
     for thread in threading.enumerate():
         frames = frames_of_thread(thread.ident)
         if thread is not threading.current_thread() and (thread is threading.main_thread() or operation_in(frames)):
             ours = [number for number, frame in enumerate(frames) if frame.f_code.co_filename.startswith(SUITE)]
-            found += [f"the thread {thread.name!r} is in:", *lines(frames[ours[0] if ours else -8 :])]
+            found += [f"the thread {thread.name!r} is in:", *format_frames(frames[ours[0] if ours else -8 :])]
     return found
 
 
-def lines(frames: list[FrameType]) -> list[str]:
+def format_frames(frames: list[FrameType]) -> list[str]:
     """Describe frames, two lines each."""
     text = []
     for frame in frames:

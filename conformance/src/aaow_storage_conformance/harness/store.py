@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter
-from aaow_storage_conformance.harness.subprocesses import OtherProcess, Report, process_for
-from aaow_storage_conformance.harness.watchdog import follow_running_loop
+from aaow_storage_conformance.harness.subprocesses import Report, Subprocess, run_subprocess
+from aaow_storage_conformance.harness.watchdog import watch_running_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Store:
 
     def adapter(self, **options: Any) -> StorageAdapter:
         """Make another adapter on this store; it is not initialized, and is closed when the test ends."""
-        follow_running_loop()
+        watch_running_loop()
         adapter = create_adapter(self.backend.name, self.url, **{**self.options, **options})
         self._adapters.append(adapter)
         return adapter
@@ -57,7 +57,7 @@ class Store:
 
     def process(
         self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
-    ) -> AbstractAsyncContextManager[OtherProcess]:
+    ) -> AbstractAsyncContextManager[Subprocess]:
         """Hold another process that runs a coroutine function of a module, until it returns or the block ends.
 
         The function gets a `Store` of its own, to open adapters on, and a function that reports something to this
@@ -68,9 +68,9 @@ class Store:
                 others = await process.kill()
         """
         place = (self.backend.name, self.url, self.options, self.plugins)
-        return process_for(self.plugins, self.backend, _on_a_store, place, function, args, kwargs)
+        return run_subprocess(self.plugins, self.backend, _run_on_store, place, function, args, kwargs)
 
-    async def elsewhere(
+    async def run_in_subprocess(
         self, function: Callable[Concatenate[StorageAdapter, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a coroutine function of a module in another process, on an adapter of this store, and return its result.
@@ -78,7 +78,7 @@ class Store:
         Raises:
             RuntimeError: the other process failed; the message holds its traceback.
         """
-        async with self.process(_on_an_adapter, function, args, kwargs) as process:
+        async with self.process(_run_on_adapter, function, args, kwargs) as process:
             result: T = await process.result()
         return result
 
@@ -88,7 +88,7 @@ class Store:
             await self._adapters.pop().close()
 
 
-async def _on_a_store(
+async def _run_on_store(
     report: Report, place: tuple[Any, ...], function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
 ) -> Any:
     name, url, options, plugins = place
@@ -99,7 +99,7 @@ async def _on_a_store(
         await store.close()
 
 
-async def _on_an_adapter(
+async def _run_on_adapter(
     store: Store, report: Report, function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
 ) -> Any:
     del report  # the result says it all

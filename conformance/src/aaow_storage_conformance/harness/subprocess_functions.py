@@ -1,4 +1,4 @@
-"""What tests run in other processes, through `Store.elsewhere`."""
+"""What tests run in other processes, through `Store.run_in_subprocess`."""
 
 import asyncio
 import time
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from aaow_storage import BudgetExceededError, ConflictError, StorageAdapter, StorageOperations
 from aaow_storage_conformance.data import samples
 
-TOGETHER_WITHIN_S = 60.0
-TURNS_TOGETHER = 5
+BARRIER_TIMEOUT_S = 60.0
+TURNS_PER_BARRIER = 5
 """After how many turns of a race the racers meet again, since one that is ahead meets nobody."""
 
 
-async def wait_for_the_others(storage: StorageOperations, number: int, count: int, *, meeting: int = 0) -> None:
+async def wait_at_barrier(storage: StorageOperations, number: int, count: int, *, meeting: int = 0) -> None:
     """Go on when as many processes as there are have come here, so that they race; they may meet several times."""
     await storage.save_workflow(samples.a_workflow(id=f"process {number} is ready for meeting {meeting}"))
-    deadline = time.monotonic() + TOGETHER_WITHIN_S
+    deadline = time.monotonic() + BARRIER_TIMEOUT_S
     while await storage.count_workflows() < count * (meeting + 1):
         await asyncio.sleep(0.002)
         if time.monotonic() > deadline:
@@ -24,7 +24,7 @@ async def wait_for_the_others(storage: StorageOperations, number: int, count: in
 
 async def consume_until_refused(storage: StorageAdapter, pool_id: str, amount: str, number: int, count: int) -> int:
     """Consume as often as the budget allows, and return how often that was."""
-    await wait_for_the_others(storage, number, count)
+    await wait_at_barrier(storage, number, count)
     times = 0
     while True:
         try:
@@ -38,8 +38,8 @@ async def decide_all(storage: StorageAdapter, request_ids: Sequence[str], number
     """Try to decide every request, and return the ids of those where this process was first."""
     won = []
     for turn, request_id in enumerate(request_ids):
-        if turn % TURNS_TOGETHER == 0:
-            await wait_for_the_others(storage, number, count, meeting=turn // TURNS_TOGETHER)
+        if turn % TURNS_PER_BARRIER == 0:
+            await wait_at_barrier(storage, number, count, meeting=turn // TURNS_PER_BARRIER)
         decide = storage.approve_request if (turn + number) % 2 else storage.reject_request
         try:
             await decide(request_id, f"process {number}")
@@ -56,7 +56,7 @@ async def workflow_ids(storage: StorageOperations) -> list[str]:
 
 async def count_up(storage: StorageAdapter, session_id: str, times: int, number: int, count: int) -> None:
     """Read the counter in a session's metadata and write it one higher, so many times."""
-    await wait_for_the_others(storage, number, count)
+    await wait_at_barrier(storage, number, count)
     for _ in range(times):
         while not await _has_counted(storage, session_id):
             continue

@@ -18,19 +18,19 @@ import attrs
 
 from aaow_storage import Backend, available_backends, register_plugin
 from aaow_storage.hookspecs import hookimpl
-from aaow_storage_conformance.harness.watchdog import Watch, limits_in_force, watching
+from aaow_storage_conformance.harness.watchdog import Watchdog, current_limits, watching
 
 Report = Callable[[object], None]
 """Tells the process of the test something, before it returns."""
 
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-ENDS_WITHIN_S = 30.0
-SILENT_FOR_S = 100.0
-_starting = threading.Lock()
+EXIT_TIMEOUT_S = 30.0
+MAX_SILENCE_S = 100.0
+_start_lock = threading.Lock()
 _LENGTH = struct.Struct("!I")
 
 
-class OtherProcess:
+class Subprocess:
     """A process that runs a function of a module, seen from the process of the test."""
 
     def __init__(self, process: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,27 +101,27 @@ class OtherProcess:
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()
-        await asyncio.to_thread(self._process.join, ENDS_WITHIN_S)
+        await asyncio.to_thread(self._process.join, EXIT_TIMEOUT_S)
         self._process.close()
 
     async def _receive(self) -> tuple[str, Any]:
         try:
-            async with asyncio.timeout(SILENT_FOR_S):
+            async with asyncio.timeout(MAX_SILENCE_S):
                 (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
             received: tuple[str, Any] = pickle.loads(await self._reader.readexactly(length))  # noqa: S301 - our own process
         except (asyncio.IncompleteReadError, ConnectionError):
             received = "ended", None
         except TimeoutError:
-            received = "failed", f"it reported nothing for {SILENT_FOR_S:g} s"
+            received = "failed", f"it reported nothing for {MAX_SILENCE_S:g} s"
             self._process.kill()
         self._has_ended = received[0] != "reported"
         return received
 
 
 @asynccontextmanager
-async def process_for(
+async def run_subprocess(
     plugins: Iterable[object], backend: Backend, function: Callable[..., Awaitable[Any]], *args: Any
-) -> AsyncIterator[OtherProcess]:
+) -> AsyncIterator[Subprocess]:
     """Hold a process that runs `function(report, *args)` in an event loop of its own; it ends with the block.
 
     The plugins are registered in it first. A backend that it does not find then, since it is not installed, has to be
@@ -129,13 +129,13 @@ async def process_for(
     """
     context = multiprocessing.get_context(METHOD)
     if METHOD == "forkserver":
-        context.set_forkserver_preload(_modules_of(backend))
-    task = pickle.dumps((tuple(plugins), backend.name, _pickled(backend), limits_in_force(), function, args))
+        context.set_forkserver_preload(_modules_to_preload(backend))
+    task = pickle.dumps((tuple(plugins), backend.name, _pickle_or_none(backend), current_limits(), function, args))
     ours, theirs = socket.socketpair()
     with theirs:
-        process = context.Process(target=run, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
+        process = context.Process(target=run_child, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
         await asyncio.to_thread(_start, process)
-    other = OtherProcess(process, *await asyncio.open_connection(sock=ours))
+    other = Subprocess(process, *await asyncio.open_connection(sock=ours))
     try:
         yield other
     finally:
@@ -144,7 +144,7 @@ async def process_for(
 
 def _start(process: Any) -> None:
     """Start a process that does not import the program that runs the tests, which may not be made for that."""
-    with _starting:
+    with _start_lock:
         program = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
@@ -153,9 +153,9 @@ def _start(process: Any) -> None:
             sys.modules["__main__"] = program
 
 
-def run(channel: socket.socket, task: bytes) -> None:
+def run_child(channel: socket.socket, task: bytes) -> None:
     """Do the task, and tell what came of it: all that the other process does. It ends when nobody listens any more."""
-    threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(channel,), daemon=True).start()
     sending = threading.Lock()
 
     def send(kind: str, value: object) -> None:
@@ -168,8 +168,8 @@ def run(channel: socket.socket, task: bytes) -> None:
         for plugin in plugins:
             register_plugin(plugin)
         if backend is not None and name not in available_backends():
-            register_plugin(Provides(pickle.loads(backend)))  # noqa: S301 - as above
-        watch = Watch("the other process", limits)
+            register_plugin(UninstalledPlugin(pickle.loads(backend)))  # noqa: S301 - as above
+        watch = Watchdog("the other process", limits)
         with watching(watch), watch.phase("work"):
             returned = asyncio.run(function(lambda report: send("reported", report), *args))
         send("returned", returned)
@@ -178,7 +178,7 @@ def run(channel: socket.socket, task: bytes) -> None:
 
 
 @attrs.frozen(eq=False)
-class Provides:
+class UninstalledPlugin:
     """A plugin of a backend that is not installed."""
 
     backend: Backend
@@ -189,20 +189,20 @@ class Provides:
         return self.backend
 
 
-def _pickled(backend: Backend) -> bytes | None:
+def _pickle_or_none(backend: Backend) -> bytes | None:
     try:
         return pickle.dumps(backend)
     except (pickle.PicklingError, AttributeError, TypeError):  # of a function in a function, or with an open file
         return None
 
 
-def _end_with(channel: socket.socket) -> None:
+def _exit_with_parent(channel: socket.socket) -> None:
     with suppress(OSError):
         channel.recv(1)
     os._exit(1)
 
 
-def _modules_of(backend: Backend) -> list[str]:
+def _modules_to_preload(backend: Backend) -> list[str]:
     """Name what is imported once, in the process that the others are forked from."""
     usable = [each for each in available_backends().values() if each.problem is None]
     return [__name__, *{each.create.__module__: None for each in (backend, *usable)}]

@@ -1,7 +1,7 @@
 """A limit of time for every test, and for every operation that it awaits; what stands still is named, and ended.
 
 A thread looks at the test now and then. What is over its limit is ended by cancelling the tasks of the test's event
-loops; where a loop is blocked, or its tasks go on all the same, by raising `StoodStill` in the main thread out of
+loops; where a loop is blocked, or its tasks go on all the same, by raising `Stalled` in the main thread out of
 whatever it is in; and where that has no effect either, by ending the process.
 """
 
@@ -32,14 +32,14 @@ CLEAN_UP_S = 5.0
 """How long an operation may take after the test has stood still."""
 GRACE_S = 0.5
 """How long what was cancelled has to end."""
-LOOKS_EVERY_S = 0.5
-CANCELS, SIGNALS = 4, 4
+POLL_INTERVAL_S = 0.5
+MAX_CANCELS, MAX_SIGNALS = 4, 4
 SIGNAL = getattr(signal, "SIGUSR2", None)
-STATUS_OF_LAST_RESORT = 70
-OF_THE_LOOP = ("BaseEventLoop.shutdown_default_executor", "BaseEventLoop.shutdown_asyncgens")
+EXIT_STATUS = 70
+LOOP_SHUTDOWN = ("BaseEventLoop.shutdown_default_executor", "BaseEventLoop.shutdown_asyncgens")
 
 
-class StoodStill(OutcomeException):
+class Stalled(OutcomeException):
     """A test did not end in time. It is no `Exception`, so no backend handles it and hypothesis does not shrink it."""
 
 
@@ -59,7 +59,7 @@ class Limits:
         return Limits(self.test_s * SLOW_FACTOR) if is_slow else self
 
 
-class FollowedLoop:
+class WatchedLoop:
     """An event loop that a test runs in: the operations that its tasks wait for, and since when."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,7 +84,7 @@ class FollowedLoop:
     def cancel_all(self) -> None:
         """Cancel every task, but for those of the loop's own end; called in the loop."""
         for task in asyncio.all_tasks(self.loop):
-            if getattr(task.get_coro(), "__qualname__", "") not in OF_THE_LOOP:
+            if getattr(task.get_coro(), "__qualname__", "") not in LOOP_SHUTDOWN:
                 task.cancel()
 
     def _answer(self) -> None:
@@ -92,14 +92,14 @@ class FollowedLoop:
         since: dict[weakref.ref[Any], float] = {}
         slowest = (0.0, "")
         for task in asyncio.all_tasks(self.loop):
-            if (operation := standing.operation_awaited(task)) is not None:
+            if (operation := standing.awaited_operation(task)) is not None:
                 coroutine, name = operation
                 since[coroutine] = self._since.get(coroutine, at)
                 slowest = max(slowest, (at - since[coroutine], name))
         self._since, self.slowest, self.asked_at = since, slowest, None
 
 
-class Watch:
+class Watchdog:
     """Watches one test.
 
     Attributes:
@@ -113,26 +113,26 @@ class Watch:
         self.has_expired = False
         self.limits = limits
         self._thread = threading.current_thread()
-        self._loops: dict[asyncio.AbstractEventLoop, FollowedLoop] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, WatchedLoop] = {}
         self._phase = ""
-        self._ends_at = self._acts_at = 0.0
+        self._ends_at = self._escalates_at = 0.0
         self._await_s = limits.await_s
-        self._acted = self._answered = 0
+        self._attempts = self._answered = 0
 
     def follow(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look at the tasks of that loop too."""
-        self._loops.setdefault(loop, FollowedLoop(loop))
+        self._loops.setdefault(loop, WatchedLoop(loop))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Limit the time of a block, in the thread that made the watch; after one has stood still there is less of it.
 
         Raises:
-            StoodStill: the block did not end in time; the message is the report.
+            Stalled: the block did not end in time; the message is the report.
         """
         limits = attrs.evolve(self.limits, test_s=CLEAN_UP_S / AWAIT_FRACTION) if self.has_expired else self.limits
         limits = min(limits, self.limits, key=lambda each: each.test_s)
-        self.report, self._acted, self._await_s = "", 0, limits.await_s
+        self.report, self._attempts, self._await_s = "", 0, limits.await_s
         self._ends_at = time.monotonic() + limits.test_s
         for followed in self._loops.values():
             followed.asked_at, followed.slowest = None, (0.0, "")
@@ -144,10 +144,10 @@ class Watch:
                 self._phase = ""
         except BaseException as error:
             if self.report and not isinstance(error, KeyboardInterrupt):
-                raise StoodStill(self.report) from None
+                raise Stalled(self.report) from None
             raise
         if self.report:
-            raise StoodStill(self.report)
+            raise Stalled(self.report)
 
     @property
     def is_over(self) -> bool:
@@ -155,9 +155,9 @@ class Watch:
         return bool(self._phase and self.report)
 
     def check(self) -> None:
-        """Raise `StoodStill` where the phase that is on has run out of time."""
+        """Raise `Stalled` where the phase that is on has run out of time."""
         if self.report:
-            raise StoodStill(self.report)
+            raise Stalled(self.report)
 
     def look(self) -> None:
         """Look where the test stands, and end what is over its limit; called from the thread that looks."""
@@ -170,12 +170,12 @@ class Watch:
             reason = self._reason(at)
             if not reason:
                 return
-            self._acts_at = at
-            self._tell(reason)
-        if at >= self._acts_at:
-            self._act()
-            self._acted += 1
-            self._acts_at = at + GRACE_S
+            self._escalates_at = at
+            self._write_report(reason)
+        if at >= self._escalates_at:
+            self._escalate()
+            self._attempts += 1
+            self._escalates_at = at + GRACE_S
 
     def _reason(self, at: float) -> str:
         """Say what is over its limit, or return an empty string."""
@@ -193,13 +193,13 @@ class Watch:
             return f"the {self._phase} of {self.name} did not end within its limit of time{where}"
         return ""
 
-    def _tell(self, reason: str) -> None:
+    def _write_report(self, reason: str) -> None:
         """Write the report: from each loop where its tasks are, where it answers, and where the threads are."""
         told: list[str] = []
         has_answered = threading.Event()
 
         def answer(loop: asyncio.AbstractEventLoop) -> None:
-            told.extend(standing.where_tasks_stand(loop))
+            told.extend(standing.describe_tasks(loop))
             has_answered.set()
 
         for followed in tuple(self._loops.values()):
@@ -210,18 +210,18 @@ class Watch:
         self._answered = bool(told)
         self.has_expired = True
         _expired.append(self.name)
-        self.report = "\n".join([f"stood still: {reason}", *(told or standing.where_threads_stand())])
+        self.report = "\n".join([f"stood still: {reason}", *(told or standing.describe_threads())])
 
-    def _act(self) -> None:
+    def _escalate(self) -> None:
         """End what stands still, by a stronger means each time."""
-        if self._acted < CANCELS and self._answered:
+        if self._attempts < MAX_CANCELS and self._answered:
             for followed in tuple(self._loops.values()):
                 followed.call(followed.cancel_all)
-        elif self._acted < CANCELS + SIGNALS and self._can_be_interrupted:
+        elif self._attempts < MAX_CANCELS + MAX_SIGNALS and self._can_be_interrupted:
             signal.pthread_kill(threading.main_thread().ident or 0, SIGNAL or 0)
         else:
             _write(f"\n{self.name} {self.report}\nnothing ends it: this process ends\n")
-            os._exit(STATUS_OF_LAST_RESORT)
+            os._exit(EXIT_STATUS)
 
     @property
     def _can_be_interrupted(self) -> bool:
@@ -229,38 +229,38 @@ class Watch:
 
 
 _expired: list[str] = []
-_current: Watch | None = None
-_news = threading.Condition()
+_current: Watchdog | None = None
+_changed = threading.Condition()
 _stderr: list[int] = []
 
 
-def has_any_expired() -> bool:
+def has_any_stalled() -> bool:
     """Say whether anything has stood still in this process, which may have left threads that never end."""
     return bool(_expired)
 
 
 @contextmanager
-def watching(watch: Watch) -> Iterator[Watch]:
+def watching(watch: Watchdog) -> Iterator[Watchdog]:
     """Make it the watch of this process; blocks within each other end in the inner one."""
     global _current  # noqa: PLW0603 - there is one main thread
     outer = _current
     _handle_the_signal()
-    with _news:
+    with _changed:
         _current = watch
         _start()
-        _news.notify_all()
+        _changed.notify_all()
     try:
         yield watch
     finally:
         _current = outer
 
 
-def limits_in_force() -> Limits:
+def current_limits() -> Limits:
     """Return the limits of the test that is watched, for the processes that it starts."""
     return Limits() if _current is None else _current.limits
 
 
-def follow_running_loop() -> None:
+def watch_running_loop() -> None:
     """Let the watch, if there is one, look at the loop that runs in this thread, if there is one."""
     if _current is not None:
         with suppress(RuntimeError):
@@ -268,13 +268,13 @@ def follow_running_loop() -> None:
 
 
 def check() -> None:
-    """Raise `StoodStill` where the test has run out of time."""
+    """Raise `Stalled` where the test has run out of time."""
     if _current is not None:
         _current.check()
 
 
 @contextmanager
-def cancelled_is_stood_still() -> Iterator[None]:
+def cancellation_as_stall() -> Iterator[None]:
     """Turn the cancellation of what stood still into what pytest takes for the failure of one fixture among several."""
     try:
         yield
@@ -283,11 +283,11 @@ def cancelled_is_stood_still() -> Iterator[None]:
         raise
 
 
-def ask(question: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+def run_in_loop(question: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
     """Run a coroutine in a loop of another thread, and return what it does.
 
     Raises:
-        StoodStill: the test has run out of time, before the question or during it.
+        Stalled: the test has run out of time, before the question or during it.
     """
     try:
         check()
@@ -301,14 +301,14 @@ def ask(question: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
         raise
 
 
-def end_within(seconds: float, status: int) -> None:
+def exit_after(seconds: float, status: int) -> None:
     """End this process by force in so many seconds, unless it has ended by then."""
     timer = threading.Timer(seconds, lambda: (sys.stdout.flush(), os._exit(status)))
     timer.daemon = True
     timer.start()
 
 
-def keep_stderr() -> None:
+def save_stderr() -> None:
     """Remember where errors go now, before anything captures them."""
     with suppress(OSError, ValueError, AttributeError):
         _stderr.append(os.dup(sys.stderr.fileno()))
@@ -319,20 +319,20 @@ def _write(text: str) -> None:
         os.write(_stderr[-1] if _stderr else 2, text.encode(errors="replace"))
 
 
-_looking: list[threading.Thread] = []
+_pollers: list[threading.Thread] = []
 
 
 def _start() -> None:
-    if not (_looking and _looking[-1].is_alive()):  # a forked process has none
-        _looking.append(threading.Thread(target=_look, name="aaow-storage-watch", daemon=True))
-        _looking[-1].start()
+    if not (_pollers and _pollers[-1].is_alive()):  # a forked process has none
+        _pollers.append(threading.Thread(target=_look, name="aaow-storage-watch", daemon=True))
+        _pollers[-1].start()
 
 
 def _look() -> None:
     while True:
-        with _news:
+        with _changed:
             watch = _current
-            _news.wait(None if watch is None else min(LOOKS_EVERY_S, watch._await_s / 4))  # noqa: SLF001 - its own
+            _changed.wait(None if watch is None else min(POLL_INTERVAL_S, watch._await_s / 4))  # noqa: SLF001 - its own
         if watch is not None and watch is _current:
             watch.look()
 
@@ -353,6 +353,6 @@ _handlers_before: list[Any] = []
 def _interrupt(number: int, frame: FrameType | None) -> None:
     watch = _current
     if watch is not None and watch.is_over:
-        raise StoodStill(watch.report)
+        raise Stalled(watch.report)
     if callable(_handlers_before[-1]):
         _handlers_before[-1](number, frame)

@@ -48,7 +48,7 @@ CLASSES: dict[str, str] = {
 """How words are coloured; those that are equal as text share an entry."""
 
 
-def page(document: dict[str, Any]) -> str:
+def render_page(document: dict[str, Any]) -> str:
     """Render the JSON of a report as a page; it loads nothing, and everything from outside is escaped."""
     return "\n".join(_page(document)) + "\n"
 

@@ -12,7 +12,7 @@ import pytest
 
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.report.inventory import name_of, suite_tests
-from aaow_storage_conformance.report.results import Outcome, Results, TestResult, merged
+from aaow_storage_conformance.report.results import Outcome, Results, TestResult, merge_results
 from aaow_storage_conformance.report.waivers import Waiver, matches
 
 ATTRIBUTE = "aaow_storage"
@@ -168,7 +168,7 @@ class Recorder:
     def results(self) -> dict[str, Results]:
         """Return what became of the tests, by backend."""
         backends = {each.backend for each in self._seen.values()} - {None} or {self.backend}
-        return {name: merged(self._tests(name)) for name in sorted(filter(None, backends))}
+        return {name: merge_results(self._tests(name)) for name in sorted(filter(None, backends))}
 
     def _tests(self, backend: str) -> Iterator[TestResult]:
         names = set()

@@ -171,7 +171,7 @@ class Results:
         return all(tests and all(test.is_slow for test in tests) for tests in unrun)
 
 
-def merged(tests: Iterable[TestResult]) -> Results:
+def merge_results(tests: Iterable[TestResult]) -> Results:
     """Put tests together by clause; of several results of one test the worst stands."""
     by_name: dict[str, TestResult] = {}
     for test in tests:

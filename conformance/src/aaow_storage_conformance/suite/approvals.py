@@ -22,7 +22,7 @@ from aaow_storage import (
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.store import Store
 
 PENDING, APPROVED = ApprovalStatus.PENDING, ApprovalStatus.APPROVED
@@ -178,7 +178,9 @@ class ApprovalTests:
     async def test_of_decisions_by_four_processes_one_wins(self, storage: StorageAdapter, store: Store) -> None:
         requests = [await _pending(storage) for _ in range(20)]
         ids = [request.id for request in requests]
-        won = await asyncio.gather(*(store.elsewhere(workers.decide_all, ids, number, 4) for number in range(4)))
+        won = await asyncio.gather(
+            *(store.run_in_subprocess(subprocess_functions.decide_all, ids, number, 4) for number in range(4))
+        )
         winners = {request_id: f"process {number}" for number, ids_won in enumerate(won) for request_id in ids_won}
         assert sum(map(len, won)) == len(ids)
         for request_id in ids:

@@ -231,7 +231,7 @@ class AtomicityTests:
         await samples.stored_pool(storage)
         await samples.stored_request(storage, SESSION_ID)
         await storage.save_execution_state(samples.a_state(SESSION_ID))
-        assert_identical(await store.elsewhere(everything_in), await everything_in(storage))
+        assert_identical(await store.run_in_subprocess(everything_in), await everything_in(storage))
 
     @clause("OPS-7", "LIF-3")
     @requires(Capability.DURABLE)
@@ -240,7 +240,7 @@ class AtomicityTests:
     ) -> None:
         await prepare(storage)
         workflow, node = samples.a_workflow(), samples.a_node_state("draft")
-        await store.elsewhere(store_from_another_process, workflow, node)
+        await store.run_in_subprocess(store_from_another_process, workflow, node)
         assert_identical(await storage.get_workflow(workflow.id), workflow)
         state = await storage.get_execution_state(SESSION_ID)
         assert state is not None

@@ -21,11 +21,11 @@ from aaow_storage import (
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.store import Store
 
 ACTIVE, EXHAUSTED, SUSPENDED = BudgetPoolStatus.ACTIVE, BudgetPoolStatus.EXHAUSTED, BudgetPoolStatus.SUSPENDED
-WRONG_AMOUNTS: tuple[Any, ...] = (
+INVALID_AMOUNTS: tuple[Any, ...] = (
     *(0, 0.0, Decimal(0), "0", -1, -0.5, Decimal("-0.01"), "-1"),
     *(float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity"), "NaN", "inf"),
     *("", "ten", None, True, [1], 1j, b"1", "1234567890.123456"),
@@ -91,7 +91,7 @@ class BudgetTests:
     async def test_an_amount_that_is_not_a_number_above_zero_is_refused(self, storage: StorageAdapter) -> None:
         chain = await _chain(storage, 100, 50)
         before = await everything_in(storage)
-        for amount in WRONG_AMOUNTS:
+        for amount in INVALID_AMOUNTS:
             for change in (storage.consume_budget, storage.increase_budget):
                 with pytest.raises(ValidationError):
                     await change(chain[-1].id, amount)
@@ -215,7 +215,10 @@ class BudgetTests:
     async def test_four_processes_never_overspend_and_lose_nothing(self, storage: StorageAdapter, store: Store) -> None:
         root, leaf = await _chain(storage, 33, 1000)
         spent = await asyncio.gather(
-            *(store.elsewhere(workers.consume_until_refused, leaf.id, "0.5", number, 4) for number in range(4))
+            *(
+                store.run_in_subprocess(subprocess_functions.consume_until_refused, leaf.id, "0.5", number, 4)
+                for number in range(4)
+            )
         )
         assert sum(spent) == 66
         found = [(pool.used_budget, pool.status) for pool in await _read(storage, root, leaf)]

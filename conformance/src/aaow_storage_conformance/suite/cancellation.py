@@ -11,19 +11,19 @@ from aaow_storage import Capability, StorageAdapter, StorageOperations, Transact
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call, calls_without_streams
-from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.cancellation_points import (
     DELAYS_S,
-    MOST_WAITS,
+    MAX_WAITS,
     SOON_S,
     WRITES,
-    Scene,
-    ended,
-    interrupted,
-    whole_or_not,
+    Scenario,
+    possible_outcomes,
+    run_cancelled_at,
+    wait_until_done,
 )
-from aaow_storage_conformance.harness.fresh_context import start_outside
-from aaow_storage_conformance.harness.leaks import left_behind, traces
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.leaks import find_leaks, open_resources
 from aaow_storage_conformance.harness.store import Store
 
 TOGETHER = ("save_workflow", "create_session", "save_execution_state", "consume_budget")
@@ -46,15 +46,15 @@ class CancellationTests:
         self, storage: StorageAdapter, store: Store, operation: str
     ) -> None:
         async with store.open() as other:
-            scene = Scene(storage, other)
-            await scene.set_up()
-            for at in range(MOST_WAITS):
-                call = scene.call(operation)
-                task, came_so_far = await interrupted(lambda: call.on(storage), at)  # noqa: B023 - awaited here
+            scenario = Scenario(storage, other)
+            await scenario.set_up()
+            for at in range(MAX_WAITS):
+                call = scenario.call(operation)
+                task, was_reached = await run_cancelled_at(lambda: call.on(storage), at)  # noqa: B023 - awaited here
                 what = f"{operation}, cancelled where it waits, {at}"
-                if await scene.check(what, *whole_or_not(task, [call])):
-                    await scene.set_up()
-                if not came_so_far:
+                if await scenario.check(what, *possible_outcomes(task, [call])):
+                    await scenario.set_up()
+                if not was_reached:
                     break
 
     @each_write
@@ -67,27 +67,27 @@ class CancellationTests:
                 await call.on(storage)
 
         async with store.open() as other:
-            scene = Scene(storage, other)
-            await scene.set_up()
+            scenario = Scenario(storage, other)
+            await scenario.set_up()
             for delay_s in DELAYS_S:
-                call = scene.call(operation)
+                call = scenario.call(operation)
                 alternatives = [[call]]
                 try:
                     await hurry(call, delay_s)
                 except TimeoutError:
                     alternatives.append([])
-                if await scene.check(f"{operation} within {delay_s:g} s", *alternatives):
-                    await scene.set_up()
+                if await scenario.check(f"{operation} within {delay_s:g} s", *alternatives):
+                    await scenario.set_up()
 
     @clause("CON-2", "OPS-6")
     async def test_an_operation_cancelled_again_and_again_happens_whole_or_not_at_all(
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            scene = Scene(storage, other)
+            scenario = Scenario(storage, other)
             for turns in (0, 1, 2, 5, 20):
-                await scene.set_up()
-                call = scene.call("save_execution_state")
+                await scenario.set_up()
+                call = scenario.call("save_execution_state")
                 task = asyncio.create_task(_made(call, storage))
                 for turn in itertools.count():
                     await asyncio.sleep(0)
@@ -95,8 +95,8 @@ class CancellationTests:
                         break
                     if turn >= turns:
                         task.cancel()
-                await ended(task)
-                await scene.check(f"cancelled from turn {turns} on", *whole_or_not(task, [call]))
+                await wait_until_done(task)
+                await scenario.check(f"cancelled from turn {turns} on", *possible_outcomes(task, [call]))
 
     @clause("CON-2", "OPS-6")
     async def test_the_siblings_of_a_task_that_fails_happen_whole_or_not_at_all(
@@ -118,7 +118,7 @@ class CancellationTests:
             found = await storage.list_workflows()
             async with asyncio.timeout(SOON_S):
                 await samples.stored_workflow(other, id="barrier")
-            assert await workers.workflow_ids(storage) == [*(workflow.id for workflow in found), "barrier"]
+            assert await subprocess_functions.workflow_ids(storage) == [*(workflow.id for workflow in found), "barrier"]
             assert all(saved[workflow.id] == workflow for workflow in found)
 
     @clause("CON-2")
@@ -126,33 +126,35 @@ class CancellationTests:
         await samples.stored_workflow(storage, id="w")
         reads = [call for call in calls_without_streams() if call.name.startswith(("get_", "list_", "count_"))]
         for call in reads:
-            for at in range(MOST_WAITS):
-                _, came_so_far = await interrupted(lambda: call.on(storage), at)  # noqa: B023 - awaited here
-                if not came_so_far:
+            for at in range(MAX_WAITS):
+                _, was_reached = await run_cancelled_at(lambda: call.on(storage), at)  # noqa: B023 - awaited here
+                if not was_reached:
                     break
         tasks = [asyncio.create_task(_made(call, storage)) for call in reads * 4]
         await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
-        await ended(*tasks)
+        await wait_until_done(*tasks)
         async with asyncio.timeout(SOON_S):
-            assert await asyncio.gather(*(workers.workflow_ids(storage) for _ in range(20))) == [["w"]] * 20
+            assert (
+                await asyncio.gather(*(subprocess_functions.workflow_ids(storage) for _ in range(20))) == [["w"]] * 20
+            )
 
     @clause("CON-2", "TXN-1")
     async def test_a_block_cancelled_wherever_it_waits_is_committed_whole_or_not_at_all(
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            scene = Scene(storage, other)
-            await scene.set_up()
+            scenario = Scenario(storage, other)
+            await scenario.set_up()
             cancelled = []
-            for at in range(MOST_WAITS):
-                calls = [scene.call(operation) for operation in TOGETHER]
-                task, came_so_far = await interrupted(lambda: _in_a_block(storage, calls), at)  # noqa: B023 - awaited here
+            for at in range(MAX_WAITS):
+                calls = [scenario.call(operation) for operation in TOGETHER]
+                task, was_reached = await run_cancelled_at(lambda: _in_a_block(storage, calls), at)  # noqa: B023 - awaited here
                 cancelled.append(task.cancelled())
-                if await scene.check(f"a block, cancelled where it waits, {at}", *whole_or_not(task, calls)):
-                    await scene.set_up()
-                if not came_so_far:
+                if await scenario.check(f"a block, cancelled where it waits, {at}", *possible_outcomes(task, calls)):
+                    await scenario.set_up()
+                if not was_reached:
                     break
             assert any(cancelled)
             assert not cancelled[-1]
@@ -162,24 +164,24 @@ class CancellationTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            scene = Scene(storage, other)
-            await scene.set_up()
-            for at in range(MOST_WAITS):
-                calls = [scene.call(operation) for operation in TOGETHER]
+            scenario = Scenario(storage, other)
+            await scenario.set_up()
+            for at in range(MAX_WAITS):
+                calls = [scenario.call(operation) for operation in TOGETHER]
                 transaction = await storage.begin_transaction()
                 for call in calls:
                     await call.on(transaction)
-                task, came_so_far = await interrupted(transaction.commit, at)
+                task, was_reached = await run_cancelled_at(transaction.commit, at)
                 outcome = transaction.outcome
                 if outcome is None:
                     await transaction.rollback()
-                was_committed = await scene.check(
-                    f"a commit, cancelled where it waits, {at}", *whole_or_not(task, calls)
+                was_committed = await scenario.check(
+                    f"a commit, cancelled where it waits, {at}", *possible_outcomes(task, calls)
                 )
                 assert was_committed == (outcome is TransactionOutcome.COMMITTED)
                 if was_committed:
-                    await scene.set_up()
-                if not came_so_far:
+                    await scenario.set_up()
+                if not was_reached:
                     break
 
     @clause("CON-2", "TXN-4", "TXN-5")
@@ -188,17 +190,17 @@ class CancellationTests:
         self, storage: StorageAdapter, store: Store, has_savepoint: bool
     ) -> None:
         async with store.open() as other:
-            scene = Scene(storage, other)
-            for at in range(MOST_WAITS):
-                await scene.set_up()
-                part = [scene.call("save_execution_state")] + [scene.call("consume_budget")] * has_savepoint
-                rest = [scene.call("create_budget_pool")]
+            scenario = Scenario(storage, other)
+            for at in range(MAX_WAITS):
+                await scenario.set_up()
+                part = [scenario.call("save_execution_state")] + [scenario.call("consume_budget")] * has_savepoint
+                rest = [scenario.call("create_budget_pool")]
                 async with storage.transaction() as transaction:
                     work = _in_a_savepoint if has_savepoint else _in_order
-                    task, came_so_far = await interrupted(lambda: work(transaction, part), at)  # noqa: B023 - awaited here
+                    task, was_reached = await run_cancelled_at(lambda: work(transaction, part), at)  # noqa: B023 - awaited here
                     await _in_order(transaction, rest)
-                await scene.check(f"a part, cancelled where it waits, {at}", *whole_or_not(task, part, rest))
-                if not came_so_far:
+                await scenario.check(f"a part, cancelled where it waits, {at}", *possible_outcomes(task, part, rest))
+                if not was_reached:
                     break
 
     @clause("CON-2", "TXN-6")
@@ -214,14 +216,14 @@ class CancellationTests:
                 raise
 
         async with store.open() as other:
-            for at in range(MOST_WAITS):
-                task, came_so_far = await interrupted(begin, at)
+            for at in range(MAX_WAITS):
+                task, was_reached = await run_cancelled_at(begin, at)
                 if not task.cancelled():
                     await task.result().rollback()
                 async with asyncio.timeout(SOON_S):
                     await samples.stored_workflow(other, id=f"{at:03} other")
                     await samples.stored_workflow(storage, id=f"{at:03} same")
-                if not came_so_far:
+                if not was_reached:
                     break
             else:
                 pytest.fail("beginning a transaction waits for ever")
@@ -234,7 +236,7 @@ class CancellationTests:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="held")
                 waiting = [
-                    start_outside(
+                    start_in_fresh_context(
                         work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))])
                     )
                     for work in (_in_order, _in_a_block)
@@ -244,17 +246,17 @@ class CancellationTests:
                     await other.count_workflows()
                 for task in waiting:
                     task.cancel()
-                await ended(*waiting)
+                await wait_until_done(*waiting)
                 assert all(task.cancelled() for task in waiting)
                 await samples.stored_workflow(transaction, id="held too")
-            found = await workers.workflow_ids(storage)
+            found = await subprocess_functions.workflow_ids(storage)
             assert [workflow.name for workflow in await storage.list_workflows()].count("cancelled") == 0
             async with asyncio.timeout(SOON_S):
                 for number, adapter in enumerate((other, storage)):
                     async with adapter.transaction() as following:
                         await samples.stored_workflow(following, id=f"later {number}")
             assert found == ["held", "held too"]
-            assert await workers.workflow_ids(other) == [*found, "later 0", "later 1"]
+            assert await subprocess_functions.workflow_ids(other) == [*found, "later 0", "later 1"]
 
     @clause("CON-2")
     async def test_those_behind_a_task_cancelled_in_the_line_get_their_turn(
@@ -264,7 +266,7 @@ class CancellationTests:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="held")
                 tasks = {
-                    f"{number:02}": start_outside(
+                    f"{number:02}": start_in_fresh_context(
                         _save_in_a_block((storage, other)[number % 2], "held", f"{number:02}")
                     )
                     for number in range(20)
@@ -273,31 +275,31 @@ class CancellationTests:
                     await other.count_workflows()
                 for name in ("00", "01", "05", "10", "19"):
                     tasks.pop(name).cancel()
-            await ended(*tasks.values())
-            assert await workers.workflow_ids(storage) == [*tasks, "held"]
+            await wait_until_done(*tasks.values())
+            assert await subprocess_functions.workflow_ids(storage) == [*tasks, "held"]
 
     @clause("CON-2", "LIF-2")
     async def test_cancelled_tasks_leave_no_task_and_no_thread_behind(self, store: Store) -> None:
-        before = traces()
+        before = open_resources()
         async with store.open() as adapter:
-            scene = Scene(adapter, adapter)
-            await scene.set_up()
+            scenario = Scenario(adapter, adapter)
+            await scenario.set_up()
             works: list[Callable[[], Awaitable[Any]]] = [
                 adapter.list_workflows,
-                lambda: _in_order(adapter, [scene.call("save_workflow")]),
-                lambda: _in_a_block(adapter, [scene.call("save_workflow"), scene.call("save_execution_state")]),
+                lambda: _in_order(adapter, [scenario.call("save_workflow")]),
+                lambda: _in_a_block(adapter, [scenario.call("save_workflow"), scenario.call("save_execution_state")]),
             ]
             for at in range(20):
                 for work in works:
-                    await interrupted(work, at)
+                    await run_cancelled_at(work, at)
                 tasks = [asyncio.create_task(_awaited(work)) for work in works * 4]
                 for _ in range(at):
                     await asyncio.sleep(0)
                 for task in tasks:
                     task.cancel()
-                await ended(*tasks)
+                await wait_until_done(*tasks)
                 assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert await left_behind(before, ()) == []
+        assert await find_leaks(before, ()) == []
 
 
 async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:

@@ -21,8 +21,8 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import calls_without_streams, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.kinds import KINDS, prepare
-from aaow_storage_conformance.harness import subprocess_functions as workers
-from aaow_storage_conformance.harness.fresh_context import start_outside
+from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.store import Store
 
 SOON_S = 20.0
@@ -122,17 +122,17 @@ class ClosingTests:
         async with asyncio.timeout(SOON_S):
             await closing
             was_saved = {name: await _succeeds(task, AdapterClosedError) for name, task in tasks.items()}
-        assert await workers.workflow_ids(storage) == [name for name in ids if was_saved[name]]
+        assert await subprocess_functions.workflow_ids(storage) == [name for name in ids if was_saved[name]]
 
     @clause("LIF-2")
     async def test_a_read_beside_closing_is_whole_or_refused(self, storage: StorageAdapter, store: Store) -> None:
         await samples.stored_workflow(storage, id="stored")
         adapter = store.adapter()
         await adapter.initialize()
-        reading = [asyncio.create_task(workers.workflow_ids(adapter)) for _ in range(30)]
+        reading = [asyncio.create_task(subprocess_functions.workflow_ids(adapter)) for _ in range(30)]
         await asyncio.sleep(0)
         closing = asyncio.create_task(adapter.close())
-        reading += [asyncio.create_task(workers.workflow_ids(adapter)) for _ in range(30)]
+        reading += [asyncio.create_task(subprocess_functions.workflow_ids(adapter)) for _ in range(30)]
         async with asyncio.timeout(SOON_S):
             await closing
             found = [task.result() for task in reading if await _succeeds(task, AdapterClosedError)]
@@ -149,7 +149,7 @@ class ClosingTests:
             await asyncio.sleep(0)
             closing = asyncio.create_task(adapter.close())
             for _ in range(20):
-                assert await workers.workflow_ids(transaction) == ["first"]
+                assert await subprocess_functions.workflow_ids(transaction) == ["first"]
             assert saving.done() or not closing.done()
         async with asyncio.timeout(SOON_S):
             saved, _ = await asyncio.gather(saving, closing)
@@ -195,7 +195,7 @@ class ClosingTests:
         adapter = store.adapter()
         await adapter.initialize()
         async with storage.transaction():
-            beginning = start_outside(adapter.begin_transaction())
+            beginning = start_in_fresh_context(adapter.begin_transaction())
             await asyncio.sleep(0)
             closing = asyncio.create_task(adapter.close())
             await asyncio.sleep(0)
@@ -211,25 +211,25 @@ class ClosingTests:
         await adapter.initialize()
         holding = await adapter.begin_transaction()
         await samples.stored_workflow(holding, id="held")
-        transactions = {f"in {n}": start_outside(_save_in_transaction(adapter, f"in {n}")) for n in range(3)}
-        saves = {f"out {n}": start_outside(_save(adapter, f"out {n}")) for n in range(3)}
+        transactions = {f"in {n}": start_in_fresh_context(_save_in_transaction(adapter, f"in {n}")) for n in range(3)}
+        saves = {f"out {n}": start_in_fresh_context(_save(adapter, f"out {n}")) for n in range(3)}
         await asyncio.sleep(0)
         async with asyncio.timeout(SOON_S):
             await asyncio.create_task(adapter.close())
             await asyncio.gather(*saves.values())
             committed = [name for name, task in transactions.items() if await _succeeds(task, *_OVER)]
         await check_over(holding)
-        assert await workers.workflow_ids(storage) == [*committed, *saves]
+        assert await subprocess_functions.workflow_ids(storage) == [*committed, *saves]
 
     @clause("LIF-2")
     async def test_closing_one_adapter_leaves_the_others_open(self, storage: StorageAdapter, store: Store) -> None:
         async with storage.transaction() as transaction:
             await samples.stored_workflow(transaction, id="kept")
             async with store.open() as other:
-                assert await workers.workflow_ids(other) == []
+                assert await subprocess_functions.workflow_ids(other) == []
             await samples.stored_workflow(transaction, id="kept too")
         await samples.stored_session(storage)
-        assert await workers.workflow_ids(storage) == ["kept", "kept too"]
+        assert await subprocess_functions.workflow_ids(storage) == ["kept", "kept too"]
 
     @clause("LIF-2", "LIF-3")
     async def test_an_adapter_works_again_after_closing_and_its_old_transactions_do_not(
@@ -247,7 +247,7 @@ class ClosingTests:
             await samples.stored_workflow(old[-1])
             await adapter.close()
         ids = [f"{turn} {word}" for turn in range(3) for word in ("committed", "saved")]
-        assert await workers.workflow_ids(storage) == ids
+        assert await subprocess_functions.workflow_ids(storage) == ids
 
     @clause("LIF-2", "CON-2")
     @pytest.mark.parametrize("turns", [0, 1, 3])
@@ -265,7 +265,7 @@ class ClosingTests:
         async with asyncio.timeout(SOON_S):
             await adapter.close()
         await check_closed(adapter)
-        assert await workers.workflow_ids(storage) == ["stored"]
+        assert await subprocess_functions.workflow_ids(storage) == ["stored"]
 
 
 _OVER = (AdapterClosedError, TransactionError)

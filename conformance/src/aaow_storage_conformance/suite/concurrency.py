@@ -13,9 +13,9 @@ import pytest
 from aaow_storage import BudgetPool, BudgetPoolStatus, Capability, QueryFilter, StorageAdapter
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.harness import subprocess_functions as workers
-from aaow_storage_conformance.harness.fresh_context import start_outside
-from aaow_storage_conformance.harness.history import NODES, Entry, Ledger, Writers, opening, prepare_for_writers
+from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.history import NODES, Entry, History, Writers, initial_calls, make_calls
 from aaow_storage_conformance.harness.store import Store
 
 T = TypeVar("T")
@@ -34,52 +34,52 @@ class ConcurrencyTests:
 
     @clause("CON-1")
     async def test_sixty_four_tasks_write_and_read_on_one_adapter(self, storage: StorageAdapter) -> None:
-        ledger = await _prepared(storage)
+        history = await _prepared(storage)
         writing = asyncio.gather(
-            _writers("task", 48).write(storage, ledger.enter),
-            _transactions(storage, 8, ledger),
+            _writers("task", 48).write(storage, history.record),
+            _transactions(storage, 8, history),
         )
         reading = [asyncio.create_task(_read(storage, writing)) for _ in range(8)]
         async with asyncio.timeout(ENDS_WITHIN_S):
             await writing
             await asyncio.gather(*reading)
-        await ledger.check(storage)
+        await history.check(storage)
 
     @clause("CON-1")
     async def test_sixty_four_tasks_write_and_read_on_two_adapters(self, storage: StorageAdapter, store: Store) -> None:
-        ledger = await _prepared(storage)
+        history = await _prepared(storage)
         async with store.open() as other, asyncio.timeout(ENDS_WITHIN_S):
             writing = asyncio.gather(
-                _writers("one", 24).write(storage, ledger.enter),
-                _writers("other", 24).write(other, ledger.enter),
-                _transactions(other, 8, ledger),
+                _writers("one", 24).write(storage, history.record),
+                _writers("other", 24).write(other, history.record),
+                _transactions(other, 8, history),
             )
             reading = [asyncio.create_task(_read(adapter, writing)) for adapter in (storage, other) * 4]
             await writing
             await asyncio.gather(*reading)
-            await ledger.check(other)
+            await history.check(other)
         await _check_reads(storage)
 
     @clause("CON-1")
     async def test_event_loops_of_four_threads_write_and_read(self, storage: StorageAdapter, store: Store) -> None:
-        ledger = await _prepared(storage)
+        history = await _prepared(storage)
         works = [partial(_write_all, writers=_writers(f"thread {number}", 8)) for number in range(THREADS)]
         for entries in await _in_threads(store, works):
             for entry in entries:
-                ledger.enter(entry)
-        await ledger.check(storage)
+                history.record(entry)
+        await history.check(storage)
 
     @clause("CON-1")
     @requires(Capability.DURABLE)
     async def test_four_processes_write_and_read(self, storage: StorageAdapter, store: Store) -> None:
-        ledger = await _prepared(storage)
+        history = await _prepared(storage)
         async with asyncio.timeout(ENDS_WITHIN_S):
             for entries in await asyncio.gather(
-                *(store.elsewhere(_write_all, _writers(f"process {number}", 8)) for number in range(PROCESSES))
+                *(store.run_in_subprocess(_write_all, _writers(f"process {number}", 8)) for number in range(PROCESSES))
             ):
                 for entry in entries:
-                    ledger.enter(entry)
-        await ledger.check(storage)
+                    history.record(entry)
+        await history.check(storage)
 
     @clause("CON-1", "OPS-7")
     @requires(Capability.DURABLE)
@@ -89,7 +89,7 @@ class ConcurrencyTests:
             found = await storage.get_workflow(workflow.id)
             assert found is not None
             assert found.name != name
-            await store.elsewhere(workers.rename, workflow.id, name)
+            await store.run_in_subprocess(subprocess_functions.rename, workflow.id, name)
             found = await storage.get_workflow(workflow.id)
             assert found is not None
             assert found.name == name
@@ -105,16 +105,16 @@ class ConcurrencyTests:
             async with storage.transaction(timeout=ENDS_WITHIN_S) as transaction:
                 await samples.stored_workflow(transaction, id="00")
                 waiting = [
-                    start_outside(work((other, storage)[number % 2], "00", f"{number:02}"))
+                    start_in_fresh_context(work((other, storage)[number % 2], "00", f"{number:02}"))
                     for number, work in enumerate((_save, _save_in_a_block) * 12, start=1)
                 ]
                 done, _ = await asyncio.wait(waiting, timeout=seconds)
                 assert not done, [task.exception() for task in done]
-                assert await workers.workflow_ids(other) == []
-                assert await workers.workflow_ids(transaction) == ["00"]
+                assert await subprocess_functions.workflow_ids(other) == []
+                assert await subprocess_functions.workflow_ids(transaction) == ["00"]
             async with asyncio.timeout(ENDS_WITHIN_S):
                 await asyncio.gather(*waiting)
-            assert await workers.workflow_ids(other) == [f"{number:02}" for number in range(25)]
+            assert await subprocess_functions.workflow_ids(other) == [f"{number:02}" for number in range(25)]
 
     @clause("CON-1", "BUD-3")
     async def test_four_threads_never_overspend_and_lose_nothing(self, storage: StorageAdapter, store: Store) -> None:
@@ -123,7 +123,13 @@ class ConcurrencyTests:
         spent = await _in_threads(
             store,
             [
-                partial(workers.consume_until_refused, pool_id=leaf.id, amount="0.5", number=number, count=THREADS)
+                partial(
+                    subprocess_functions.consume_until_refused,
+                    pool_id=leaf.id,
+                    amount="0.5",
+                    number=number,
+                    count=THREADS,
+                )
                 for number in range(THREADS)
             ],
         )
@@ -137,7 +143,8 @@ class ConcurrencyTests:
         session = await samples.stored_session(storage)
         ids = [(await samples.stored_request(storage, session.id)).id for _ in range(30)]
         works = [
-            partial(workers.decide_all, request_ids=ids, number=number, count=THREADS) for number in range(THREADS)
+            partial(subprocess_functions.decide_all, request_ids=ids, number=number, count=THREADS)
+            for number in range(THREADS)
         ]
         won = await _in_threads(store, works)
         winners = {request_id: f"process {number}" for number, ids_won in enumerate(won) for request_id in ids_won}
@@ -151,7 +158,7 @@ class ConcurrencyTests:
     ) -> None:
         await samples.stored_session(storage, id="counter", metadata={"count": 0})
         works = [
-            partial(workers.count_up, session_id="counter", times=25, number=number, count=THREADS)
+            partial(subprocess_functions.count_up, session_id="counter", times=25, number=number, count=THREADS)
             for number in range(THREADS)
         ]
         await _in_threads(store, works)
@@ -171,16 +178,16 @@ def _writers(name: str, count: int) -> Writers:
     return Writers(names=tuple(f"{name} {number:02}" for number in range(count)), turns=1)
 
 
-async def _prepared(storage: StorageAdapter) -> Ledger:
-    calls = opening()
-    await prepare_for_writers(storage, calls)
-    return Ledger(calls)
+async def _prepared(storage: StorageAdapter) -> History:
+    calls = initial_calls()
+    await make_calls(storage, calls)
+    return History(calls)
 
 
-async def _transactions(storage: StorageAdapter, count: int, ledger: Ledger) -> None:
+async def _transactions(storage: StorageAdapter, count: int, history: History) -> None:
     """Let tasks write whole transactions."""
     names = tuple(f"transaction {number:02}" for number in range(count))
-    await Writers(names=names, turns=1, in_transactions=True).write(storage, ledger.enter)
+    await Writers(names=names, turns=1, in_transactions=True).write(storage, history.record)
 
 
 async def _read(storage: StorageAdapter, writing: "asyncio.Future[Any]") -> None:

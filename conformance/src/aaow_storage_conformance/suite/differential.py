@@ -31,9 +31,9 @@ from aaow_storage.authoring import QUERY_FIELDS, FieldKind, plan_query
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
-from aaow_storage_conformance.data.seed import chance
-from aaow_storage_conformance.harness.shrink_limit import Shortening
-from aaow_storage_conformance.harness.watchdog import ask
+from aaow_storage_conformance.data.seed import rng_for
+from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
+from aaow_storage_conformance.harness.watchdog import run_in_loop
 
 TEXTS = ("", "a", "A", "ab", "b", "a%", "a_", "%", "é", "\ue000", "\U00010000", "it's", '"', "\\")
 WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
@@ -50,8 +50,8 @@ JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
 """What may lie at a path in a document. Lists are ordered only by those paths that hold one type of value."""
 UNORDERED = ("any",)
 EXAMPLES = 150
-MOST_KEYS = 16
-MOST_VALUES = 40
+MAX_KEYS = 16
+MAX_VALUES = 40
 RECORDS = 40
 
 
@@ -62,15 +62,15 @@ class DifferentialTests:
     @every_listing
     async def test_random_filters_find_what_their_plan_selects(self, storage: StorageAdapter, listing: Listing) -> None:
         await prepare_scopes(storage)
-        lot = chance("random filters", listing.name)
-        for record in _random_records(listing, lot):
+        rng = rng_for("random filters", listing.name)
+        for record in _random_records(listing, rng):
             await listing.store(storage, record)
         records = await listing.list(storage, None)
         assert len(records) >= RECORDS
         kind = type(records[0])
-        loop, shortening = asyncio.get_running_loop(), Shortening()
+        loop, shrink_limit = asyncio.get_running_loop(), ShrinkLimit()
 
-        @seed(lot.getrandbits(64))
+        @seed(rng.getrandbits(64))
         @settings(
             database=None,
             deadline=None,
@@ -80,13 +80,13 @@ class DifferentialTests:
         )
         @given(_filters(kind, records))
         def check(filter: QueryFilter) -> None:
-            shortening.begin_example()
+            shrink_limit.begin_example()
             try:
-                found = ask(_listed(storage, listing, filter), loop)
+                found = run_in_loop(_listed(storage, listing, filter), loop)
                 expected = plan_query(kind, filter, listing.time).select(records)
                 assert [record.id for record in found] == [record.id for record in expected]
             except Exception as error:
-                shortening.failed(error, [f"{listing.name}({filter})"])
+                shrink_limit.record_failure(error, [f"{listing.name}({filter})"])
                 raise
 
         await asyncio.to_thread(check)
@@ -96,30 +96,30 @@ async def _listed(storage: StorageAdapter, listing: Listing, filter: QueryFilter
     return list(await listing.list(storage, filter))
 
 
-def _random_records(listing: Listing, chance: random.Random) -> Iterator[Any]:
-    for number in chance.sample(range(RECORDS), RECORDS):
-        fields: dict[str, Any] = {"id": f"{chance.choice('aAbé')}{number}"}
+def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
+    for number in rng.sample(range(RECORDS), RECORDS):
+        fields: dict[str, Any] = {"id": f"{rng.choice('aAbé')}{number}"}
         template = listing.make()
         for name, kind in QUERY_FIELDS[type(template)].items():
             if name in listing.scope or name == "id" or (name.endswith("_id") and name != "tool_call_id"):
                 continue
             is_optional = attrs.fields_dict(type(template))[name].default is None
-            if is_optional and chance.random() < 0.2:
+            if is_optional and rng.random() < 0.2:
                 fields[name] = None
             elif name == "status" and listing.name == "list_pending_approvals":
                 fields[name] = "pending"
             elif name == "expires_at":
-                fields[name] = template.expires_at + timedelta(microseconds=chance.randrange(-9, 0))
+                fields[name] = template.expires_at + timedelta(microseconds=rng.randrange(-9, 0))
             else:
-                fields[name] = _random_value(kind, chance)
+                fields[name] = _random_value(kind, rng)
         yield listing.make(**fields)
 
 
-def _random_value(kind: FieldKind | type[StrEnum], chance: random.Random) -> Any:
+def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
     if not isinstance(kind, FieldKind):
-        return chance.choice(list(kind))
+        return rng.choice(list(kind))
     if kind is FieldKind.INSTANT:
-        return samples.instant(chance.randrange(8)) + timedelta(microseconds=chance.randrange(3))
+        return samples.instant(rng.randrange(8)) + timedelta(microseconds=rng.randrange(3))
     if kind is not FieldKind.JSON:
         choices: dict[FieldKind, tuple[Any, ...]] = {
             FieldKind.TEXT: TEXTS[1:],
@@ -127,11 +127,11 @@ def _random_value(kind: FieldKind | type[StrEnum], chance: random.Random) -> Any
             FieldKind.AMOUNT: AMOUNTS,
             FieldKind.BOOL: (True, False),
         }
-        return chance.choice(choices[kind])
+        return rng.choice(choices[kind])
     document: dict[str, Any] = {}
     for (first, *rest), values in JSON_VALUES.items():
-        if chance.random() < 0.8:
-            value = chance.choice((None, *values))
+        if rng.random() < 0.8:
+            value = rng.choice((None, *values))
             document[first] = {rest[0]: value} if rest else value
     return document
 
@@ -154,7 +154,7 @@ def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
         lambda chosen: st.fixed_dictionaries({name: names[name] for name in chosen})
     )
     ordered = [name for name in names if not isinstance(name, tuple) or name[1:] != UNORDERED]
-    orders = st.lists(st.builds(OrderBy, st.sampled_from(ordered), st.sampled_from(Direction)), max_size=MOST_KEYS)
+    orders = st.lists(st.builds(OrderBy, st.sampled_from(ordered), st.sampled_from(Direction)), max_size=MAX_KEYS)
     places = st.integers(0, len(records))
     return st.builds(
         QueryFilter,
@@ -169,7 +169,7 @@ def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
 
 def _conditions(values: list[Any], *, is_text: bool, is_ordered: bool) -> st.SearchStrategy[Any]:
     one = st.sampled_from([None, *values]) if values else st.none()
-    some = st.lists(one, max_size=4) | st.lists(one, min_size=17, max_size=MOST_VALUES)
+    some = st.lists(one, max_size=4) | st.lists(one, min_size=17, max_size=MAX_VALUES)
     kinds: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
     comparable = [value for value in values if value is not None and not isinstance(value, bool)]
     if is_ordered and comparable:

@@ -13,20 +13,20 @@ from aaow_storage import Capability, SchemaVersionError
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical
-from aaow_storage_conformance.data.seed import chance, inconclusive
-from aaow_storage_conformance.harness.history import Ledger, Writers, kill_this_process, opening, prepare_for_writers
+from aaow_storage_conformance.data.seed import inconclusive, rng_for
+from aaow_storage_conformance.harness.history import History, Writers, initial_calls, kill_this_process, make_calls
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.harness.subprocesses import OtherProcess, Report
+from aaow_storage_conformance.harness.subprocesses import Report, Subprocess
 
 INSTANTS, FEW_ROUNDS, MANY_ROUNDS = 2, 3, 25
 """How many processes are killed in one test."""
-MOST_ROUNDS = 200
+MAX_ROUNDS = 200
 """After so many rounds without one that landed in the middle of something, a kill never does."""
-LONGEST_WAIT_S = 0.03
+MAX_WAIT_S = 0.03
 SOON_S = 20.0
-SHORTEST_STEP_S = 0.0005
+MIN_STEP_S = 0.0005
 OPENS_WITHIN_S = 30.0
-MOST_ROUNDS_OF_FOUR = 5
+MAX_ROUNDS_OF_FOUR = 5
 
 WAYS = {
     "single writes": (1, False, 30),
@@ -47,21 +47,21 @@ class DurabilityTests:
     async def test_what_is_acknowledged_is_there_when_the_process_is_killed_in_that_instant(
         self, store: Store, way: str
     ) -> None:
-        luck = chance("killed when it has acknowledged", way)
-        ledger = await _opened(store)
+        rng = rng_for("killed when it has acknowledged", way)
+        history = await _opened(store)
         for number in range(INSTANTS):
-            writers = attrs.evolve(_writers(way, number), kills_itself_after=luck.randint(1, WAYS[way][2] // 2))
+            writers = attrs.evolve(_writers(way, number), kills_itself_after=rng.randint(1, WAYS[way][2] // 2))
             async with store.process(write, writers) as process:
                 for entry in await process.last_reports():
-                    ledger.enter(entry)
-            await _check_reopened(store, ledger)
+                    history.record(entry)
+            await _check_reopened(store, history)
 
     @each_way
     @clause("DUR-1")
     async def test_a_kill_at_any_moment_leaves_the_acknowledged_whole_and_nothing_in_part(
         self, store: Store, way: str
     ) -> None:
-        await _check_kills(store, way, FEW_ROUNDS, chance("killed at any moment", way))
+        await _check_kills(store, way, FEW_ROUNDS, rng_for("killed at any moment", way))
 
     @each_way
     @pytest.mark.slow
@@ -69,25 +69,25 @@ class DurabilityTests:
     async def test_of_many_kills_none_loses_what_was_acknowledged_or_leaves_anything_in_part(
         self, store: Store, way: str
     ) -> None:
-        await _check_kills(store, way, MANY_ROUNDS, chance("killed many times", way))
+        await _check_kills(store, way, MANY_ROUNDS, rng_for("killed many times", way))
 
     @clause("DUR-1", "CON-1")
     async def test_when_one_of_four_writing_processes_is_killed_the_others_go_on(self, store: Store) -> None:
-        ledger = await _opened(store)
+        history = await _opened(store)
         landed = rounds = 0
-        while not landed and rounds < MOST_ROUNDS_OF_FOUR:
-            landed += await _kill_one_of_four(store, ledger, f"round {rounds}")
+        while not landed and rounds < MAX_ROUNDS_OF_FOUR:
+            landed += await _kill_one_of_four(store, history, f"round {rounds}")
             rounds += 1
         if not landed:
             inconclusive(f"of {rounds} kills none came while something was being written")
 
     @clause("DUR-1", "LIF-1")
     async def test_a_store_whose_first_opening_is_killed_is_opened_by_the_next(self, store: Store) -> None:
-        luck = chance("killed while it opened")
-        waits_up_to_s, on_the_way, was_opened = SHORTEST_STEP_S, 0, False
+        rng = rng_for("killed while it opened")
+        waits_up_to_s, on_the_way, was_opened = MIN_STEP_S, 0, False
         while not was_opened:
             assert waits_up_to_s < OPENS_WITHIN_S, f"no process opened the store within {OPENS_WITHIN_S:g} s"
-            async with store.process(open_and_stay, luck.uniform(0, waits_up_to_s)) as process:
+            async with store.process(open_and_stay, rng.uniform(0, waits_up_to_s)) as process:
                 said_so = "open" in await process.last_reports()
             was_opened = await _opens_as_it_is(store)
             assert was_opened or not said_so, "a process had opened the store, and the next finds no schema in it"
@@ -119,23 +119,23 @@ def _kill_after(seconds: float) -> None:
     kill_this_process()
 
 
-async def _kill_one_of_four(store: Store, ledger: Ledger, name: str) -> bool:
+async def _kill_one_of_four(store: Store, history: History, name: str) -> bool:
     """Kill one of four processes that write, and check the store; return whether it was in the middle of something."""
     groups = [tuple(f"{name} process {number} writer {each}" for each in range(4)) for number in range(4)]
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(store.process(write, Writers(names=group))) for group in groups]
         async with asyncio.timeout(SOON_S):
             for process in processes:
-                await _receive(process, 40, ledger)
+                await _receive(process, 40, history)
             for entry in await processes[0].kill():
-                ledger.enter(entry)
-            was_in_flight = ledger.in_flight & set(groups[0])
+                history.record(entry)
+            was_in_flight = history.in_flight & set(groups[0])
             for process in processes[1:]:
-                await _receive(process, 80, ledger)
+                await _receive(process, 80, history)
         for process in processes[1:]:
             for entry in await process.kill():
-                ledger.enter(entry)
-    await _check_reopened(store, ledger)
+                history.record(entry)
+    await _check_reopened(store, history)
     return bool(was_in_flight)
 
 
@@ -152,28 +152,28 @@ def _writers(way: str, number: int) -> Writers:
     return Writers(names=names, in_transactions=in_transactions)
 
 
-async def _opened(store: Store) -> Ledger:
-    calls = opening()
+async def _opened(store: Store) -> History:
+    calls = initial_calls()
     async with store.open() as storage:
-        await prepare_for_writers(storage, calls)
-    return Ledger(calls)
+        await make_calls(storage, calls)
+    return History(calls)
 
 
-async def _check_kills(store: Store, way: str, rounds: int, luck: random.Random) -> None:
+async def _check_kills(store: Store, way: str, rounds: int, rng: random.Random) -> None:
     """Kill a writing process in every round, and go on until one was killed in the middle of something."""
-    ledger = await _opened(store)
+    history = await _opened(store)
     landed_in_flight = number = 0
-    while number < rounds or (not landed_in_flight and number < MOST_ROUNDS):
+    while number < rounds or (not landed_in_flight and number < MAX_ROUNDS):
         async with store.process(write, _writers(way, number)) as process:
-            reports = luck.randint(1, WAYS[way][2]) if number else WAYS[way][2]
-            took_s = await _receive(process, reports, ledger)
-            await asyncio.sleep(luck.uniform(0, min(took_s, LONGEST_WAIT_S)))
+            reports = rng.randint(1, WAYS[way][2]) if number else WAYS[way][2]
+            took_s = await _receive(process, reports, history)
+            await asyncio.sleep(rng.uniform(0, min(took_s, MAX_WAIT_S)))
             for entry in await process.kill():
-                ledger.enter(entry)
-        landed_in_flight += bool(ledger.in_flight)
-        await _check_reopened(store, ledger)
+                history.record(entry)
+        landed_in_flight += bool(history.in_flight)
+        await _check_reopened(store, history)
         number += 1
-    assert ledger.count, f"of {number} processes none wrote anything before it was killed"
+    assert history.count, f"of {number} processes none wrote anything before it was killed"
     if not landed_in_flight:
         inconclusive(f"of {number} kills none came while something was being written")
 
@@ -190,16 +190,16 @@ async def _opens_as_it_is(store: Store) -> bool:
     return False
 
 
-async def _receive(process: OtherProcess, count: int, ledger: Ledger) -> float:
+async def _receive(process: Subprocess, count: int, history: History) -> float:
     """Receive so many reports, and return how many seconds one unit of work of a writer took, as far as they tell."""
-    ledger.enter(await process.next_report())
-    started, done = time.perf_counter(), ledger.count
+    history.record(await process.next_report())
+    started, done = time.perf_counter(), history.count
     for _ in range(count - 1):
-        ledger.enter(await process.next_report())
-    done, writers = ledger.count - done, len(ledger.in_flight) + 1
-    return writers * (time.perf_counter() - started) / done if done else LONGEST_WAIT_S
+        history.record(await process.next_report())
+    done, writers = history.count - done, len(history.in_flight) + 1
+    return writers * (time.perf_counter() - started) / done if done else MAX_WAIT_S
 
 
-async def _check_reopened(store: Store, ledger: Ledger) -> None:
+async def _check_reopened(store: Store, history: History) -> None:
     async with store.open() as storage:
-        await ledger.check(storage)
+        await history.check(storage)

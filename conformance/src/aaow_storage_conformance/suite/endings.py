@@ -35,10 +35,10 @@ from aaow_storage_conformance.data.kinds import (
 )
 from aaow_storage_conformance.data.list_calls import LISTINGS, Listing
 
-LONGEST_ID = 255
+MAX_ID_LENGTH = 255
 ENDS = ("A", "a", "a ", "b", "b\N{COMBINING ACUTE ACCENT}")
 """Ends in the order of their code points."""
-LONG_IDS = tuple("i" * (LONGEST_ID - 2) + end for end in ENDS)
+LONG_IDS = tuple("i" * (MAX_ID_LENGTH - 2) + end for end in ENDS)
 TEXT_LENGTHS = (3_000, 70_000)
 KEY_LENGTH = 450
 WITH_COUNT = [listing for listing in LISTINGS if listing.kind in (WORKFLOW, SESSION, BUDGET_POOL)]
@@ -101,7 +101,10 @@ class EndingTests:
     @clause("QRY-1", "QRY-2", "QRY-5", "QRY-7")
     @pytest.mark.parametrize(
         ("field", "length"),
-        [("id", LONGEST_ID - 2), *((field, length) for field in ("name", "metadata.text") for length in TEXT_LENGTHS)],
+        [
+            ("id", MAX_ID_LENGTH - 2),
+            *((field, length) for field in ("name", "metadata.text") for length in TEXT_LENGTHS),
+        ],
     )
     async def test_long_texts_that_differ_at_their_end_are_found_and_ordered_each_by_itself(
         self, storage: StorageAdapter, field: str, length: int

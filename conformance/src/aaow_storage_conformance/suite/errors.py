@@ -47,7 +47,7 @@ from aaow_storage_conformance._contract import clause, lacks
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, calls_without_streams, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.failing_calls import FAILURES, Failure, store_for_failures
+from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, FailingCall, prepare_for_failing_calls
 from aaow_storage_conformance.harness.store import Store
 
 TREE: dict[type[StorageError], tuple[type[BaseException], ...]] = {
@@ -96,11 +96,11 @@ class ErrorTests:
     """What is raised, what it tells, and where it can be taken."""
 
     @clause("ERR-1")
-    @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name) for each in FAILURES])
+    @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name) for each in FAILING_CALLS])
     async def test_an_error_keeps_its_facts_and_survives_copying_and_pickling(
-        self, storage: StorageAdapter, failure: Failure
+        self, storage: StorageAdapter, failure: FailingCall
     ) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
         before = await everything_in(storage)
         for error in (await _error_of(failure.call(storage)), await _error_inside(storage, failure)):
             _check_kind(error, failure.kind)
@@ -116,9 +116,9 @@ class ErrorTests:
 
     @clause("ERR-1", "REC-6")
     async def test_changing_the_record_in_an_error_changes_nothing_stored(self, storage: StorageAdapter) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
         before = await everything_in(storage)
-        for failure in FAILURES:
+        for failure in FAILING_CALLS:
             error = await _error_of(failure.call(storage))
             if isinstance(error, ConflictError) and error.current is not None:
                 document = getattr(error.current, "context", None) or getattr(error.current, "metadata", None)
@@ -191,7 +191,7 @@ class ErrorTests:
     async def test_an_argument_of_a_wrong_type_is_refused_everywhere(
         self, storage: StorageAdapter, is_inside: bool
     ) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
         before = await everything_in(storage)
         async with contextlib.AsyncExitStack() as stack:
             target = await stack.enter_async_context(storage.transaction()) if is_inside else storage
@@ -208,7 +208,7 @@ class ErrorTests:
     async def test_nothing_but_storage_errors_comes_of_odd_arguments(
         self, storage: StorageAdapter, is_inside: bool
     ) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
         async with contextlib.AsyncExitStack() as stack:
             target = await stack.enter_async_context(storage.transaction()) if is_inside else storage
             for call in _calls_with(ODD, storage.capabilities):
@@ -267,7 +267,7 @@ async def _error_of(call: Awaitable[Any]) -> StorageError:
     return caught.value
 
 
-async def _error_inside(storage: StorageAdapter, failure: Failure) -> StorageError:
+async def _error_inside(storage: StorageAdapter, failure: FailingCall) -> StorageError:
     async with storage.transaction() as transaction:
         return await _error_of(failure.call(transaction))
 

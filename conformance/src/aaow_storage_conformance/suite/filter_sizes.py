@@ -23,12 +23,12 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
 
-MOST_KEYS = 16
-MOST_CONDITIONS = 100
-MOST_VALUES = 10_000
-LONGEST_TEXTS = 4_000_000
-MOST_STEPS = 32
-LONGEST_PATH = 1_000
+MAX_KEYS = 16
+MAX_CONDITIONS = 100
+MAX_VALUES = 10_000
+MAX_TEXT_BYTES = 4_000_000
+MAX_STEPS = 32
+MAX_PATH_LENGTH = 1_000
 RECORDS = 12
 
 
@@ -53,19 +53,19 @@ class FilterSizeTests:
     async def test_the_largest_filter_finds_what_it_describes(self, storage: StorageAdapter, listing: Listing) -> None:
         await prepare_scopes(storage)
         field = _document(listing)
-        deep = _nested(("d",) * MOST_STEPS, 1)
-        long = {"k" * LONGEST_PATH: 2}
+        deep = _nested(("d",) * MAX_STEPS, 1)
+        long = {"k" * MAX_PATH_LENGTH: 2}
         await listing.store(storage, listing.make(id="deep", **{field: deep}))
         await listing.store(storage, listing.make(id="long", **{field: long}))
-        ids = [f"no {number}" for number in range(MOST_VALUES - 1)]
+        ids = [f"no {number}" for number in range(MAX_VALUES - 1)]
         wheres: list[tuple[dict[FieldName, Any], str]] = [
-            ({(field, *("d" * MOST_STEPS)): 1}, "deep"),
-            ({(field, *("d" * MOST_STEPS)): In([0, 1])}, "deep"),
-            ({(field, "k" * LONGEST_PATH): 2}, "long"),
+            ({(field, *("d" * MAX_STEPS)): 1}, "deep"),
+            ({(field, *("d" * MAX_STEPS)): In([0, 1])}, "deep"),
+            ({(field, "k" * MAX_PATH_LENGTH): 2}, "long"),
             ({"id": In([*ids, "deep"])}, "deep"),
             ({"id": In([*ids[1:], "deep"]), (field, "x"): NotIn([1])}, "deep"),
-            ({(field, "k" * LONGEST_PATH): In([*range(MOST_VALUES - 2)])}, "long"),
-            ({"id": "deep", **{(field, f"k{number}"): Ne(1) for number in range(MOST_CONDITIONS - 1)}}, "deep"),
+            ({(field, "k" * MAX_PATH_LENGTH): In([*range(MAX_VALUES - 2)])}, "long"),
+            ({"id": "deep", **{(field, f"k{number}"): Ne(1) for number in range(MAX_CONDITIONS - 1)}}, "deep"),
         ]
         for number, (where, expected) in enumerate(wheres):
             for call in listing.calls:
@@ -75,7 +75,7 @@ class FilterSizeTests:
 
     @clause("QRY-3", "QRY-1")
     async def test_a_filter_may_compare_with_long_texts(self, storage: StorageAdapter) -> None:
-        text = "x" * (LONGEST_TEXTS // 2)
+        text = "x" * (MAX_TEXT_BYTES // 2)
         session = await samples.stored_session(storage)
         await samples.stored_execution(storage, session.id, "node", id="long", text=text)
         await samples.stored_execution(storage, session.id, "node", id="short", text="x")
@@ -99,9 +99,9 @@ class FilterSizeTests:
         field = _document(listing)
         for number in range(RECORDS):
             # What decides between two records is the last key, which the id contradicts.
-            document = {f"k{key}": 0 for key in range(MOST_KEYS - 1)} | {f"k{MOST_KEYS - 1}": RECORDS - number}
+            document = {f"k{key}": 0 for key in range(MAX_KEYS - 1)} | {f"k{MAX_KEYS - 1}": RECORDS - number}
             await listing.store(storage, listing.make(id=f"r{number:02}", **{field: document}))
-        order = [OrderBy((field, f"k{key}"), list(Direction)[key % 2]) for key in range(MOST_KEYS)]
+        order = [OrderBy((field, f"k{key}"), list(Direction)[key % 2]) for key in range(MAX_KEYS)]
         mine: dict[FieldName, Any] = {"id": StartsWith("r")}
         whole = [record.id for record in await listing.list(storage, QueryFilter(mine, order))]
         expected = [f"r{number:02}" for number in range(RECORDS)]
@@ -136,24 +136,24 @@ def _document(listing: Listing) -> str:
 
 def _too_large(field: str) -> Iterator[tuple[int, QueryFilter]]:
     """Yield filters that are a little larger than a limit, each with the limit."""
-    yield MOST_KEYS, QueryFilter(order_by=[OrderBy("id")] * (MOST_KEYS + 1))
-    yield MOST_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(MOST_KEYS + 1)])
-    yield MOST_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(500)])
-    yield MOST_CONDITIONS, QueryFilter({(field, f"k{number}"): 1 for number in range(MOST_CONDITIONS + 1)})
-    yield MOST_CONDITIONS, QueryFilter({(field, f"k{number}"): Ne(None) for number in range(2_000)})
-    ids = [str(number) for number in range(MOST_VALUES + 1)]
-    yield MOST_VALUES, QueryFilter({"id": In(ids)})
-    yield MOST_VALUES, QueryFilter({(field, "k"): NotIn(ids)})
-    yield MOST_VALUES, QueryFilter({"id": In(ids[1:]), (field, "k"): NotIn([1])})
-    yield MOST_VALUES, QueryFilter({"id": NotIn(ids * 7)})
-    yield MOST_STEPS, QueryFilter({(field, *("d" * (MOST_STEPS + 1))): 1})
-    yield MOST_STEPS, QueryFilter(order_by=OrderBy((field, *("d" * 1_000))))
-    yield LONGEST_PATH, QueryFilter({(field, "k" * (LONGEST_PATH + 1)): 1})
-    yield LONGEST_PATH, QueryFilter(order_by=OrderBy((field, "k", "k" * LONGEST_PATH)))
-    half = "x" * (LONGEST_TEXTS // 2)
-    yield LONGEST_TEXTS, QueryFilter({"id": half, (field, "k"): Contains(half + "x")})
-    yield LONGEST_TEXTS, QueryFilter({"id": In([half, half, "x"])})
-    yield LONGEST_TEXTS, QueryFilter({"id": StartsWith(half * 3)})
+    yield MAX_KEYS, QueryFilter(order_by=[OrderBy("id")] * (MAX_KEYS + 1))
+    yield MAX_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(MAX_KEYS + 1)])
+    yield MAX_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(500)])
+    yield MAX_CONDITIONS, QueryFilter({(field, f"k{number}"): 1 for number in range(MAX_CONDITIONS + 1)})
+    yield MAX_CONDITIONS, QueryFilter({(field, f"k{number}"): Ne(None) for number in range(2_000)})
+    ids = [str(number) for number in range(MAX_VALUES + 1)]
+    yield MAX_VALUES, QueryFilter({"id": In(ids)})
+    yield MAX_VALUES, QueryFilter({(field, "k"): NotIn(ids)})
+    yield MAX_VALUES, QueryFilter({"id": In(ids[1:]), (field, "k"): NotIn([1])})
+    yield MAX_VALUES, QueryFilter({"id": NotIn(ids * 7)})
+    yield MAX_STEPS, QueryFilter({(field, *("d" * (MAX_STEPS + 1))): 1})
+    yield MAX_STEPS, QueryFilter(order_by=OrderBy((field, *("d" * 1_000))))
+    yield MAX_PATH_LENGTH, QueryFilter({(field, "k" * (MAX_PATH_LENGTH + 1)): 1})
+    yield MAX_PATH_LENGTH, QueryFilter(order_by=OrderBy((field, "k", "k" * MAX_PATH_LENGTH)))
+    half = "x" * (MAX_TEXT_BYTES // 2)
+    yield MAX_TEXT_BYTES, QueryFilter({"id": half, (field, "k"): Contains(half + "x")})
+    yield MAX_TEXT_BYTES, QueryFilter({"id": In([half, half, "x"])})
+    yield MAX_TEXT_BYTES, QueryFilter({"id": StartsWith(half * 3)})
 
 
 def _nested(path: tuple[str, ...], value: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from aaow_storage import Capability, StorageAdapter, StorageOperations
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data.contents import assert_identical, first_difference
-from aaow_storage_conformance.data.steps import Step, all_read, some_at_a_time, steps_for
+from aaow_storage_conformance.data.steps import Step, in_groups, read_all, steps_for
 from aaow_storage_conformance.harness.store import Store
 
 T = TypeVar("T")
@@ -37,11 +37,11 @@ class HandleTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         steps = steps_for(storage.capabilities)
-        seen = await all_read(storage, storage.capabilities)
+        seen = await read_all(storage, storage.capabilities)
         for part in range(PROCESSES):
             first, last = part * len(steps) // PROCESSES, (part + 1) * len(steps) // PROCESSES
-            read_there = await store.elsewhere(take_steps, first, last)
-            found = await all_read(storage, storage.capabilities)
+            read_there = await store.run_in_subprocess(take_steps, first, last)
+            found = await read_all(storage, storage.capabilities)
             assert first_difference(found, seen) is not None
             assert_identical(found, read_there)
             seen = found
@@ -51,29 +51,29 @@ class HandleTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            seen = await all_read(storage, storage.capabilities)
-            for steps in some_at_a_time(steps_for(storage.capabilities)):
+            seen = await read_all(storage, storage.capabilities)
+            for steps in in_groups(steps_for(storage.capabilities)):
                 async with other.transaction() as transaction:
-                    assert_identical(await all_read(transaction, other.capabilities), seen)
+                    assert_identical(await read_all(transaction, other.capabilities), seen)
                     inside = await _take(transaction, steps, seen, storage.capabilities)
-                    assert_identical(await all_read(storage, storage.capabilities), seen)
+                    assert_identical(await read_all(storage, storage.capabilities), seen)
                 for reader in (other, storage):
-                    assert_identical(await all_read(reader, storage.capabilities), inside)
+                    assert_identical(await read_all(reader, storage.capabilities), inside)
                 seen = inside
 
     @clause("TXN-1", "TXN-4")
     async def test_no_read_shows_a_change_that_was_rolled_back(self, storage: StorageAdapter) -> None:
-        seen = await all_read(storage, storage.capabilities)
-        for steps in some_at_a_time(steps_for(storage.capabilities)):
+        seen = await read_all(storage, storage.capabilities)
+        for steps in in_groups(steps_for(storage.capabilities)):
             transaction = await storage.begin_transaction()
             with suppress(Undone):
                 async with transaction.savepoint():
                     await _take(transaction, steps, seen, storage.capabilities)
                     raise Undone
-            assert_identical(await all_read(transaction, storage.capabilities), seen)
+            assert_identical(await read_all(transaction, storage.capabilities), seen)
             await _take(transaction, steps, seen, storage.capabilities)
             await transaction.rollback()
-            assert_identical(await all_read(storage, storage.capabilities), seen)
+            assert_identical(await read_all(storage, storage.capabilities), seen)
             seen = await _take(storage, steps, seen, storage.capabilities)
 
     @clause("LIF-3", "OPS-7")
@@ -81,14 +81,14 @@ class HandleTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         async with store.open() as other:
-            for steps in some_at_a_time(steps_for(storage.capabilities)):
-                await all_read(storage, storage.capabilities)
+            for steps in in_groups(steps_for(storage.capabilities)):
+                await read_all(storage, storage.capabilities)
                 await storage.close()
                 for step in steps:
                     await step.change(other)
                 await storage.initialize()
                 assert_identical(
-                    await all_read(storage, storage.capabilities), await all_read(other, other.capabilities)
+                    await read_all(storage, storage.capabilities), await read_all(other, other.capabilities)
                 )
 
 
@@ -100,15 +100,15 @@ async def take_steps(storage: StorageAdapter, first: int, last: int) -> dict[str
     """Take some of the steps, and return all that is read then."""
     for step in steps_for(storage.capabilities)[first:last]:
         await step.change(storage)
-    return await all_read(storage, storage.capabilities)
+    return await read_all(storage, storage.capabilities)
 
 
 async def _check_each_change(storage: StorageAdapter, change: Callable[[Step], Awaitable[dict[str, Any]]]) -> None:
     """Check that each change, and nothing that was read before it, is read here and where it was made."""
-    seen = await all_read(storage, storage.capabilities)
+    seen = await read_all(storage, storage.capabilities)
     for step in steps_for(storage.capabilities):
         read_there = await change(step)
-        found = await all_read(storage, storage.capabilities)
+        found = await read_all(storage, storage.capabilities)
         assert first_difference(found, seen) is not None, step.name
         assert_identical(found, read_there)
         seen = found
@@ -120,7 +120,7 @@ async def _take(
     """Take the steps, and return all that is read then, which is not what was seen before."""
     for step in steps:
         await step.change(storage)
-    found = await all_read(storage, capabilities)
+    found = await read_all(storage, capabilities)
     assert first_difference(found, seen) is not None, steps
     return found
 
@@ -133,13 +133,13 @@ async def _writer(
 
     async def take(step: Step, writer: StorageAdapter) -> dict[str, Any]:
         await step.change(writer)
-        return await all_read(writer, writer.capabilities)
+        return await read_all(writer, writer.capabilities)
 
     if where == "same adapter":
         yield lambda step: take(step, storage)
     elif where == "another adapter":
         async with store.open() as other:
-            await all_read(other, other.capabilities)
+            await read_all(other, other.capabilities)
             yield lambda step: take(step, other)
     else:
         async with _loop_of_a_thread() as run:

@@ -12,7 +12,7 @@ from aaow_storage import StorageAdapter, StorageError
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import every_call
-from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.suite.closing import check_closed
 
@@ -34,7 +34,7 @@ class HandlingTests:
             with pytest.raises(StorageError, match="cannot be copied or pickled"):
                 make_copy(transaction)
             await samples.stored_workflow(transaction, id="w")
-        assert await workers.workflow_ids(storage) == ["w"]
+        assert await subprocess_functions.workflow_ids(storage) == ["w"]
 
     @clause("LIF-4")
     async def test_a_second_block_is_refused_and_the_first_goes_on(self, store: Store) -> None:
@@ -45,7 +45,7 @@ class HandlingTests:
             await samples.stored_workflow(adapter, id="w")
             with pytest.raises(StorageError, match="`async with`"):
                 await asyncio.create_task(adapter.__aenter__())
-            assert await workers.workflow_ids(adapter) == ["w"]
+            assert await subprocess_functions.workflow_ids(adapter) == ["w"]
         await check_closed(adapter)
 
     @clause("LIF-4")

@@ -9,7 +9,7 @@ import pytest
 from aaow_storage import StorageAdapter, Transaction, TransactionError, TransactionOutcome
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.harness.fresh_context import start_outside
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 
 OPEN_S = 8.0
 """How long, in seconds, the transactions here may stay open: longer than refusals take on a busy machine."""
@@ -138,7 +138,7 @@ class HolderTests:
             await samples.stored_workflow(transaction)
             has_begun.set()
             assert await started_before == 0
-            assert await start_outside(storage.count_workflows()) == 0
+            assert await start_in_fresh_context(storage.count_workflows()) == 0
 
 
 async def _awaited(call: Awaitable[Any]) -> Any:

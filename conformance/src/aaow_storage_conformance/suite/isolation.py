@@ -21,8 +21,8 @@ from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import calls_without_streams
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.harness import subprocess_functions as workers
-from aaow_storage_conformance.harness.fresh_context import start_outside
+from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.store import Store
 
 SOON_S = 20.0
@@ -133,7 +133,7 @@ class IsolationTests:
         await samples.stored_workflow(storage, id="committed")
         async with storage.transaction() as transaction:
             await samples.stored_workflow(transaction, id="uncommitted")
-            assert await store.elsewhere(workers.workflow_ids) == ["committed"]
+            assert await store.run_in_subprocess(subprocess_functions.workflow_ids) == ["committed"]
 
     @clause("TXN-6")
     async def test_a_call_on_the_adapter_by_the_task_that_holds_its_transaction_is_refused_at_once(
@@ -171,13 +171,15 @@ class IsolationTests:
         async with store.open() as other:
             async with storage.transaction() as transaction:
                 await samples.stored_workflow(transaction, id="inside")
-                writing = [start_outside(_store_workflow(each, "inside", "outside")) for each in (storage, other)]
+                writing = [
+                    start_in_fresh_context(_store_workflow(each, "inside", "outside")) for each in (storage, other)
+                ]
                 for _ in range(20):
                     assert await _soon(_in_another_task(storage.list_workflows())) == []
                     assert await _soon(other.count_workflows()) == 0
                 await samples.stored_workflow(transaction, id="inside too")
             await _soon(asyncio.gather(*writing))
-        assert await workers.workflow_ids(storage) == ["inside", "inside too"]
+        assert await subprocess_functions.workflow_ids(storage) == ["inside", "inside too"]
         written = await storage.get_workflow("inside")
         assert written is not None
         assert written.name == "outside"
@@ -200,7 +202,7 @@ class IsolationTests:
             (waiting,) = await storage.list_workflows()
             assert waiting.name == "waiting"
             await samples.stored_workflow(storage, id="usable")
-            assert await workers.workflow_ids(other) == ["late", "usable"]
+            assert await subprocess_functions.workflow_ids(other) == ["late", "usable"]
 
     @clause("TXN-7", "TXN-3")
     async def test_every_call_on_a_transaction_that_ran_out_of_time_raises(
@@ -247,7 +249,7 @@ class IsolationTests:
             assert transaction.outcome is TransactionOutcome.ABORTED
             with pytest.raises(TransactionError):
                 await transaction.__aexit__(None, None, None)
-            assert await workers.workflow_ids(other) == []
+            assert await subprocess_functions.workflow_ids(other) == []
 
     @clause("TXN-7", "CON-2")
     async def test_whoever_gives_up_waiting_for_a_transaction_does_not_give_it_more_time(
@@ -274,7 +276,7 @@ class IsolationTests:
         await asyncio.sleep(1.1)
         assert committed.outcome is TransactionOutcome.COMMITTED
         assert rolled_back.outcome is TransactionOutcome.ROLLED_BACK
-        assert await workers.workflow_ids(storage) == ["kept"]
+        assert await subprocess_functions.workflow_ids(storage) == ["kept"]
 
     @clause("TXN-7")
     async def test_a_transaction_that_its_task_forgot_lets_others_go_on(
@@ -319,7 +321,7 @@ class IsolationTests:
                 first, second = (storage, other) if turn % 2 else (other, storage)
                 transaction = await first.begin_transaction()
                 count = await _count_in(transaction)
-                rival = start_outside(_count_up(second))
+                rival = start_in_fresh_context(_count_up(second))
                 for _ in range(10):
                     await _in_another_task(_count_in(transaction))
                 try:
@@ -338,7 +340,9 @@ class IsolationTests:
         self, storage: StorageAdapter, store: Store
     ) -> None:
         await samples.stored_session(storage, id="counter", metadata={"count": 0})
-        await asyncio.gather(*(store.elsewhere(workers.count_up, "counter", 25, number, 4) for number in range(4)))
+        await asyncio.gather(
+            *(store.run_in_subprocess(subprocess_functions.count_up, "counter", 25, number, 4) for number in range(4))
+        )
         counter = await storage.get_session("counter")
         assert counter is not None
         assert counter.metadata == {"count": 100}
@@ -351,7 +355,7 @@ async def _soon(call: Awaitable[Any]) -> Any:
 
 
 async def _in_another_task(call: Awaitable[Any]) -> Any:
-    return await start_outside(call)
+    return await start_in_fresh_context(call)
 
 
 async def _store_workflow(storage: StorageOperations, id: str, name: str = "outside") -> None:

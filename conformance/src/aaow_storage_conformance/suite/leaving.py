@@ -17,7 +17,7 @@ from aaow_storage import AdapterClosedError, Capability, StorageAdapter, Transac
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import calls_without_streams
-from aaow_storage_conformance.harness.leaks import folders_of, left_behind, traces
+from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.suite.closing import check_closed
 
@@ -36,10 +36,10 @@ class LeavingTests:
         self, store: Store, tmp_path: Path
     ) -> None:
         gc.collect()
-        folders = folders_of(store.url, tmp_path)
-        before = traces(folders)
+        folders = watched_folders(store.url, tmp_path)
+        before = open_resources(folders)
         assert await _resource_warnings_of(_open_and_drop(store)) == 1
-        assert await left_behind(before, folders) == []
+        assert await find_leaks(before, folders) == []
 
     @clause("LIF-2")
     async def test_an_adapter_that_was_closed_is_dropped_without_a_word(self, store: Store) -> None:
@@ -136,14 +136,14 @@ async def in_forked_process(function: Callable[[], Awaitable[None]]) -> None:
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: that is what this is about
             process = os.fork()
         if not process:
-            _end_with(function, problems.fileno())
+            _exit_with(function, problems.fileno())
         status = os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, process, 0))[1])
         problems.seek(0)
         if status:
             pytest.fail(f"the forked process ended with {status}:\n{problems.read()}", pytrace=False)
 
 
-def _end_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
+def _exit_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
     status = 1
     try:
         signal.alarm(ENDS_WITHIN_S)

@@ -12,7 +12,7 @@ from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.kinds import KINDS, Kind, each, prepare
-from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.suite.closing import SOON_S, STREAM_ID, check_closed, check_over, filled
 
@@ -33,7 +33,7 @@ class LifecycleTests:
             await samples.stored_workflow(adapter, id=f"{number}")
         for adapter in adapters:
             await adapter.initialize()
-            assert await workers.workflow_ids(adapter) == ["0", "1", "2"]
+            assert await subprocess_functions.workflow_ids(adapter) == ["0", "1", "2"]
 
     @clause("LIF-1", "TXN-6")
     async def test_initializing_beside_an_open_transaction_leaves_it_open(
@@ -43,16 +43,16 @@ class LifecycleTests:
             await samples.stored_workflow(transaction, id="first")
             await storage.initialize()
             async with asyncio.timeout(SOON_S), store.open() as other:
-                assert await workers.workflow_ids(other) == []
+                assert await subprocess_functions.workflow_ids(other) == []
             assert transaction.outcome is None
             await samples.stored_workflow(transaction, id="second")
-        assert await workers.workflow_ids(storage) == ["first", "second"]
+        assert await subprocess_functions.workflow_ids(storage) == ["first", "second"]
 
     @clause("LIF-1")
     async def test_many_tasks_that_initialize_one_adapter_at_once_find_it_open(self, store: Store) -> None:
         adapter = store.adapter()
         await asyncio.gather(*(_initialize_and_save(adapter, f"{number:02}") for number in range(20)))
-        assert await workers.workflow_ids(adapter) == [f"{number:02}" for number in range(20)]
+        assert await subprocess_functions.workflow_ids(adapter) == [f"{number:02}" for number in range(20)]
         await adapter.close()
         await check_closed(adapter)
 
@@ -61,15 +61,15 @@ class LifecycleTests:
         adapters = [store.adapter() for _ in range(8)]
         await asyncio.gather(*(_initialize_and_save(adapter, f"{n}") for n, adapter in enumerate(adapters)))
         for adapter in adapters:
-            assert await workers.workflow_ids(adapter) == [f"{number}" for number in range(8)]
+            assert await subprocess_functions.workflow_ids(adapter) == [f"{number}" for number in range(8)]
 
     @clause("LIF-1")
     @requires(Capability.DURABLE)
     async def test_four_processes_initialize_an_empty_store_at_once(self, store: Store, tmp_path: Path) -> None:
         starts = [TogetherAt(tmp_path, number, 4) for number in range(4)]
-        await asyncio.gather(*(store.elsewhere(_save_at_once, start, f"{n}") for n, start in enumerate(starts)))
+        await asyncio.gather(*(store.run_in_subprocess(_save_at_once, start, f"{n}") for n, start in enumerate(starts)))
         async with store.open() as storage:
-            assert await workers.workflow_ids(storage) == ["0", "1", "2", "3"]
+            assert await subprocess_functions.workflow_ids(storage) == ["0", "1", "2", "3"]
 
     @clause("LIF-1")
     async def test_a_store_that_is_up_to_date_opens_without_migrating(
@@ -80,7 +80,11 @@ class LifecycleTests:
         for _ in range(2):
             await adapter.initialize(migrate=False)
         await samples.stored_workflow(adapter, id="new")
-        assert await workers.workflow_ids(storage) == await workers.workflow_ids(adapter) == ["new", "old"]
+        assert (
+            await subprocess_functions.workflow_ids(storage)
+            == await subprocess_functions.workflow_ids(adapter)
+            == ["new", "old"]
+        )
 
     @clause("LIF-1")
     @requires(Capability.DURABLE)
@@ -120,7 +124,7 @@ class LifecycleTests:
         await adapter.initialize()
         await samples.stored_workflow(adapter, id="usable")
         async with store.open() as other:
-            assert await workers.workflow_ids(other) == ["usable"]
+            assert await subprocess_functions.workflow_ids(other) == ["usable"]
 
     @clause("LIF-1", "CON-2")
     @pytest.mark.parametrize("times", [1, 2, 3])
@@ -145,7 +149,7 @@ class LifecycleTests:
             await check_closed(adapter)
         await adapter.initialize()
         await samples.stored_workflow(adapter, id="usable")
-        assert await workers.workflow_ids(adapter) == ["usable"]
+        assert await subprocess_functions.workflow_ids(adapter) == ["usable"]
 
     @clause("LIF-4")
     async def test_a_block_holds_the_adapter_itself_open_and_closes_it(self, store: Store) -> None:
@@ -264,12 +268,12 @@ class LifecycleTests:
     async def test_another_process_finds_what_this_one_stored_and_the_other_way_round(
         self, storage: StorageAdapter, store: Store
     ) -> None:
-        stored_there = await store.elsewhere(filled)
+        stored_there = await store.run_in_subprocess(filled)
         assert_identical(await everything_in(storage, streams=[STREAM_ID]), stored_there)
         await samples.stored_session(storage)
         await storage.update_workflow(stored_there["workflows"][0].id, metadata=None)
         stored_here = await everything_in(storage, streams=[STREAM_ID])
-        assert_identical(await store.elsewhere(everything_in, streams=[STREAM_ID]), stored_here)
+        assert_identical(await store.run_in_subprocess(everything_in, streams=[STREAM_ID]), stored_here)
 
 
 class TogetherAt:
@@ -284,7 +288,7 @@ class TogetherAt:
 
 def _come_together(folder: Path, number: int, count: int) -> TogetherAt:
     (folder / f"{number} has come").touch()
-    deadline = time.monotonic() + workers.TOGETHER_WITHIN_S
+    deadline = time.monotonic() + subprocess_functions.BARRIER_TIMEOUT_S
     while len(list(folder.glob("* has come"))) < count:
         if time.monotonic() > deadline:
             raise TimeoutError(f"fewer than {count} processes have come to {folder}")

@@ -29,16 +29,16 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import random_calls, random_records
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.seed import chance
-from aaow_storage_conformance.harness.fresh_context import start_outside
-from aaow_storage_conformance.harness.shrink_limit import Shortening
+from aaow_storage_conformance.data.seed import rng_for
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.harness.watchdog import ask as ask_in
+from aaow_storage_conformance.harness.watchdog import run_in_loop
 from aaow_storage_memory import MemoryAdapter
 
 EXAMPLES, STEPS = 10, 12
 MANY_EXAMPLES, MANY_STEPS = 200, 12
-MOST_LEVELS = 40
+MAX_LEVELS = 40
 """How deep pools lie below each other in a history at most."""
 COMPARED = "compare everything"
 BEGINNING = "a store with a record of each kind"
@@ -80,22 +80,22 @@ def _compare_histories(
     steps: int,
 ) -> None:
     """Run random histories on adapters that belong to a loop of another thread, and shorten one that fails."""
-    shortening = Shortening()
+    shrink_limit = ShrinkLimit()
     story: list[object] = []
 
     def ask(question: Awaitable[Any], step: object) -> Any:
         if step == BEGINNING:
-            shortening.begin_example()
+            shrink_limit.begin_example()
             story.clear()
         story.append(step)
         try:
-            return ask_in(_coroutine(question), loop)
+            return run_in_loop(_coroutine(question), loop)
         except Exception as error:
-            shortening.failed(error, story)
+            shrink_limit.record_failure(error, story)
             raise
 
     run_state_machine_as_test(
-        seed(chance("random histories", steps).getrandbits(64))(_machine(storage, model, ask)),
+        seed(rng_for("random histories", steps).getrandbits(64))(_machine(storage, model, ask)),
         settings=settings(
             database=None,
             deadline=None,
@@ -139,13 +139,13 @@ class Pair:
                 known = await model.get_stream_events(stream_id)
                 for event in (await storage.get_stream_events(stream_id))[len(known) :]:
                     await model.save_stream_event(event)
-        await self.call(*random_calls.BEGINNING)
+        await self.call(*random_calls.INITIAL_CALLS)
 
     async def call(self, *calls: random_calls.RandomCall, outside: bool = False) -> None:
         """Ask both, one call after the other, and compare what they say."""
         for call in calls:
             asked = self.adapters if outside else self.inside
-            found, expected = [await start_outside(outcome(call.on(each))) for each in asked]
+            found, expected = [await start_in_fresh_context(outcome(call.on(each))) for each in asked]
             assert_identical(found, expected)
 
     async def begin_transaction(self) -> None:
@@ -189,7 +189,7 @@ class Pair:
     async def compare(self) -> None:
         """Compare everything, as whoever holds the transaction sees it, and as everybody else does."""
         for storage, model in {self.inside, self.adapters}:
-            found, expected = [await start_outside(_contents(each)) for each in (storage, model)]
+            found, expected = [await start_in_fresh_context(_contents(each)) for each in (storage, model)]
             assert_identical(found, expected)
 
     async def end(self) -> None:
@@ -216,7 +216,7 @@ async def empty(storage: StorageAdapter) -> None:
         await storage.delete_workflow(workflow.id)
     for session in await storage.list_sessions():
         await storage.delete_session(session.id)
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         pools = await storage.list_budget_pools()
         parents = {pool.parent_pool_id for pool in pools}
         for pool in pools:

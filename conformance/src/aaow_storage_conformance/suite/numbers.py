@@ -30,8 +30,8 @@ VALUES = 10_000
 TASKS = 1_000
 NODES = 3_000
 LEVELS, SAVEPOINTS = 150, 40
-LARGEST_COUNT = 2**63 - 1
-COUNTS = (0, 2**31 - 1, 2**31, 2**32 + 1, 2**53 + 1, 999_999_999_999_999_999, LARGEST_COUNT)
+MAX_COUNT = 2**63 - 1
+COUNTS = (0, 2**31 - 1, 2**31, 2**32 + 1, 2**53 + 1, 999_999_999_999_999_999, MAX_COUNT)
 DURATIONS = (
     *(0.1 + 0.2, 1 / 3, 2 / 3, 0.0001, 0.00049, 12.3456, 999.9999999, 123456789.123456789, 86_400_000.000_001),
     *(5e-324, 2.2250738585072014e-308, 1e-300, 1.7976931348623157e308, 2.0**53 + 2, 1e16, 0.1, 16777217.0),
@@ -239,7 +239,7 @@ class NumberTests:
         await samples.stored_session(storage, id="s")
         await storage.save_execution_state(samples.a_state("s", node_states={}))
         for count in COUNTS:
-            usage = TokenUsage(prompt_tokens=count, completion_tokens=LARGEST_COUNT - count, total_tokens=LARGEST_COUNT)
+            usage = TokenUsage(prompt_tokens=count, completion_tokens=MAX_COUNT - count, total_tokens=MAX_COUNT)
             stored = await samples.stored_execution(storage, "s", usage=usage)
             state = samples.a_node_state("draft", retry_count=count, output={"count": count})
             await storage.update_node_state("s", "draft", state)

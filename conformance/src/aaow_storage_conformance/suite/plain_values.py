@@ -22,7 +22,7 @@ from aaow_storage import (
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.invalid_values import GOOD_RECORDS
+from aaow_storage_conformance.data.invalid_values import VALID_RECORDS
 from aaow_storage_conformance.data.kinds import EXECUTION_ID, KINDS, SESSION_ID, Kind, each, prepare
 from aaow_storage_conformance.data.lying_subclasses import (
     IMPOSTORS,
@@ -31,8 +31,8 @@ from aaow_storage_conformance.data.lying_subclasses import (
     LyingInstant,
     LyingInteger,
     LyingText,
-    disguised,
-    disguises_of,
+    disguise,
+    disguise_fields,
     members_of,
 )
 
@@ -43,19 +43,19 @@ class PlainValueTests:
     """What a caller's own subclasses of str, datetime, Decimal, float and int come to."""
 
     @clause("REC-1")
-    @pytest.mark.parametrize("record", GOOD_RECORDS, ids=lambda record: type(record).__name__)
+    @pytest.mark.parametrize("record", VALID_RECORDS, ids=lambda record: type(record).__name__)
     def test_a_record_built_of_instances_of_subclasses_holds_plain_values(self, record: Any) -> None:
-        disguises = disguises_of(record)
+        disguises = disguise_fields(record)
         for name, value in disguises.items():
             assert_identical(attrs.evolve(record, **{name: value}), record)
         assert_identical(attrs.evolve(record, **disguises), record)
 
     @clause("REC-1")
-    @pytest.mark.parametrize("record", GOOD_RECORDS, ids=lambda record: type(record).__name__)
+    @pytest.mark.parametrize("record", VALID_RECORDS, ids=lambda record: type(record).__name__)
     def test_no_subclass_gets_a_wrong_value_into_a_record(self, record: Any) -> None:
         naive = LyingInstant(2024, 1, 1)
         wrong = {str: LyingText("a\x00b"), datetime: naive, Decimal: LyingAmount("NaN")}
-        for name, value in disguises_of(record).items():
+        for name, value in disguise_fields(record).items():
             if isinstance(value, float):
                 continue
             (liar,) = [lie for kind, lie in wrong.items() if isinstance(value, kind)]
@@ -70,7 +70,7 @@ class PlainValueTests:
     ) -> None:
         await prepare(storage)
         record = kind.make()
-        await kind.store(storage, attrs.evolve(record, **disguises_of(record)))
+        await kind.store(storage, attrs.evolve(record, **disguise_fields(record)))
         assert_identical(await kind.find(storage, record), record)
 
     @clause("REC-2")
@@ -120,8 +120,8 @@ class PlainValueTests:
         await samples.stored_workflow(storage, id="w")
         await samples.stored_session(storage, id="s")
         await samples.stored_pool(storage, id="p")
-        workflow = await storage.update_workflow(LyingText("w"), name=LyingText("new"), updated_at=disguised(at))
-        session = await storage.update_session(LyingText("s"), status=LyingText("failed"), updated_at=disguised(at))
+        workflow = await storage.update_workflow(LyingText("w"), name=LyingText("new"), updated_at=disguise(at))
+        session = await storage.update_session(LyingText("s"), status=LyingText("failed"), updated_at=disguise(at))
         pool = await storage.update_budget_pool(LyingText("p"), total_budget=LyingAmount("12.50"))
         assert_identical((workflow.name, workflow.updated_at), ("new", at))
         assert_identical((str(session.status), session.updated_at), ("failed", at))
@@ -163,7 +163,7 @@ class PlainValueTests:
             expires_at = at + timedelta(seconds=number)
             request = samples.a_request(SESSION_ID, id=f"{number}", status="pending", expires_at=expires_at)
             await storage.create_approval_request(request)
-        expired = await storage.expire_approvals(disguised(at))
+        expired = await storage.expire_approvals(disguise(at))
         assert [request.id for request in expired] == ["-1"]
 
     @clause("QRY-1", "QRY-5")
@@ -182,7 +182,7 @@ class PlainValueTests:
             ({"id": In({LyingText("s1"), "s2"})}, ["s2", "s1"]),
             ({"id": StartsWith(LyingText("s"))}, ["s2", "s1", "s0"]),
             ({"id": Contains(LyingText("1"))}, ["s1"]),
-            ({"created_at": Le(disguised(at + timedelta(seconds=1)))}, ["s1", "s0"]),
+            ({"created_at": Le(disguise(at + timedelta(seconds=1)))}, ["s1", "s0"]),
         )
         for where, ids in cases:
             found = await storage.list_sessions(QueryFilter(where, order_by=newest_first))

@@ -28,20 +28,20 @@ from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_conformance.data.list_calls import HOME_POOL, Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.data.query_tables import JSON, KEYS, TABLES, QueryTable
 
-WRONG_NAMES: tuple[FieldName, ...] = (
+INVALID_NAMES: tuple[FieldName, ...] = (
     *("nothing", "", " id", "ID", "id.x", ("id", "x"), "id; DROP TABLE sessions", "1", "remaining_budget", "__class__"),
     *("metadata", "context", "data", "args", "definition"),
 )
 """Names that are no field to query by, of any record: unknown, a path into a scalar, or JSON without a path."""
-WRONG_TEXTS: tuple[Any, ...] = (
+INVALID_TEXTS: tuple[Any, ...] = (
     *(1, True, b"x", [], {}, ("x",), object()),
     *(Ne(1), Lt(None), Gt(1), Ge(True), In(["x", 1]), NotIn([b"x"]), Contains(1), StartsWith(None)),  # type: ignore[arg-type]  # on purpose
 )
-WRONG_INSTANTS: tuple[Any, ...] = (
+INVALID_INSTANTS: tuple[Any, ...] = (
     *("2024-01-01", 0, datetime(2024, 1, 1), True, [], Lt(None), Gt("2024"), In([0])),  # noqa: DTZ001 - on purpose
     *(Contains("2024"), StartsWith("2024"), NotIn(["2024-01-01"])),
 )
-WRONG_PLACES: tuple[Any, ...] = (-1, 1.0, "1", True, 2**63)
+INVALID_PLACES: tuple[Any, ...] = (-1, 1.0, "1", True, 2**63)
 
 
 class QueryTests:
@@ -177,7 +177,7 @@ class QueryTests:
                 assert all(name in str(caught.value) for name in ("nothing", "id", listing.time))
 
     @clause("QRY-3")
-    @pytest.mark.parametrize("place", WRONG_PLACES)
+    @pytest.mark.parametrize("place", INVALID_PLACES)
     def test_a_limit_or_offset_that_is_no_count_is_refused(self, place: Any) -> None:
         with pytest.raises(ValidationError) as caught:
             QueryFilter(limit=place)
@@ -273,10 +273,10 @@ async def _check_table(storage: StorageAdapter, table: QueryTable) -> None:
 
 def _wrong_filters(listing: Listing) -> Iterable[Any]:
     yield from ({"id": "x"}, "id", 1, [], OrderBy("id"))
-    yield from (QueryFilter({name: "x"}) for name in WRONG_NAMES)
-    yield from (QueryFilter(order_by=OrderBy(name)) for name in WRONG_NAMES)
-    yield from (QueryFilter({"id": value}) for value in WRONG_TEXTS)
-    yield from (QueryFilter({listing.time: value}) for value in WRONG_INSTANTS)
+    yield from (QueryFilter({name: "x"}) for name in INVALID_NAMES)
+    yield from (QueryFilter(order_by=OrderBy(name)) for name in INVALID_NAMES)
+    yield from (QueryFilter({"id": value}) for value in INVALID_TEXTS)
+    yield from (QueryFilter({listing.time: value}) for value in INVALID_INSTANTS)
     yield from (QueryFilter({name: value}) for name, value in listing.wrong)
     yield QueryFilter({listing.time: samples.EPOCH, "nothing": 1}, limit=0)
     yield from (QueryFilter().after(record) for record in ("id", 1, samples.a_call(), {"id": "x"}))

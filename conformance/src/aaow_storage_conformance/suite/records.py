@@ -12,7 +12,7 @@ from aaow_storage import StorageAdapter, ValidationError, new_id
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples, values
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.invalid_values import GOOD_RECORDS, WRONG_FIELDS
+from aaow_storage_conformance.data.invalid_values import INVALID_FIELDS, VALID_RECORDS
 from aaow_storage_conformance.data.kinds import (
     BUDGET_POOL,
     EXECUTION_STATE,
@@ -32,9 +32,9 @@ class RecordTests:
     """What a backend may rely on in a record, and has to bring back."""
 
     @clause("REC-1")
-    @pytest.mark.parametrize("record", GOOD_RECORDS, ids=lambda record: type(record).__name__)
+    @pytest.mark.parametrize("record", VALID_RECORDS, ids=lambda record: type(record).__name__)
     def test_a_record_with_a_wrong_value_cannot_be_built(self, record: Any) -> None:
-        for field, wrong in WRONG_FIELDS[type(record)].items():
+        for field, wrong in INVALID_FIELDS[type(record)].items():
             for value in wrong:
                 with pytest.raises(ValidationError) as raised:
                     attrs.evolve(record, **{field: value})
@@ -102,7 +102,7 @@ class RecordTests:
         )
         before = await everything_in(storage)
         for call in calls:
-            for wrong in (*values.WRONG_IDS, None):
+            for wrong in (*values.INVALID_IDS, None):
                 with pytest.raises(ValidationError):
                     await call(wrong)
         assert_identical(await everything_in(storage), before)
@@ -198,7 +198,7 @@ class RecordTests:
             lambda wrong: storage.reject_request(request.id, "ann", wrong),
         )
         for call in calls:
-            for wrong in values.WRONG_TEXTS:
+            for wrong in values.INVALID_TEXTS:
                 with pytest.raises(ValidationError):
                     await call(wrong)
         assert_identical(await everything_in(storage), before)
@@ -259,7 +259,7 @@ class RecordTests:
             lambda wrong: storage.update_budget_pool(pool.id, total_budget=wrong),
         )
         for call in calls:
-            for wrong in values.WRONG_AMOUNTS:
+            for wrong in values.INVALID_AMOUNTS:
                 with pytest.raises(ValidationError):
                     await call(wrong)
         with pytest.raises(ValidationError):

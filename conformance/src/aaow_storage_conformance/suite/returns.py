@@ -23,9 +23,9 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call, calls_without_streams
 from aaow_storage_conformance.data.contents import assert_identical
-from aaow_storage_conformance.data.failing_calls import FAILURES, store_for_failures
+from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, prepare_for_failing_calls
 from aaow_storage_conformance.data.kinds import APPROVAL_REQUEST, BUDGET_POOL, SESSION, WORKFLOW, Kind, prepare
-from aaow_storage_conformance.data.steps import LONG_AGO, all_read, every_read, steps_for
+from aaow_storage_conformance.data.steps import LONG_AGO, every_read, read_all, steps_for
 from aaow_storage_conformance.harness.store import Store
 
 SECOND = timedelta(seconds=1)
@@ -125,7 +125,7 @@ class ReturnTests:
     async def test_a_sweep_returns_what_it_expired_as_it_is_stored_by_time_then_id(
         self, storage: StorageAdapter, is_inside: bool
     ) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
         late = {"created_at": samples.EPOCH, "expires_at": LONG_AGO}
         for name in ("z", "B", "late too"):
             await samples.stored_request(storage, "s", id=name, **late)
@@ -160,9 +160,9 @@ class ReturnTests:
     @clause("OPS-1")
     @where
     async def test_arguments_may_be_given_by_their_names(self, storage: StorageAdapter, is_inside: bool) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
 
-        async def read_all(operations: StorageOperations) -> None:
+        async def read_by_names(operations: StorageOperations) -> None:
             for call in every_read(storage.capabilities):
                 named = _named(call)
                 assert_identical(await named.on(operations), await call.on(operations))
@@ -170,13 +170,13 @@ class ReturnTests:
                     nothing = attrs.evolve(named, changes={**named.changes, "filter": QueryFilter(limit=0)})
                     assert await nothing.on(operations) in ([], 0)
 
-        await _run(read_all, storage, is_inside=is_inside)
-        before = await all_read(storage, storage.capabilities)
+        await _run(read_by_names, storage, is_inside=is_inside)
+        before = await read_all(storage, storage.capabilities)
         for call in calls_without_streams():
             if not call.name.startswith(("get", "list", "count", "update_workflow", "update_session", "delete_budget")):
                 transaction = await storage.begin_transaction()
                 await _named(call).on(transaction)
-                assert (call, await all_read(transaction, storage.capabilities) == before) == (call, False)
+                assert (call, await read_all(transaction, storage.capabilities) == before) == (call, False)
                 await transaction.rollback()
         for decide, by, why in (
             (storage.approve_request, "approved_by", "notes"),
@@ -207,7 +207,7 @@ class ReturnTests:
                     assert one is None or attrs.has(type(one)), f"{call} returned {one!r}"
 
         await _run(check, storage, is_inside=is_inside)
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
         await _run(check, storage, is_inside=is_inside)
 
     @clause("REC-6")
@@ -220,12 +220,12 @@ class ReturnTests:
                 returned = await step.change(operations)
                 if returned is None:
                     continue
-                before = copy.deepcopy(await all_read(operations, storage.capabilities))
+                before = copy.deepcopy(await read_all(operations, storage.capabilities))
                 _spoil(returned)
-                spoiled = await all_read(operations, storage.capabilities)
+                spoiled = await read_all(operations, storage.capabilities)
                 assert_identical(spoiled, before)
                 _spoil(spoiled)
-                assert_identical(await all_read(operations, storage.capabilities), before)
+                assert_identical(await read_all(operations, storage.capabilities), before)
 
         await _run(spoil_all, storage, is_inside=is_inside)
 
@@ -236,7 +236,7 @@ class ReturnTests:
         async with store.open() as other:
             for step in steps_for(storage.capabilities):
                 await step.change(storage)
-            read = [await all_read(reader, storage.capabilities) for reader in (storage, storage, other)]
+            read = [await read_all(reader, storage.capabilities) for reader in (storage, storage, other)]
             expected = copy.deepcopy(read[0])
             for mine in read:
                 assert_identical(mine, expected)
@@ -247,17 +247,17 @@ class ReturnTests:
     async def test_changing_what_an_error_carries_changes_nothing_stored(
         self, storage: StorageAdapter, is_inside: bool
     ) -> None:
-        await store_for_failures(storage)
+        await prepare_for_failing_calls(storage)
 
         async def fail_all(operations: StorageOperations) -> None:
-            before = await all_read(operations, storage.capabilities)
+            before = await read_all(operations, storage.capabilities)
             pools = [await operations.get_budget_pool(name) for name in ("p", "suspended")]
-            for failure in FAILURES:
+            for failure in FAILING_CALLS:
                 with pytest.raises(StorageError) as raised:
                     await failure.call(operations)
                 if isinstance(raised.value, ConflictError):
                     _spoil([raised.value.current, getattr(raised.value, "pool", None)])
-            assert_identical(await all_read(operations, storage.capabilities), before)
+            assert_identical(await read_all(operations, storage.capabilities), before)
             assert_identical([await operations.get_budget_pool(name) for name in ("p", "suspended")], pools)
 
         await _run(fail_all, storage, is_inside=is_inside)

@@ -6,7 +6,7 @@ from aaow_storage import Capability, SchemaVersionError, StorageAdapter
 from aaow_storage_conformance._contract import clause, needs_newer_schema, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.harness import subprocess_functions as workers
+from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.suite.closing import STREAM_ID, check_closed, filled
 
@@ -46,7 +46,7 @@ class SchemaTests:
             await _refusal_of(store.adapter(), migrate=True)
             await check_closed(adapter)
         async with adapter:
-            assert await workers.workflow_ids(adapter) == ["w"]
+            assert await subprocess_functions.workflow_ids(adapter) == ["w"]
 
 
 async def _refusal_of(adapter: StorageAdapter, *, migrate: bool) -> SchemaVersionError:

@@ -5,7 +5,7 @@ import asyncio
 from aaow_storage import StorageAdapter, Transaction
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.harness.fresh_context import start_outside
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.store import Store
 
 BEGINS_WITHIN_S = 0.2
@@ -56,8 +56,8 @@ class SharingTests:
 
 async def _begun_beside_each_other(one: StorageAdapter, other: StorageAdapter) -> tuple[Transaction, Transaction]:
     """Begin two transactions; where the store has one open at a time, return that one twice, since none waits in it."""
-    first = await start_outside(one.begin_transaction())
-    beginning = start_outside(other.begin_transaction())
+    first = await start_in_fresh_context(one.begin_transaction())
+    beginning = start_in_fresh_context(other.begin_transaction())
     await asyncio.wait([beginning], timeout=BEGINS_WITHIN_S)
     if not beginning.done():
         beginning.cancel()
