@@ -21,6 +21,8 @@ SQLITE = "packages/aaow-storage-sqlite"
 POSTGRESQL = "packages/aaow-storage-postgresql"
 MEMORY = "packages/aaow-storage-memory"
 CONFORMANCE = "conformance"
+DOCS = f"{STORAGE}/docs"
+SITE = f"{DOCS}/_build/html"
 EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
@@ -75,9 +77,13 @@ def types(session: nox.Session):
 
 @nox.session
 def docs(session: nox.Session):
-    """Run every Python block of every document."""
+    """Build the site of the documentation, and run every Python block of every document; `-- serve` shows the site."""
     install(session, *EVERYTHING, group="docs")
-    session.run("pytest", "tests/docs", *session.posargs)
+    session.run("sphinx-build", "--fail-on-warning", "--quiet", DOCS, SITE)
+    if session.posargs == ["serve"]:
+        session.run("python", "-m", "http.server", "--bind=localhost", f"--directory={SITE}")
+    else:
+        session.run("pytest", "tests/docs", *session.posargs, env={"SITE": SITE})
 
 
 @nox.session

@@ -17,10 +17,12 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path
     for pattern in (
-        "README.md",
+        "*.md",
+        ".github/*.md",
         "packages/*/README.md",
         "packages/*/docs/**/*.md",
         "conformance/README.md",
+        "tests/**/*.md",
     )
     for path in ROOT.glob(pattern)
 )

@@ -10,12 +10,10 @@ import aaow_storage
 from aaow_storage import StorageAdapter, StorageOperations, Transaction, errors, hookspecs
 from aaow_storage_conformance import CLAUSES
 
-README = Path(__file__).parents[2] / "README.md"
-DOCS = README.parent / "packages" / "aaow-storage" / "docs"
+DOCS = Path(__file__).parents[2] / "packages" / "aaow-storage" / "docs"
 OPERATIONS = [*StorageOperations.__abstractmethods__, *StorageAdapter.__abstractmethods__, "transaction"]
 HOOKS = [name for name in hookspecs.__all__ if name.startswith("aaow_storage_")]
 RECORDS_MODULE = aaow_storage.Session.__module__
-LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
 CLAUSE = re.compile(r"^- \*\*([A-Z]{3}-\d+)\*\*", re.MULTILINE)
 
 
@@ -63,18 +61,3 @@ def test_the_contract_names_every_operation_and_record():
 
 def test_the_clauses_of_the_contract_are_those_of_the_conformance_suite():
     assert CLAUSE.findall((DOCS / "contract.md").read_text()) == list(CLAUSES)
-
-
-@pytest.mark.parametrize("document", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name)
-def test_the_links_of_a_document_lead_somewhere(document: Path):
-    for target, anchor in LINK.findall(document.read_text()):
-        if "://" in target:
-            continue
-        linked = (document.parent / target).resolve() if target else document
-        assert linked.exists(), target
-        assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
-
-
-def anchors(document: Path) -> set[str]:
-    found = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}

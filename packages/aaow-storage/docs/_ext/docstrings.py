@@ -1,0 +1,102 @@
+"""Show docstrings as they are meant: indented blocks as code, the fields of a record as a table, public bases alone."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import attrs
+from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_annotation
+
+_BEFORE_NAPOLEON = 400
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.connect("autodoc-process-docstring", mark_code, priority=_BEFORE_NAPOLEON)
+    app.connect("autodoc-process-docstring", add_fields, priority=_BEFORE_NAPOLEON + 1)
+    app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("autodoc-process-bases", keep_public_bases)
+    return {"parallel_read_safe": True}
+
+
+def mark_code(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put `::` before an indented block that follows an empty line, as Markdown would read it."""
+    del app, what, name, obj, options
+    marked: list[str] = []
+    for line in lines:
+        starts = line.startswith("    ") and marked and not marked[-1] and not _is_in_block(marked)
+        if starts:
+            marked += ["::", ""]
+        marked.append(line)
+    lines[:] = marked
+
+
+def _is_in_block(lines: list[str]) -> bool:
+    """Say whether the last line that is not empty is indented, so that a block goes on."""
+    return next((line for line in reversed(lines) if line), "").startswith("    ")
+
+
+def add_fields(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Append a table of the fields to the docstring of a record."""
+    del app, name, options
+    if what == "class" and _is_record(obj) and not _has_attributes(lines):
+        lines += ["", *_table_of_fields(obj), ""]
+
+
+def _table_of_fields(record: type) -> Iterator[str]:
+    yield ".. list-table::"
+    yield "   :header-rows: 1"
+    yield "   :class: fields"
+    yield ""
+    yield from _row("field", "type", "default")
+    for field in attrs.fields(record):
+        annotation = inspect.get_annotations(record).get(field.name, field.type)
+        shown = annotation if isinstance(annotation, str) else stringify_annotation(annotation, "smart")
+        shown = re.sub(r"~?\b(?:\w+\.)+", "", shown)
+        yield from _row(f"``{field.name}``", f"``{shown}``", _default(field))
+
+
+def _row(*cells: str) -> Iterator[str]:
+    for number, cell in enumerate(cells):
+        yield f"   {'* -' if number == 0 else '  -'} {cell}"
+
+
+def _default(field: "attrs.Attribute[Any]") -> str:
+    default = field.default
+    if default is attrs.NOTHING:
+        return ""
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a function to mypy, a class when it runs
+        made_by = getattr(default, "factory").__name__
+        return {"dict": "empty", "new_id": "a new id", "now": "now"}.get(made_by, f"``{made_by}()``")
+    return f"``{str(default) if isinstance(default, Enum) else default!r}``"
+
+
+def shorten_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Leave out a signature that repeats the table of fields, or that an enumeration has from its class."""
+    del app, name, options
+    if what == "class" and (_is_record(obj) or (inspect.isclass(obj) and issubclass(obj, Enum))):
+        return "", None
+    return signature, returns
+
+
+def _is_record(obj: object) -> bool:
+    return inspect.isclass(obj) and attrs.has(obj) and all(field.kw_only for field in attrs.fields(obj))
+
+
+def _has_attributes(lines: list[str]) -> bool:
+    return any(re.match(r"Attributes:|:ivar|\.\. attribute::", line) for line in lines)
+
+
+def keep_public_bases(app: Sphinx, name: str, obj: Any, options: Any, bases: list[Any]) -> None:
+    """Replace a private base by its own bases, and leave out `object` and `ABC`."""
+    del app, name, options
+    kept: list[Any] = []
+    for base in getattr(obj, "__bases__", bases):
+        public = [base] if not base.__name__.startswith("_") else list(base.__bases__)
+        kept += [each for each in public if each.__name__ not in {"object", "ABC"}]
+    bases[:] = kept or [object]
