@@ -1,6 +1,6 @@
 """Other libraries that keep what agents do in SQLite or PostgreSQL, each in an environment of its own, same payload.
 
-Each runs with its documented defaults beside the same floor, a commit a row, with two indexes. On SQLite that is bare
+Each runs with its documented defaults beside one baseline: a commit a row, with two indexes. On SQLite that is bare
 `sqlite3`, WAL, `synchronous=FULL`. None of them sets `synchronous`, which is FULL then; with a rollback journal
 (`delete`) that is two flushes or three a commit. On PostgreSQL it is bare psycopg, a thread and a connection a caller.
 """
@@ -46,7 +46,7 @@ DRIVERS = ("aiosqlite", "psycopg[binary]")
 def against_peers(
     folder: Path, rounds: int, operations: int, only: str = "", server: str | None = None
 ) -> Iterator[Bound]:
-    """Yield the ratio of each peer to its floor, with 1 and with 64 callers; one that does not run says why."""
+    """Yield the ratio of each peer to its baseline, with 1 and with 64 callers; one that does not run says why."""
     for peer in PEERS:
         if only not in peer.name:
             continue
@@ -57,7 +57,7 @@ def against_peers(
             continue
         for callers, ratio in result["ratios"].items():
             how = f"{result['version']}, {result['how']}"
-            yield Bound(f"{peer.name} ({how}), {callers} callers, ratio to its floor", ratio)
+            yield Bound(f"{peer.name} ({how}), {callers} callers, ratio to its baseline", ratio)
 
 
 def _measured(peer: Peer, folder: Path, rounds: int, operations: int, server: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from aaow_storage import create_adapter
-from benchmarks import cases, floors
+from benchmarks import baselines, cases
 from benchmarks.children import children
 from benchmarks.measuring import run_for
 from benchmarks.results import Bound
@@ -45,9 +45,9 @@ async def _ratio(path: Path, seconds: float, rounds: int) -> float:
 
 
 def _write(path: Path, stopping: threading.Event) -> None:
-    with closing(floors.open_bare(path, "FULL")) as connection:
+    with closing(baselines.open_bare(path, "FULL")) as connection:
         connection.execute("PRAGMA busy_timeout = 10000")
-        save = floors.save_llm_execution(connection)
+        save = baselines.save_llm_execution(connection)
         save(0)
         sys.stdout.write("writing\n")
         sys.stdout.flush()

@@ -13,16 +13,16 @@ from benchmarks.results import Bound
 from benchmarks.rounds import remove
 
 BURST_S = 0.001
-WANTED = {1: 300.0, 16: 2000.0}
+TARGETS = {1: 300.0, 16: 2000.0}
 
 
 def busy_loop(folder: Path, seconds: float) -> Iterator[Bound]:
     """Yield the saves a second while a task burns the loop in bursts of 1 ms."""
-    for callers, wanted in WANTED.items():
+    for callers, target in TARGETS.items():
         path = folder / "busy.db"
         run = asyncio.run(_saves(path, seconds, callers))
         remove(path)
-        yield Bound(f"saves beside a loop that is always busy, {callers} callers", run.rate, "/s", at_least=wanted)
+        yield Bound(f"saves beside a loop that is always busy, {callers} callers", run.rate, "/s", at_least=target)
 
 
 async def _saves(path: Path, seconds: float, callers: int) -> Run:

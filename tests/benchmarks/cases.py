@@ -1,4 +1,4 @@
-"""The operations that are measured beside a floor: what is in the store, both ways to do it, and what is aimed at."""
+"""The operations that are measured beside a baseline: what is in the store, both ways to do it, and targets."""
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from attrs import frozen
 
 from aaow_storage import QueryFilter, Session, StorageAdapter
-from benchmarks import floors, payloads
+from benchmarks import baselines, payloads
 from benchmarks.measuring import BareOperation, Operation
 from benchmarks.payloads import RECORDS
 
@@ -24,10 +24,10 @@ class Case:
     name: str
     fill: Fill
     ours: Callable[[StorageAdapter], Operation]
-    floor: Callable[[sqlite3.Connection], BareOperation]
+    baseline: Callable[[sqlite3.Connection], BareOperation]
     operations: int
     """How many a run has."""
-    wanted: Mapping[int, float]
+    targets: Mapping[int, float]
     """The ratio aimed at with `synchronous=FULL`, by the number of callers."""
     most_callers: int = 256
 
@@ -140,36 +140,47 @@ POINT_READ = {1: 0.15, 64: 0.35}
 HALF = {1: 0.5}
 
 WRITES = (
-    Case("save_llm_execution", one_session, save_llm_execution, floors.save_llm_execution, 2000, APPEND),
-    Case("update_node_state", one_session, update_node_state, floors.update_node_state, 2000, APPEND),
+    Case("save_llm_execution", one_session, save_llm_execution, baselines.save_llm_execution, 2000, APPEND),
+    Case("update_node_state", one_session, update_node_state, baselines.update_node_state, 2000, APPEND),
     Case(
-        "save_execution_state, 20 nodes", one_session, save_execution_state, floors.save_execution_state, 500, {1: 0.6}
+        "save_execution_state, 20 nodes",
+        one_session,
+        save_execution_state,
+        baselines.save_execution_state,
+        500,
+        {1: 0.6},
     ),
-    Case("create_session, 20 kB", one_workflow, create_session, floors.create_session_inline, 1000, {64: 3.0}),
+    Case("create_session, 20 kB", one_workflow, create_session, baselines.create_session_inline, 1000, {64: 3.0}),
 )
 READS = (
-    Case("get_session", hundreds, get_session, floors.get_session, 4000, POINT_READ),
-    Case("get_budget_pool", hundreds, get_budget_pool, floors.get_budget_pool, 4000, POINT_READ),
-    Case("get_approval_request", hundreds, get_approval_request, floors.get_approval_request, 4000, POINT_READ),
-    Case("get_execution_state, 20 nodes", one_session, get_execution_state, floors.get_execution_state, 500, HALF),
-    Case("list_sessions, 100 small", hundreds, list_sessions, floors.list_sessions, 100, HALF, 64),
+    Case("get_session", hundreds, get_session, baselines.get_session, 4000, POINT_READ),
+    Case("get_budget_pool", hundreds, get_budget_pool, baselines.get_budget_pool, 4000, POINT_READ),
+    Case("get_approval_request", hundreds, get_approval_request, baselines.get_approval_request, 4000, POINT_READ),
+    Case("get_execution_state, 20 nodes", one_session, get_execution_state, baselines.get_execution_state, 500, HALF),
+    Case("list_sessions, 100 small", hundreds, list_sessions, baselines.list_sessions, 100, HALF, 64),
     Case(
         "list_sessions, 100 of one 20 kB workflow",
         sessions_of_one_workflow,
         list_sessions,
-        floors.list_sessions,
+        baselines.list_sessions,
         100,
         HALF,
         64,
     ),
     Case(
-        "list_sessions, 100 of 100 kB each", sessions_of_many_workflows, list_sessions, floors.list_sessions, 8, {}, 1
+        "list_sessions, 100 of 100 kB each",
+        sessions_of_many_workflows,
+        list_sessions,
+        baselines.list_sessions,
+        8,
+        {},
+        1,
     ),
     Case(
         "list_sessions, 100 of 100 kB each, without documents",
         sessions_of_many_workflows,
         list_sessions_without_documents,
-        floors.list_sessions_without_documents,
+        baselines.list_sessions_without_documents,
         100,
         HALF,
         64,

@@ -1,4 +1,4 @@
-"""What a thread costs: the floor's own statements behind one hand-over there and one back, and nothing else.
+"""What a thread costs: the baseline's own statements behind one hand-over there and one back, and nothing else.
 
 No design whose event loop never waits for a disk does with less, so this is what one caller could have at most.
 """
@@ -12,20 +12,20 @@ from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
 
+from benchmarks.baselines import open_bare
 from benchmarks.cases import WRITES, Case
-from benchmarks.floors import open_bare
 from benchmarks.measuring import Run, run_bare, run_callers
 from benchmarks.results import Bound
 from benchmarks.rounds import filled, remove, through_adapter
 
 CASES = WRITES[:3]
-"""Those whose floor stores what the adapter stores."""
+"""Those whose baseline stores what the adapter stores."""
 
 Request = tuple[int, asyncio.Future[None]]
 
 
 def handover(folder: Path, rounds: int, share: float) -> Iterator[Bound]:
-    """Yield what bare `sqlite3` on a thread does for one caller, and what the adapter does, both of the floor."""
+    """Yield what bare `sqlite3` on a thread does for one caller, and what the adapter does, both of the baseline."""
     template, path = folder / "template.db", folder / "run.db"
     for case in CASES:
         asyncio.run(filled(case, template))
@@ -39,13 +39,13 @@ def handover(folder: Path, rounds: int, share: float) -> Iterator[Bound]:
                 remove(path)
         remove(template)
         for way in ("bare sqlite3 on a thread", "the adapter"):
-            ratio = median(rate / floor for rate, floor in zip(runs[way], runs["floor"], strict=True))
-            yield Bound(f"{case.name}, 1 caller: {way}, of the floor", ratio)
+            ratio = median(rate / baseline for rate, baseline in zip(runs[way], runs["baseline"], strict=True))
+            yield Bound(f"{case.name}, 1 caller: {way}, of the baseline", ratio)
 
 
 def _ways(case: Case, path: Path, operations: int) -> dict[str, Callable[[], Run]]:
     return {
-        "floor": lambda: _bare(case, path, operations),
+        "baseline": lambda: _bare(case, path, operations),
         "bare sqlite3 on a thread": lambda: asyncio.run(_on_a_thread(case, path, operations)),
         "the adapter": lambda: asyncio.run(through_adapter(case, path, "FULL", operations, 1)),
     }
@@ -53,7 +53,7 @@ def _ways(case: Case, path: Path, operations: int) -> dict[str, Callable[[], Run
 
 def _bare(case: Case, path: Path, operations: int) -> Run:
     with closing(open_bare(path, "FULL")) as connection:
-        return run_bare(case.floor(connection), operations)
+        return run_bare(case.baseline(connection), operations)
 
 
 async def _on_a_thread(case: Case, path: Path, operations: int) -> Run:
@@ -62,7 +62,7 @@ async def _on_a_thread(case: Case, path: Path, operations: int) -> Run:
 
     def serve() -> None:
         with closing(open_bare(path, "FULL")) as connection:
-            operation = case.floor(connection)
+            operation = case.baseline(connection)
             while (request := requests.get()) is not None:
                 number, done = request
                 try:

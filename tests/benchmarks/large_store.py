@@ -16,7 +16,7 @@ import orjson
 
 from aaow_storage import Session, StorageAdapter, StoredWorkflow, create_adapter
 from benchmarks import payloads
-from benchmarks.floors import open_bare
+from benchmarks.baselines import open_bare
 
 WORKFLOWS = 10
 ROWS_EACH = 5

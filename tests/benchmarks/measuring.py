@@ -24,7 +24,7 @@ class Run:
     latencies: Sequence[float]
     cpu_seconds: float
     """What all threads of the process used."""
-    stalls: Sequence[float] = ()
+    loop_lags: Sequence[float] = ()
     """How late a timer of the event loop was, each time it was due."""
 
     @property
@@ -73,19 +73,19 @@ async def _run(operation: Operation, numbers: Iterator[int], callers: int) -> Ru
             await operation(number)
             latencies.append(time.perf_counter() - before)
 
-    with StallProbe() as probe:
+    with LagProbe() as probe:
         cpu = time.process_time()
         started = time.perf_counter()
         await asyncio.gather(*(call() for _ in range(callers)))
         lasted = time.perf_counter() - started
-        return Run(len(latencies), lasted, latencies, time.process_time() - cpu, probe.stalls)
+        return Run(len(latencies), lasted, latencies, time.process_time() - cpu, probe.loop_lags)
 
 
 @define
-class StallProbe:
+class LagProbe:
     """A timer of the running loop that notes how late it is."""
 
-    stalls: list[float] = Factory(list)
+    loop_lags: list[float] = Factory(list)
     _due_at: float = 0.0
     _timer: asyncio.TimerHandle | None = None
 
@@ -102,5 +102,5 @@ class StallProbe:
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        self.stalls.append(max(0.0, time.perf_counter() - self._due_at))
+        self.loop_lags.append(max(0.0, time.perf_counter() - self._due_at))
         self._wait()

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from aaow_storage import Session, create_adapter, now
 from aaow_storage_postgresql.testing import Server, private_server
-from benchmarks import cases, floors, payloads
+from benchmarks import baselines, cases, payloads
 from benchmarks.cases import Case
 from benchmarks.measuring import BareOperation, Run, run_callers
 from benchmarks.payloads import RECORDS
@@ -22,8 +22,8 @@ from benchmarks.results import Ratio
 from benchmarks.rounds import Pair, ratio_of
 
 POOL_SIZE = 16
-SAVE_LLM_EXECUTION = floors.SAVE_LLM_EXECUTION.replace("?", "%s").replace("%s, 1, %s", "%s, true, %s")
-READ_SESSION = floors.READ_SESSION.replace("?", "%s")
+SAVE_LLM_EXECUTION = baselines.SAVE_LLM_EXECUTION.replace("?", "%s").replace("%s, 1, %s", "%s, true, %s")
+READ_SESSION = baselines.READ_SESSION.replace("?", "%s")
 
 
 @frozen
@@ -31,7 +31,7 @@ class Bare:
     """An operation of the adapter's, and the same with psycopg alone."""
 
     case: Case
-    floor: Callable[["psycopg.Connection[tuple[Any, ...]]"], BareOperation]
+    baseline: Callable[["psycopg.Connection[tuple[Any, ...]]"], BareOperation]
 
 
 def save_llm_execution(connection: "psycopg.Connection[tuple[Any, ...]]") -> BareOperation:
@@ -63,15 +63,20 @@ def get_session(connection: "psycopg.Connection[tuple[Any, ...]]") -> BareOperat
     return get
 
 
-WANTED = {1: 0.5, 32: 0.7}
+TARGETS = {1: 0.5, 32: 0.7}
 COMPARED = (
     Bare(
         Case(
-            "save_llm_execution", cases.one_session, cases.save_llm_execution, floors.save_llm_execution, 3000, WANTED
+            "save_llm_execution",
+            cases.one_session,
+            cases.save_llm_execution,
+            baselines.save_llm_execution,
+            3000,
+            TARGETS,
         ),
         save_llm_execution,
     ),
-    Bare(Case("get_session", cases.hundreds, cases.get_session, floors.get_session, 6000, WANTED), get_session),
+    Bare(Case("get_session", cases.hundreds, cases.get_session, baselines.get_session, 6000, TARGETS), get_session),
 )
 
 
@@ -95,9 +100,9 @@ def on_postgresql(
 
 
 def _pair(bare: Bare, url: str, operations: int, callers: int) -> Pair:
-    floor = _in_threads(bare, url, operations, callers)
+    baseline = _in_threads(bare, url, operations, callers)
     ours = asyncio.run(_through_adapter(bare.case, url, operations, callers))
-    return Pair(floor, ours, 0, 0)
+    return Pair(baseline, ours, 0, 0)
 
 
 def _in_threads(bare: Bare, url: str, operations: int, callers: int) -> Run:
@@ -114,7 +119,7 @@ def _in_threads(bare: Bare, url: str, operations: int, callers: int) -> Run:
 
     with ExitStack() as stack:
         connections = [stack.enter_context(psycopg.connect(url)) for _ in range(callers)]
-        bare_operations = [bare.floor(each) for each in connections]
+        bare_operations = [bare.baseline(each) for each in connections]
         for operation in bare_operations:
             operation(0)
         threads = stack.enter_context(ThreadPoolExecutor(callers))

@@ -13,7 +13,7 @@ STYLE = "text { font: 12px sans-serif; fill: #222 } .grid { stroke: #ddd } .line
 
 
 def throughput_svg(ratios: Sequence[Ratio], synchronous: str) -> str:
-    """Draw the ratios to the floor of the cases that ran with several numbers of callers."""
+    """Draw the ratios to the baseline of the cases that ran with several numbers of callers."""
     chosen = [ratio for ratio in ratios if ratio.synchronous == synchronous]
     cases = [name for name in dict.fromkeys(r.case for r in chosen) if len(_points(chosen, name)) > 1]
     callers = sorted({ratio.callers for ratio in chosen})

@@ -21,30 +21,30 @@ from benchmarks.measuring import Run, percentile
 
 @frozen
 class Ratio:
-    """A case at a number of callers, beside its floor: the medians of the rounds."""
+    """A case at a number of callers, beside its baseline: the medians of the rounds."""
 
     case: str
     synchronous: str
     callers: int
     ratio: float
-    wanted: float | None
+    target: float | None
     rate: float
     """Operations a second."""
-    floor_rate: float
+    baseline_rate: float
     p50_ms: float
     p99_ms: float
     worst_ms: float
-    stall_p99_ms: float
+    loop_lag_p99_ms: float
     cpu_us: float
     """What an operation costs all threads together."""
-    floor_cpu_us: float
+    baseline_cpu_us: float
     bytes_per_operation: float | None
-    floor_bytes_per_operation: float | None
+    baseline_bytes_per_operation: float | None
 
 
 @frozen
 class Bound:
-    """One number that is not a ratio to a floor, and what it is to be: at least or at most so much."""
+    """One number that is not a ratio to a baseline, and what it is to be: at least or at most so much."""
 
     name: str
     measured: float
@@ -80,9 +80,9 @@ def latency_ms(runs: Sequence[Run], share: float) -> float:
     return median(percentile(run.latencies, share) for run in runs) * 1000
 
 
-def stall_ms(runs: Sequence[Run], share: float = 0.99) -> float:
+def loop_lag_ms(runs: Sequence[Run], share: float = 0.99) -> float:
     """Return the median, over the runs, of a percentile of how late the event loop was."""
-    return median(percentile(run.stalls, share) for run in runs) * 1000
+    return median(percentile(run.loop_lags, share) for run in runs) * 1000
 
 
 def machine(folder: Path) -> dict[str, Any]:

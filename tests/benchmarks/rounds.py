@@ -1,4 +1,4 @@
-"""Interleaved rounds: each number of callers runs beside a floor of its own, on a copy of the same file."""
+"""Interleaved rounds: each number of callers runs beside a baseline of its own, on a copy of the same file."""
 
 import asyncio
 import shutil
@@ -10,19 +10,19 @@ from statistics import median
 from attrs import frozen
 
 from aaow_storage import create_adapter
+from benchmarks.baselines import open_bare
 from benchmarks.cases import WRITES, Case
-from benchmarks.floors import open_bare
 from benchmarks.measuring import Run, run_bare, run_callers
-from benchmarks.results import Ratio, latency_ms, stall_ms
+from benchmarks.results import Ratio, latency_ms, loop_lag_ms
 
 
 @frozen
 class Pair:
     """The same operations, bare and through the adapter, one right after the other."""
 
-    floor: Run
+    baseline: Run
     ours: Run
-    floor_bytes: int
+    baseline_bytes: int
     our_bytes: int
 
 
@@ -47,15 +47,15 @@ def _pair(case: Case, template: Path, synchronous: str, operations: int, callers
     path = template.with_name("run.db")
     shutil.copy(template, path)
     with closing(open_bare(path, synchronous)) as connection:
-        operation = case.floor(connection)
-        floor = run_bare(operation, operations)
-    floor_bytes = path.stat().st_size - size
+        operation = case.baseline(connection)
+        baseline = run_bare(operation, operations)
+    baseline_bytes = path.stat().st_size - size
     remove(path)
     shutil.copy(template, path)
     ours = asyncio.run(through_adapter(case, path, synchronous, operations, callers))
     our_bytes = path.stat().st_size - size
     remove(path)
-    return Pair(floor, ours, floor_bytes, our_bytes)
+    return Pair(baseline, ours, baseline_bytes, our_bytes)
 
 
 async def filled(case: Case, path: Path) -> None:
@@ -79,19 +79,19 @@ def ratio_of(case: Case, synchronous: str, callers: int, pairs: Sequence[Pair]) 
         case=case.name,
         synchronous=synchronous,
         callers=callers,
-        ratio=median(pair.ours.rate / pair.floor.rate for pair in pairs),
-        wanted=case.wanted.get(callers) if synchronous == "FULL" else None,
+        ratio=median(pair.ours.rate / pair.baseline.rate for pair in pairs),
+        target=case.targets.get(callers) if synchronous == "FULL" else None,
         rate=median(pair.ours.rate for pair in pairs),
-        floor_rate=median(pair.floor.rate for pair in pairs),
+        baseline_rate=median(pair.baseline.rate for pair in pairs),
         p50_ms=latency_ms(ours, 0.5),
         p99_ms=latency_ms(ours, 0.99),
         worst_ms=max(max(run.latencies) for run in ours) * 1000,
-        stall_p99_ms=stall_ms(ours),
+        loop_lag_p99_ms=loop_lag_ms(ours),
         cpu_us=median(pair.ours.cpu_seconds / pair.ours.operations for pair in pairs) * 1e6,
-        floor_cpu_us=median(pair.floor.cpu_seconds / pair.floor.operations for pair in pairs) * 1e6,
+        baseline_cpu_us=median(pair.baseline.cpu_seconds / pair.baseline.operations for pair in pairs) * 1e6,
         bytes_per_operation=median(pair.our_bytes / pair.ours.operations for pair in pairs) if case in WRITES else None,
-        floor_bytes_per_operation=(
-            median(pair.floor_bytes / pair.floor.operations for pair in pairs) if case in WRITES else None
+        baseline_bytes_per_operation=(
+            median(pair.baseline_bytes / pair.baseline.operations for pair in pairs) if case in WRITES else None
         ),
     )
 

@@ -34,7 +34,7 @@ def sustained(folder: Path, seconds: float) -> Iterator[Bound]:
     yield Bound(f"{title}: saves", run.rate, "/s")
     yield Bound(f"{title}: p99", percentile(run.latencies, 0.99) * 1000, "ms", at_most=15)
     yield Bound(f"{title}: longest save", max(run.latencies) * 1000, "ms", at_most=150)
-    yield Bound(f"{title}: loop stall p99", percentile(run.stalls, 0.99) * 1000, "ms", at_most=3)
+    yield Bound(f"{title}: event-loop lag p99", percentile(run.loop_lags, 0.99) * 1000, "ms", at_most=3)
     yield Bound(f"{title}: longest log", largest[0] / MIB, "MiB", at_most=256)
     yield Bound(f"{title}: log after close()", _size(Path(f"{path}-wal")) / MIB, "MiB", at_most=1)
     remove(path)

@@ -9,18 +9,18 @@ RATIO_HEADINGS = (
     "sync",
     "callers",
     "ratio",
-    "wanted",
+    "target",
     "ops/s",
-    "floor ops/s",
+    "baseline ops/s",
     "p50 ms",
     "p99 ms",
     "worst ms",
-    "stall p99 ms",
+    "loop lag p99 ms",
     "cpu us",
-    "floor cpu us",
+    "baseline cpu us",
     "bytes/op",
 )
-BOUND_HEADINGS = ("what", "measured", "wanted", "")
+BOUND_HEADINGS = ("what", "measured", "target", "")
 
 
 Cells = Sequence[Sequence[str]]
@@ -37,34 +37,34 @@ def report_text(report: Report, drawn: Callable[[Sequence[str], Cells], str]) ->
 
 
 def ratio_cells(ratio: Ratio) -> list[str]:
-    """Return the line of a ratio; `<` marks one that is below what is wanted."""
-    wanted = "" if ratio.wanted is None else f"{'<' if ratio.ratio < ratio.wanted else ''}{ratio.wanted:g}"
+    """Return the line of a ratio; `<` marks one that is below its target."""
+    target = "" if ratio.target is None else f"{'<' if ratio.ratio < ratio.target else ''}{ratio.target:g}"
     size = "" if ratio.bytes_per_operation is None else f"{ratio.bytes_per_operation:,.0f}"
     return [
         ratio.case,
         ratio.synchronous,
         str(ratio.callers),
         f"{ratio.ratio:.2f}",
-        wanted,
+        target,
         f"{ratio.rate:,.0f}",
-        f"{ratio.floor_rate:,.0f}",
+        f"{ratio.baseline_rate:,.0f}",
         f"{ratio.p50_ms:.2f}",
         f"{ratio.p99_ms:.2f}",
         f"{ratio.worst_ms:.1f}",
-        f"{ratio.stall_p99_ms:.1f}",
+        f"{ratio.loop_lag_p99_ms:.1f}",
         f"{ratio.cpu_us:,.0f}",
-        f"{ratio.floor_cpu_us:,.0f}",
+        f"{ratio.baseline_cpu_us:,.0f}",
         size,
     ]
 
 
 def bound_cells(bound: Bound) -> list[str]:
     """Return the line of a bound."""
-    wanted = "" if bound.at_least is None else f">= {bound.at_least:g}"
+    target = "" if bound.at_least is None else f">= {bound.at_least:g}"
     if bound.at_most is not None:
-        wanted = f"<= {bound.at_most:g}"
+        target = f"<= {bound.at_most:g}"
     verdict = {True: "holds", False: "MISSED", None: ""}[bound.holds]
-    return [bound.name, f"{number(bound.measured)} {bound.unit}".rstrip(), wanted, verdict]
+    return [bound.name, f"{number(bound.measured)} {bound.unit}".rstrip(), target, verdict]
 
 
 def number(value: float) -> str:

@@ -16,10 +16,10 @@ from benchmarks import __main__ as program
 from benchmarks import against_peers as comparing
 from benchmarks import growth as growing
 from benchmarks.against_peers import Peer
+from benchmarks.baselines import open_bare
 from benchmarks.beside_writer import beside_writer
 from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
-from benchmarks.floors import open_bare
 from benchmarks.handover import CASES, handover
 from benchmarks.measuring import percentile
 from benchmarks.on_postgresql import flushing_server, on_postgresql
@@ -37,22 +37,22 @@ each_read = pytest.mark.parametrize("case", READS, ids=lambda case: case.name)
 
 
 @each_case
-def test_a_case_runs_beside_its_floor(case: Case, tmp_path: Path):
+def test_a_case_runs_beside_its_baseline(case: Case, tmp_path: Path):
     callers = min(2, case.most_callers)
     (ratio,) = compared(case, tmp_path, callers=[callers], synchronous="NORMAL", rounds=1, share=0.001)
     assert (ratio.case, ratio.callers) == (case.name, callers)
-    assert ratio.ratio == pytest.approx(ratio.rate / ratio.floor_rate)
+    assert ratio.ratio == pytest.approx(ratio.rate / ratio.baseline_rate)
 
 
 @each_read
 @pytest.mark.asyncio
-async def test_a_floor_reads_what_the_adapter_reads(case: Case, tmp_path: Path):
+async def test_a_baseline_reads_what_the_adapter_reads(case: Case, tmp_path: Path):
     path = tmp_path / "store.db"
     async with create_adapter("sqlite", str(path)) as storage:
         await case.fill(storage)
         ours = await case.ours(storage)(7)
     with closing(open_bare(path, "NORMAL")) as connection:
-        assert case.floor(connection)(7) == ours
+        assert case.baseline(connection)(7) == ours
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_a_floor_reads_what_the_adapter_reads(case: Case, tmp_path: Path):
     ],
 )
 @pytest.mark.asyncio
-async def test_a_floor_writes_what_the_adapter_writes(name: str, table: str, tmp_path: Path):
+async def test_a_baseline_writes_what_the_adapter_writes(name: str, table: str, tmp_path: Path):
     (case,) = (case for case in WRITES if case.name == name)
     path, bare = tmp_path / "store.db", tmp_path / "bare.db"
     async with create_adapter("sqlite", str(path)) as storage:
@@ -73,7 +73,7 @@ async def test_a_floor_writes_what_the_adapter_writes(name: str, table: str, tmp
     async with create_adapter("sqlite", str(path)) as storage:
         await case.ours(storage)(7)
     with closing(open_bare(bare, "NORMAL")) as connection:
-        case.floor(connection)(7)
+        case.baseline(connection)(7)
     assert rows(bare, table) == rows(path, table)
 
 
@@ -86,7 +86,7 @@ def rows(path: Path, table: str) -> list[dict]:
     return [{name: value for name, value in row.items() if name not in {"id", "timestamp"}} for row in found]
 
 
-def test_a_thread_is_handed_what_the_floor_does(tmp_path: Path):
+def test_a_thread_is_handed_what_the_baseline_does(tmp_path: Path):
     bounds = list(handover(tmp_path, rounds=1, share=0.005))
     assert len(bounds) == 2 * len(CASES)
     assert all(bound.measured > 0 for bound in bounds)

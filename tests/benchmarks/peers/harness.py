@@ -1,4 +1,4 @@
-"""What the program of each peer shares: the payload, a floor, and rounds. It needs the standard library only.
+"""What the program of each peer shares: the payload, a baseline, and rounds. It needs the standard library only.
 
 A peer's program runs in an environment that has the peer and nothing of this project. It calls `measure` with a context
 manager that opens the peer on a database, as its documentation does, and yields the coroutine function that appends.
@@ -30,7 +30,7 @@ PAYLOAD = {
 }
 """About 1 kB, as the other benchmarks save it."""
 
-FLOOR = (
+BASELINE = (
     "CREATE TABLE calls (id TEXT PRIMARY KEY, session_id TEXT, node_id TEXT, timestamp INTEGER, body TEXT)",
     "CREATE INDEX by_session ON calls (session_id, timestamp, id)",
     "CREATE INDEX by_node ON calls (session_id, node_id, timestamp, id)",
@@ -47,12 +47,14 @@ def measure(distribution: str, open_peer: Open) -> None:
     with TemporaryDirectory(dir=folder) as name:
         for number in range(int(rounds)):
             for callers in CALLERS:
-                floor = _floor(_made(Path(name), f"floor_{number}_{callers}", *server), int(operations), callers)
+                baseline = _baseline(
+                    _made(Path(name), f"baseline_{number}_{callers}", *server), int(operations), callers
+                )
                 url = _made(Path(name), f"peer_{number}_{callers}", *server)
                 rate = asyncio.run(_rate(open_peer, url, int(operations), callers))
                 how = how or _durability(url)
                 rates.setdefault(callers, []).append(rate)
-                ratios.setdefault(callers, []).append(rate / floor)
+                ratios.setdefault(callers, []).append(rate / baseline)
     result = {
         "version": version(distribution),
         "how": how,
@@ -102,21 +104,21 @@ def _row(number: int) -> tuple[object, ...]:
     return (f"{number:036}", "session", "node", number, json.dumps(PAYLOAD))
 
 
-def _floor(url: str, operations: int, callers: int) -> float:
+def _baseline(url: str, operations: int, callers: int) -> float:
     """Return the rows a second that the bare driver commits one by one."""
     return (
-        _floor_of_postgresql(url, operations, callers)
+        _baseline_of_postgresql(url, operations, callers)
         if url.startswith("postgresql:")
-        else _floor_of_sqlite(url, operations)
+        else _baseline_of_sqlite(url, operations)
     )
 
 
-def _floor_of_sqlite(url: str, operations: int) -> float:
+def _baseline_of_sqlite(url: str, operations: int) -> float:
     """Run on one thread, with WAL and synchronous=FULL."""
     with closing(sqlite3.connect(path_of(url), isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        for statement in FLOOR:
+        for statement in BASELINE:
             connection.execute(statement)
         started = time.perf_counter()
         for number in range(operations):
@@ -124,14 +126,14 @@ def _floor_of_sqlite(url: str, operations: int) -> float:
         return operations / (time.perf_counter() - started)
 
 
-def _floor_of_postgresql(url: str, operations: int, callers: int) -> float:
+def _baseline_of_postgresql(url: str, operations: int, callers: int) -> float:
     """Run on a thread and a connection for each caller."""
     import psycopg  # noqa: PLC0415 - not there for SQLite
 
     insert = INSERT.replace("?", "%s")
     with ExitStack() as stack:
         connections = [stack.enter_context(psycopg.connect(url, autocommit=True)) for _ in range(callers)]
-        for statement in FLOOR:
+        for statement in BASELINE:
             connections[0].execute(statement)
         numbers = iter(range(operations))
 

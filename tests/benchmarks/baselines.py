@@ -1,4 +1,4 @@
-"""The floor: the same statements with the same durability on the bare `sqlite3` module, one call after another.
+"""The baseline: the same statements with the same durability on the bare `sqlite3` module, one call after another.
 
 No adapter, no thread, no event loop and no rules: what a program does that knows its one table, and only that. A write
 is one transaction that checks what the adapter has to check; a read decodes the same JSON and builds the same record.
