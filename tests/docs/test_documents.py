@@ -102,3 +102,10 @@ def sessions() -> set[str]:
     """Read the names from the noxfile, which only nox can import."""
     body = ast.parse((ROOT / "noxfile.py").read_text()).body
     return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.decorator_list}
+
+
+def test_the_modules_that_the_architecture_names_exist():
+    text = (ROOT / "packages/aaow-storage/docs/architecture.md").read_text()
+    sources = {path.as_posix() for path in ROOT.glob("**/src/**/*.py")}
+    named = set(re.findall(r"`(\w+/[\w/]+\.py)`", text))
+    assert named and {name for name in named if not any(source.endswith(name) for source in sources)} == set()
