@@ -6,9 +6,21 @@ from html import escape
 
 from benchmarks.results import Ratio
 
-WIDTH, HEIGHT = 840, 420
-LEFT, RIGHT, TOP, BOTTOM = 60, 330, 40, 50
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#8c564b", "#6a3d9a")
+WIDTH, HEIGHT = 880, 420
+LEFT, RIGHT, TOP, BOTTOM = 60, 370, 40, 50
+COLORS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#000000",
+    "#999999",
+    "#8c564b",
+    "#6a3d9a",
+    "#117733",
+)
 STYLE = "text { font: 12px sans-serif; fill: #222 } .grid { stroke: #ddd } .line { fill: none; stroke-width: 2 }"
 
 

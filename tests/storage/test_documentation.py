@@ -61,3 +61,7 @@ def test_the_contract_names_every_operation_and_record():
 
 def test_the_clauses_of_the_contract_are_those_of_the_conformance_suite():
     assert CLAUSE.findall((DOCS / "contract.md").read_text()) == list(CLAUSES)
+
+
+def test_every_error_has_an_entry_in_the_troubleshooting_page():
+    assert {heading.strip("`") for heading in headings("troubleshooting.md")} >= set(errors.__all__)

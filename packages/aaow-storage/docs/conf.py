@@ -29,7 +29,7 @@ root_doc = "index"
 default_role = "py:obj"  # `name` in a docstring links to what it names, if the site has it
 add_module_names = False
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 90
+python_maximum_signature_line_length = 140  # of the names with their modules, which are not shown
 toc_object_entries_show_parents = "hide"
 
 myst_heading_anchors = 4  # the anchors that a forge gives to headings

@@ -68,8 +68,8 @@ def _default(field: "attrs.Attribute[Any]") -> str:
     default = field.default
     if default is attrs.NOTHING:
         return ""
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a function to mypy, a class when it runs
-        made_by = getattr(default, "factory").__name__
+    if isinstance(default, attrs.Factory):
+        made_by = default.factory.__name__
         return {"dict": "empty", "new_id": "a new id", "now": "now"}.get(made_by, f"``{made_by}()``")
     return f"``{str(default) if isinstance(default, Enum) else default!r}``"
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-_CODE_OR_LINK = re.compile(r"^ *```.*?^ *```$|`[^`\n]*`(?!\])|\[(?P<text>[^\]]+)\]\((?P<target>\.\.?/[^)\s#]+)(?:#[^)]*)?\)", re.MULTILINE | re.DOTALL)
+_CODE_OR_LINK = re.compile(
+    r"^ *```.*?^ *```$"
+    r"|`[^`\n]*`(?!\])"
+    r"|\[(?P<text>[^\]]+)\]\((?P<target>\.\.?/[^)\s#]+)(?:#[^)]*)?\)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
