@@ -79,7 +79,9 @@ def types(session: nox.Session):
 def docs(session: nox.Session):
     """Build the site of the documentation, and run every Python block of every document; `-- serve` shows the site."""
     install(session, *EVERYTHING, group="docs")
-    session.run("sphinx-build", "--fail-on-warning", "--fresh-env", "--quiet", f"--doctree-dir={SITE}/../doctrees", DOCS, SITE)
+    session.run(
+        "sphinx-build", "--fail-on-warning", "--fresh-env", "--quiet", f"--doctree-dir={SITE}/../doctrees", DOCS, SITE
+    )
     if session.posargs == ["serve"]:
         session.run("python", "-m", "http.server", "--bind=localhost", f"--directory={SITE}")
     else:
