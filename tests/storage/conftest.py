@@ -1,8 +1,12 @@
 """An environment of its own, in which plugins are installed that nobody would want."""
 
+import fcntl
 import json
+import os
+import runpy
 import shutil
 import subprocess
+import sys
 import sysconfig
 import venv
 from collections.abc import Callable
@@ -37,6 +41,7 @@ PLUGINS = {
     "throwaway-maker": ("maker", BACKEND.format(returned='Backend(name="maker", summary="", create=lambda url: 7)')),
 }
 EDITABLE = {"throwaway-editable"}
+BUILD_BACKEND = Path(__file__).with_name("throwaway_build.py")
 
 PROBE = """
 import json, sys
@@ -55,18 +60,37 @@ print(json.dumps(result))
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a virtual environment that sees this one's packages, and has the plugins besides."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    (site,) = folder.glob("lib/*/site-packages")
+    """The Python of a virtual environment that sees this one's packages, and has the plugins besides.
+
+    All workers of pytest-xdist share it: the first to come makes it, and no test changes it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = shared / "plugins"
+    with (shared / "plugins.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "is-complete").exists():
+            install_plugins(folder)
+            (folder / "is-complete").touch()
+    return folder / "environment" / "bin" / "python"
+
+
+def install_plugins(folder: Path) -> None:
+    """Make the environment, and install the plugins with pip: one as editable, the others from wheels."""
+    environment, sources, wheels = (folder / each for each in ("environment", "sources", "wheels"))
+    venv.create(environment, symlinks=True)
+    (site,) = environment.glob("lib/*/site-packages")
     (site / "here.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    sources = tmp_path_factory.mktemp("plugins")
+    sources.mkdir()
+    wheels.mkdir()
     folders = {name: write_plugin(sources / name, name, *PLUGINS[name]) for name in PLUGINS}
-    arguments = [f"--editable={path}" if name in EDITABLE else str(path) for name, path in folders.items()]
-    offline = ["--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
-    subprocess.run([python, "-m", "pip", "install", *offline, *arguments], check=True)
-    return python
+    write_wheel = runpy.run_path(str(BUILD_BACKEND))["write_wheel"]
+    arguments = [
+        f"--editable={path}" if name in EDITABLE else write_wheel(path, wheels) for name, path in folders.items()
+    ]
+    offline = ["--quiet", "--no-index", "--no-deps", "--no-compile", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", f"--python={environment}"]
+    subprocess.run([*pip, "install", *offline, *arguments], check=True)
 
 
 @pytest.fixture
@@ -85,7 +109,7 @@ def write_plugin(folder: Path, distribution: str, name: str, source: str) -> Pat
     """Write a distribution that pip builds without anything else."""
     folder.mkdir()
     module = distribution.replace("-", "_")
-    shutil.copy(Path(__file__).with_name("throwaway_build.py"), folder)
+    shutil.copy(BUILD_BACKEND, folder)
     (folder / f"{module}.py").write_text(source)
     (folder / "pyproject.toml").write_text(
         f"""
