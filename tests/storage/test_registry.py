@@ -360,3 +360,13 @@ def test_a_backend_is_made_outside_of_the_lock_of_the_registry(register: Callabl
     other_was_made.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_plugin_that_is_installed_while_the_process_runs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "late" not in available_backends()
+    info = tmp_path / "late-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[aaow_storage]\nlate = no_such_module\n")
+    assert "no_such_module" in available_backends()["late"].problem
