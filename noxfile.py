@@ -1,7 +1,11 @@
 """The project's chores: `nox --list` names them, `nox -s tests` runs one."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -27,11 +31,23 @@ EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
-SUITE = ["--numprocesses=2", "--pyargs", "aaow_storage_conformance"]
+QUICK = ["-m", "not slow"]
+SLOW = ["-m", "slow"]
+
+
+def newest_python() -> str:
+    """Return the newest minor version that runs; what pyenv puts on the path does not run unless it is selected."""
+    for version in ("3.14", "3.13", "3.12"):
+        command = [f"python{version}", "-c", ""]
+        if shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0:  # noqa: S603 - a Python
+            return version
+    return THIS_PYTHON
+
 
 # A Python that is not installed is skipped; the one that runs nox is there, so one at least runs.
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", "3.14", THIS_PYTHON]))
+NEWEST_PYTHON = newest_python()
 
 
 @nox.session
@@ -41,14 +57,25 @@ def quickstart(session: nox.Session):
     session.run("python", f"{STORAGE}/examples/quickstart", *session.posargs)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=NEWEST_PYTHON)
 def tests(session: nox.Session):
-    """Run all tests, the slow ones on the Python of nox alone; `-- ARGUMENTS` go to pytest instead."""
+    """Run the quick tests, and the quick profile of the suite, on the newest Python; `-- ARGUMENTS` go to pytest."""
     install(session, *EVERYTHING, group="test")
     if session.posargs:
         session.run("pytest", *session.posargs)
     else:
-        run_everything(session, "pytest", slow=session.python == THIS_PYTHON)
+        run_everything(session, ["pytest"], QUICK)
+
+
+@nox.session(python=PYTHONS)
+def tests_full(session: nox.Session):
+    """Run what `tests` leaves out: the slow tests and the suite on servers, and the quick ones on the other Pythons."""
+    install(session, *EVERYTHING, group="test")
+    if session.python == NEWEST_PYTHON:
+        run_everything(session, ["pytest"], SLOW)
+        run_suite(session, ["pytest"], "postgresql", QUICK)
+    else:
+        run_everything(session, ["pytest"], QUICK)
 
 
 @nox.session
@@ -56,7 +83,7 @@ def tests(session: nox.Session):
 def conformance(session: nox.Session, backend: str):
     """Run the conformance suite on one backend."""
     install(session, *EVERYTHING, group="test")
-    session.run("pytest", *SUITE, f"--storage-backend={backend}", *session.posargs)
+    run_suite(session, ["pytest"], backend, session.posargs)
 
 
 @nox.session
@@ -103,11 +130,38 @@ def packaging(session: nox.Session):
 
 
 @nox.session
+def build(session: nox.Session):
+    """Build all distributions into `dist/`; `-- VERSION` refuses to build another version."""
+    install(session, group="packaging")
+    for path in EVERYTHING:
+        version = nox.project.load_toml(f"{path}/pyproject.toml")["project"]["version"]
+        if session.posargs not in ([], [version]):
+            session.error(f"{path} has version {version}, not {' '.join(session.posargs)}")
+    shutil.rmtree("dist", ignore_errors=True)
+    for path in EVERYTHING:
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist", path)
+
+
+@nox.session
+def release(session: nox.Session):
+    """Set the version of all distributions, and move the change fragments into the changelog; `-- VERSION`."""
+    if len(session.posargs) != 1 or not re.fullmatch(r"\d+\.\d+\.\d+", session.posargs[0]):
+        session.error("name one version, such as: nox -s release -- 0.2.0")
+    (version,) = session.posargs
+    install(session, group="changelog")
+    for path in EVERYTHING:
+        set_version(Path(path) / "pyproject.toml", version)
+    session.run("towncrier", "build", "--yes", "--version", version)
+
+
+@nox.session
 def coverage(session: nox.Session):
     """Measure the branches that the tests and the suite reach."""
     install(session, *EVERYTHING, group="coverage")
     session.run("coverage", "erase")
-    run_everything(session, "coverage", "run", "-m", "pytest")
+    pytest = ["coverage", "run", "-m", "pytest"]
+    run_everything(session, pytest, [])
+    run_suite(session, pytest, "postgresql", QUICK)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", *session.posargs)
 
@@ -118,11 +172,25 @@ def install(session: nox.Session, *distributions: str, group: str) -> None:
     session.install(*requirements, *(f"--editable={path}" for path in distributions))
 
 
-def run_everything(session: nox.Session, *pytest: str, slow: bool = True) -> None:
-    """Run the repository's own tests, then the conformance suite as a backend's author would."""
-    chosen = [] if slow else ["-m", "not slow"]
-    session.run(*pytest, "--numprocesses=auto", "--ignore=tests/packaging", *chosen)
-    for backend in BACKENDS if slow else EMBEDDED:
-        quick = [] if slow and backend in EMBEDDED else ["-m", "not slow"]
-        beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
-        session.run(*pytest, *SUITE, f"--storage-backend={backend}", *beside, *quick)
+def set_version(path: Path, version: str) -> None:
+    """Write the version of a distribution, and that which it needs of the others, into its `pyproject.toml`."""
+    text = re.sub(r'^version = ".*"$', f'version = "{version}"', path.read_text(), flags=re.MULTILINE)
+    path.write_text(re.sub(r'"(aaow-storage[\w-]*)~=.*"', rf'"\1~={version}"', text))
+
+
+def run_everything(session: nox.Session, pytest: list[str], chosen: list[str]) -> None:
+    """Run the repository's own tests, then the conformance suite on the embedded backends as a backend's author would.
+
+    There are more workers than cores, since many tests wait: for other processes, servers, locks and limits of time.
+    """
+    workers = f"--numprocesses={2 * (os.cpu_count() or 1)}"
+    session.run(*pytest, workers, "--dist=worksteal", "--ignore=tests/packaging", *chosen)
+    for backend in EMBEDDED:
+        run_suite(session, pytest, backend, chosen)
+
+
+def run_suite(session: nox.Session, pytest: list[str], backend: str, chosen: list[str]) -> None:
+    """Run the conformance suite on a backend; on a server, random histories run beside SQLite rather than a model."""
+    beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
+    suite = ["--numprocesses=auto", "--pyargs", "aaow_storage_conformance", f"--storage-backend={backend}"]
+    session.run(*pytest, *suite, *beside, *chosen)
