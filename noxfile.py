@@ -18,9 +18,6 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests", "packaging"]
 
-# Compiled modules are kept, whatever the environment says: the tests start hundreds of processes that import the same.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 STORAGE = "packages/aaow-storage"
 SQL = "packages/aaow-storage-sql"
