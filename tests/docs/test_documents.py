@@ -20,6 +20,7 @@ DOCUMENTS = sorted(
         "*.md",
         ".github/*.md",
         "packages/*/README.md",
+        "packages/*/changes/README.md",
         "packages/*/docs/**/*.md",
         "conformance/README.md",
         "tests/**/*.md",
