@@ -1,4 +1,4 @@
-"""Stores by their names, and the options of an adapter."""
+"""URLs that name stores, and the option of an adapter."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ async def test_adapters_on_one_name_share_one_store(storage: StorageAdapter, url
 
 
 @pytest.mark.asyncio
-async def test_the_scheme_is_in_any_case_and_the_name_is_not(storage: StorageAdapter, url: str):
+async def test_the_scheme_ignores_case_and_the_name_does_not(storage: StorageAdapter, url: str):
     await storage.save_workflow(WORKFLOW)
     name = url.removeprefix("memory://")
     async with create_adapter(f"MEMORY://{name}") as same, create_adapter(f"memory://{name}-2") as other:
@@ -38,14 +38,14 @@ async def test_the_scheme_is_in_any_case_and_the_name_is_not(storage: StorageAda
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("url", [None, "memory://"])
-async def test_without_a_name_each_adapter_has_a_store_of_its_own(url: str | None):
+async def test_without_a_name_each_adapter_has_its_own_store(url: str | None):
     async with create_adapter("memory", url) as one, create_adapter("memory", url) as other:
         await one.save_workflow(WORKFLOW)
         assert await other.get_workflow("w") is None
 
 
 @pytest.mark.asyncio
-async def test_an_adapter_without_a_name_finds_everything_when_it_is_opened_again():
+async def test_a_store_without_a_name_keeps_its_records_while_its_adapter_is_closed():
     adapter = create_adapter("memory")
     async with adapter:
         await adapter.save_workflow(WORKFLOW)
@@ -63,7 +63,7 @@ async def test_a_named_store_outlives_its_adapters(url: str):
 
 
 @pytest.mark.asyncio
-async def test_a_temporary_store_is_gone_when_its_context_ends(tmp_path: Path):
+async def test_a_temporary_store_is_dropped_after_its_block(tmp_path: Path):
     with temporary_store(tmp_path) as url:
         async with create_adapter(url) as adapter:
             await adapter.save_workflow(WORKFLOW)
@@ -74,27 +74,25 @@ async def test_a_temporary_store_is_gone_when_its_context_ends(tmp_path: Path):
 @pytest.mark.parametrize(
     "url", ["", "name", "memory:", "memory:name", "memory:/name", "memory://a/b", "memory://a?b=1", "sqlite://"]
 )
-def test_a_url_of_another_form_is_refused_with_the_forms_there_are(url: str):
+def test_a_url_of_another_form_is_refused_and_the_error_lists_the_valid_forms(url: str):
     with pytest.raises(ValidationError, match=r"url: .*memory://NAME"):
         available_backends()["memory"].create(url)
 
 
-def test_a_password_in_a_url_is_not_repeated():
+def test_an_error_does_not_show_the_password_of_a_url():
     with pytest.raises(ValidationError) as caught:
         create_adapter("memory://app:hunter2@db/agents")
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [1, "yes", None])
-def test_stream_events_is_a_bool(value: object):
+def test_stream_events_must_be_a_bool(value: object):
     with pytest.raises(ValidationError, match="stream_events: must be True or False"):
         create_adapter("memory", stream_events=value)
 
 
 @pytest.mark.asyncio
-async def test_an_adapter_made_without_stream_events_refuses_them_and_leaves_no_trace(
-    storage: StorageAdapter, url: str
-):
+async def test_an_adapter_without_stream_events_refuses_them_and_stores_none(storage: StorageAdapter, url: str):
     async with create_adapter(url, stream_events=False) as without:
         assert without.capabilities == frozenset()
         with pytest.raises(UnsupportedOperationError, match="save_stream_event"):

@@ -1,4 +1,4 @@
-"""What is stored is nobody else's: copies go in and out, and what goes in is checked once more."""
+"""Stored values are copies: callers and the store share nothing, and every copy is validated again."""
 
 import asyncio
 from contextvars import Context
@@ -27,7 +27,7 @@ def a_workflow(**changes: object) -> StoredWorkflow:
     return StoredWorkflow(**{"id": "w", "name": "n", "version": "1", "definition": {"nodes": []}, **changes})
 
 
-async def test_a_change_made_while_the_operation_waits_has_no_effect(storage: StorageAdapter):
+async def test_a_change_to_an_argument_during_the_operation_has_no_effect(storage: StorageAdapter):
     saved, named = a_workflow(), {"k": "v"}
     await storage.save_workflow(a_workflow(id="updated"))
     async with storage.transaction():
@@ -44,7 +44,7 @@ async def test_a_change_made_while_the_operation_waits_has_no_effect(storage: St
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), (1, 2), {1: 2}, "\ud800"])
-async def test_a_document_spoilt_after_its_record_was_built_is_refused(storage: StorageAdapter, value: object):
+async def test_a_document_made_invalid_after_its_record_was_built_is_refused(storage: StorageAdapter, value: object):
     workflow = a_workflow()
     workflow.definition["spoilt"] = value
     with pytest.raises(ValidationError, match=r"^StoredWorkflow\.definition\.spoilt"):
@@ -52,7 +52,7 @@ async def test_a_document_spoilt_after_its_record_was_built_is_refused(storage: 
     assert await storage.get_workflow("w") is None
 
 
-async def test_a_document_that_holds_itself_is_refused(storage: StorageAdapter):
+async def test_a_document_that_contains_itself_is_refused(storage: StorageAdapter):
     workflow = a_workflow()
     workflow.definition["nodes"].append(workflow.definition)
     with pytest.raises(ValidationError, match="deep"):
@@ -60,7 +60,9 @@ async def test_a_document_that_holds_itself_is_refused(storage: StorageAdapter):
 
 
 @pytest.mark.parametrize("state", ["junk", {"node_id": "n"}, NodeExecutionState(node_id="other")])
-async def test_node_states_spoilt_after_their_record_was_built_are_refused(storage: StorageAdapter, state: object):
+async def test_node_states_made_invalid_after_their_record_was_built_are_refused(
+    storage: StorageAdapter, state: object
+):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
     states = WorkflowExecutionState(session_id="s", status="running")
     states.node_states["n"] = state
@@ -79,7 +81,7 @@ async def test_an_update_to_a_value_of_another_type_is_refused(storage: StorageA
     assert found.definition == {"nodes": []}
 
 
-async def test_a_record_of_a_subclass_is_stored_as_the_record_it_stands_for(storage: StorageAdapter):
+async def test_a_record_of_a_subclass_is_stored_as_its_base_record(storage: StorageAdapter):
     @attrs.frozen(kw_only=True)
     class LabelledWorkflow(StoredWorkflow):
         label: str
@@ -100,7 +102,7 @@ async def test_a_record_of_a_subclass_is_stored_as_the_record_it_stands_for(stor
     assert moved == attrs.evolve(execution, node_id="other")
 
 
-async def test_nothing_is_kept_of_a_record_that_was_removed():
+async def test_a_removed_record_leaves_nothing_in_the_tables():
     async with MemoryAdapter() as storage:
         await storage.save_workflow(a_workflow())
         async with storage.transaction() as transaction:
@@ -111,7 +113,7 @@ async def test_nothing_is_kept_of_a_record_that_was_removed():
         assert storage._store.tables._changes[StoredWorkflow] == {}
 
 
-async def test_changes_over_tables_hide_what_is_below_until_they_are_forgotten():
+async def test_changes_over_tables_hide_records_below_until_they_are_dropped():
     tables, workflow = Tables(), a_workflow()
     tables.put("w", workflow)
     changes = tables.on_top()

@@ -1,4 +1,4 @@
-"""The memory backend: dicts and nothing else. It is for tests, and the example to read before writing a backend."""
+"""The memory backend: records in dicts. It is for tests, and the example to read before you write a backend."""
 
 from aaow_storage_memory._adapter import MemoryAdapter
 

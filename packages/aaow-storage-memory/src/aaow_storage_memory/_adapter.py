@@ -1,4 +1,7 @@
-"""The adapter, which gives every operation a unit of its own, and the transaction, which gives it a part of its own."""
+"""The adapter and its transactions.
+
+An operation of the adapter is a transaction of its own. An operation of a transaction is undone alone if it fails.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -22,7 +25,7 @@ from aaow_storage_memory._write_lock import FairLock, Ticket
 
 
 class MemoryTransaction(MemoryOperations, Transaction):
-    """The one writer that is in, with its changes in layers: its own, and one for each open savepoint."""
+    """Holds the write lock. Its changes are layers over the tables: one of its own, and one for each open savepoint."""
 
     def __init__(self, store: Store, ticket: Ticket, timeout: float, capabilities: frozenset[Capability]) -> None:
         self._write_lock = store.write_lock
@@ -35,7 +38,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
-        """Be over, in a forked process: the store is the parent's."""
+        """End, in a forked process: the store is the parent's."""
         self._write_lock = FairLock()
         if self._outcome is None:
             self._outcome, self._reason = TransactionOutcome.ABORTED, INHERITED
@@ -61,7 +64,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
             self._end(TransactionOutcome.ROLLED_BACK, "it was rolled back")
 
     def end_with_adapter(self) -> None:
-        """Undo everything, unless it is over, since the adapter closes."""
+        """Roll back when the adapter closes, unless the transaction has ended."""
         with self._write_lock.mutex:
             if self.outcome is None:
                 self._end(TransactionOutcome.ABORTED, "its adapter was closed while it was open")
@@ -126,7 +129,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
-        """Refuse from now on, unless it was closed: the store is the parent's."""
+        """Refuse operations in a forked process, if it was open: the store is the parent's."""
         self._is_inherited = self._is_inherited or self._is_open
         self._set_open(is_open=False)
 
@@ -201,5 +204,5 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
 
 async def _let_others_run() -> None:
-    """Pass through the event loop, as an operation on a database does, so that calls in a loop starve no other task."""
+    """Yield to the event loop, as a database operation does, so that a task that calls in a loop starves no other."""
     await asyncio.sleep(0)

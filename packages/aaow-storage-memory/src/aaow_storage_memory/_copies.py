@@ -1,12 +1,12 @@
-"""Checked copies, which are all that ever goes into the tables or comes out of them.
+"""Checked copies of records. Only copies go into the tables, and only copies come out.
 
-The copy of a long document is made in pieces, between which other tasks have their turn. What it is a copy of is fixed
-before the first of them: what a caller does to his document meanwhile has no effect.
+A copy of a long document is built in steps, and other tasks run between them. The source is read before the first step:
+a caller that changes its document during the copy does not change the copy.
 """
 
 import asyncio
-from collections.abc import Generator
-from typing import Any, TypeVar
+from collections.abc import Generator, Iterator
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -19,62 +19,61 @@ _Steps = Generator[None, None, T]
 
 
 def copy_record(kind: type[T], record: object, **others: Any) -> T:
-    """Build a record of exactly that kind, checked once more, that shares nothing which can be changed.
+    """Build a record of exactly that kind. It is validated, and shares no mutable value with the source.
 
-    The fields come from the record, perhaps one of a subclass, or from `others`.
+    The fields come from the record, which may be of a subclass, or from `others`.
 
     Raises:
-        ValidationError: what the record holds was changed after it was built, into something that it cannot hold.
+        ValidationError: the source was changed after it was built, and holds an invalid value.
     """
-    steps = _copy_steps(kind, record, others, is_stored=False)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: T = end.value
-            return made
+    copy = _Copy(kind, record, others, is_stored=False)
+    for _ in copy:
+        pass
+    return copy.record
 
 
 async def copy_record_yielding(kind: type[T], record: object, *, is_stored: bool = False, **others: Any) -> T:
-    """Copy as `copied` does, and let other tasks run between the pieces of a long document.
+    """Copy as `copy_record` does, and let other tasks run between the steps of a long document.
 
-    A record that is stored is a copy already, and its documents are not checked again.
+    The documents of a record that is stored are not checked again.
 
     Raises:
-        ValidationError: as `copied`.
+        ValidationError: as `copy_record`.
     """
-    steps = _copy_steps(kind, record, others, is_stored=is_stored)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: T = end.value
-            return made
+    copy = _Copy(kind, record, others, is_stored=is_stored)
+    for _ in copy:
         await asyncio.sleep(0)
+    return copy.record
+
+
+class _Copy(Generic[T]):
+    """A copy in the making. Iterate over its steps; then it has the `record`."""
+
+    record: T
+
+    def __init__(self, kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> None:
+        self._fields = _snapshot_fields(kind, record, others, is_stored=is_stored)
+
+    def __iter__(self) -> Iterator[None]:
+        self.record = yield from _build(self._fields)
 
 
 @attrs.frozen
 class _JSONText:
-    """A list or dict, as JSON."""
+    """A list or dict as JSON."""
 
     text: str
 
 
 @attrs.frozen
 class _RecordFields:
-    """A record that is not built yet."""
+    """The fields of a record that is not built yet."""
 
     kind: type[Any]
     values: dict[str, Any]
 
 
-def _copy_steps(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _Steps[T]:
-    fields = _snapshot_fields(kind, record, others, is_stored=is_stored)
-    made: T = yield from _build(fields)
-    return made
-
-
-def _snapshot_fields(kind: type[T], record: object, others: dict[str, Any], *, is_stored: bool) -> _RecordFields:
+def _snapshot_fields(kind: type[Any], record: object, others: dict[str, Any], *, is_stored: bool) -> _RecordFields:
     values = {
         field.name: _snapshot(kind, field.name, getattr(record, field.name), is_stored=is_stored)
         for field in attrs.fields(kind)
@@ -84,7 +83,7 @@ def _snapshot_fields(kind: type[T], record: object, others: dict[str, Any], *, i
 
 
 def _snapshot(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
-    """Return what a copy of the value can be made of later; one of a wrong type is left for the record to refuse.
+    """Return an immutable form of the value. A value of a wrong type is kept: the record refuses it when it is built.
 
     Raises:
         ValidationError: it is a list or dict that is not JSON.
@@ -106,7 +105,7 @@ def _snapshot(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
 
 
 def _build(fields: _RecordFields) -> _Steps[Any]:
-    """Build the record. A long document, which was checked when its text was made, is put in behind the checks."""
+    """Build the record. A long document is set after validation, since its text is checked already."""
     long: dict[str, Any] = {}
     made: dict[str, Any] = {}
     for name, value in fields.values.items():
@@ -134,7 +133,7 @@ def _decode(value: Any) -> _Steps[Any]:
         case tuple():
             parts = []
             for part in value:
-                parts.append((yield from _decode(part)))  # noqa: PERF401 - a comprehension cannot wait
+                parts.append((yield from _decode(part)))  # noqa: PERF401 - a comprehension cannot yield
             return tuple(parts)
         case dict():
             states = {}

@@ -1,7 +1,7 @@
-"""Every operation, written once, over two ways to reach the tables.
+"""All operations, for the adapter and for transactions.
 
-An operation checks and copies its arguments, does its work on the tables without awaiting anything, and copies what it
-returns. So nothing stored is ever held by a caller, and what a caller does while its operation waits has no effect.
+An operation checks and copies its arguments, works on the tables without an `await`, and copies its result. So a caller
+never holds a stored record, and a change to an argument during the operation has no effect.
 """
 
 from abc import abstractmethod
@@ -64,17 +64,17 @@ _TIME_FIELDS = {LLMExecution: "timestamp", ToolCallLog: "timestamp", StreamEvent
 
 
 class MemoryOperations(StorageOperations):
-    """The operations, for the adapter and for a transaction alike."""
+    """The operations. A subclass says how they read and write the tables."""
 
     _capabilities: frozenset[Capability]
 
     @abstractmethod
     def _reading(self) -> AbstractAsyncContextManager[Tables]:
-        """Hold the tables as they are at one instant. The block changes nothing, and awaits nothing."""
+        """Yield one consistent state of the tables. The block must not change them, and must not await."""
 
     @abstractmethod
     def _writing(self) -> AbstractAsyncContextManager[Tables]:
-        """Hold tables that change at the end of the block, or not at all where it raises. It awaits nothing."""
+        """Yield tables whose changes are applied after the block, or dropped if it raises. The block must not await."""
 
     # workflows
 
@@ -322,7 +322,7 @@ class MemoryOperations(StorageOperations):
         stream_id = check_id("get_stream_events", "stream_id", stream_id)
         return await self._list(StreamEvent, filter, stream_id=stream_id)
 
-    # what several operations do
+    # shared by several operations
 
     async def _get(self, operation: str, argument: str, kind: type[RecordT], id: str) -> RecordT | None:
         record_id = check_id(operation, argument, id)
@@ -385,7 +385,7 @@ def _plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
 
 
 def _copy_existing(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
-    """Return a copy of the record, which may end up in an error that the caller holds."""
+    """Return a copy of the record: an error may carry it to the caller."""
     return copy_record(kind, tables.existing(kind, id))
 
 

@@ -1,4 +1,4 @@
-"""The stores of this process."""
+"""The stores of this process, shared by name."""
 
 import re
 
@@ -11,7 +11,7 @@ _URL = re.compile(r"memory://([\w.~-]*)", re.IGNORECASE)
 
 
 class Store:
-    """What the adapters on one store share: the committed tables, and the line of those who write to them."""
+    """What all adapters on one store share: the committed tables, and the lock of their writers."""
 
     def __init__(self) -> None:
         self.tables = Tables()
@@ -19,7 +19,7 @@ class Store:
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
-        """Be empty, in a forked process: a copy would lack what the parent saves from now on, and say nothing of it."""
+        """Become empty, in a forked process: a copy would silently miss what the parent saves from now on."""
         self.tables = Tables()
         self.write_lock = FairLock()
 
@@ -28,7 +28,7 @@ _stores_by_name: dict[str, Store] = {}
 
 
 def store_at(url: str | None) -> Store:
-    """Return the store that this process shares under the name in the URL, or without a name a new one.
+    """Return the shared store that a URL names, made on first use; a new private store if it names none.
 
     Raises:
         ValidationError: the URL has another form.
@@ -38,15 +38,15 @@ def store_at(url: str | None) -> Store:
     if match is None:
         shown = repr(redacted_url(text)) if isinstance(text, str) else type(text).__name__
         problem = (
-            f"{shown} names no store; use memory:// for one of the adapter's own, or memory://NAME "
-            "for one that the adapters of this process share; a name has letters, digits and . _ ~ -"
+            f"{shown} is no URL of this backend; use memory:// for a private store, or memory://NAME for a store that "
+            "all adapters of this process share; a name has letters, digits and . _ ~ -"
         )
         raise ValidationError("memory", "url", problem)
     return _stores_by_name.setdefault(match[1], Store()) if match[1] else Store()
 
 
 def forget_store(url: str) -> None:
-    """Let go of a store with a name; adapters on it keep it, and the next adapter on the name finds an empty one."""
+    """Drop a named store: adapters on it keep it, and the next adapter with that name gets an empty one."""
     match = _URL.fullmatch(url)
     if match is not None:
         _stores_by_name.pop(match[1], None)

@@ -1,4 +1,4 @@
-"""Records by kind and id, in layers: what is committed, a transaction on top of it, a savepoint on top of that."""
+"""Records by kind and id, in layers: the committed state, over it a transaction, over that its savepoints."""
 
 from collections import defaultdict
 from typing import Any, TypeAlias, TypeVar, cast
@@ -9,14 +9,14 @@ from aaow_storage.errors import AlreadyExistsError, NotFoundError
 T = TypeVar("T")
 
 Layer: TypeAlias = defaultdict[type, dict[str, Any]]
-"""Records by kind and id, where None stands for one that was removed."""
+"""Records by kind and id; None marks a removed record."""
 
 
 class Tables:
-    """What is committed, or, made by `on_top`, changes over other tables.
+    """The committed records; or changes over other tables, made by `on_top`.
 
-    What is below stays as it is until `apply`, so to undo changes is to forget them. A record in a table is replaced,
-    never changed, so one that was read stays as it was.
+    The tables below change only in `apply`, so changes are undone by dropping them. A stored record is replaced, never
+    changed in place, so a record that was read stays as it was.
     """
 
     def __init__(self, *below: Layer) -> None:
@@ -28,7 +28,7 @@ class Tables:
         return Tables(*self._layers)
 
     def get(self, kind: type[T], id: str) -> T | None:
-        """Return the record, or None where there is none."""
+        """Return the record, or None if there is none."""
         for layer in reversed(self._layers):
             if id in layer[kind]:
                 return cast("T | None", layer[kind][id])
@@ -46,25 +46,25 @@ class Tables:
         return record
 
     def check_parent(self, kind: type, id: str | None) -> None:
-        """Check that the record that another refers to is there; None refers to nothing.
+        """Check that a referenced record exists; None is no reference.
 
         Raises:
-            NotFoundError: it is not.
+            NotFoundError: it does not.
         """
         if id is not None:
             self.existing(kind, id)
 
     def check_new(self, kind: type, id: str) -> None:
-        """Check that the id is free.
+        """Check that no record has the id.
 
         Raises:
-            AlreadyExistsError: it is taken.
+            AlreadyExistsError: one has.
         """
         if self.get(kind, id) is not None:
             raise AlreadyExistsError(KINDS[kind], id)
 
     def all(self, kind: type[T], **fields: Any) -> list[T]:
-        """Return the records of a kind whose fields have those values, in no particular order."""
+        """Return the records of a kind with those field values, in no particular order."""
         merged: dict[str, T | None] = {}
         for layer in self._layers:
             merged.update(layer[kind])
@@ -74,7 +74,7 @@ class Tables:
         return records
 
     def put(self, id: str, record: object) -> None:
-        """Insert the record, or replace the one under its id."""
+        """Insert the record, or replace the record with that id."""
         self._changes[type(record)][id] = record
 
     def remove(self, kind: type, id: str) -> None:
@@ -82,7 +82,7 @@ class Tables:
         self._changes[kind][id] = None
 
     def apply(self) -> None:
-        """Make the changes in the tables below."""
+        """Copy the changes into the tables below."""
         *_, below, changes = self._layers
         is_bottom = below is self._layers[0]
         for kind, records in changes.items():

@@ -1,4 +1,4 @@
-"""The plugin that the entry point `memory` names."""
+"""The plugin of the memory backend, loaded by the entry point `memory`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def aaow_storage_backend() -> Backend:
 
 
 def create(url: str | None = None, *, stream_events: bool = True) -> MemoryAdapter:
-    """Make an adapter of the store `memory://NAME`, which all of this process share, or `memory://`, which is its own.
+    """Make an adapter of `memory://NAME`, a store that the process shares, or of `memory://`, a store of its own.
 
     Raises:
         ValidationError: the URL or an option is wrong.
@@ -38,7 +38,7 @@ def create(url: str | None = None, *, stream_events: bool = True) -> MemoryAdapt
 
 @contextmanager
 def temporary_store(folder: Path) -> Iterator[str]:
-    """Yield the URL of a store with a new name, which is gone afterwards."""
+    """Yield the URL of an empty store; it is dropped after the block."""
     del folder
     url = f"memory://{new_id()}"
     try:
