@@ -60,7 +60,7 @@ async def test_a_document_that_contains_itself_is_refused(storage: StorageAdapte
 
 
 @pytest.mark.parametrize("state", ["junk", {"node_id": "n"}, NodeExecutionState(node_id="other")])
-async def test_node_states_made_invalid_after_their_record_was_built_are_refused(
+async def test_node_states_made_invalid_after_the_build_are_refused(
     storage: StorageAdapter, state: object
 ):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from aaow_storage_postgresql._connection import PostgreSQLConnection, connect, was_committed
-from aaow_storage_postgresql._in_doubt import InDoubtError, InDoubtTransaction, identify, resolve
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection
+from aaow_storage_postgresql._in_doubt import InDoubtError, InDoubtTransaction, identify, resolve, was_committed
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
 
@@ -93,5 +94,6 @@ def test_a_commit_that_cannot_be_asked_for_is_in_doubt_and_not_undone(server: Se
     connection.command("CREATE TABLE notes (number integer)")
     lost = begin(connection)
     connection.close()
+    missing = Settings(server.url("missing"))
     with pytest.raises(InDoubtError, match=r"cannot be asked for.*does not exist"):
-        was_committed(lost, Settings(server.url("nobody_made_this")), None, gives_up=lambda: False)
+        was_committed(lost, missing, lambda: connect(missing), gives_up=lambda: False)

@@ -16,7 +16,8 @@ import pytest
 
 from aaow_storage import Session, StorageAdapter, create_adapter
 from aaow_storage.errors import AdapterClosedError, SchemaVersionError, StorageUnavailableError
-from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._indexes import METADATA_INDEXES
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import migrate_store, try_lock

@@ -9,7 +9,8 @@ import pytest
 from aaow_storage import BudgetPool, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
 from aaow_storage_postgresql import _worker
-from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server

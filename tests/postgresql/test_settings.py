@@ -4,7 +4,8 @@ import pytest
 
 from aaow_storage import StorageAdapter, create_adapter
 from aaow_storage.errors import ValidationError
-from aaow_storage_postgresql._settings import Settings, parse_settings
+from aaow_storage_postgresql._conninfo import conninfo_of
+from aaow_storage_postgresql._settings import Settings
 
 DEFAULTS = {
     "schema": None,
@@ -59,7 +60,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str):
     ],
 )
 def test_errors_name_the_database_without_its_password(url: str | None, place: str):
-    settings = parse_settings(url, **DEFAULTS)
+    settings = Settings(conninfo_of(url))
     assert settings.place == place
     assert "s3cret" not in repr(settings)
 
@@ -67,7 +68,7 @@ def test_errors_name_the_database_without_its_password(url: str | None, place: s
 def test_every_option_of_the_backend_is_a_setting():
     adapter = create_adapter("postgresql", "postgresql://host/db", **{**DEFAULTS, "schema": "agents", "pool_size": 2})
     assert isinstance(adapter, StorageAdapter)
-    assert set(DEFAULTS) | {"conninfo"} == {field.name for field in Settings.__attrs_attrs__}
+    assert set(DEFAULTS) | {"conninfo", "tuning"} == {field.name for field in Settings.__attrs_attrs__}
 
 
 @pytest.mark.parametrize(

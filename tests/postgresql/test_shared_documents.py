@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from aaow_storage import OrderBy, QueryFilter, Session, StorageAdapter, StoredWorkflow, Transaction, create_adapter
-from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql._repositories.documents import MOST_TRIES, encoded_document, put, release
 

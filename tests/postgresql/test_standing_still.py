@@ -18,14 +18,15 @@ from aaow_storage import (
     create_adapter,
 )
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
-from aaow_storage_postgresql._connection import ANSWER_MARGIN_S
-from aaow_storage_postgresql._interrupter import CANCEL_TIMEOUT_S
+from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql._tuning import Tuning
+from aaow_storage_postgresql.plugin import adapter_of
 from aaow_storage_postgresql.testing import Server, private_server, proxy_of, skipped_where_missing
 
 STATEMENT_S, CONNECT_S, ACQUIRE_S = 1.0, 2.0, 3.0
 LATE_S = 6.0
 """How much longer than it should something may take on a machine that does other things."""
-ANSWERED_WITHIN_S = STATEMENT_S + ANSWER_MARGIN_S + ACQUIRE_S + CONNECT_S + LATE_S
+ANSWERED_WITHIN_S = STATEMENT_S + Tuning().answer_margin_s + ACQUIRE_S + CONNECT_S + LATE_S
 OPTIONS = {"statement_timeout": STATEMENT_S, "connect_timeout": CONNECT_S, "acquire_timeout": ACQUIRE_S}
 
 StandStill = Callable[[], AbstractContextManager[None]]
@@ -117,7 +118,7 @@ async def test_a_task_that_gives_up_goes_on_soon_and_nothing_is_done_behind_it(
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5):
                     await OPERATIONS[operation](storage)
-            assert time.monotonic() - began < 0.5 + CANCEL_TIMEOUT_S + LATE_S
+            assert time.monotonic() - began < 0.5 + Tuning().cancel_timeout_s + LATE_S
         assert [workflow.name for workflow in await storage.list_workflows()] == ["w"]
         assert (await storage.get_budget_pool("p")).used_budget == 0
 
@@ -135,7 +136,7 @@ async def test_a_task_that_gives_up_a_transaction_goes_on_soon(still: tuple[str,
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5):
                     await STEPS[step](transaction)
-            assert time.monotonic() - began < 0.5 + CANCEL_TIMEOUT_S + LATE_S
+            assert time.monotonic() - began < 0.5 + Tuning().cancel_timeout_s + LATE_S
             with pytest.raises(TransactionError):
                 await transaction.commit()
             assert transaction.outcome is TransactionOutcome.ABORTED
@@ -147,11 +148,10 @@ async def test_a_task_that_gives_up_a_transaction_goes_on_soon(still: tuple[str,
 @pytest.mark.asyncio
 @pytest.mark.parametrize("options", [OPTIONS, {**OPTIONS, "statement_timeout": None}], ids=["usual", "no limit"])
 async def test_closing_ends_with_a_transaction_open_and_operations_under_way(
-    still: tuple[str, StandStill], options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    still: tuple[str, StandStill], options: dict[str, object]
 ):
-    monkeypatch.setattr("aaow_storage_postgresql._settings.DEFAULT_TIMEOUT_S", 1.0)
     url, stand_still = still
-    storage = create_adapter("postgresql", url, **options)
+    storage = adapter_of(Settings(url, **options, tuning=Tuning(close_timeout_s=STATEMENT_S)))
     await storage.initialize()
     await filled(storage)
     transaction = await storage.begin_transaction()
@@ -190,7 +190,7 @@ async def test_a_lock_that_a_cancelled_task_waited_for_is_nobodys_when_the_serve
         await asyncio.sleep(0.2)
         with shared.standing_still():
             waiting.cancel()
-            async with asyncio.timeout(CANCEL_TIMEOUT_S + LATE_S):
+            async with asyncio.timeout(Tuning().cancel_timeout_s + LATE_S):
                 await asyncio.wait([waiting])
         assert waiting.cancelled()
     async with create_adapter("postgresql", shared.url("locked")) as storage:

@@ -14,7 +14,8 @@ from alembic.migration import MigrationContext
 
 from aaow_storage import OrderBy, QueryFilter, Session, create_adapter
 from aaow_storage.errors import SchemaVersionError, StorageError
-from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import migrate_store, try_lock, upgrade, version

@@ -1,7 +1,7 @@
-"""Reading the URL of a database, as libpq takes it, so that no error shows a part of a password.
+"""The URL of a database, parsed so that no error shows a part of a password.
 
-In a URL whose password holds `/` or `@`, libpq takes a part of the password for a host or a database, and names it in
-its errors. So such a URL is refused here, and neither psycopg's errors nor their traceback get any further.
+If a password contains `/` or `@`, libpq takes a part of it for a host or a database, and names that in its errors. So
+such a URL is refused here, and psycopg's errors and tracebacks are dropped.
 """
 
 import os
@@ -17,20 +17,18 @@ from aaow_storage.authoring import redacted_url, url_scheme
 from aaow_storage.errors import ValidationError
 
 _FORMS = (
-    "such as postgresql://user@host:5432/database, postgresql://host1,host2/database?target_session_attrs=read-write, "
-    "or nothing for the PG* environment variables"
+    "such as postgresql://user@host:5432/database or "
+    "postgresql://host1,host2/database?target_session_attrs=read-write, or none for the PG* environment variables"
 )
-_ENCODE = (
-    "a special character in a user or password has to be percent-encoded, as urllib.parse.quote(password, safe='') does"
-)
+_ENCODE = "percent-encode special characters in the user and password with urllib.parse.quote(password, safe='')"
 _URL = re.compile(
     r"\w+://(?:[^:@/?#&=\s]*(?::[^@/]*)?@)?(?:[^/?#@\[\]]|\[[^/?#@\[\]]*\])*(?:/[^?#@]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
 MAX_NAME_BYTES = 63
-"""How many bytes PostgreSQL keeps of a name."""
-_SHOWN = re.compile(r"[\w.,:/\[\] ~+-]+")
-_MOST_PORTS = 2**16
+"""PostgreSQL truncates longer names."""
+_PRINTABLE = re.compile(r"[\w.,:/\[\] ~+-]+")
+_MAX_PORT = 2**16 - 1
 _IN_OTHER_TOOLS = {
     "schema": "pass it as the option schema=, as in create_adapter(url, schema='agents')",
     "currentschema": "pass it as the option schema=",
@@ -40,7 +38,7 @@ _IN_OTHER_TOOLS = {
     "max_connections": "pass it as the option pool_size=",
     "pool_max_conns": "pass it as the option pool_size=",
     "maxsize": "pass it as the option pool_size=",
-    "max_overflow": "leave it out; the option pool_size= is the most connections there are",
+    "max_overflow": "leave it out; the option pool_size= limits the connections",
     "pool_timeout": "pass it as the option acquire_timeout=, in seconds",
     "acquire_timeout": "pass it as the option acquire_timeout=, in seconds",
     "socket_timeout": "pass it as the option statement_timeout=, in seconds",
@@ -56,68 +54,68 @@ _IN_OTHER_TOOLS = {
     "charset": "leave it out; it is always UTF-8",
     "encoding": "leave it out; it is always UTF-8",
 }
-"""Parameters that other tools take in a URL, by their names in lower case, and what to write instead."""
+"""URL parameters of other tools, in lower case, and what to write instead."""
 
 
 def conninfo_of(url: str | None) -> str:
-    """Return what libpq connects to, for a URL or for keywords and values; None is for its environment variables.
+    """Return libpq's keywords and values for a URL; None stands for the environment variables.
 
     Raises:
-        ValidationError: the text cannot be read, or libpq might read it otherwise than it was meant.
+        ValidationError: the text is no URL of a database, or libpq may misread it.
     """
     text = "" if url is None else url
     if not isinstance(text, str) or "\x00" in text:
-        raise _wrong(f"must be a URL, {_FORMS}")
+        raise _invalid(f"must be a URL, {_FORMS}")
     if url_scheme(text) in {"postgres", "postgresql"}:
         _check_url(text)
-    parts = _parts_of(text)
+    parts = _parse(text)
     if parts is None:
-        raise _wrong(f"{redacted_url(text)!r} cannot be read; {_ENCODE}; use one {_FORMS}")
+        raise _invalid(f"{redacted_url(text)!r} cannot be read; {_ENCODE}; use a URL {_FORMS}")
     _check_hosts(str(parts.get("host") or os.environ.get("PGHOST") or "").split(","))
     _check_ports(str(parts.get("port") or "").split(","))
     for name in ("dbname", "user"):
         if len(str(parts.get(name) or "").encode()) > MAX_NAME_BYTES:
-            raise _wrong(
-                f"has a {name} of more than {MAX_NAME_BYTES} bytes, of which the server would cut the rest off"
+            raise _invalid(
+                f"has a {name} of more than {MAX_NAME_BYTES} bytes, which the server would truncate; use a shorter one"
             )
     return make_conninfo("", **{name: str(value) for name, value in parts.items()})
 
 
 def place_of(conninfo: str) -> str:
-    """Return the database's name for errors: of what a conninfo holds, only the names of the database and its hosts."""
+    """Return the name of the database for messages: its name and hosts, nothing else of the conninfo."""
     parts = conninfo_to_dict(conninfo)
-    database = _shown(parts.get("dbname"), "of the default name")
-    return f"PostgreSQL database {database!r} on {_shown(parts.get('host'), 'the default host')}"
+    database = _printable(parts.get("dbname"), "of the default name")
+    return f"PostgreSQL database {database!r} on {_printable(parts.get('host'), 'the default host')}"
 
 
-def _shown(value: Any, default: str) -> str:
+def _printable(value: Any, default: str) -> str:
     if not value:
         return default
-    return str(value) if _SHOWN.fullmatch(str(value)) else "***"
+    return str(value) if _PRINTABLE.fullmatch(str(value)) else "***"
 
 
-def _parts_of(text: str) -> dict[str, Any] | None:
+def _parse(text: str) -> dict[str, Any] | None:
     try:
         return conninfo_to_dict(text)
-    except (psycopg.Error, ValueError):  # a ValueError where it is not UTF-8
+    except (psycopg.Error, ValueError):  # a ValueError if it is not UTF-8
         return None
 
 
 def _check_url(text: str) -> None:
     match = _URL.fullmatch(text)
     if match is None:
-        raise _wrong(f"{redacted_url(text)!r} can be read in more than one way; {_ENCODE}; use one {_FORMS}")
+        raise _invalid(f"{redacted_url(text)!r} is ambiguous; {_ENCODE}; use a URL {_FORMS}")
     for parameter in (match["query"] or "").split("&"):
         name = unquote(parameter.partition("=")[0]).lower()
         if name in _IN_OTHER_TOOLS:
-            raise _wrong(f"{redacted_url(text)!r} has the parameter {name}, of another tool: {_IN_OTHER_TOOLS[name]}")
+            raise _invalid(f"{redacted_url(text)!r} has the parameter {name} of another tool: {_IN_OTHER_TOOLS[name]}")
 
 
 def _check_hosts(hosts: Iterable[str]) -> None:
     for host in hosts:
         if not (host.startswith(("/", "@")) or _is_host_name(host)):
-            problem = "is no host name: what stands between two dots has 1 to 63 characters"
-            raise _wrong(f"{_shown(host, '')!r} {problem}; use one {_FORMS}")
+            problem = "is no host name: each part between dots has 1 to 63 characters"
+            raise _invalid(f"{_printable(host, '')!r} {problem}; use a URL {_FORMS}")
 
 
 def _is_host_name(host: str) -> bool:
@@ -130,9 +128,9 @@ def _is_host_name(host: str) -> bool:
 
 def _check_ports(ports: Iterable[str]) -> None:
     for port in ports:
-        if port and not (port.isascii() and port.isdigit() and 0 < int(port) < _MOST_PORTS):
-            raise _wrong(f"has a port that is no number from 1 to {_MOST_PORTS - 1}; {_ENCODE}; use one {_FORMS}")
+        if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT):
+            raise _invalid(f"has a port that is no number from 1 to {_MAX_PORT}; {_ENCODE}; use a URL {_FORMS}")
 
 
-def _wrong(problem: str) -> ValidationError:
+def _invalid(problem: str) -> ValidationError:
     return ValidationError("postgresql", "url", problem)

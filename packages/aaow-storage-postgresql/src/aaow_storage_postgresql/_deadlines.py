@@ -1,9 +1,8 @@
-"""Ending waits for a server that does not answer.
+"""Deadlines for answers: a watchdog thread shuts down the sockets of servers that do not answer.
 
-libpq waits for an answer as long as its connection stands, and the kernel of a server's machine keeps a connection
-standing while the server's processes do not run: neither keepalives nor `tcp_user_timeout` end such a wait. One thread
-of each adapter looks at the deadlines of its connections and shuts the sockets down that are behind theirs. libpq then
-reads the end of the stream, and its wait ends with an error.
+libpq waits for an answer as long as the TCP connection lives, and the server's kernel keeps it alive while the server's
+processes are stopped: neither keepalives nor `tcp_user_timeout` end such a wait. So one thread of each adapter shuts
+down each socket whose deadline has passed. libpq then reads the end of the stream, and its wait ends with an error.
 """
 
 import math
@@ -21,10 +20,10 @@ MAX_WAIT_WHILE_STOPPING_S = 0.5
 
 
 class Deadline:
-    """The instants at which the wait of one connection is ended, and the connection's socket.
+    """The deadlines of one connection: of its statement, and of the job that the statement is for.
 
-    It has a descriptor of its own for the socket, since libpq closes its descriptor at any time, and the number may
-    then be another file's.
+    It holds a duplicate of the socket's descriptor: libpq may close its own at any time, and the number may then belong
+    to another file.
     """
 
     def __init__(self, descriptor: int, watchdog: "Watchdog") -> None:
@@ -35,46 +34,43 @@ class Deadline:
         self._job_expires_at = math.inf
         self._on_job_expired: Callable[[], None] | None = None
         self.has_expired = False
-        """Whether the socket was shut down."""
+        """Whether a deadline has passed, and the socket is shut down."""
 
     @property
     def at(self) -> float:
-        """When the socket is shut down, in seconds of the monotonic clock."""
+        """The earlier of the two deadlines, by the monotonic clock."""
         return min(self._statement_expires_at, self._job_expires_at)
 
     def begin(self, within_s: float) -> None:
-        """Note that an answer is waited for from now on, for so many seconds at most."""
+        """Start the deadline of a statement."""
         self._statement_expires_at = ends_at = time.monotonic() + within_s
         if ends_at < self._watchdog.wakes_at:
             self._watchdog.wake()
 
     def end(self) -> None:
-        """Note that the answer has come."""
+        """Clear the deadline of the statement: its answer has come."""
         self._statement_expires_at = math.inf
 
     def expire_within(self, within_s: float, then: Callable[[], None]) -> None:
-        """Shut the socket down in so many seconds, whatever is waited for then, unless `cancel_expiry` comes first.
-
-        `then` is called afterwards, by the thread that looks.
-        """
+        """Start the deadline of the job; `cancel_expiry` clears it. The watchdog thread calls `then` if it passes."""
         with self._lock:
             self._on_job_expired = then
             self._job_expires_at = time.monotonic() + within_s
         self._watchdog.wake()
 
     def cancel_expiry(self) -> None:
-        """Undo `expire_within`."""
+        """Clear the deadline of the job."""
         with self._lock:
             self._job_expires_at, self._on_job_expired = math.inf, None
 
     def expire(self, now: float = math.inf) -> None:
-        """Shut the socket down, unless it is to be later than `now`; what libpq waits for fails at once."""
+        """Shut the socket down if a deadline is at or before `now`. A wait of libpq then fails at once."""
         with self._lock:
             if self.at > now:
                 return
             self.has_expired = True
             if self._socket is not None:
-                with suppress(OSError):  # it is not connected any more
+                with suppress(OSError):  # it is already disconnected
                     self._socket.shutdown(socket.SHUT_RDWR)
             then, self._on_job_expired = self._on_job_expired, None
             self._statement_expires_at = self._job_expires_at = math.inf
@@ -82,7 +78,7 @@ class Deadline:
             then()
 
     def close(self) -> None:
-        """Forget the socket."""
+        """Close the descriptor; there is nothing to watch any more."""
         self._watchdog.forget(self)
         with self._lock:
             if self._socket is not None:
@@ -90,7 +86,7 @@ class Deadline:
                 self._socket = None
 
     def after_fork_in_child(self) -> None:
-        """Let go of the socket, in a forked process."""
+        """Close the descriptor in a forked process."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -101,7 +97,7 @@ class Deadline:
 
 
 class Watchdog:
-    """A thread that looks at deadlines: when the earliest of them comes, or when an earlier one is set."""
+    """A thread that sleeps until the earliest deadline, and wakes early if an earlier one is set."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -111,13 +107,13 @@ class Watchdog:
         self._wakeups: SimpleQueue[None] = SimpleQueue()
         self._is_stopped = False
         self.wakes_at = math.inf
-        """When the thread looks next; call `look` after setting an earlier deadline."""
+        """When the thread wakes next; call `wake` after an earlier deadline is set."""
 
     def watch(self, descriptor: int) -> Deadline:
-        """Return the deadline of a connection's socket, which is looked at from now on.
+        """Watch the socket of a connection; return its deadlines.
 
         Raises:
-            StorageUnavailableError: the system gives no thread, or no descriptor.
+            StorageUnavailableError: no thread can be started, or no descriptor is left.
         """
         try:
             with self._lock:
@@ -127,26 +123,28 @@ class Watchdog:
                 deadline = Deadline(descriptor, self)
                 self._deadlines.add(deadline)
         except (RuntimeError, OSError) as error:
-            problem = f"a connection cannot be watched: {error}; this process has too many threads or open files"
+            problem = (
+                f"no watchdog can be started for a connection: {error}; this process has too many threads or open files"
+            )
             raise StorageUnavailableError(problem) from error
         return deadline
 
     def forget(self, deadline: Deadline) -> None:
-        """Look at a deadline no more."""
+        """Stop watching a connection."""
         with self._lock:
             self._deadlines.discard(deadline)
 
     def wake(self) -> None:
-        """Have the thread look soon; called from any thread, and from finalizers: `SimpleQueue.put` is reentrant."""
+        """Make the thread check the deadlines now. Safe in finalizers: `SimpleQueue.put` is reentrant."""
         self._wakeups.put(None)
 
     def expire_all(self) -> None:
-        """Shut down every socket that is left."""
+        """Shut down all sockets that are watched."""
         for deadline in self._all():
             deadline.expire()
 
     def stop(self) -> None:
-        """End the thread when no deadline is left; takes no lock and waits for nothing."""
+        """End the thread once no connection is left. Does not block."""
         self._is_stopped = True
         self.wake()
 
@@ -158,11 +156,11 @@ class Watchdog:
         while not self._is_stopped or self._all():
             while not self._wakeups.empty():
                 self._wakeups.get()
-            self.wakes_at = math.inf  # a deadline that is set while this looks at the others has it look again
+            self.wakes_at = math.inf  # so a deadline that is set from here on wakes this thread again
             now = time.monotonic()
             for deadline in self._all():
                 if deadline.at <= now:
-                    with suppress(Exception):  # the other deadlines are looked at all the same
+                    with suppress(Exception):  # an error must not keep the others from being checked
                         deadline.expire(now)
             earliest = min((deadline.at for deadline in self._all()), default=math.inf)
             self.wakes_at = earliest

@@ -1,4 +1,4 @@
-"""What PostgreSQL does in its own way."""
+"""The SQL of PostgreSQL that differs from other databases."""
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
@@ -17,16 +17,16 @@ from aaow_storage_postgresql._errors import is_conflict, translate
 from aaow_storage_postgresql._json import as_jsonb, json_at, json_text, sort_key
 from aaow_storage_sql import CompiledStatement, Dialect, NativeType, Parameters, make_compiler
 
-_FOUND_BY_INDEX = {("sessions", "metadata"), ("workflows", "metadata")}
+_INDEXED = {("sessions", "metadata"), ("workflows", "metadata")}
 
 
-def try_advisory_lock(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-    """Return the condition that no other open transaction claims the number, which claims it until this one ends."""
+def claim(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that takes an advisory lock for the transaction; it is false if another one holds it."""
     return sa.func.pg_try_advisory_xact_lock(number, type_=sa.Boolean)
 
 
 class PostgreSQLDialect(Dialect):
-    """The page of PostgreSQL. `place` names the database in errors, `schema` is where its tables are."""
+    """The dialect of PostgreSQL. `place` names the database in errors; `schema` holds the tables."""
 
     sqlalchemy_dialect: ClassVar[sa.Dialect] = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     driver_error: ClassVar[type[Exception]] = psycopg.Error
@@ -40,15 +40,15 @@ class PostgreSQLDialect(Dialect):
         self.compile = _compiler_of(schema)
 
     def __eq__(self, other: object) -> bool:
-        """Compare what statements depend on, so that all stores of a process share those that are compiled."""
+        """Compare the schema alone: stores with the same schema share compiled statements."""
         return isinstance(other, PostgreSQLDialect) and self.schema == other.schema
 
     def __hash__(self) -> int:
         return hash(self.schema)
 
-    def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
-        del values  # what is too large has a code of its own
-        return translate(error, self.place)
+    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        del values  # PostgreSQL reports a value that is too large by a code of its own
+        return translated(error, self.place)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
@@ -75,7 +75,7 @@ class PostgreSQLDialect(Dialect):
         is_ascending = direction is Direction.ASCENDING
         ordered = expression.asc() if is_ascending else expression.desc()
         if isinstance(expression, sa.Column) and not expression.nullable:
-            return ordered  # so that an index serves the order: what it says of nulls would have to be the same
+            return ordered  # an index serves ORDER BY only if both say the same of NULLs
         return ordered.nulls_first() if is_ascending else ordered.nulls_last()
 
     def json_condition(
@@ -91,7 +91,7 @@ class PostgreSQLDialect(Dialect):
                 same = value == self._json(sa.bindparam(parameter, type_=sa.Text))
                 if condition.negated:
                     return sa.func.coalesce(same, sa.false())
-                return sa.and_(*self._held(column, document, parameter), same)
+                return sa.and_(*self._index_condition(column, document, parameter), same)
             case Operator.IN:
                 listed = self._json(sa.bindparam(parameter, type_=sa.Text))
                 is_listed = sa.func.coalesce(
@@ -102,14 +102,14 @@ class PostgreSQLDialect(Dialect):
                 )
             case Operator.CONTAINS:
                 holds = self.position(text, sa.bindparam(parameter, type_=sa.Text)) > 0
-                return _where_it_is("string", value, holds)
+                return _if_json_type("string", value, holds)
             case Operator.STARTS_WITH:
-                return _where_it_is("string", value, sa.func.starts_with(text, sa.bindparam(parameter, type_=sa.Text)))
+                return _if_json_type("string", value, sa.func.starts_with(text, sa.bindparam(parameter, type_=sa.Text)))
         compared: sa.ColumnElement[Any] = sa.collate(text, "C")
         operand: sa.ColumnElement[Any] = sa.bindparam(parameter, type_=sa.Text)
         if condition.operand == "number":
             compared, operand = sa.cast(value, sa.Numeric), sa.cast(operand, sa.Numeric)
-        return _where_it_is(str(condition.operand), value, _COMPARE[condition.operator](compared, operand))
+        return _if_json_type(str(condition.operand), value, _COMPARE[condition.operator](compared, operand))
 
     def json_operand_shape(self, condition: Condition) -> Hashable:
         operand = condition.operand
@@ -124,7 +124,7 @@ class PostgreSQLDialect(Dialect):
         operand = condition.operand
         match condition.operator:
             case Operator.EQ:
-                return {parameter: dumps(operand), parameter + _HELD: _holding(operand, condition.field.path)}
+                return {parameter: dumps(operand), parameter + _PART: _document_with(operand, condition.field.path)}
             case Operator.IN:
                 return {parameter: dumps([value for value in operand if value is not None])}
         return {parameter: json_text(operand) if isinstance(operand, str) else dumps(operand)}
@@ -138,17 +138,17 @@ class PostgreSQLDialect(Dialect):
     def _json(self, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return as_jsonb(self.schema, text)
 
-    def _held(
+    def _index_condition(
         self, column: sa.ColumnElement[Any], document: sa.ColumnElement[Any], parameter: str
     ) -> list[sa.ColumnElement[bool]]:
-        """Return what the condition implies of the whole document, where an index finds documents by it."""
-        if not isinstance(column, sa.Column) or (column.table.name, column.name) not in _FOUND_BY_INDEX:
+        """Return a weaker condition on the whole document, which the GIN index serves, if the column has one."""
+        if not isinstance(column, sa.Column) or (column.table.name, column.name) not in _INDEXED:
             return []
-        part = self._json(sa.bindparam(parameter + _HELD, type_=sa.Text))
+        part = self._json(sa.bindparam(parameter + _PART, type_=sa.Text))
         return [document.op("@>", return_type=sa.Boolean())(part)]
 
 
-_HELD = "_held"
+_PART = "_part"
 _ARRAYS = {
     FieldKind.TEXT: NativeType("TEXT[]"),
     FieldKind.ENUM: NativeType("TEXT[]"),
@@ -159,8 +159,8 @@ _ARRAYS = {
 }
 
 
-def _holding(value: Any, path: tuple[str, ...]) -> str:
-    """Return the text of a document that holds nothing but the value at that path."""
+def _document_with(value: Any, path: tuple[str, ...]) -> str:
+    """Return the text of a document that holds the value at that path, and nothing else."""
     return "".join(f"{{{dumps(key)}:" for key in path) + dumps(value) + "}" * len(path)
 
 
@@ -174,8 +174,8 @@ _COMPARE: dict[Operator, Any] = {
 }
 
 
-def _where_it_is(kind: str, value: sa.ColumnElement[Any], holds: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Return the condition where the value is of that kind, and false elsewhere: nothing is cast to what it is not."""
+def _if_json_type(kind: str, value: sa.ColumnElement[Any], holds: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition for values of that JSON type, false for others: so no value is cast to a wrong type."""
     of_kind = sa.func.jsonb_typeof(value) == sa.literal_column(f"'{kind}'")
     return sa.case((of_kind, holds), else_=sa.false())
 
@@ -187,7 +187,7 @@ def _compiler_of(schema: str | None) -> Callable[[Any], CompiledStatement]:
 
 @functools.lru_cache(maxsize=1000)
 def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
-    """Return the select that locks the rows of its first table, against others that change or delete them."""
+    """Return the select with FOR NO KEY UPDATE on its first table."""
     table: Any = statement.get_final_froms()[0]
     while isinstance(table, sa.Join):
         table = table.left

@@ -1,4 +1,4 @@
-"""What an acknowledged commit is worth on a server, for its log at the start."""
+"""A log message at the start that says what a crash or a failover may lose."""
 
 import logging
 
@@ -16,13 +16,13 @@ _SETTINGS = sa.select(
 
 
 def report_durability(connection: PostgreSQLConnection, settings: Settings) -> None:
-    """Log whether a standby confirms commits (INFO), or whether they are not even on the disk (WARNING)."""
+    """Log whether a standby confirms each commit (INFO), or whether a crash may lose commits (WARNING)."""
     row = connection.row(_SETTINGS)
     commit, standbys, fsync = ("on", "", "on") if row is None else row
     if commit == "off" or fsync == "off":
         problem = "synchronous_commit is off" if commit == "off" else "fsync is off"
-        _logger.warning("%s: the last commits are lost when the server crashes, since %s", settings.place, problem)
+        _logger.warning("%s: a crash of the server loses the last commits, since %s", settings.place, problem)
     elif standbys and commit != "local":
-        _logger.info("%s: each commit is confirmed by a standby of %s", settings.place, standbys)
+        _logger.info("%s: each commit is confirmed by a standby (%s)", settings.place, standbys)
     else:
-        _logger.info("%s: commits are on this server alone; a failover may lose the last of them", settings.place)
+        _logger.info("%s: no standby confirms commits; a failover may lose the last ones", settings.place)

@@ -1,4 +1,4 @@
-"""What the driver's exceptions mean: the one place where that is decided."""
+"""Translation of psycopg's exceptions into errors of storage; no other module does it."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _NO_SUCH_SCHEMA = (
     pg.InvalidSchemaName,
     pg.InvalidColumnReference,
 )
-"""What a statement meets where the schema is not what the migrations make."""
+"""Errors of a statement whose table, column or function is missing."""
 _TRANSIENT = (
     pg.QueryCanceled,
     pg.ReadOnlySqlTransaction,
@@ -46,28 +46,28 @@ _PERMANENT = (
 )
 _REMEDIES: dict[str, str] = {
     "password authentication failed": "check user and password",
-    "no password supplied": "name the password in the URL, PGPASSWORD or the password file",
-    "no pg_hba.conf entry": "the server does not let this user in from here",
-    "does not exist": "check the names of database and role",
-    "permission denied": "grant what is missing",
+    "no password supplied": "give the password in the URL, in PGPASSWORD or in a password file",
+    "no pg_hba.conf entry": "allow this user and host in the server's pg_hba.conf",
+    "does not exist": "check the names of the database and the role",
+    "permission denied": "grant the role the missing privilege",
 }
 _TOO_MANY_CONNECTIONS = ("53300", "too many clients", "too many connections", "remaining connection slots")
 
 
-def translate(error: Exception, place: str) -> StorageError:
-    """Return the error of storage that a driver's exception means."""
+def translated(error: Exception, place: str) -> StorageError:
+    """Return the error of storage for a driver's exception."""
     what = f"{place}: {_text(error)}"
     match error:
         case _ if isinstance(error, _CONFLICTS):
-            return ConflictError(f"another transaction changed the same records: {what}")
+            return ConflictError(f"another transaction changed the same records; try again: {what}")
         case pg.ForeignKeyViolation():
-            return ConflictError(f"what it refers to came or went meanwhile: {what}")
+            return ConflictError(f"a referenced record was deleted at the same time; try again: {what}")
         case _ if isinstance(error, _CORRUPT):
             return CorruptDataError(what)
         case pg.InvalidTextRepresentation():
-            return CorruptDataError(f"what is stored as JSON is none: {what}")
+            return CorruptDataError(f"a stored document is not JSON; restore a backup: {what}")
         case _ if isinstance(error, _NO_SUCH_SCHEMA):
-            return CorruptDataError(f"{what}: the schema is not what initialize() makes; restore a backup")
+            return CorruptDataError(f"{what}: the schema was changed after initialize(); restore a backup")
         case pg.ProgramLimitExceeded() | pg.StringDataRightTruncation():
             return ValidationError("postgresql", "value", f"is larger than PostgreSQL can store: {_text(error)}")
         case _ if isinstance(error, _PERMANENT):
@@ -85,27 +85,27 @@ def translate(error: Exception, place: str) -> StorageError:
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Say whether an error of storage comes of what another transaction did: the whole has to be run again."""
+    """Whether the transaction failed because of a concurrent one, and has to be run again as a whole."""
     return isinstance(_driver_error(error), _CONFLICTS)
 
 
 def is_retryable(error: BaseException | None) -> bool:
-    """Say whether the same operation, run again as a whole, may go through at once."""
+    """Whether the same operation may succeed at once if it is run again."""
     return isinstance(_driver_error(error), _RETRYABLE)
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Say whether the server had no answer in time, or was asked to stop."""
+    """Whether the statement reached its timeout, or was cancelled."""
     return isinstance(_driver_error(error), pg.QueryCanceled)
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Say whether another session held a lock for longer than `lock_timeout`."""
+    """Whether another session held a lock for longer than `lock_timeout`."""
     return isinstance(_driver_error(error), pg.LockNotAvailable)
 
 
 def is_too_many_connections(error: BaseException) -> bool:
-    """Say whether the server has no connection left to give."""
+    """Whether the server has no free connection."""
     return any(part in str(error) for part in _TOO_MANY_CONNECTIONS)
 
 

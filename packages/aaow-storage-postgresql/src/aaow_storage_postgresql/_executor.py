@@ -1,4 +1,4 @@
-"""PostgreSQL's executor: pool with a connection each, and the schema brought up to date before they start."""
+"""The executor of PostgreSQL: pools of worker threads for point reads, reads and writes."""
 
 import asyncio
 import functools
@@ -12,8 +12,7 @@ from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._opening import open_connection
-from aaow_storage_postgresql._pipelined_reads import PointRead
-from aaow_storage_postgresql._requests import Read, Request, Write
+from aaow_storage_postgresql._requests import PointRead, Read, Request, Write
 from aaow_storage_postgresql._search_path import resolve_schema
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import upgrade
@@ -22,16 +21,13 @@ from aaow_storage_sql import InteractiveTransaction, Job, Lookup, Opening, Outco
 
 T = TypeVar("T")
 
-CONNECTIONS_PER_READER = 4
-"""Every so many of the connections, one is for reading alone: who reads never waits behind who waits for a lock.
-
-The first of these is for looking single records up; where there is no second, it is for all that only reads.
-"""
-MAX_PIPELINED_READS = 32
-
 
 class PostgreSQLExecutor(ThreadedExecutor):
-    """Runs work on the threads of one adapter."""
+    """Runs operations on the threads of one adapter.
+
+    One connection in `connections_per_reader` only reads, so that reads never wait for writes that wait for locks. The
+    first of these serves point reads; if it is the only one, it serves all reads.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -49,7 +45,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return await self._answer(self._point_readers, PointRead(job, lookup, id), job)
 
     async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
-        del kind  # it is a thread's in any case
+        del kind  # all reads run on threads
         job = Job(work)
         return await self._answer(self._readers, Read(job), job)
 
@@ -81,17 +77,17 @@ class PostgreSQLExecutor(ThreadedExecutor):
             waiting.cancel()
 
     def _submit(self, pool: WorkerPool | None, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
-        """Hand a request to the pool; the timer that is returned ends the wait for one of them."""
+        """Submit a request to a pool. The timer that is returned limits its wait for a connection."""
         if pool is None:
             raise self._not_open()
         pool.submit(request)
         return asyncio.get_running_loop().call_later(self._settings.acquire_timeout, self._give_up, job)
 
     def _give_up(self, job: Job[Any]) -> None:
-        if job.claim():
-            size, patience = self._settings.pool_size, self._settings.acquire_timeout
+        if job.take():
+            size, timeout = self._settings.pool_size, self._settings.acquire_timeout
             remedy = "try again, or raise pool_size or acquire_timeout"
-            problem = f"all of the {size} connections were busy for {patience:g} s; {remedy}"
+            problem = f"all {size} connections were busy for {timeout:g} s; {remedy}"
             job.settle(Outcome(job, error=StorageUnavailableError(f"{self._settings.place}: {problem}")))
 
     @property
@@ -105,17 +101,18 @@ class PostgreSQLExecutor(ThreadedExecutor):
         except BaseException:
             watchdog.stop()
             raise
-        readers = max(1, self._settings.pool_size // CONNECTIONS_PER_READER)
+        readers = max(1, self._settings.pool_size // self._settings.tuning.connections_per_reader)
         writers = max(1, self._settings.pool_size - readers)
         self._watchdog = watchdog
-        self._point_readers = WorkerPool(settings, watchdog, "postgresql-finder", 1, batch_size=MAX_PIPELINED_READS)
+        batch_size = settings.tuning.max_pipelined_reads
+        self._point_readers = WorkerPool(settings, watchdog, "postgresql-point-reader", 1, batch_size=batch_size)
         self._readers = self._point_readers
         if readers > 1:
             self._readers = WorkerPool(settings, watchdog, "postgresql-reader", readers - 1)
         self._writers = WorkerPool(settings, watchdog, "postgresql-writer", writers)
 
     def _upgrade(self, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> Settings:
-        """Bring the store up to date, and return the settings with the schema that it is in."""
+        """Upgrade the store; return the settings with the schema that holds it."""
         with open_connection(self._settings, opening, watchdog) as connection:
             settings = resolve_schema(self._settings, connection)
             connection.use_settings(settings)
@@ -127,7 +124,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
 
     def shut(self) -> None:
         try:
-            stop(self._pools(), self._watchdog, self._settings.close_timeout_s)
+            stop(self._pools(), self._watchdog, self._settings)
         finally:
             self._point_readers = self._readers = self._writers = None
 

@@ -1,23 +1,28 @@
-"""What became of a transaction whose commit was under way when its connection was lost.
+"""In-doubt transactions: whether a COMMIT succeeded whose connection was lost before the answer.
 
-A server tells by the id of a transaction whether it committed, unless it has given the id a second time: one that
-crashed before it wrote anything of the transaction down, or a standby that never received any of it, knows nothing of
-the first. So the place in the log behind all that the transaction wrote is noted before the commit. Where the server
-is another one than before, or was started again, it says up to which place it has recovered the log: what is behind
-that is gone, and an id before it was given once.
+`pg_xact_status()` tells by the transaction id, unless the id was assigned twice: a server that crashed before it
+flushed the transaction's WAL, or a standby that never received it, assigns the id again. So the WAL position is read
+before COMMIT. A server that has restarted or taken over since says up to which position it recovered the WAL: a
+transaction after that position is lost, and before it the id is unique.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from attrs import frozen
 
-from aaow_storage.errors import StorageUnavailableError
+from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import SQLConnection
+
+_LOST = "the connection was lost during COMMIT"
+_CHECK = "read the records to see whether it is stored"
 
 
 class InDoubtError(StorageUnavailableError):
-    """The connection was lost during a commit, and no server can say what became of it."""
+    """The connection was lost during COMMIT, and no server can say whether it succeeded."""
 
 
 class _TransactionId(sa.types.UserDefinedType[str]):
@@ -27,7 +32,7 @@ class _TransactionId(sa.types.UserDefinedType[str]):
         return "xid8"
 
 
-class _Position(sa.types.UserDefinedType[str]):
+class _WALPosition(sa.types.UserDefinedType[str]):
     cache_ok = True
 
     def get_col_spec(self, **options: object) -> str:
@@ -38,16 +43,16 @@ def _text(expression: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     return sa.cast(expression, sa.Text)
 
 
-_STARTED = _text(sa.extract("epoch", sa.func.pg_postmaster_start_time()))  # the same in every time zone
+_STARTED = _text(sa.extract("epoch", sa.func.pg_postmaster_start_time()))  # independent of the time zone
 _TIMELINE = sa.func.left(sa.func.pg_walfile_name(sa.func.pg_current_wal_lsn()), 8)
-_PENDING = sa.select(
+_IDENTITY = sa.select(
     _text(sa.func.pg_current_xact_id_if_assigned()),
     _text(sa.func.pg_current_wal_insert_lsn()),
     _STARTED,
     _TIMELINE,
 )
 _IN_RECOVERY = sa.select(sa.func.pg_is_in_recovery())
-_position = sa.cast(sa.bindparam("position", type_=sa.Text), _Position())
+_position = sa.cast(sa.bindparam("position", type_=sa.Text), _WALPosition())
 _NOW = sa.select(
     _STARTED,
     _TIMELINE,
@@ -59,27 +64,29 @@ _STATUS = sa.select(sa.func.pg_xact_status(sa.cast(sa.bindparam("id", type_=sa.T
 
 @frozen
 class InDoubtTransaction:
-    """A transaction that is about to be committed, as its server knows it."""
+    """A transaction before its COMMIT, as the server identifies it."""
 
     id: str
     position: str
-    """Behind all that it wrote into the log."""
+    """A WAL position after everything that it wrote."""
     started: str
+    """When the server process started."""
     timeline: str
+    """The WAL timeline; a standby that takes over begins a new one."""
 
 
 def identify(connection: SQLConnection) -> InDoubtTransaction | None:
-    """Return what is to be known of the transaction that is open; None for one that wrote nothing."""
-    row = connection.row(_PENDING)
+    """Return what identifies the open transaction; None if it has written nothing."""
+    row = connection.row(_IDENTITY)
     return None if row is None or row[0] is None else InDoubtTransaction(*row)
 
 
 def resolve(transaction: InDoubtTransaction, connection: SQLConnection) -> bool | None:
-    """Say whether a transaction was committed, on another connection; None where that is not decided yet.
+    """Ask on another connection whether a transaction was committed; None if that is not decided yet.
 
     Raises:
         InDoubtError: the server cannot know.
-        StorageError: it could not be asked.
+        StorageError: the question failed.
     """
     row = connection.row(_IN_RECOVERY)
     if row is None or row[0]:
@@ -90,8 +97,48 @@ def resolve(transaction: InDoubtTransaction, connection: SQLConnection) -> bool 
     started, timeline, recovered_nothing, has_it = row
     if (started, timeline) != (transaction.started, transaction.timeline):
         if recovered_nothing and timeline != transaction.timeline:
-            raise InDoubtError("a server that has taken over, and was started again since, does not know of the commit")
+            raise InDoubtError(
+                f"{_LOST}, and the standby that has taken over cannot know whether it succeeded; {_CHECK}"
+            )
         if not recovered_nothing and not has_it:
             return False
     status = connection.row(_STATUS, {"id": transaction.id})
     return None if status is None or status[0] == "in progress" else status[0] == "committed"
+
+
+def was_committed(
+    transaction: InDoubtTransaction,
+    settings: Settings,
+    connect: Callable[[], SQLConnection],
+    *,
+    gives_up: Callable[[], bool],
+) -> bool:
+    """Ask on new connections whether a transaction was committed, until the answer is known.
+
+    Raises:
+        InDoubtError: the server cannot know; or none could be asked within `acquire_timeout`, or before `gives_up`
+            returned True.
+    """
+    deadline = time.monotonic() + settings.acquire_timeout
+    problem = "its task was cancelled"
+    while not gives_up():
+        problem = "it has not ended yet"
+        outcome = None
+        try:
+            connection = connect()
+            try:
+                outcome = resolve(transaction, connection)
+            finally:
+                connection.close()
+        except InDoubtError:
+            raise
+        except StorageUnavailableError as error:
+            problem = str(error)
+        except StorageError as error:  # not the transaction's own, so it does not mean a rollback
+            raise InDoubtError(f"{_LOST}, and its outcome cannot be asked for: {error}; {_CHECK}") from error.__cause__
+        if outcome is not None:
+            return outcome
+        if time.monotonic() > deadline:
+            break
+        time.sleep(settings.tuning.poll_pause_s())
+    raise InDoubtError(f"{_LOST}, and no server could say whether it succeeded: {problem}; {_CHECK}")

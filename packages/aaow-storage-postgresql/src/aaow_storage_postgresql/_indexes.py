@@ -1,4 +1,4 @@
-"""Indexes on tables that hold records already, built while others write."""
+"""Indexes on tables that already hold records, built concurrently with writes."""
 
 import logging
 import math
@@ -9,19 +9,20 @@ from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._errors import is_lock_timeout
 from aaow_storage_postgresql._opening import open_connection
+from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._upgrade import milliseconds, try_lock
+from aaow_storage_postgresql._upgrade import try_lock
 from aaow_storage_sql import Opening
 
 METADATA_INDEXES = {"ix_sessions_metadata": "sessions", "ix_workflows_metadata": "workflows"}
-"""The indexes of revision 0004, which makes them itself where their tables are empty."""
+"""The indexes of revision 0004; the migration itself creates them on empty tables."""
 
 _logger = logging.getLogger("aaow_storage_postgresql")
 _settings = sa.table("pg_settings", sa.column("name"), schema="pg_catalog")
-_STAYING_IDLE = sa.select(sa.func.set_config(_settings.c.name, "0", sa.true())).where(
+_NO_IDLE_TIMEOUTS = sa.select(sa.func.set_config(_settings.c.name, "0", sa.true())).where(
     sa.or_(*(_settings.c.name == f"{name}_timeout" for name in ("idle_in_transaction_session", "transaction")))
 )
-"""Lets the transaction that holds the lock do nothing for as long as an index takes."""
+"""Keeps the server from ending the idle transaction that holds the lock while an index is built."""
 _classes = sa.table("pg_class", sa.column("oid"), sa.column("relname"), sa.column("relnamespace"), schema="pg_catalog")
 _indexes = sa.table("pg_index", sa.column("indexrelid"), sa.column("indisvalid"), schema="pg_catalog")
 _namespaces = sa.table("pg_namespace", sa.column("oid"), sa.column("nspname"), schema="pg_catalog")
@@ -34,10 +35,10 @@ _FOUND = (
 
 
 def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening: Opening | None = None) -> None:
-    """Build the indexes that are missing, or that a process began and did not end; others that write go on meanwhile.
+    """Build the indexes that are missing or invalid, without blocking writes.
 
-    Where another process is at it, that is left to it. Where another transaction stays open, which an index has to wait
-    for, this is given up after `acquire_timeout`: lists are slower, and the next to initialize the store tries again.
+    Does nothing if another process builds them. CREATE INDEX CONCURRENTLY waits for older transactions; after
+    `acquire_timeout` this gives up with a warning in the log, and the next `initialize` tries again.
 
     Raises:
         StorageError: an index cannot be built.
@@ -47,17 +48,21 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
         return
     with open_connection(settings, opening or Opening()) as holder:
         holder.begin("READ COMMITTED")
-        holder.rows(_STAYING_IDLE)
+        holder.rows(_NO_IDLE_TIMEOUTS)
         if not try_lock(holder, settings):
-            _logger.info("%s: another process builds the indexes on metadata", settings.place)
+            _logger.info("%s: another process is building the indexes on metadata", settings.place)
             return
-        holder.command("SAVEPOINT waiting")  # lets go of what the last statement saw, which others would wait for
+        holder.command(
+            "SAVEPOINT waiting"
+        )  # releases the snapshot of the last statement, which CREATE INDEX would wait for
         try:
             _build(connection, settings)
         except StorageUnavailableError as error:
             if not is_lock_timeout(error):
                 raise
-            what = "the indexes on metadata are not built, and lists that look into it are slower: %s"
+            what = (
+                "the indexes on metadata are not built, and queries by metadata are slow; initialize() tries again: %s"
+            )
             _logger.warning(what, error)
 
 
@@ -75,7 +80,7 @@ def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
 
 
 def _missing(connection: PostgreSQLConnection, settings: Settings) -> dict[str, bool]:
-    """Return the names of what cannot be used, and whether it is there."""
+    """Return the names of the indexes that are missing or invalid, and whether they exist."""
     found: dict[str, bool] = dict(connection.rows(_FOUND, {"schema": settings.schema}))
     return {name: name in found for name in METADATA_INDEXES if not found.get(name, False)}
 

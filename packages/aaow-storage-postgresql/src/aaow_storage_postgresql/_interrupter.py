@@ -1,4 +1,4 @@
-"""Ending early what is run for tasks that have been cancelled."""
+"""Cancellation: ends a running statement once all tasks that wait for it are cancelled."""
 
 import asyncio
 import threading
@@ -11,35 +11,34 @@ import psycopg
 from aaow_storage_postgresql._deadlines import Deadline
 from aaow_storage_sql import Job, Outcome, deliver
 
-CANCEL_TIMEOUT_S = 0.75
-"""How long what a cancelled task began may take to end before its connection is cut."""
-
 
 class Interrupter:
-    """Ends what one connection does for some jobs when the tasks of all of them are cancelled.
+    """Ends what one connection runs for some jobs, once the tasks of all of them are cancelled.
 
-    The server is asked to cancel the statement that runs. Where that does not end the jobs soon, the connection is cut,
-    and the tasks go on: nothing that is not on its way to the server by then gets there.
+    It sends a cancel request to the server. If the jobs have not ended `cancel_timeout_s` later, it shuts the socket
+    down and releases the tasks: nothing that is not sent by then reaches the server.
     """
 
-    def __init__(self, driver_connection: Any, deadline: Deadline | None) -> None:
+    def __init__(self, driver_connection: Any, deadline: Deadline | None, cancel_timeout_s: float) -> None:
         self._driver_connection = driver_connection
         self._deadline = deadline
+        self._cancel_timeout_s = cancel_timeout_s
         self._lock = threading.Lock()
         self._cancelling = threading.Lock()
+        """Held while a cancel request is sent."""
         self._jobs: Sequence[Job[Any]] = ()
         self._may_cancel = False
         self.is_interrupted = False
-        """Whether the tasks of all jobs that are answered have been cancelled."""
+        """Whether the tasks of all current jobs are cancelled."""
 
     @contextmanager
-    def interruptible_by(self, jobs: Sequence[Job[Any]], *, cancels: bool) -> Iterator[None]:
-        """Hold while the jobs are answered; no statement is cancelled where `cancels` is False."""
+    def answering(self, jobs: Sequence[Job[Any]], *, cancels: bool) -> Iterator[None]:
+        """Make these the current jobs inside the block; send no cancel request if `cancels` is False."""
         self._jobs, self._may_cancel = jobs, cancels
         for job in jobs:
             job.set_interrupt(lambda: self._interrupt(jobs))
         try:
-            if any(job.is_cancelled for job in jobs):  # a task that was cancelled before interrupts nothing itself
+            if any(job.is_abandoned for job in jobs):  # a task that was cancelled earlier does not call `_interrupt`
                 self._interrupt(jobs)
             yield
         finally:
@@ -53,7 +52,7 @@ class Interrupter:
                 self.is_interrupted = False
 
     def stop_cancelling(self) -> None:
-        """Let what follows run to its end, or until the connection is cut; requests to cancel have gone out before."""
+        """Send no cancel request from now on; wait for one that is being sent."""
         with self._lock:
             self._may_cancel = False
             is_interrupted = self.is_interrupted
@@ -62,16 +61,16 @@ class Interrupter:
                 pass
 
     def _interrupt(self, jobs: Sequence[Job[Any]]) -> None:
-        """End the jobs, if they are answered now; called on an event loop or on the connection's thread."""
+        """End the jobs if they are current; called on an event loop or on the connection's thread."""
         with self._lock:
             if self.is_interrupted or self._jobs is not jobs or not all(job.is_cancelled for job in jobs):
                 return
             self.is_interrupted = True
             if self._deadline is not None:
-                self._deadline.expire_within(CANCEL_TIMEOUT_S, lambda: _release_tasks(jobs))
+                self._deadline.expire_within(self._cancel_timeout_s, lambda: _release_tasks(jobs))
             may_cancel = self._may_cancel
         if may_cancel:
-            with suppress(RuntimeError):  # there is no thread to be had: the deadline ends the jobs
+            with suppress(RuntimeError):  # no thread can be started; the deadline ends the jobs
                 threading.Thread(target=self._cancel, args=(jobs,), name="aaow-postgresql-cancel", daemon=True).start()
 
     def _cancel(self, jobs: Sequence[Job[Any]]) -> None:
@@ -79,12 +78,12 @@ class Interrupter:
             if self._jobs is not jobs or not self._may_cancel:
                 return
             try:
-                self._driver_connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
-            except psycopg.Error:  # the server may read the request later, and cancel what runs then
+                self._driver_connection.cancel_safe(timeout=self._cancel_timeout_s)
+            except psycopg.Error:  # the server may read the request later, and would cancel another statement
                 if self._deadline is not None:
                     self._deadline.expire()
 
 
 def _release_tasks(jobs: Sequence[Job[Any]]) -> None:
-    """Let the tasks go on; later outcomes of their jobs are dropped."""
+    """Resume the cancelled tasks; outcomes that come later are dropped."""
     deliver([Outcome(job, error=asyncio.CancelledError()) for job in jobs])

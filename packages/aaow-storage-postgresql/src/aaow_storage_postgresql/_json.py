@@ -1,4 +1,4 @@
-"""JSON in PostgreSQL: text as `jsonb` can hold it, the functions of the schema, and the type that sorts it."""
+"""JSON in PostgreSQL: escaping for `jsonb`, calls of the schema's functions, and the type of sort keys."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,16 +9,16 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 _CODES = {0: "\1\2\2", 1: "\1\2\3", 2: "\1\3\2", 3: "\1\3\3"}
-"""What `aaow_json` puts for the characters that these are: U+0000 cannot be in `jsonb`, the others make room for it."""
+"""The escapes that `aaow_json` writes: `jsonb` cannot hold U+0000, and its escape uses the other three characters."""
 
 
 def json_text(text: str) -> str:
-    """Return a text or a key as it stands in the `jsonb` that `aaow_json` makes."""
+    """Escape a text or a key as `aaow_json` does."""
     return text.translate(_CODES)
 
 
 class SchemaFunction(FunctionElement[Any]):
-    """A call of a function that a migration made, in its schema; None is the search path's."""
+    """A call of a function that a migration created; the schema None leaves it to the search path."""
 
     inherit_cache = False
 
@@ -36,12 +36,12 @@ def _call(element: SchemaFunction, compiler: Any, **options: Any) -> str:
 
 
 def as_jsonb(schema: str | None, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return the expression for the text of a document as `jsonb`."""
+    """Return the expression that converts the text of a document to `jsonb`."""
     return SchemaFunction(schema, "aaow_json", text, JSONB())
 
 
 class JSONAt(FunctionElement[Any]):
-    """What lies at a path of keys in a `jsonb`: one element however many keys there are, so that none nest."""
+    """The value at a path of keys in a `jsonb`. One element for any number of keys, so that expressions do not nest."""
 
     inherit_cache = False
     type = JSONB()
@@ -53,17 +53,17 @@ def _arrows(element: JSONAt, compiler: Any, **options: Any) -> str:
 
 
 def json_at(document: sa.ColumnElement[Any], path: Iterable[str]) -> sa.ColumnElement[Any]:
-    """Return the expression for what lies at a path in a `jsonb`; NULL where it leads nowhere."""
+    """Return the expression for the value at a path in a `jsonb`; it is NULL if there is none."""
     return JSONAt(document, *(sa.literal(json_text(key), sa.Text) for key in path))
 
 
 def sort_key(schema: str | None, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return the expression that sorts a `jsonb` as lists sort it."""
+    """Return the expression whose order is the order of JSON values in lists."""
     return SchemaFunction(schema, "aaow_json_sort_key", value, JSONKey(schema))
 
 
 class JSONKey(sa.types.UserDefinedType[Any]):
-    """What sorts JSON as lists do, bound as the JSON that it is of."""
+    """The type of sort keys. A parameter of it is bound as JSON text."""
 
     cache_ok = True
 
@@ -75,6 +75,6 @@ class JSONKey(sa.types.UserDefinedType[Any]):
         return "aaow_json_key"
 
     def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
-        """Make the key of the JSON that is bound."""
+        """Convert the bound JSON to its sort key."""
         text = sa.cast(sa.type_coerce(bindvalue, sa.Text), sa.Text)
         return sort_key(self.schema, as_jsonb(self.schema, text))

@@ -1,4 +1,4 @@
-"""Connections for as long as a store is being opened: a cancellation ends what they wait for."""
+"""Connections of `initialize`: cancelling it ends their waits."""
 
 import socket
 import time
@@ -7,28 +7,27 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from aaow_storage_postgresql._connection import PostgreSQLConnection, connect
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Opening
 
-_ASKED_FOR_S = 1.0
+_CANCEL_TIMEOUT_S = 1.0
 
 
 @contextmanager
 def open_connection(
     settings: Settings, opening: Opening, watchdog: Watchdog | None = None
 ) -> Iterator[PostgreSQLConnection]:
-    """Hold a connection that is closed at the end of the block, and fails when the opening is cancelled.
-
-    The watch ends its waits for a server that does not answer.
+    """Yield a connection; it is closed after the block, and its statements fail once the opening is cancelled.
 
     Raises:
-        StorageError: the server does not answer, or is none to be used.
-        asyncio.CancelledError: the opening was cancelled; a connection that comes later is closed.
+        StorageError: the server does not answer, or cannot be used.
+        asyncio.CancelledError: the opening was cancelled; a connection that is made later is closed.
     """
-    # libpq cannot be interrupted while it looks up a host's address and connects.
-    connection = opening.run_in_thread(lambda: connect(settings, watchdog), _close, "aaow-connecting")
+    # libpq cannot be interrupted while it resolves a host name and connects, so it does that on a thread of its own.
+    connection = opening.aside(lambda: connect(settings, watchdog), _close, "aaow-connecting")
     try:
         with opening.interrupt_with(_Interrupt(connection)):
             yield connection
@@ -37,9 +36,9 @@ def open_connection(
 
 
 class _Interrupt:
-    """Makes the statement of a connection fail: the server is asked to, and if that takes long, the socket shut down.
+    """Makes the running statement fail: by a cancel request first, after a second by shutting the socket down.
 
-    It is called again and again, since a statement that begins just after the server was asked is not meant.
+    It is called repeatedly, since a cancel request does not affect a statement that begins after it.
     """
 
     def __init__(self, connection: PostgreSQLConnection) -> None:
@@ -52,8 +51,8 @@ class _Interrupt:
             self._began = now
         driver_connection = self._connection.driver_connection
         with suppress(psycopg.Error, OSError):
-            if now - self._began < _ASKED_FOR_S:
-                driver_connection.cancel_safe(timeout=_ASKED_FOR_S)
+            if now - self._began < _CANCEL_TIMEOUT_S:
+                driver_connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
             else:
                 with socket.fromfd(driver_connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as same:
                     same.shutdown(socket.SHUT_RDWR)

@@ -1,43 +1,32 @@
-"""Finding records for several callers at once: their lookups go to the server together, and so do the answers come.
+"""Point reads of several callers, sent to the server in one pipeline.
 
-Waking the server's process for a lookup, and being woken for its answer, costs several times what the lookup does.
+A round trip, with a wake-up of the server's process and of ours, costs several times what a lookup by id costs.
 """
 
 from collections.abc import Sequence
-from typing import Any
-
-from attrs import frozen
 
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
 from aaow_storage_postgresql._errors import is_timeout
-from aaow_storage_sql import Job, Lookup, Outcome, Row
-
-
-@frozen(eq=False)
-class PointRead:
-    """A job that looks a record up, and what it looks up."""
-
-    job: Job[Any]
-    lookup: Lookup[Any]
-    id: str
+from aaow_storage_postgresql._requests import PointRead
+from aaow_storage_sql import Outcome, Row
 
 
 def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection) -> list[Outcome] | None:
-    """Take the jobs and look all of these up; None where nothing is known of any, and each is to be looked up alone.
+    """Claim the jobs and read their records in one pipeline; return None if each has to be read alone.
 
-    A server that has no answer in time has none for any of them.
+    If the server does not answer in time, that is the outcome of all of them.
     """
-    taken = [read for read in reads if read.job.claim()]
+    claimed = [read for read in reads if read.job.take()]
     try:
-        with connection.interruptible_by(*(read.job for read in taken)):
-            wanted = [read for read in taken if not read.job.is_cancelled]
+        with connection.answering(*(read.job for read in claimed)):
+            wanted = [read for read in claimed if not read.job.is_abandoned]
             rows_of_each = connection.pipeline_rows((read.lookup.statement, {"id": read.id}) for read in wanted)
     except StorageError as error:
         if is_timeout(error) or isinstance(error, NoAnswerError):
-            return [Outcome(read.job, error=error) for read in taken]
-        for read in taken:
-            read.job.release()
+            return [Outcome(read.job, error=error) for read in claimed]
+        for read in claimed:
+            read.job.put_back()
         return None
     return [_outcome(read, rows) for read, rows in zip(wanted, rows_of_each, strict=True)]
 

@@ -1,12 +1,20 @@
-"""What workers are asked for."""
+"""Requests to the worker threads: a read, a write, or an interactive transaction."""
 
 from typing import Any
 
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._pipelined_reads import PointRead
-from aaow_storage_sql import InteractiveTransaction, Job, Outcome, deliver
+from aaow_storage_sql import Job, LentTransaction, Lookup, Outcome, deliver
+
+
+@frozen(eq=False)
+class PointRead:
+    """A job that reads one record by its id. It may be sent in a pipeline with others."""
+
+    job: Job[Any]
+    lookup: Lookup[Any]
+    id: str
 
 
 @frozen(eq=False)
@@ -18,7 +26,7 @@ class Read:
 
 @frozen(eq=False)
 class Write:
-    """A job that writes; one that may be repeated comes to the same when it is run twice."""
+    """A job that writes. If it may be repeated, to run it twice has the same effect as once."""
 
     job: Job[Any]
     may_be_repeated: bool
@@ -28,21 +36,21 @@ Request = PointRead | Read | Write | InteractiveTransaction
 
 
 def job_of(request: Request) -> Job[Any]:
-    """Return the job whose outcome the request waits for."""
-    return request.opened if isinstance(request, InteractiveTransaction) else request.job
+    """Return the job that the caller of the request waits for."""
+    return request.opened if isinstance(request, LentTransaction) else request.job
 
 
 def refuse(request: Request, error: StorageError) -> None:
-    """Answer a request with an error, unless it has an answer."""
-    job_of(request).claim()
-    if not isinstance(request, InteractiveTransaction):
+    """Answer a request with an error, unless it is answered already."""
+    job_of(request).take()
+    if not isinstance(request, LentTransaction):
         deliver([Outcome(request.job, error=error)])
     elif request.outcome is None:
         request.refuse(error)
 
 
 def as_storage_error(error: BaseException, place: str) -> StorageError:
-    """Return the error of storage for one that no code expects, which is its cause."""
+    """Return the error itself if it is one of storage, or else one that it is the cause of."""
     if isinstance(error, StorageError):
         return error
     problem = f"{type(error).__name__} ended the operation: {error}; it may or may not be stored"

@@ -1,4 +1,4 @@
-"""Which schema a store is in, where its adapter names none."""
+"""The schema of a store whose adapter names none: it is looked up in the search path."""
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -15,7 +15,7 @@ _path = (
     .table_valued("name", with_ordinality="position")
     .render_derived("path")
 )
-_IN_USE = (
+_CURRENT_SCHEMA = (
     sa.select(sa.cast(_path.c.name, sa.Text))
     .select_from(_path)
     .outerjoin(_namespaces, _namespaces.c.nspname == _path.c.name)
@@ -29,21 +29,21 @@ _IN_USE = (
     .order_by(_classes.c.oid.is_(None), _path.c.position)
     .limit(sa.literal_column("1"))
 )
-"""The first schema of the search path that has a store, or else the first of all."""
+"""The first schema of the search path that holds a store; if none does, the first."""
 
 
 def resolve_schema(settings: Settings, connection: PostgreSQLConnection) -> Settings:
-    """Return the settings with the schema that the store is in, or is to be made in.
+    """Return the settings with the schema that holds the store, or will hold it.
 
-    An adapter looks at its search path here and never again: it may be another on the next connection, or tomorrow.
+    The search path is read here only, since it may differ on the next connection.
 
     Raises:
-        StorageError: there is no schema in the search path.
+        StorageError: the search path has no usable schema.
     """
     if settings.schema is not None:
         return settings
-    row = connection.row(_IN_USE)
+    row = connection.row(_CURRENT_SCHEMA)
     if row is None:
-        problem = "no schema of the search path exists, or may be used; name one with the option schema"
+        problem = "the search path has no schema that exists and may be used; name one with the option schema="
         raise StorageError(f"{settings.place}: {problem}")
     return evolve(settings, schema=row[0])

@@ -1,89 +1,88 @@
-"""Where the database is, and how its connections behave."""
+"""The options of an adapter, checked when they are set."""
 
 import math
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Attribute, field, frozen
 
 from aaow_storage.authoring import shown, text_problem
 from aaow_storage.errors import ValidationError
-from aaow_storage_postgresql._conninfo import MAX_NAME_BYTES, conninfo_of, place_of
+from aaow_storage_postgresql._conninfo import MAX_NAME_BYTES, place_of
+from aaow_storage_postgresql._tuning import Tuning
 
-DEFAULT_TIMEOUT_S = 30.0
+MIN_POOL_SIZE, MAX_POOL_SIZE = 2, 1000
+
+
+def _check_schema(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    del settings, attribute
+    is_name = (
+        isinstance(value, str)
+        and 1 <= len(value.encode(errors="replace")) <= MAX_NAME_BYTES
+        and "\x00" not in value
+        and text_problem(value) is None
+    )
+    if value is not None and not is_name:
+        raise _invalid("schema", f"must be a name of 1 to {MAX_NAME_BYTES} bytes, not {shown(value)}")
+
+
+def _check_pool_size(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    del settings, attribute
+    if type(value) is not int or not MIN_POOL_SIZE <= value <= MAX_POOL_SIZE:
+        raise _invalid("pool_size", f"must be an int from {MIN_POOL_SIZE} to {MAX_POOL_SIZE}, not {shown(value)}")
+
+
+def _check_seconds(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    del settings
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise _invalid(attribute.name, f"must be a number of seconds above 0, not {shown(value)}")
+
+
+def _check_optional_seconds(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    if value is not None:
+        _check_seconds(settings, attribute, value)
+
+
+def _check_pooler(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    del settings, attribute
+    if value not in {None, "transaction"}:
+        raise _invalid("pooler", f"must be 'transaction' or None, not {shown(value)}")
 
 
 @frozen
 class Settings:
-    """Where the database is, and how its connections behave. Times are in seconds."""
+    """Where the database is, and how its connections behave. Times are in seconds.
+
+    Raises:
+        ValidationError: an option is wrong.
+    """
 
     conninfo: str = field(repr=False)
-    schema: str | None = None
-    pool_size: int = 8
-    connect_timeout: float = 10.0
-    acquire_timeout: float = 30.0
-    statement_timeout: float | None = DEFAULT_TIMEOUT_S
-    pooler: str | None = None
+    """What libpq connects to; it may hold a password."""
+    schema: str | None = field(default=None, validator=_check_schema)
+    pool_size: int = field(default=8, validator=_check_pool_size)
+    connect_timeout: float = field(default=10.0, validator=_check_seconds)
+    acquire_timeout: float = field(default=30.0, validator=_check_seconds)
+    statement_timeout: float | None = field(default=30.0, validator=_check_optional_seconds)
+    pooler: str | None = field(default=None, validator=_check_pooler)
+    tuning: Tuning = field(factory=Tuning, repr=False)
 
     @property
     def place(self) -> str:
-        """The database's name for errors, without its password."""
+        """The database's name for messages, without a password."""
         return place_of(self.conninfo)
 
     @property
     def close_timeout_s(self) -> float:
-        """How long an adapter that closes waits for what it accepted, before it cuts its connections."""
-        return self.acquire_timeout + (DEFAULT_TIMEOUT_S if self.statement_timeout is None else self.statement_timeout)
+        """How long `close` waits for accepted operations before it shuts the sockets down."""
+        timeout = self.tuning.close_timeout_s if self.statement_timeout is None else self.statement_timeout
+        return self.acquire_timeout + timeout
 
     @property
     def has_own_sessions(self) -> bool:
-        """Whether a connection keeps its server's session from one transaction to the next."""
+        """Whether a connection keeps its server session between transactions. With a pooler it does not."""
         return self.pooler is None
 
 
-def parse_settings(
-    url: str | None,
-    *,
-    schema: str | None,
-    pool_size: int,
-    connect_timeout: float,
-    acquire_timeout: float,
-    statement_timeout: float | None,
-    pooler: str | None,
-) -> Settings:
-    """Check a URL and the options.
-
-    Raises:
-        ValidationError: one of them is wrong.
-    """
-    settings = Settings(conninfo_of(url))
-    if schema is not None and (not isinstance(schema, str) or not _is_name(schema)):
-        raise _wrong("schema", f"must be a name of 1 to {MAX_NAME_BYTES} bytes, not {shown(schema)}")
-    if type(pool_size) is not int or not 2 <= pool_size <= 1000:  # noqa: PLR2004 - said in the message
-        raise _wrong("pool_size", f"must be an int from 2 to 1000, not {shown(pool_size)}")
-    if pooler not in {None, "transaction"}:
-        raise _wrong("pooler", f"must be 'transaction' or None, not {shown(pooler)}")
-    return evolve(
-        settings,
-        schema=schema,
-        pool_size=pool_size,
-        connect_timeout=_seconds("connect_timeout", connect_timeout),
-        acquire_timeout=_seconds("acquire_timeout", acquire_timeout),
-        statement_timeout=None if statement_timeout is None else _seconds("statement_timeout", statement_timeout),
-        pooler=pooler,
-    )
-
-
-def _is_name(name: str) -> bool:
-    return (
-        1 <= len(name.encode(errors="replace")) <= MAX_NAME_BYTES and "\x00" not in name and text_problem(name) is None
-    )
-
-
-def _seconds(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise _wrong(name, f"must be a number of seconds above 0, not {shown(value)}")
-    return float(value)
-
-
-def _wrong(name: str, problem: str) -> ValidationError:
+def _invalid(name: str, problem: str) -> ValidationError:
     return ValidationError("postgresql", name, problem)

@@ -1,19 +1,19 @@
-"""Bringing the schema of a PostgreSQL store up to date, while other processes may try the same."""
+"""Migrations of the schema, run once even if several processes start together."""
 
 import hashlib
 import math
-import random
 import time
 
 import sqlalchemy as sa
 
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql._connection import PostgreSQLConnection
+from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import HEAD, Opening, migrate_to, needs_upgrade, read_version, roll_back
 
-_MIN_PAUSE_S, _MAX_PAUSE_S = 0.02, 0.1
 _STATEMENT_MARGIN_S = 1.0
+"""How much longer a statement may take than a lock wait, so that the error names the lock."""
 _HALF = 2**32
 
 _classes = sa.table("pg_class", *map(sa.column, ("relname", "relnamespace", "relkind")), schema="pg_catalog")
@@ -26,7 +26,7 @@ _OF_SCHEMA = (
         sa.or_(*(_classes.c.relkind == sa.literal_column(f"'{kind}'") for kind in "rpvmf")),
     )
 )
-"""Tables, partitioned and foreign ones, and views: what a table cannot be made beside under the same name."""
+"""Relations of the schema whose names are taken for tables: tables of all kinds, and views."""
 _LOCK = sa.select(sa.func.pg_try_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger), type_=sa.Boolean))
 _SCHEMA = sa.select(sa.cast(_namespaces.c.nspname, sa.Text)).where(
     _namespaces.c.nspname == sa.bindparam("schema", type_=sa.Text)
@@ -63,7 +63,7 @@ _HOLDER = (
 
 
 def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
-    """Return the revision of the store, None for one without a schema.
+    """Return the revision of the store; None if it has no tables.
 
     Raises:
         SchemaVersionError: tables of another application have the names of ours.
@@ -74,10 +74,10 @@ def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
 def upgrade(
     connection: PostgreSQLConnection, settings: Settings, *, migrate: bool, opening: Opening | None = None
 ) -> None:
-    """Migrate the store where it is due: all of it, or none. Waits for another process that migrates the same.
+    """Migrate the store to the latest revision, in one transaction. Waits for another process that does the same.
 
     Raises:
-        SchemaVersionError: it is another application's, or newer than this code, or due and `migrate` is False.
+        SchemaVersionError: it is another application's, or newer than this code, or older and `migrate` is False.
         StorageUnavailableError: something held a lock for longer than `acquire_timeout`.
         asyncio.CancelledError: the opening was cancelled.
     """
@@ -94,12 +94,12 @@ def upgrade(
 def migrate_store(
     connection: PostgreSQLConnection, settings: Settings, revision: str, opening: Opening | None = None
 ) -> None:
-    """Run the migrations to a revision, either way, in one transaction that no other process migrates beside.
+    """Migrate up or down to a revision, in one transaction, under the lock of migrations.
 
     Raises:
-        SchemaVersionError: another process made it another application's, or newer than this code, just before.
+        SchemaVersionError: it is another application's, or newer than this code.
         StorageUnavailableError: something held a lock for longer than `acquire_timeout`.
-        StorageError: a migration failed, and the store is as it was.
+        StorageError: a migration failed; nothing is changed.
         asyncio.CancelledError: the opening was cancelled.
     """
     try:
@@ -116,39 +116,41 @@ def migrate_store(
 
 
 def _enter_schema(connection: PostgreSQLConnection, settings: Settings) -> None:
-    """Make the schema where it is missing, and have what the transaction makes made in it."""
+    """Create the schema if it is missing, and make it the search path of the transaction."""
     if settings.schema is None:
         return
     quoted = _quoted(settings.schema)
-    if connection.row(_SCHEMA, {"schema": settings.schema}) is None:  # IF NOT EXISTS asks for more privileges
+    if (
+        connection.row(_SCHEMA, {"schema": settings.schema}) is None
+    ):  # IF NOT EXISTS needs a privilege even if it exists
         connection.command(f"CREATE SCHEMA {quoted.replace('%', '%%')}")
     connection.row(_PATH, {"path": quoted})
 
 
 def try_lock(connection: PostgreSQLConnection, settings: Settings) -> bool:
-    """Say whether no other process changes the schema; none does then, until the transaction that is open ends."""
+    """Take the lock of migrations for the open transaction; return False if another process holds it."""
     row = connection.row(_LOCK, {"key": _key(settings.schema)})
     return row is not None and row[0]
 
 
 def set_timeouts(connection: PostgreSQLConnection, settings: Settings) -> None:
-    """Bound each statement of the open transaction: what it waits for locks, and how long it takes in all."""
+    """Limit the lock waits and the statements of the open transaction."""
     connection.command(f"SET LOCAL lock_timeout = {milliseconds(settings.acquire_timeout)}")
-    longest = None
-    if settings.statement_timeout is not None:  # more, so that a lock is what an error names
-        longest = max(settings.statement_timeout, settings.acquire_timeout) + _STATEMENT_MARGIN_S
-    connection.command(f"SET LOCAL statement_timeout = {milliseconds(longest or 0)}")
-    connection.set_answer_timeout(math.inf if longest is None else longest)
+    timeout_s = math.inf
+    if settings.statement_timeout is not None:
+        timeout_s = max(settings.statement_timeout, settings.acquire_timeout) + _STATEMENT_MARGIN_S
+    connection.command(f"SET LOCAL statement_timeout = {0 if timeout_s == math.inf else milliseconds(timeout_s)}")
+    connection.set_answer_timeout(timeout_s)
 
 
 def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revision: str, opening: Opening) -> bool:
-    """Begin a transaction that holds the lock of migrations; False where another process came to the revision first.
+    """Begin a transaction that holds the lock of migrations; return False if another process has migrated already.
 
-    Each try has a transaction of its own. One that stays open while it waits would hold a snapshot, which an index that
-    the other process builds waits for: both would stand still.
+    Each attempt is a transaction of its own. A transaction that stays open while it waits holds a snapshot, and CREATE
+    INDEX CONCURRENTLY in the other process waits for that snapshot: a deadlock.
 
     Raises:
-        StorageUnavailableError: another process had the lock for `acquire_timeout` seconds and ran nothing meanwhile.
+        StorageUnavailableError: another process held the lock, idle, for `acquire_timeout` seconds.
     """
     deadline = time.monotonic() + settings.acquire_timeout
     while True:
@@ -165,20 +167,15 @@ def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revis
             deadline = time.monotonic() + settings.acquire_timeout
         elif time.monotonic() > deadline:
             problem = (
-                f"the server's process {pid} ({state}) holds the lock of migrations, and has run nothing for "
-                f"{settings.acquire_timeout:g} s; try again, or end it with SELECT pg_terminate_backend({pid})"
+                f"server process {pid} ({state}) has held the lock of migrations for {settings.acquire_timeout:g} s, "
+                f"idle; try again, or end it with SELECT pg_terminate_backend({pid})"
             )
             raise StorageUnavailableError(f"{settings.place}: {problem}")
-        opening.sleep(random.uniform(_MIN_PAUSE_S, _MAX_PAUSE_S))  # noqa: S311 - not a secret
+        opening.pause(settings.tuning.poll_pause_s())
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def milliseconds(seconds: float) -> int:
-    """Return a time-out as PostgreSQL takes it; 0 is none."""
-    return min(round(seconds * 1000), 2**31 - 1)
 
 
 def _key(schema: str | None) -> int:

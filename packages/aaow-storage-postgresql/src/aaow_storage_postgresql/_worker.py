@@ -1,7 +1,6 @@
-"""What one thread does: it answers requests on a connection of its own, which it opens again where it is lost."""
+"""The work of one thread: it answers requests on its own connection, and reconnects if that is lost."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,36 +8,32 @@ from typing import Any, Protocol
 
 from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection, connect
+from aaow_storage_postgresql._connect import connect
+from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._errors import is_retryable, is_too_many_connections
 from aaow_storage_postgresql._in_doubt import InDoubtError
-from aaow_storage_postgresql._pipelined_reads import PointRead, fetch_pipelined
-from aaow_storage_postgresql._requests import Read, Request, Write, as_storage_error, job_of, refuse
+from aaow_storage_postgresql._pipelined_reads import fetch_pipelined
+from aaow_storage_postgresql._requests import PointRead, Read, Request, Write, as_storage_error, job_of, refuse
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import InteractiveTransaction, Job, Outcome, SQLConnection, deliver, roll_back
 
 READ = "REPEATABLE READ READ ONLY"
 WRITE = "READ COMMITTED"
 
-MAX_ATTEMPTS = 30
-MAX_RECONNECTS = 2
-_PAUSE_S, _MAX_PAUSE_S = 0.002, 0.1
-_MAX_CONNECT_PAUSE_S = 0.05
-
 
 class TransactionRegistry(Protocol):
-    """What knows the transactions that are open."""
+    """Keeps track of open transactions, so that closing the adapter ends them."""
 
-    def register(self, transaction: InteractiveTransaction) -> bool:
-        """Note that a transaction is open, and say whether it may be."""
+    def register(self, transaction: LentTransaction) -> bool:
+        """Add an open transaction; return False if the adapter is closing."""
 
-    def unregister(self, transaction: InteractiveTransaction) -> None:
-        """Note that a transaction is over."""
+    def unregister(self, transaction: LentTransaction) -> None:
+        """Remove a transaction that has ended."""
 
 
 class Worker:
-    """Answers requests, one after the other, on one connection."""
+    """Answers requests one after the other on one connection."""
 
     def __init__(self, settings: Settings, watchdog: Watchdog, registry: TransactionRegistry) -> None:
         self._settings = settings
@@ -46,10 +41,10 @@ class Worker:
         self._registry = registry
         self._connection: PostgreSQLConnection | None = None
         self.current: Sequence[Request] = ()
-        """What the thread answers now, set by who has it answered."""
+        """The requests that are being answered; set by the thread."""
 
     def answer(self, requests: Sequence[Request]) -> None:
-        """Answer the requests, whatever happens; what looks records up is answered before the others."""
+        """Answer all requests, whatever fails; point reads first."""
         try:
             self._answer_each(self._answer_pipelined(requests))
         except BaseException as error:  # noqa: BLE001 - it is the answer
@@ -58,16 +53,16 @@ class Worker:
                 refuse(request, as_storage_error(error, self._settings.place))
 
     def close(self) -> None:
-        """Close the connection, or forget it where that fails."""
+        """Close the connection, and drop it even if that fails."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(BaseException):  # an error that made this necessary tells more
+            with suppress(BaseException):  # the error that led here says more
                 connection.close()
 
     def _answer_each(self, requests: Sequence[Request]) -> None:
-        """Answer in turn; where no connection is to be had, that is the answer to all, without more tries."""
+        """Answer one by one. If no connection can be opened, that error answers the rest as well."""
         for number, request in enumerate(requests):
-            outcome = self._outcome_of(request)
+            outcome = self._run(request)
             if outcome is None:
                 continue
             deliver([outcome])
@@ -77,10 +72,10 @@ class Worker:
                 break
 
     def _answer_pipelined(self, requests: Sequence[Request]) -> Sequence[Request]:
-        """Answer what is looked up together; return what is left."""
+        """Answer the point reads in one pipeline; return the remaining requests."""
         reads = [request for request in requests if isinstance(request, PointRead)]
         connection = self._connection
-        if len(reads) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - one is not together
+        if len(reads) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - a pipeline of one gains nothing
             return requests
         outcomes = fetch_pipelined(reads, connection)
         if outcomes is None:
@@ -88,27 +83,28 @@ class Worker:
         deliver(outcomes)
         return [request for request in requests if not isinstance(request, PointRead)]
 
-    def _outcome_of(self, request: Request) -> Outcome | None:
-        """Do what is asked; return what came of it where there is a job to be answered with that."""
+    def _run(self, request: Request) -> Outcome | None:
+        """Run one request. Return the outcome to deliver; None if there is none, or it is delivered already."""
         job = job_of(request)
-        is_taken = False
-        tries = losses = 0
+        tuning = self._settings.tuning
+        is_claimed = False
+        attempts = losses = 0
         while True:
             try:
-                connection = self._connected()
+                connection = self._connect()
             except StorageError as error:
-                if not is_taken and not job.claim():
+                if not is_claimed and not job.take():
                     return None
                 if isinstance(request, InteractiveTransaction):
                     request.refuse(error)
                     return None
                 return Outcome(job, error=error)
-            if not is_taken and not job.claim():
+            if not is_claimed and not job.take():
                 return None
-            is_taken = True
-            tries += 1
-            if isinstance(request, InteractiveTransaction):
-                self._lend(request, connection)
+            is_claimed = True
+            attempts += 1
+            if isinstance(request, LentTransaction):
+                self._serve(request, connection)
                 return None
             with connection.interruptible_by(job):
                 outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
@@ -116,19 +112,19 @@ class Worker:
                     connection.stop_cancelling()
                     roll_back(connection, outcome.error)
             losses += connection.is_lost
-            if not _is_retryable(outcome, connection) or tries >= MAX_ATTEMPTS or losses >= MAX_RECONNECTS:
+            is_last = attempts >= tuning.max_attempts or losses >= tuning.max_reconnects
+            if is_last or not _is_retryable(outcome, connection):
                 return outcome
             if connection.is_lost:
-                job.release()  # its task need not wait for a new connection once it is cancelled
-                is_taken = False
+                job.put_back()  # so that a cancelled task does not wait for a new connection
+                is_claimed = False
             else:
-                pause = min(_PAUSE_S * 2**tries, _MAX_PAUSE_S)
-                time.sleep(random.uniform(0, pause))  # noqa: S311 - not a secret
+                time.sleep(tuning.retry_pause_s(attempts))
 
-    def _connected(self) -> PostgreSQLConnection:
-        """Return the connection, or a new one where there is none or it is lost.
+    def _connect(self) -> PostgreSQLConnection:
+        """Return the connection; open a new one if there is none, or it is lost.
 
-        Where the server has none left to give, wait until it has, for as long as an operation may wait for one.
+        If the server has no free connection, try again for up to `acquire_timeout`.
         """
         if self._connection is not None and not self._connection.is_lost:
             return self._connection
@@ -140,7 +136,7 @@ class Worker:
             except StorageError as error:
                 if not is_too_many_connections(error) or time.monotonic() > deadline:
                     raise
-                time.sleep(random.uniform(0, _MAX_CONNECT_PAUSE_S))  # noqa: S311 - not a secret
+                time.sleep(self._settings.tuning.poll_pause_s())
             else:
                 return self._connection
 
@@ -165,10 +161,10 @@ class Worker:
             return Outcome(job, error=error)
         return outcome
 
-    def _lend(self, transaction: InteractiveTransaction, connection: PostgreSQLConnection) -> None:
+    def _serve(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
         try:
-            with connection.interruptible_by(transaction.opened):
-                connection.begin(WRITE, longest=transaction.timeout)
+            with connection.answering(transaction.opened):
+                connection.begin(WRITE, max_statement_s=transaction.timeout)
         except StorageError as error:
             transaction.refuse(error)
             roll_back(connection, error)
@@ -189,13 +185,13 @@ class Worker:
 def _run_unless_cancelled(
     job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
 ) -> Outcome | None:
-    """Run a job, or a try at it, unless its task has been cancelled."""
-    return Outcome(job, error=asyncio.CancelledError()) if job.is_cancelled else run(connection)
+    """Run a job unless its task is cancelled."""
+    return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
 
 
 def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
-    if isinstance(read, PointRead):  # one statement sees one state without a transaction around it
-        return _run_unless_cancelled(read.job, connection, read.job.run_work) or Outcome(read.job)
+    if isinstance(read, PointRead):  # one statement reads one snapshot without a transaction
+        return _run_unless_cancelled(read.job, connection, read.job.outcome_on) or Outcome(read.job)
     try:
         connection.begin(READ)
     except StorageError as error:
@@ -204,7 +200,7 @@ def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
     if outcome.error is None:
         try:
             connection.command("COMMIT")
-        except StorageError:  # nothing was changed, so what was read is as good as with it
+        except StorageError:  # the transaction only read, so its result is valid without COMMIT
             connection.discard()
     return outcome
 

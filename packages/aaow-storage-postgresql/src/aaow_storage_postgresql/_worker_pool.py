@@ -1,4 +1,4 @@
-"""The threads that answer requests, as many as are needed at once."""
+"""A pool of worker threads: it starts threads as they are needed, and stops them."""
 
 import threading
 import time
@@ -11,9 +11,6 @@ from aaow_storage_postgresql._requests import Request, as_storage_error, refuse
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._worker import Worker
 from aaow_storage_sql import InteractiveTransaction, WorkQueue
-
-THREAD_END_TIMEOUT_S = 2.0
-"""How long threads may take to end when their connections have been cut."""
 
 
 class WorkerPool:
@@ -44,7 +41,7 @@ class WorkerPool:
 
         Raises:
             AdapterClosedError: the pool is stopping.
-            StorageUnavailableError: there is no thread, and none can be started.
+            StorageUnavailableError: no thread runs, and none can be started.
         """
         with self._lock:
             if self._is_stopping:
@@ -55,7 +52,7 @@ class WorkerPool:
             self._load += 1
 
     def _start(self) -> None:
-        """Start a thread; where none can be started, those that run have to do."""
+        """Start a thread. If the system refuses, the running threads take its work."""
         worker = Worker(self._settings, self._watchdog, self)
         name = f"aaow-{self._name}-{self._started}"
         thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
@@ -68,23 +65,23 @@ class WorkerPool:
             if not isinstance(error, Exception):
                 raise
             if not self._workers:
-                problem = f"no thread can be started: {error}; try again when this process has fewer"
+                problem = f"no thread can be started: {error}; try again when this process has fewer threads"
                 raise StorageUnavailableError(f"{self._settings.place}: {problem}") from error
 
-    def register(self, transaction: InteractiveTransaction) -> bool:
-        """Note that a transaction is open, and say whether it may be: not while the pool is stopping."""
+    def register(self, transaction: LentTransaction) -> bool:
+        """Add an open transaction; return False if the pool is stopping."""
         with self._lock:
             if not self._is_stopping:
                 self._transactions.add(transaction)
             return not self._is_stopping
 
-    def unregister(self, transaction: InteractiveTransaction) -> None:
-        """Note that a transaction is over."""
+    def unregister(self, transaction: LentTransaction) -> None:
+        """Remove a transaction that has ended."""
         with self._lock:
             self._transactions.discard(transaction)
 
     def begin_stop(self) -> None:
-        """Accept nothing more, and roll back open transactions."""
+        """Accept no more requests, and roll back open transactions."""
         with self._lock:
             self._is_stopping = True
             self._queue.close()
@@ -92,14 +89,14 @@ class WorkerPool:
                 transaction.end_with_adapter()
 
     def release(self) -> None:
-        """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
+        """Stop the threads of an adapter that was dropped. Takes no lock and does not block."""
         self._is_stopping = True
         self._queue.close_without_lock()
         for transaction in list(self._transactions):
             transaction.end_with_adapter()
 
     def join(self, until: float) -> bool:
-        """Wait until all that was accepted is answered, until that instant at most, and say whether it is."""
+        """Wait at most until that instant for the threads to end; return whether they have."""
         with self._lock:
             threads = list(self._workers)
         for thread in threads:
@@ -107,8 +104,8 @@ class WorkerPool:
         return not any(thread.is_alive() for thread in threads)
 
     def abandon(self) -> None:
-        """Refuse what is not answered, since the threads do not end."""
-        problem = "the adapter was closed, and the server did not answer in time; it may or may not be stored"
+        """Refuse all unanswered requests, since the threads do not end."""
+        problem = "the adapter was closed, and the server did not answer in time; the change may or may not be stored"
         with self._lock:
             requests = [request for worker in self._workers.values() for request in worker.current]
         self._refuse([*requests, *self._queue.get_nowait(self._load)], StorageUnavailableError(problem))
@@ -124,19 +121,19 @@ class WorkerPool:
                 finally:
                     with self._lock:
                         self._load -= len(requests)
-        except BaseException as error:  # noqa: BLE001 - it is the answer to what waits
+        except BaseException as error:  # noqa: BLE001 - it answers the waiting requests
             ended_by = error
         finally:
             self._end(worker, ended_by)
 
     def _end(self, worker: Worker, ended_by: BaseException | None) -> None:
-        """Take a thread off those that run; where it was the last, and ended too early, refuse what waits for one."""
+        """Remove a thread. If it failed and was the last, refuse the waiting requests."""
         worker.close()
         with self._lock:
             self._workers.pop(threading.current_thread(), None)
             if self._is_stopping:
-                self._queue.close()  # another reader finds the end as well
-            waiting = [] if self._workers or ended_by is None else self._queue.get_nowait(self._load)
+                self._queue.close()  # one more end mark, for the next thread
+            waiting = [] if self._workers or ended_by is None else self._queue.take_waiting(self._load)
             self._load -= len(waiting)
         if ended_by is not None:
             self._refuse([*worker.current, *waiting], as_storage_error(ended_by, self._settings.place))
@@ -146,17 +143,17 @@ class WorkerPool:
             refuse(request, error)
 
 
-def stop(pools: Sequence[WorkerPool], watchdog: Watchdog, within_s: float) -> None:
-    """Finish what was accepted, roll back open transactions, and close the connections. Blocks until done.
+def stop(pools: Sequence[WorkerPool], watchdog: Watchdog, settings: Settings) -> None:
+    """Finish accepted requests, roll back open transactions, and close the connections. Blocks until done.
 
-    What takes longer is cut off from the server and refused.
+    After `close_timeout_s` the sockets are shut down, and unanswered requests are refused.
     """
     for pool in pools:
         pool.begin_stop()
-    until = time.monotonic() + within_s
+    until = time.monotonic() + settings.close_timeout_s
     if not all(pool.join(until) for pool in pools):
         watchdog.expire_all()
-        until = time.monotonic() + THREAD_END_TIMEOUT_S
+        until = time.monotonic() + settings.tuning.thread_end_timeout_s
         for pool in pools:
             if not pool.join(until):
                 pool.abandon()

@@ -1,4 +1,4 @@
-"""The plugin that the entry point `postgresql` names."""
+"""The plugin of the PostgreSQL backend, loaded by the entry point `postgresql`."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,18 +10,20 @@ from psycopg import sql
 
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
+from aaow_storage_postgresql._conninfo import conninfo_of
 from aaow_storage_postgresql._executor import PostgreSQLExecutor
-from aaow_storage_postgresql._settings import parse_settings
+from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
+_DEFAULT = Settings("")
 _OPTIONS = {
-    "schema": "the schema that holds the tables, made where it is missing (the first of the search path)",
-    "pool_size": "how many connections an adapter holds at most, each with a thread (8)",
-    "connect_timeout": "how many seconds to wait for the server to answer (10.0)",
-    "acquire_timeout": "how many seconds an operation waits for one of the connections (30.0)",
-    "statement_timeout": "how many seconds a statement may take, None for as long as the server lets it (30.0)",
-    "pooler": "'transaction' where a pooler such as PgBouncer hands out a connection for each transaction (None)",
+    "schema": "the schema of the tables, created if it is missing (the first of the search path)",
+    "pool_size": f"the most connections of an adapter; each has a thread ({_DEFAULT.pool_size})",
+    "connect_timeout": f"how many seconds to wait for the server to answer ({_DEFAULT.connect_timeout})",
+    "acquire_timeout": f"how many seconds an operation waits for a free connection ({_DEFAULT.acquire_timeout})",
+    "statement_timeout": f"how many seconds a statement may take, None for no limit ({_DEFAULT.statement_timeout})",
+    "pooler": "'transaction' if a pooler such as PgBouncer assigns connections per transaction (None)",
 }
 
 
@@ -30,7 +32,7 @@ def aaow_storage_backend() -> Backend:
     """Describe the PostgreSQL backend."""
     return Backend(
         name="postgresql",
-        summary="a PostgreSQL database, for any number of processes of any number of machines",
+        summary="a PostgreSQL database, shared by any number of processes and machines",
         create=create,
         options=_OPTIONS,
         capabilities=_CAPABILITIES,
@@ -42,20 +44,20 @@ def aaow_storage_backend() -> Backend:
 def create(
     url: str | None = None,
     *,
-    schema: str | None = None,
-    pool_size: int = 8,
-    connect_timeout: float = 10.0,
-    acquire_timeout: float = 30.0,
-    statement_timeout: float | None = 30.0,
-    pooler: str | None = None,
+    schema: str | None = _DEFAULT.schema,
+    pool_size: int = _DEFAULT.pool_size,
+    connect_timeout: float = _DEFAULT.connect_timeout,
+    acquire_timeout: float = _DEFAULT.acquire_timeout,
+    statement_timeout: float | None = _DEFAULT.statement_timeout,
+    pooler: str | None = _DEFAULT.pooler,
 ) -> SQLStorageAdapter:
-    """Make an adapter of the database at a `postgresql://` URL; None takes libpq's environment variables.
+    """Make an adapter of the database at a `postgresql://` URL; without a URL, libpq's environment variables name it.
 
     Raises:
         ValidationError: the URL or an option is wrong.
     """
-    settings = parse_settings(
-        url,
+    settings = Settings(
+        conninfo_of(url),
         schema=schema,
         pool_size=pool_size,
         connect_timeout=connect_timeout,
@@ -63,14 +65,19 @@ def create(
         statement_timeout=statement_timeout,
         pooler=pooler,
     )
+    return adapter_of(settings)
+
+
+def adapter_of(settings: Settings) -> SQLStorageAdapter:
+    """Make an adapter with these settings."""
     return SQLStorageAdapter(PostgreSQLExecutor(settings), _CAPABILITIES)
 
 
 @contextmanager
 def temporary_store(folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database, on the server of AAOW_TEST_POSTGRESQL_URL or on one of this process's own.
+    """Yield the URL of an empty database, on the server of AAOW_TEST_POSTGRESQL_URL or on a private server.
 
-    Where no server is named and none is installed, a test is skipped; with the variable CI it fails.
+    If no server is named and none is installed, the test is skipped; with the environment variable CI it fails.
     """
     del folder
     from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database  # noqa: PLC0415 - for tests
@@ -81,7 +88,7 @@ def temporary_store(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def newer_schema(url: str, *, schema: str | None = None, **options: Any) -> Iterator[None]:
-    """Hold the store in a database as one that a later release has migrated."""
+    """Mark the store as migrated by a later release, for as long as the block lasts."""
     del options
     table = sql.Identifier(*([schema] if schema is not None else []), VERSION_TABLE)
     set_version = sql.SQL("UPDATE {} SET version_num = %s").format(table)
