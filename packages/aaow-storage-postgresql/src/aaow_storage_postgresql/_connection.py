@@ -99,7 +99,7 @@ class PostgreSQLConnection(SQLConnection):
             self._deadline.close()
         super().close()
 
-    def answering(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
+    def interruptible_by(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
         """End what runs in the block once the tasks of all jobs are cancelled.
 
         The running statement is cancelled, unless `cancels` is False. If it does not end soon, the socket is shut down.
@@ -147,10 +147,10 @@ class PostgreSQLConnection(SQLConnection):
         try:
             with self.driver_connection.pipeline():
                 for select, parameters in selects:
-                    compiled = self.dialect.compiled(select)
-                    cursor = self.driver_connection.execute(compiled.text, compiled.bound(parameters))
+                    compiled = self.dialect.compile(select)
+                    cursor = self.driver_connection.execute(compiled.text, compiled.bind(parameters))
                     sent.append((compiled, cursor))
-            return [[compiled.fetched(row) for row in cursor] for compiled, cursor in sent]
+            return [[compiled.convert(row) for row in cursor] for compiled, cursor in sent]
         except Exception as error:  # noqa: BLE001 - raised as an error of storage
             self.close()
             made = error if isinstance(error, StorageError) else self._unread(error)

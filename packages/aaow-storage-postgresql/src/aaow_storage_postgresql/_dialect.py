@@ -20,7 +20,7 @@ from aaow_storage_sql import CompiledStatement, Dialect, NativeType, Parameters,
 _INDEXED = {("sessions", "metadata"), ("workflows", "metadata")}
 
 
-def claim(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+def try_advisory_lock(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Return the condition that takes an advisory lock for the transaction; it is false if another one holds it."""
     return sa.func.pg_try_advisory_xact_lock(number, type_=sa.Boolean)
 
@@ -46,9 +46,9 @@ class PostgreSQLDialect(Dialect):
     def __hash__(self) -> int:
         return hash(self.schema)
 
-    def translated(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+    def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         del values  # PostgreSQL reports a value that is too large by a code of its own
-        return translated(error, self.place)
+        return translate(error, self.place)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
@@ -57,10 +57,10 @@ class PostgreSQLDialect(Dialect):
         return is_conflict(error)
 
     def for_update(self, statement: Any) -> Any:
-        return _locking(statement)
+        return _for_update(statement)
 
     def for_key_share(self, statement: Any) -> Any:
-        return _keeping(statement)
+        return _for_key_share(statement)
 
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         return sa.func.strpos(text, part)
@@ -186,7 +186,7 @@ def _compiler_of(schema: str | None) -> Callable[[Any], CompiledStatement]:
 
 
 @functools.lru_cache(maxsize=1000)
-def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
+def _for_update(statement: sa.Select[Any]) -> sa.Select[Any]:
     """Return the select with FOR NO KEY UPDATE on its first table."""
     table: Any = statement.get_final_froms()[0]
     while isinstance(table, sa.Join):
@@ -195,5 +195,5 @@ def _locking(statement: sa.Select[Any]) -> sa.Select[Any]:
 
 
 @functools.lru_cache(maxsize=100)
-def _keeping(statement: sa.Select[Any]) -> sa.Select[Any]:
+def _for_key_share(statement: sa.Select[Any]) -> sa.Select[Any]:
     return statement.with_for_update(read=True, key_share=True, skip_locked=True)

@@ -54,7 +54,7 @@ _REMEDIES: dict[str, str] = {
 _TOO_MANY_CONNECTIONS = ("53300", "too many clients", "too many connections", "remaining connection slots")
 
 
-def translated(error: Exception, place: str) -> StorageError:
+def translate(error: Exception, place: str) -> StorageError:
     """Return the error of storage for a driver's exception."""
     what = f"{place}: {_text(error)}"
     match error:

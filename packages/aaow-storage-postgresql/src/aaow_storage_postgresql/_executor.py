@@ -84,7 +84,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return asyncio.get_running_loop().call_later(self._settings.acquire_timeout, self._give_up, job)
 
     def _give_up(self, job: Job[Any]) -> None:
-        if job.take():
+        if job.claim():
             size, timeout = self._settings.pool_size, self._settings.acquire_timeout
             remedy = "try again, or raise pool_size or acquire_timeout"
             problem = f"all {size} connections were busy for {timeout:g} s; {remedy}"

@@ -32,13 +32,13 @@ class Interrupter:
         """Whether the tasks of all current jobs are cancelled."""
 
     @contextmanager
-    def answering(self, jobs: Sequence[Job[Any]], *, cancels: bool) -> Iterator[None]:
+    def interruptible_by(self, jobs: Sequence[Job[Any]], *, cancels: bool) -> Iterator[None]:
         """Make these the current jobs inside the block; send no cancel request if `cancels` is False."""
         self._jobs, self._may_cancel = jobs, cancels
         for job in jobs:
             job.set_interrupt(lambda: self._interrupt(jobs))
         try:
-            if any(job.is_abandoned for job in jobs):  # a task that was cancelled earlier does not call `_interrupt`
+            if any(job.is_cancelled for job in jobs):  # a task that was cancelled earlier does not call `_interrupt`
                 self._interrupt(jobs)
             yield
         finally:

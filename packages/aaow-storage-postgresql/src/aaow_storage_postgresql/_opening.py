@@ -27,7 +27,7 @@ def open_connection(
         asyncio.CancelledError: the opening was cancelled; a connection that is made later is closed.
     """
     # libpq cannot be interrupted while it resolves a host name and connects, so it does that on a thread of its own.
-    connection = opening.aside(lambda: connect(settings, watchdog), _close, "aaow-connecting")
+    connection = opening.run_in_thread(lambda: connect(settings, watchdog), _close, "aaow-connecting")
     try:
         with opening.interrupt_with(_Interrupt(connection)):
             yield connection

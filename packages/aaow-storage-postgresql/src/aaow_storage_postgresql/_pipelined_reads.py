@@ -17,16 +17,16 @@ def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection
 
     If the server does not answer in time, that is the outcome of all of them.
     """
-    claimed = [read for read in reads if read.job.take()]
+    claimed = [read for read in reads if read.job.claim()]
     try:
-        with connection.answering(*(read.job for read in claimed)):
-            wanted = [read for read in claimed if not read.job.is_abandoned]
+        with connection.interruptible_by(*(read.job for read in claimed)):
+            wanted = [read for read in claimed if not read.job.is_cancelled]
             rows_of_each = connection.pipeline_rows((read.lookup.statement, {"id": read.id}) for read in wanted)
     except StorageError as error:
         if is_timeout(error) or isinstance(error, NoAnswerError):
             return [Outcome(read.job, error=error) for read in claimed]
         for read in claimed:
-            read.job.put_back()
+            read.job.release()
         return None
     return [_outcome(read, rows) for read, rows in zip(wanted, rows_of_each, strict=True)]
 

@@ -5,7 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Job, LentTransaction, Lookup, Outcome, deliver
+from aaow_storage_sql import InteractiveTransaction, Job, Lookup, Outcome, deliver
 
 
 @frozen(eq=False)
@@ -37,13 +37,13 @@ Request = PointRead | Read | Write | InteractiveTransaction
 
 def job_of(request: Request) -> Job[Any]:
     """Return the job that the caller of the request waits for."""
-    return request.opened if isinstance(request, LentTransaction) else request.job
+    return request.opened if isinstance(request, InteractiveTransaction) else request.job
 
 
 def refuse(request: Request, error: StorageError) -> None:
     """Answer a request with an error, unless it is answered already."""
-    job_of(request).take()
-    if not isinstance(request, LentTransaction):
+    job_of(request).claim()
+    if not isinstance(request, InteractiveTransaction):
         deliver([Outcome(request.job, error=error)])
     elif request.outcome is None:
         request.refuse(error)

@@ -171,7 +171,7 @@ def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revis
                 f"idle; try again, or end it with SELECT pg_terminate_backend({pid})"
             )
             raise StorageUnavailableError(f"{settings.place}: {problem}")
-        opening.pause(settings.tuning.poll_pause_s())
+        opening.sleep(settings.tuning.poll_pause_s())
 
 
 def _quoted(name: str) -> str:

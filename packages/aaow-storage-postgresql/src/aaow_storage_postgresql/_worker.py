@@ -25,10 +25,10 @@ WRITE = "READ COMMITTED"
 class TransactionRegistry(Protocol):
     """Keeps track of open transactions, so that closing the adapter ends them."""
 
-    def register(self, transaction: LentTransaction) -> bool:
+    def register(self, transaction: InteractiveTransaction) -> bool:
         """Add an open transaction; return False if the adapter is closing."""
 
-    def unregister(self, transaction: LentTransaction) -> None:
+    def unregister(self, transaction: InteractiveTransaction) -> None:
         """Remove a transaction that has ended."""
 
 
@@ -93,17 +93,17 @@ class Worker:
             try:
                 connection = self._connect()
             except StorageError as error:
-                if not is_claimed and not job.take():
+                if not is_claimed and not job.claim():
                     return None
                 if isinstance(request, InteractiveTransaction):
                     request.refuse(error)
                     return None
                 return Outcome(job, error=error)
-            if not is_claimed and not job.take():
+            if not is_claimed and not job.claim():
                 return None
             is_claimed = True
             attempts += 1
-            if isinstance(request, LentTransaction):
+            if isinstance(request, InteractiveTransaction):
                 self._serve(request, connection)
                 return None
             with connection.interruptible_by(job):
@@ -116,7 +116,7 @@ class Worker:
             if is_last or not _is_retryable(outcome, connection):
                 return outcome
             if connection.is_lost:
-                job.put_back()  # so that a cancelled task does not wait for a new connection
+                job.release()  # so that a cancelled task does not wait for a new connection
                 is_claimed = False
             else:
                 time.sleep(tuning.retry_pause_s(attempts))
@@ -161,9 +161,9 @@ class Worker:
             return Outcome(job, error=error)
         return outcome
 
-    def _serve(self, transaction: LentTransaction, connection: PostgreSQLConnection) -> None:
+    def _serve(self, transaction: InteractiveTransaction, connection: PostgreSQLConnection) -> None:
         try:
-            with connection.answering(transaction.opened):
+            with connection.interruptible_by(transaction.opened):
                 connection.begin(WRITE, max_statement_s=transaction.timeout)
         except StorageError as error:
             transaction.refuse(error)
@@ -186,12 +186,12 @@ def _run_unless_cancelled(
     job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
 ) -> Outcome | None:
     """Run a job unless its task is cancelled."""
-    return Outcome(job, error=asyncio.CancelledError()) if job.is_abandoned else run(connection)
+    return Outcome(job, error=asyncio.CancelledError()) if job.is_cancelled else run(connection)
 
 
 def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
     if isinstance(read, PointRead):  # one statement reads one snapshot without a transaction
-        return _run_unless_cancelled(read.job, connection, read.job.outcome_on) or Outcome(read.job)
+        return _run_unless_cancelled(read.job, connection, read.job.run_work) or Outcome(read.job)
     try:
         connection.begin(READ)
     except StorageError as error:

@@ -68,14 +68,14 @@ class WorkerPool:
                 problem = f"no thread can be started: {error}; try again when this process has fewer threads"
                 raise StorageUnavailableError(f"{self._settings.place}: {problem}") from error
 
-    def register(self, transaction: LentTransaction) -> bool:
+    def register(self, transaction: InteractiveTransaction) -> bool:
         """Add an open transaction; return False if the pool is stopping."""
         with self._lock:
             if not self._is_stopping:
                 self._transactions.add(transaction)
             return not self._is_stopping
 
-    def unregister(self, transaction: LentTransaction) -> None:
+    def unregister(self, transaction: InteractiveTransaction) -> None:
         """Remove a transaction that has ended."""
         with self._lock:
             self._transactions.discard(transaction)
@@ -133,7 +133,7 @@ class WorkerPool:
             self._workers.pop(threading.current_thread(), None)
             if self._is_stopping:
                 self._queue.close()  # one more end mark, for the next thread
-            waiting = [] if self._workers or ended_by is None else self._queue.take_waiting(self._load)
+            waiting = [] if self._workers or ended_by is None else self._queue.get_nowait(self._load)
             self._load -= len(waiting)
         if ended_by is not None:
             self._refuse([*worker.current, *waiting], as_storage_error(ended_by, self._settings.place))
