@@ -27,7 +27,7 @@ async def storage(url: str) -> AsyncIterator[StorageAdapter]:
 
 @pytest.fixture
 def raw(url: str) -> Iterator[Callable[..., list[tuple]]]:
-    """Run SQL on the database on another connection, past every rule."""
+    """Run SQL on another connection, without the adapter."""
     with closing(psycopg.connect(url, autocommit=True)) as connection:
 
         def run(statement: str, *values: object) -> list[tuple]:
@@ -39,6 +39,6 @@ def raw(url: str) -> Iterator[Callable[..., list[tuple]]]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server of the test's own, to be stopped and killed."""
+    """A private server, which the test may stop and kill."""
     with skipped_where_missing(), private_server() as started:
         yield started

@@ -1,4 +1,4 @@
-"""A cell that holds what was never saved is reported as such, with the field, and the store goes on."""
+"""Damaged cells: to read one raises CorruptDataError with the field, and other rows stay readable."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -53,7 +53,7 @@ CELLS: list[tuple[str, str, tuple[str, ...]]] = [
     ("approval_requests", "expires_at", INSTANTS),
     ("stream_events", "data", DOCUMENTS),
 ]
-"""Columns, each with values that no field can have and that the type of the column lets in, as SQL."""
+"""Columns with values, as SQL, that their type allows and no field can have."""
 OF_DOCUMENTS = {"definition_digest", "snapshot_digest"}
 
 
@@ -72,7 +72,7 @@ async def fill(storage: StorageAdapter) -> None:
 
 
 def lift_rules(raw: Callable[..., list[tuple]]) -> None:
-    """Drop what keeps wrong values out: constraints, and the indexes that read a document."""
+    """Drop the constraints, and the indexes that parse documents, so that wrong values can be stored."""
     for table, constraint in raw(
         "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('f', 'c') AND conrelid <> 0"
         " AND connamespace = current_schema()::regnamespace"
@@ -117,7 +117,7 @@ async def test_a_wrong_value_in_a_column_is_corrupt_data_that_names_the_field(st
             assert await read(storage)
 
 
-async def test_a_query_that_has_to_look_at_a_document_that_is_none_is_refused(storage: StorageAdapter, raw):
+async def test_a_query_over_a_document_that_is_not_json_is_refused(storage: StorageAdapter, raw):
     await fill(storage)
     lift_rules(raw)
     raw("UPDATE budget_pools SET metadata = '{'")
@@ -133,7 +133,7 @@ async def test_a_query_that_has_to_look_at_a_document_that_is_none_is_refused(st
         "ALTER TABLE sessions RENAME TO others",
     ],
 )
-async def test_a_schema_that_no_migration_makes_is_corrupt_data(url: str, raw, damage: str):
+async def test_a_schema_changed_by_hand_is_corrupt_data(url: str, raw, damage: str):
     async with create_adapter("postgresql", url) as storage:
         await fill(storage)
         raw(damage)
@@ -141,7 +141,7 @@ async def test_a_schema_that_no_migration_makes_is_corrupt_data(url: str, raw, d
             await storage.get_session("s")
 
 
-async def test_a_line_of_pools_without_an_end_is_corrupt(storage: StorageAdapter, raw):
+async def test_a_cycle_of_parent_pools_is_corrupt_data(storage: StorageAdapter, raw):
     await fill(storage)
     raw("UPDATE budget_pools SET parent_pool_id = 'p' WHERE id = 'root'")
     with pytest.raises(CorruptDataError, match="'p' is an ancestor of itself"):

@@ -1,4 +1,4 @@
-"""A primary that is killed under load: what was acknowledged is on the standby that takes over."""
+"""Failover under load: every acknowledged record is on the standby that takes over."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ ENDS_WITHIN_S = 120.0
 
 
 class Load:
-    """Callers that store one record after the other, each until it is acknowledged."""
+    """Callers that store one record after the other, and repeat each call until it is acknowledged."""
 
     def __init__(self, adapter: StorageAdapter) -> None:
         self.adapter = adapter
@@ -29,15 +29,15 @@ class Load:
 
     @property
     def count(self) -> int:
-        """How many were acknowledged."""
+        """How many records were acknowledged."""
         return len(self.times)
 
     async def call(self) -> None:
         while not self.is_over.is_set():
-            await self._stored(self._execution, self.executions)
-            await self._stored(self._pool, self.pools)
+            await self._store(self._execution, self.executions)
+            await self._store(self._pool, self.pools)
 
-    async def _stored(self, store: Callable[[str], Awaitable[None]], acknowledged: list[str]) -> None:
+    async def _store(self, store: Callable[[str], Awaitable[None]], acknowledged: list[str]) -> None:
         made, was_refused = new_id(), False
         while not self.is_over.is_set():
             try:
@@ -46,7 +46,7 @@ class Load:
                 was_refused = True
                 continue
             except AlreadyExistsError:
-                assert was_refused, "an operation that committed came back as one that met another's record"
+                assert was_refused, "an operation that had committed was repeated and failed"
             acknowledged.append(made)
             self.times.append(time.monotonic())
             return
@@ -58,17 +58,15 @@ class Load:
         await self.adapter.create_budget_pool(BudgetPool(id=id, total_budget=1))
 
 
-async def reached(load: Load, count: int) -> None:
-    """Look again and again how many the callers have stored."""
+async def wait_for_count(load: Load, count: int) -> None:
+    """Poll until the callers have stored that many records."""
     async with asyncio.timeout(ENDS_WITHIN_S):
         while load.count < count:
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.asyncio
-async def test_what_was_acknowledged_survives_the_death_of_the_primary(
-    server: Server, record_property: Callable[[str, object], None]
-):
+async def test_acknowledged_records_survive_a_failover(server: Server, record_property: Callable[[str, object], None]):
     with standby_of(server) as standby:
         url = (
             f"postgresql://aaow@127.0.0.1:{server.port},127.0.0.1:{standby.port}/postgres"
@@ -78,10 +76,10 @@ async def test_what_was_acknowledged_survives_the_death_of_the_primary(
             await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
             load = Load(adapter)
             callers = [asyncio.create_task(load.call()) for _ in range(CALLERS)]
-            await reached(load, BEFORE)
+            await wait_for_count(load, BEFORE)
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(standby.promote)
-            await reached(load, load.count + BEHIND)
+            await wait_for_count(load, load.count + BEHIND)
             load.is_over.set()
             await asyncio.gather(*callers)
             stored = {execution.id for execution in await adapter.get_llm_executions("s")}

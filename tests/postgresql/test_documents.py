@@ -1,4 +1,4 @@
-"""JSON that PostgreSQL's own type refuses is stored, listed and filtered like any other."""
+"""JSON that `jsonb` refuses is stored, listed and filtered like any other."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ async def store(storage: StorageAdapter) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("field", ["metadata", "workflow_snapshot"])
-async def test_texts_with_nul_are_found_by_what_they_are(storage: StorageAdapter, field: str):
+async def test_filters_find_texts_with_nul(storage: StorageAdapter, field: str):
     await store(storage)
 
     async def found(value: object) -> list[str]:
@@ -56,7 +56,7 @@ async def test_texts_with_nul_are_found_by_what_they_are(storage: StorageAdapter
 
 
 @pytest.mark.asyncio
-async def test_keys_with_nul_are_found_by_what_they_are(storage: StorageAdapter):
+async def test_filters_find_keys_with_nul(storage: StorageAdapter):
     await store(storage)
     for number, text in enumerate(AWKWARD):
         if text != "text":
@@ -74,7 +74,7 @@ async def test_texts_with_nul_sort_by_code_point(storage: StorageAdapter):
 
 
 @pytest.mark.asyncio
-async def test_the_database_makes_of_a_document_what_the_backend_compares_with(
+async def test_the_database_and_the_backend_escape_documents_alike(
     storage: StorageAdapter, raw: Callable[..., list[tuple]]
 ):
     for text in AWKWARD:

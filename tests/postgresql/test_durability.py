@@ -1,4 +1,4 @@
-"""An adapter says at its start what a commit is worth on the server."""
+"""The log message at the start: which commits a crash or a failover may lose."""
 
 import logging
 from contextlib import closing
@@ -14,18 +14,18 @@ from aaow_storage_postgresql.testing import Server
 @pytest.mark.parametrize(
     ("settings", "level", "words"),
     [
-        ({}, logging.INFO, "commits are on this server alone"),
-        ({"synchronous_standby_names": "one"}, logging.INFO, "confirmed by a standby of one"),
+        ({}, logging.INFO, "no standby confirms commits"),
+        ({"synchronous_standby_names": "one"}, logging.INFO, "confirmed by a standby (one)"),
         (
             {"synchronous_standby_names": "one", "synchronous_commit": "local"},
             logging.INFO,
-            "commits are on this server alone",
+            "no standby confirms commits",
         ),
         ({"synchronous_commit": "off"}, logging.WARNING, "since synchronous_commit is off"),
         ({"fsync": "off"}, logging.WARNING, "since fsync is off"),
     ],
 )
-async def test_what_a_commit_is_worth_is_logged(
+async def test_the_durability_of_commits_is_logged(
     server: Server, caplog: pytest.LogCaptureFixture, settings: dict[str, str], level: int, words: str
 ):
     async with create_adapter("postgresql", server.url()):

@@ -1,4 +1,4 @@
-"""What goes wrong between here and the server is a typed error that says what to do, and never the password."""
+"""Errors of the server and the network are typed, say what to do, and never show the password."""
 
 import asyncio
 import traceback
@@ -34,14 +34,14 @@ def execute(url: str, *statements: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_is_down_may_be_up_again():
+async def test_a_server_that_is_down_is_unavailable():
     error = await error_of("postgresql://app:s3cret@127.0.0.1:1/agents")
     assert isinstance(error, StorageUnavailableError)
     assert "'agents' on 127.0.0.1" in str(error)
 
 
 @pytest.mark.asyncio
-async def test_a_wrong_password_is_no_reason_to_try_again(server: Server):
+async def test_a_wrong_password_is_not_retryable(server: Server):
     execute(server.url(), "CREATE ROLE app LOGIN PASSWORD 'right'")
     (server.data / "pg_hba.conf").write_text("host all app all scram-sha-256\nhost all all all trust\n")
     execute(server.url(), "SELECT pg_reload_conf()")
@@ -52,14 +52,14 @@ async def test_a_wrong_password_is_no_reason_to_try_again(server: Server):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_database_is_no_reason_to_try_again(url: str):
+async def test_an_unknown_database_is_not_retryable(url: str):
     error = await error_of(replaced(url, path="/nowhere"))
     assert not isinstance(error, StorageUnavailableError)
     assert 'database "nowhere" does not exist' in str(error)
 
 
 @pytest.mark.asyncio
-async def test_a_role_without_privileges_is_told_so(url: str):
+async def test_a_missing_privilege_is_named(url: str):
     role = f"reader_{urlsplit(url).path[-12:]}"
     execute(url, f"CREATE ROLE {role} LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     try:
@@ -72,7 +72,7 @@ async def test_a_role_without_privileges_is_told_so(url: str):
 
 
 @pytest.mark.asyncio
-async def test_a_role_that_may_create_nothing_uses_a_store_that_is_there(storage: StorageAdapter, url: str):
+async def test_a_role_that_may_not_create_tables_can_use_an_existing_store(storage: StorageAdapter, url: str):
     await storage.create_budget_pool(_pool(id="there"))
     role = f"app_{urlsplit(url).path[-12:]}"
     execute(
@@ -100,7 +100,7 @@ async def test_a_database_of_another_encoding_is_refused(server: Server):
 
 
 @pytest.mark.asyncio
-async def test_a_standby_may_be_promoted(storage: StorageAdapter, url: str):
+async def test_writing_to_a_standby_is_retryable_since_it_may_be_promoted(storage: StorageAdapter, url: str):
     del storage
     execute(url, f'ALTER DATABASE "{urlsplit(url).path[1:]}" SET default_transaction_read_only = on')
     async with create_adapter("postgresql", url) as adapter:
@@ -117,7 +117,7 @@ async def test_a_schema_of_a_newer_release_is_refused_untouched(storage: Storage
 
 
 @pytest.mark.asyncio
-async def test_whoever_finds_all_connections_busy_waits_no_longer_than_it_is_to(url: str):
+async def test_an_operation_waits_for_a_connection_for_acquire_timeout_at_most(url: str):
     async with create_adapter("postgresql", url, pool_size=2, acquire_timeout=0.2) as adapter:
         async with adapter.transaction() as transaction:
             await transaction.create_budget_pool(_pool(id="held"))
@@ -127,7 +127,7 @@ async def test_whoever_finds_all_connections_busy_waits_no_longer_than_it_is_to(
 
 
 @pytest.mark.asyncio
-async def test_a_statement_that_takes_too_long_is_given_up(url: str):
+async def test_a_statement_ends_after_statement_timeout(url: str):
     async with create_adapter("postgresql", url, statement_timeout=0.2) as adapter:
         async with adapter.transaction() as transaction:
             await transaction.create_budget_pool(_pool(id="held"))

@@ -1,4 +1,4 @@
-"""Where a command of transaction control fails, the first error comes out, and the store works afterwards."""
+"""If BEGIN, COMMIT, ROLLBACK or a savepoint fails, the first error is raised, and the store works afterwards."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,18 +27,18 @@ CALLS = {call.name: call for call in every_call()}
 
 
 class Failures:
-    """Makes the driver fail at a command, for so many times from now on, without carrying it out."""
+    """Makes the driver raise instead of executing a command, a number of times."""
 
     def __init__(self) -> None:
         self.command = ""
         self.left = 0
 
     def arm(self, command: str, times: int = ONCE) -> None:
-        """Fail the next so many times."""
+        """Fail at the next executions of the command."""
         self.command, self.left = command, times
 
     def meet(self, text: str) -> None:
-        """Fail where it is time to."""
+        """Raise if the text is the armed command."""
         is_it = text == "ROLLBACK" if self.command == "ROLLBACK" else self.command and text.startswith(self.command)
         if is_it and self.left:
             self.left -= 1
@@ -47,7 +47,7 @@ class Failures:
 
 @pytest.fixture
 def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
-    """What fails, on every connection."""
+    """Failures of all connections."""
     armed = Failures()
     execute, close = psycopg.Connection.execute, psycopg.Connection.close
 
@@ -66,7 +66,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
 
 @pytest_asyncio.fixture
 async def storage(url: str, failures: Failures):
-    """An adapter on a store with what the calls name."""
+    """An adapter on a store that holds the records that the calls use."""
     async with create_adapter("postgresql", url, pool_size=3) as adapter:
         await samples.stored_workflow(adapter, id="w")
         await samples.stored_session(adapter, id="s")
@@ -76,7 +76,7 @@ async def storage(url: str, failures: Failures):
 
 
 async def outcome(awaitable: Awaitable[Any]) -> Any:
-    """Return the value, or the error."""
+    """Return the result, or the error."""
     try:
         return await awaitable
     except Exception as error:  # noqa: BLE001 - it is looked at
@@ -84,7 +84,7 @@ async def outcome(awaitable: Awaitable[Any]) -> Any:
 
 
 async def check_that_it_works(storage: StorageAdapter) -> None:
-    """Check that what is stored from now on is read, by every way that there is to read, and that nothing is open."""
+    """Check that a new record is visible to every kind of read, and that no transaction is open."""
     workflow = await samples.stored_workflow(storage)
     assert await storage.get_workflow(workflow.id) == workflow
     assert workflow in await storage.list_workflows()
@@ -106,7 +106,7 @@ async def in_a_savepoint(storage: StorageAdapter, call: Callable[[StorageOperati
 
 @pytest.mark.parametrize("way", [alone, in_a_savepoint])
 @pytest.mark.parametrize("command", ["BEGIN", "SAVEPOINT", "ROLLBACK TO", "ROLLBACK", "RELEASE", "COMMIT", "close"])
-async def test_what_comes_of_a_call_is_its_outcome_or_the_failure_before_it(
+async def test_a_call_returns_its_result_or_raises_the_failure_before_it(
     storage: StorageAdapter, failures: Failures, way: Callable[..., Any], command: str
 ):
     for name in ("save_workflow", "consume_budget", "get_session", "list_sessions", "get_execution_state"):
@@ -122,7 +122,7 @@ async def test_what_comes_of_a_call_is_its_outcome_or_the_failure_before_it(
 
 @pytest.mark.parametrize("way", [alone, in_a_savepoint])
 @pytest.mark.parametrize("command", ["ROLLBACK TO", "ROLLBACK", "RELEASE", "close"])
-async def test_the_error_of_a_call_is_not_hidden_by_that_of_its_undoing(
+async def test_a_failing_rollback_does_not_hide_the_error_of_the_call(
     storage: StorageAdapter, failures: Failures, way: Callable[..., Any], command: str
 ):
     for times in (ONCE, ALWAYS):
@@ -133,7 +133,7 @@ async def test_the_error_of_a_call_is_not_hidden_by_that_of_its_undoing(
     await check_that_it_works(storage)
 
 
-async def test_a_transaction_whose_part_could_not_be_undone_is_undone_whole(
+async def test_if_an_operation_cannot_be_undone_alone_the_whole_transaction_is(
     storage: StorageAdapter, failures: Failures
 ):
     transaction = await storage.begin_transaction()

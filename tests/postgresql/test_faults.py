@@ -1,4 +1,4 @@
-"""Whatever fails below it, each request has an answer: none waits for ever, and the next one finds a thread."""
+"""Fault injection: if any function below a request raises, every request is answered, and later ones work."""
 
 import asyncio
 import threading
@@ -20,11 +20,11 @@ ANSWERED_WITHIN_S = 20.0
 
 
 class Fault(BaseException):
-    """What no code expects."""
+    """An exception that no code expects."""
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException) -> list[None]:
-    """Let a function raise the next time that it is called, and never again; return a list that has an item then.
+    """Make the next call of a function raise. The returned list has an item once that has happened.
 
     A connection is closed before `close` raises: an open one would be left to the garbage collector, and so its socket
     and the thread that watches it, until some later test.
@@ -45,32 +45,32 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: Bas
 
 
 COLLABORATORS: dict[str, tuple[Any, str]] = {
-    "taking from the queue": (WorkQueue, "get"),
+    "getting from the queue": (WorkQueue, "get"),
     "connecting": (_worker, "connect"),
     "reading in a pipeline": (_worker, "fetch_pipelined"),
     "beginning": (PostgreSQLConnection, "begin"),
     "running a statement": (PostgreSQLConnection, "_execute"),
     "committing": (PostgreSQLConnection, "commit"),
-    "noting the deadline": (Deadline, "begin"),
-    "making a deadline": (Watchdog, "watch"),
-    "letting be interrupted": (Interrupter, "interruptible_by"),
-    "cancelling no more": (Interrupter, "stop_cancelling"),
-    "leaving a transaction": (_worker, "roll_back"),
-    "taking a job": (Job, "claim"),
+    "starting a deadline": (Deadline, "begin"),
+    "watching a connection": (Watchdog, "watch"),
+    "being interruptible": (Interrupter, "interruptible_by"),
+    "stopping to cancel": (Interrupter, "stop_cancelling"),
+    "rolling back": (_worker, "roll_back"),
+    "claiming a job": (Job, "claim"),
     "running a job": (Job, "run_work"),
     "delivering": (_worker, "deliver"),
-    "lending": (InteractiveTransaction, "serve"),
-    "noting what is lent": (_worker_pool.WorkerPool, "register"),
-    "noting what has ended": (_worker_pool.WorkerPool, "unregister"),
+    "serving a transaction": (InteractiveTransaction, "serve"),
+    "registering a transaction": (_worker_pool.WorkerPool, "register"),
+    "unregistering a transaction": (_worker_pool.WorkerPool, "unregister"),
     "answering": (_worker.Worker, "answer"),
     "closing a connection": (PostgreSQLConnection, "close"),
 }
-AT_THE_START_OR_END = ("connecting", "making a deadline", "closing a connection")
+AT_THE_START_OR_END = ("connecting", "watching a connection", "closing a connection")
 ERRORS = [RuntimeError("broken"), MemoryError(), OSError(24, "Too many open files"), Fault(), SystemExit(1)]
 
 
 async def calls(storage: StorageAdapter) -> list[object]:
-    """Make calls of each kind at once; return what comes of them, of which none is to be missing."""
+    """Make calls of each kind concurrently; return their results and errors."""
 
     async def transact() -> None:
         async with storage.transaction() as transaction:
@@ -128,9 +128,7 @@ def pools(storage: StorageAdapter) -> list[_worker_pool.WorkerPool]:
     return [executor._point_readers, executor._readers, executor._writers]
 
 
-async def test_a_thread_that_cannot_be_started_is_a_typed_error_where_none_runs(
-    url: str, monkeypatch: pytest.MonkeyPatch
-):
+async def test_if_no_thread_runs_and_none_can_be_started_the_error_is_typed(url: str, monkeypatch: pytest.MonkeyPatch):
     async with create_adapter("postgresql", url) as storage:
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse_to_start)
@@ -144,7 +142,7 @@ async def test_a_thread_that_cannot_be_started_is_a_typed_error_where_none_runs(
         assert await storage.expire_approvals() == []
 
 
-async def test_where_no_more_threads_can_be_started_calls_wait_for_those_that_run(
+async def test_if_no_more_threads_can_be_started_the_running_ones_take_the_work(
     url: str, monkeypatch: pytest.MonkeyPatch
 ):
     async with create_adapter("postgresql", url) as storage:
@@ -159,7 +157,7 @@ async def test_where_no_more_threads_can_be_started_calls_wait_for_those_that_ru
         assert len(storage._executor._writers._workers) > 1
 
 
-async def test_a_call_says_what_ended_its_thread(url: str, monkeypatch: pytest.MonkeyPatch):
+async def test_the_error_of_a_call_names_what_ended_its_thread(url: str, monkeypatch: pytest.MonkeyPatch):
     async with create_adapter("postgresql", url) as storage:
         fault = Fault("odd")
         fail_once(monkeypatch, PostgreSQLConnection, "begin", fault)
@@ -182,5 +180,5 @@ async def test_a_transaction_whose_thread_fails_is_over(url: str, monkeypatch: p
 
 
 def refuse_to_start(thread: threading.Thread) -> None:
-    """Fail as the system does that has no more threads to give."""
+    """Fail as `Thread.start` does if the system has no more threads."""
     raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""A disk that is full: a typed error, nothing in part, and on it goes when there is room."""
+"""A full disk: the error is typed, no record is stored in part, and writing works once there is space."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ MOST_SESSIONS = 500
 
 @pytest.fixture
 def disk(server: Server) -> Iterator[Path]:
-    """A folder of the server's on a disk of its own, of some megabytes."""
+    """A folder of the server on its own disk of a few megabytes."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a disk of its own")
     owner, folder = server.folder.stat(), server.folder / "disk"
@@ -33,20 +33,20 @@ def disk(server: Server) -> Iterator[Path]:
 
 
 async def store(adapter: StorageAdapter, id: str) -> None:
-    """Store a session that takes some room."""
+    """Store a session with a large document."""
     snapshot = {"text": os.urandom(50_000).hex()}
     await adapter.create_session(Session(id=id, workflow_id=None, workflow_snapshot=snapshot))
 
 
 async def fill(adapter: StorageAdapter, stored: list[str]) -> None:
-    """Store sessions until that fails, and note those that were acknowledged."""
+    """Store sessions until one fails; return the ids of the acknowledged ones."""
     for number in range(MOST_SESSIONS):
         await store(adapter, f"{number}")
         stored.append(f"{number}")
 
 
 @pytest.mark.asyncio
-async def test_a_full_disk_loses_nothing_and_when_there_is_room_it_goes_on(server: Server, disk: Path):
+async def test_a_full_disk_loses_no_record_and_writing_works_once_there_is_space(server: Server, disk: Path):
     with closing(psycopg.connect(server.url(), autocommit=True)) as connection:
         connection.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
         connection.execute("CREATE DATABASE agents TABLESPACE small")

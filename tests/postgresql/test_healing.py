@@ -1,4 +1,4 @@
-"""Connections that are cut, and servers that go and come back: nothing is lost, nothing is done twice."""
+"""Lost connections and restarted servers: no operation is lost, and none is done twice."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ CUT_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE applicat
 
 
 @pytest.mark.asyncio
-async def test_operations_go_on_when_the_server_cut_every_connection(
+async def test_operations_work_after_the_server_ended_every_connection(
     storage: StorageAdapter, raw: Callable[..., list[tuple]]
 ):
     pool = BudgetPool(total_budget=10)
@@ -29,7 +29,7 @@ async def test_operations_go_on_when_the_server_cut_every_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_whose_connection_was_cut_is_over(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
+async def test_a_transaction_ends_with_its_connection(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
     transaction = await storage.begin_transaction()
     await transaction.create_budget_pool(BudgetPool(total_budget=1))
     raw(CUT_ALL)
@@ -43,7 +43,7 @@ async def test_a_transaction_whose_connection_was_cut_is_over(storage: StorageAd
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lets_through", [False, True], ids=["before the server has it", "after the server has it"])
-async def test_a_commit_that_is_cut_is_done_once(url: str, lets_through: bool):
+async def test_an_operation_whose_commit_loses_its_connection_is_done_once(url: str, lets_through: bool):
     with proxy_of(url) as proxy:
         async with create_adapter("postgresql", proxy.url) as adapter:
             pool = BudgetPool(total_budget=10)
@@ -63,7 +63,7 @@ async def test_a_commit_that_is_cut_is_done_once(url: str, lets_through: bool):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lets_through", [False, True], ids=["before the server has it", "after the server has it"])
-async def test_a_callers_commit_that_is_cut_says_what_became_of_it(url: str, lets_through: bool):
+async def test_a_commit_that_loses_its_connection_reports_its_outcome(url: str, lets_through: bool):
     with proxy_of(url) as proxy:
         async with create_adapter("postgresql", proxy.url) as adapter:
             transaction = await adapter.begin_transaction()
@@ -82,7 +82,7 @@ async def test_a_callers_commit_that_is_cut_says_what_became_of_it(url: str, let
 @pytest.mark.asyncio
 @pytest.mark.parametrize("at", [b"INSERT", b"BEGIN", b"SELECT", b"UPDATE"])
 @pytest.mark.parametrize("lets_through", [False, True], ids=["before the server has it", "after the server has it"])
-async def test_an_operation_that_is_cut_anywhere_is_done_once(url: str, at: bytes, lets_through: bool):
+async def test_an_operation_that_loses_its_connection_is_done_once(url: str, at: bytes, lets_through: bool):
     with proxy_of(url) as proxy:
         async with create_adapter("postgresql", proxy.url) as adapter:
             pool = BudgetPool(total_budget=10)
@@ -97,7 +97,7 @@ async def test_an_operation_that_is_cut_anywhere_is_done_once(url: str, at: byte
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("end", [Server.stop, Server.kill])
-async def test_an_adapter_heals_when_the_server_is_back(server: Server, end: Callable[[Server], None]):
+async def test_an_adapter_reconnects_when_the_server_is_back(server: Server, end: Callable[[Server], None]):
     async with create_adapter("postgresql", server.url(), connect_timeout=2, acquire_timeout=5) as adapter:
         await adapter.create_budget_pool(BudgetPool(id="kept", total_budget=1))
         await asyncio.to_thread(end, server)

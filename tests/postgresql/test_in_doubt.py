@@ -1,4 +1,4 @@
-"""What became of a commit is known, also where the server gives the id of a transaction a second time."""
+"""In-doubt commits are resolved, even if the server assigns a transaction id twice."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def connected(server: Server) -> Iterator[tuple[PostgreSQLConnection, PostgreSQL
 
 
 def begin(connection: PostgreSQLConnection) -> InDoubtTransaction:
-    """Begin a transaction that writes something; return what is known of it."""
+    """Begin a transaction that writes; return what identifies it."""
     connection.begin("READ COMMITTED")
     connection.command("INSERT INTO notes VALUES (1)")
     transaction = identify(connection)
@@ -33,13 +33,13 @@ def begin(connection: PostgreSQLConnection) -> InDoubtTransaction:
 
 
 def commit_until(connection: PostgreSQLConnection, id: str) -> None:
-    """Commit transactions until one has that id."""
+    """Commit transactions until one gets that id."""
     while begin(connection).id != id:
         connection.command("COMMIT")
     connection.command("COMMIT")
 
 
-def test_an_id_that_a_crashed_server_gives_again_does_not_stand_for_the_first():
+def test_an_id_assigned_again_after_a_crash_does_not_resolve_the_lost_transaction():
     with skipped_where_missing(), private_server(settings=FORGETFUL) as server:
         connection = connect(Settings(server.url()))
         connection.command("CREATE TABLE notes (number integer)")
@@ -55,7 +55,7 @@ def test_an_id_that_a_crashed_server_gives_again_does_not_stand_for_the_first():
         again.driver_connection.close()
 
 
-def test_a_commit_that_a_crashed_server_has_recovered_is_known(connected: tuple, server: Server):
+def test_a_commit_that_survived_a_crash_is_resolved(connected: tuple, server: Server):
     one, other = connected
     known = begin(one)
     assert resolve(known, other) is None
@@ -72,14 +72,14 @@ def test_a_commit_that_a_crashed_server_has_recovered_is_known(connected: tuple,
     again.driver_connection.close()
 
 
-def test_a_transaction_that_wrote_nothing_has_nothing_to_be_known_of(connected: tuple):
+def test_a_transaction_that_wrote_nothing_needs_no_resolution(connected: tuple):
     one, _ = connected
     one.begin("READ COMMITTED")
     assert identify(one) is None
     one.command("ROLLBACK")
 
 
-def test_a_server_that_took_over_and_was_started_again_says_that_it_cannot_know(connected: tuple):
+def test_a_promoted_and_restarted_standby_cannot_resolve(connected: tuple):
     one, other = connected
     known = begin(one)
     one.command("COMMIT")
@@ -88,7 +88,7 @@ def test_a_server_that_took_over_and_was_started_again_says_that_it_cannot_know(
         resolve(elsewhere, other)
 
 
-def test_a_commit_that_cannot_be_asked_for_is_in_doubt_and_not_undone(server: Server):
+def test_a_commit_is_in_doubt_if_the_question_fails(server: Server):
     own = Settings(server.url())
     connection = connect(own)
     connection.command("CREATE TABLE notes (number integer)")

@@ -1,4 +1,4 @@
-"""Opening a store while something stands in the way: how long that waits, what it says, how a cancellation ends it."""
+"""`initialize` while another session blocks it: its timeouts, its errors, and its cancellation."""
 
 import asyncio
 import os
@@ -61,7 +61,7 @@ def holder(settings: Settings) -> Iterator[PostgreSQLConnection]:
 
 @pytest.fixture
 def stuck(url: str) -> Iterator[psycopg.Connection]:
-    """A connection that made the table of the version, and does not commit."""
+    """A connection that created the version table, and has not committed."""
     with closing(psycopg.connect(url)) as connection:
         connection.execute(f"CREATE TABLE {VERSION_TABLE} (version_num varchar(32) PRIMARY KEY)")
         yield connection
@@ -88,7 +88,7 @@ async def assert_closed(adapter: StorageAdapter) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-async def test_initializing_that_waits_for_another_migration_can_be_cancelled(
+async def test_initialize_can_be_cancelled_while_it_waits_for_another_migration(
     url: str, holder: PostgreSQLConnection, raw: Callable[..., list[tuple]], times: int
 ):
     adapter = create_adapter(url, acquire_timeout=300)
@@ -103,7 +103,7 @@ async def test_initializing_that_waits_for_another_migration_can_be_cancelled(
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_a_migration_that_waits_inside_the_server_can_be_cancelled(
+async def test_initialize_can_be_cancelled_while_its_migration_waits_for_a_lock(
     url: str, stuck: psycopg.Connection, raw: Callable[..., list[tuple]], times: int
 ):
     adapter = create_adapter(url, acquire_timeout=300, statement_timeout=None)
@@ -117,7 +117,7 @@ async def test_a_migration_that_waits_inside_the_server_can_be_cancelled(
         assert await adapter.count_sessions() == 0
 
 
-async def test_a_server_that_takes_connections_and_says_nothing_holds_up_no_cancellation():
+async def test_initialize_can_be_cancelled_if_the_server_accepts_and_never_answers():
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = listening.getsockname()[1]
         adapter = create_adapter(f"postgresql://someone@127.0.0.1:{port}/agents", connect_timeout=300)
@@ -129,7 +129,7 @@ async def test_a_server_that_takes_connections_and_says_nothing_holds_up_no_canc
         await assert_closed(adapter)
 
 
-async def test_a_session_of_the_server_that_stands_still_holds_up_no_cancellation(server: Server):
+async def test_initialize_can_be_cancelled_if_the_server_process_is_stopped(server: Server):
     server.create_database("agents")
     with (
         closing(psycopg.connect(server.url("agents"))) as stuck,
@@ -160,7 +160,7 @@ async def test_control_c_ends_a_program_that_waits_for_a_migration(url: str, stu
     assert errors.rstrip().endswith("KeyboardInterrupt")
 
 
-async def test_another_process_that_holds_the_lock_and_does_nothing_is_named_when_the_time_is_up(
+async def test_after_the_timeout_the_error_names_the_idle_process_that_holds_the_lock(
     url: str, holder: PostgreSQLConnection
 ):
     pid = holder.driver_connection.info.backend_pid
@@ -170,7 +170,7 @@ async def test_another_process_that_holds_the_lock_and_does_nothing_is_named_whe
     await assert_closed(adapter)
 
 
-async def test_another_process_that_is_at_work_is_waited_for(url: str, holder: PostgreSQLConnection):
+async def test_initialize_waits_longer_for_a_process_that_runs_its_migration(url: str, holder: PostgreSQLConnection):
     working = threading.Thread(target=lambda: (holder.command("SELECT pg_sleep(1.5)"), holder.command("ROLLBACK")))
     working.start()
     async with create_adapter(url, acquire_timeout=0.3) as adapter:
@@ -179,7 +179,7 @@ async def test_another_process_that_is_at_work_is_waited_for(url: str, holder: P
 
 
 @pytest.mark.parametrize("statement_timeout", [0.5, None])
-async def test_a_migration_that_another_session_keeps_waiting_ends_when_its_time_is_up(
+async def test_a_migration_that_waits_for_a_lock_fails_after_the_timeout(
     url: str, stuck: psycopg.Connection, statement_timeout: float | None
 ):
     adapter = create_adapter(url, acquire_timeout=0.5, statement_timeout=statement_timeout)
@@ -190,7 +190,7 @@ async def test_a_migration_that_another_session_keeps_waiting_ends_when_its_time
         assert await adapter.count_sessions() == 0
 
 
-async def test_a_table_of_the_version_that_stays_locked_ends_when_the_time_is_up(url: str, raw):
+async def test_a_locked_version_table_is_an_error_after_the_timeout(url: str, raw):
     async with create_adapter(url):
         pass
     with closing(psycopg.connect(url)) as connection:
@@ -200,7 +200,7 @@ async def test_a_table_of_the_version_that_stays_locked_ends_when_the_time_is_up
             await asyncio.wait_for(adapter.initialize(), SOON_S)
 
 
-async def test_an_index_that_an_open_transaction_keeps_waiting_is_left_to_the_next_start(
+async def test_an_index_that_waits_for_an_open_transaction_is_left_to_the_next_start(
     url: str, settings: Settings, raw: Callable[..., list[tuple]], caplog: pytest.LogCaptureFixture
 ):
     async with create_adapter(url) as adapter:
@@ -220,7 +220,7 @@ async def test_an_index_that_an_open_transaction_keeps_waiting_is_left_to_the_ne
     assert set(METADATA_INDEXES) <= {name for (name,) in valid}
 
 
-async def test_one_who_finds_another_building_indexes_opens_meanwhile(
+async def test_initialize_does_not_wait_for_indexes_that_another_process_builds(
     url: str, settings: Settings, holder: PostgreSQLConnection, raw: Callable[..., list[tuple]]
 ):
     holder.command("ROLLBACK")
@@ -234,7 +234,7 @@ async def test_one_who_finds_another_building_indexes_opens_meanwhile(
     assert raw("SELECT to_regclass('ix_sessions_metadata')") == [(None,)]
 
 
-async def test_a_refused_database_gets_no_schema(url: str, raw: Callable[..., list[tuple]]):
+async def test_a_refused_migration_creates_no_schema(url: str, raw: Callable[..., list[tuple]]):
     found = "SELECT nspname FROM pg_namespace WHERE nspname = 'tenant'"
     with pytest.raises(SchemaVersionError, match="migrate=True"):
         await create_adapter(url, schema="tenant").initialize(migrate=False)
@@ -249,7 +249,7 @@ async def test_a_schema_of_another_application_is_left_as_it_is(url: str, raw: C
     assert raw("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [("sessions",)]
 
 
-async def test_a_role_that_owns_its_schema_needs_no_right_to_make_schemas(url: str, raw: Callable[..., list[tuple]]):
+async def test_a_role_that_owns_its_schema_need_not_create_schemas(url: str, raw: Callable[..., list[tuple]]):
     role = f"owner_{os.getpid()}"
     raw(f"CREATE ROLE {role} LOGIN")
     try:
@@ -262,7 +262,7 @@ async def test_a_role_that_owns_its_schema_needs_no_right_to_make_schemas(url: s
         raw(f"DROP ROLE {role}")
 
 
-async def test_schemas_of_many_tenants_are_made_at_once(url: str, raw: Callable[..., list[tuple]]):
+async def test_schemas_of_many_tenants_are_created_concurrently(url: str, raw: Callable[..., list[tuple]]):
     adapters = [create_adapter(url, schema=f"tenant {number}%", pool_size=2) for number in range(6)]
     await asyncio.gather(*(adapter.initialize() for adapter in adapters))
     for number, adapter in enumerate(adapters):

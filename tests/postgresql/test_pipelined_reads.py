@@ -1,4 +1,4 @@
-"""Records that are looked up for several callers at once: each gets its own, and no other's trouble."""
+"""Pipelined point reads: each caller gets its own record, and no other caller's error."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,7 @@ NUMBERS = range(20)
 
 
 async def fill(storage: StorageAdapter) -> None:
-    """Store sessions and budget pools of the same ids, and have connections opened."""
+    """Store sessions and budget pools with the same ids, and open the connections."""
     for number in NUMBERS:
         await storage.create_session(Session(id=f"{number}", workflow_id=None, workflow_snapshot={"n": number}))
         await storage.create_budget_pool(BudgetPool(id=f"{number}", total_budget=number))
@@ -31,7 +31,7 @@ async def fill(storage: StorageAdapter) -> None:
 
 
 async def answers(*operations: object) -> list[object]:
-    """Wait for all, and return what came of each."""
+    """Wait for all; return their results and errors."""
     return await asyncio.gather(*operations, return_exceptions=True)
 
 
@@ -51,7 +51,7 @@ async def test_each_caller_gets_the_record_it_asked_for(url: str, options: dict[
 
 
 @pytest.mark.asyncio
-async def test_a_lookup_that_fails_fails_alone(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
+async def test_a_read_that_fails_fails_alone(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
     await fill(storage)
     raw("ALTER TABLE budget_pools RENAME TO lost")
     found = await answers(
@@ -64,7 +64,7 @@ async def test_a_lookup_that_fails_fails_alone(storage: StorageAdapter, raw: Cal
 
 
 @pytest.mark.asyncio
-async def test_a_damaged_record_is_an_error_of_who_asked_for_it(
+async def test_a_damaged_record_is_an_error_for_its_own_caller(
     storage: StorageAdapter, raw: Callable[..., list[tuple]]
 ):
     await fill(storage)
@@ -75,7 +75,7 @@ async def test_a_damaged_record_is_an_error_of_who_asked_for_it(
 
 
 @pytest.mark.asyncio
-async def test_all_who_wait_hear_that_the_server_does_not_answer_in_time(url: str):
+async def test_all_callers_get_the_timeout_of_the_server(url: str):
     async with create_adapter("postgresql", url, statement_timeout=0.2) as storage:
         await fill(storage)
         with psycopg.connect(url) as holding:
@@ -86,7 +86,7 @@ async def test_all_who_wait_hear_that_the_server_does_not_answer_in_time(url: st
 
 
 @pytest.mark.asyncio
-async def test_all_who_wait_hear_at_once_that_there_is_no_server(server: Server, monkeypatch: pytest.MonkeyPatch):
+async def test_all_callers_learn_at_once_that_no_server_runs(server: Server, monkeypatch: pytest.MonkeyPatch):
     tries: list[Settings] = []
 
     def counted(settings: Settings, watchdog: Watchdog) -> PostgreSQLConnection:
@@ -105,9 +105,7 @@ async def test_all_who_wait_hear_at_once_that_there_is_no_server(server: Server,
 
 
 @pytest.mark.asyncio
-async def test_lookups_that_nobody_waits_for_let_others_go_on(
-    storage: StorageAdapter, raw: Callable[..., list[tuple]], url: str
-):
+async def test_cancelled_reads_do_not_delay_others(storage: StorageAdapter, raw: Callable[..., list[tuple]], url: str):
     await fill(storage)
     with psycopg.connect(url) as holding:
         holding.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")

@@ -1,4 +1,4 @@
-"""Through a pooler that hands out connections for a transaction each."""
+"""The backend through PgBouncer in transaction mode."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from aaow_storage_postgresql.testing import Server, pgbouncer_of, skipped_where_
 
 @pytest.fixture
 def pooled(server: Server) -> Iterator[str]:
-    """The URL of a database behind PgBouncer."""
+    """The URL of a database through PgBouncer."""
     with skipped_where_missing(), pgbouncer_of(server) as url:
         yield f"{url}/postgres"
 
 
 @pytest.mark.asyncio
-async def test_a_pooler_may_hand_each_transaction_another_connection(pooled: str):
+async def test_each_transaction_may_get_another_connection_of_the_pooler(pooled: str):
     async with create_adapter("postgresql", pooled, pooler="transaction", pool_size=8) as adapter:
         root = BudgetPool(total_budget=1000)
         await adapter.create_budget_pool(root)

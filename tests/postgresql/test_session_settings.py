@@ -1,4 +1,4 @@
-"""What roles, databases and environment variables set a session to changes nothing that the backend relies on."""
+"""Session settings of roles, databases and environment variables do not affect the backend."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ TEXT = "naïve café 東京 \N{GRINNING FACE} back\\slash 'quoted'"
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Server]:
-    """A server for all tests of this module, since a role is all databases'."""
+    """A server for all tests of this module, since roles belong to the whole server."""
     with skipped_where_missing(), private_server() as started:
         yield started
 
@@ -47,7 +47,7 @@ def usual(shared: Server) -> Iterator[str]:
 
 @pytest.fixture
 def hostile(shared: Server, usual: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of the same database, as a role and in a process that are set to what nobody would choose."""
+    """The URL of the same database for the hostile role, in a process with hostile environment variables."""
     url = hostile_url(shared.url(), urlsplit(usual).path[1:])
     for variable, value in HOSTILE_ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
@@ -55,7 +55,7 @@ def hostile(shared: Server, usual: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def check(storage: StorageAdapter) -> None:
-    """Store what the settings would spoil, and read and find it again."""
+    """Store and find records that wrong settings would damage."""
     session = Session(workflow_id=None, workflow_snapshot={"text": TEXT}, metadata={TEXT: TEXT})
     await storage.create_session(session)
     assert await storage.get_session(session.id) == session
@@ -73,13 +73,13 @@ async def check(storage: StorageAdapter) -> None:
 
 
 @pytest.mark.asyncio
-async def test_nothing_that_a_role_or_a_process_sets_leaks_in(hostile: str):
+async def test_settings_of_a_role_and_a_process_have_no_effect(hostile: str):
     async with create_adapter("postgresql", hostile) as storage:
         await check(storage)
 
 
 @pytest.mark.asyncio
-async def test_a_store_is_one_and_the_same_whatever_the_search_path_begins_with(
+async def test_a_store_is_found_in_any_schema_of_the_search_path(
     hostile: str, usual: str, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as plain:
@@ -96,7 +96,7 @@ async def test_a_store_is_one_and_the_same_whatever_the_search_path_begins_with(
 
 
 @pytest.mark.asyncio
-async def test_an_adapter_stays_in_the_schema_that_it_found_when_it_was_opened(usual: str):
+async def test_an_open_adapter_keeps_its_schema_if_the_search_path_changes(usual: str):
     async with create_adapter("postgresql", usual) as storage:
         await storage.create_budget_pool(BudgetPool(id="there", total_budget=1))
         with psycopg.connect(usual, autocommit=True) as connection:
@@ -109,14 +109,14 @@ async def test_an_adapter_stays_in_the_schema_that_it_found_when_it_was_opened(u
 
 
 @pytest.mark.asyncio
-async def test_a_search_path_without_a_schema_is_said_with_the_remedy(usual: str, monkeypatch: pytest.MonkeyPatch):
+async def test_a_search_path_without_a_schema_is_an_error_with_the_remedy(usual: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PGOPTIONS", "-c search_path=nowhere")
     with pytest.raises(StorageError, match="name one with the option schema"):
         await create_adapter("postgresql", usual).initialize()
 
 
 @pytest.mark.asyncio
-async def test_a_schema_is_named_in_the_search_path_as_it_is_spelled(usual: str):
+async def test_a_schema_name_is_quoted_in_the_search_path(usual: str):
     with psycopg.connect(usual, autocommit=True) as connection:
         connection.execute('CREATE SCHEMA "Odd ""Name"" 100%"')
     parts = urlsplit(usual)
@@ -129,7 +129,7 @@ async def test_a_schema_is_named_in_the_search_path_as_it_is_spelled(usual: str)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lent", [False, True], ids=["operation", "transaction"])
-async def test_without_a_statement_timeout_the_servers_own_holds(usual: str, lent: bool):
+async def test_without_the_option_statement_timeout_the_servers_applies(usual: str, lent: bool):
     async with create_adapter("postgresql", usual) as storage:
         await storage.create_budget_pool(BudgetPool(id="p", total_budget=1))
     with psycopg.connect(usual, autocommit=True) as connection:
@@ -150,7 +150,7 @@ async def consume_in_transaction(storage: StorageAdapter) -> None:
 
 
 @pytest.mark.asyncio
-async def test_with_a_statement_timeout_the_servers_shorter_one_does_not_hold(usual: str):
+async def test_the_option_statement_timeout_overrides_a_shorter_one_of_the_server(usual: str):
     async with create_adapter("postgresql", usual) as storage:
         await storage.create_budget_pool(BudgetPool(id="p", total_budget=1))
     with psycopg.connect(usual, autocommit=True) as connection:
@@ -163,7 +163,7 @@ async def test_with_a_statement_timeout_the_servers_shorter_one_does_not_hold(us
 
 
 @pytest.mark.slow
-def test_the_conformance_suite_holds_for_a_hostile_role(shared: Server):
+def test_the_conformance_suite_passes_for_a_hostile_role(shared: Server):
     del shared
     command = [sys.executable, "-m", "pytest", "--pyargs", "aaow_storage_conformance", "-p", "as_hostile_role",
                "--storage-backend=postgresql", "-m", "not slow", "-q", "-p", "no:cacheprovider"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is wrong with a URL or an option is said at once, by name, and without the password."""
+"""A wrong URL or option is refused by create_adapter, by name, and without the password."""
 
 import pytest
 
@@ -85,7 +85,7 @@ def test_every_option_of_the_backend_is_a_setting():
         ("charset=utf8", "leave it out"),
     ],
 )
-def test_a_parameter_of_another_tool_is_answered_with_what_to_write(parameter: str, option: str):
+def test_a_parameter_of_another_tool_is_refused_with_its_equivalent(parameter: str, option: str):
     with pytest.raises(ValidationError, match="of another tool") as caught:
         create_adapter(f"postgresql://app:s3cret@db/agents?{parameter}")
     assert option in caught.value.problem
@@ -93,8 +93,8 @@ def test_a_parameter_of_another_tool_is_answered_with_what_to_write(parameter: s
 
 
 @pytest.mark.parametrize("password", ["a/b", "a@b", "1/b"])
-def test_a_url_that_libpq_would_read_otherwise_is_refused_with_what_to_encode(password: str):
-    with pytest.raises(ValidationError, match="percent-encoded"):
+def test_an_ambiguous_password_is_refused_with_what_to_encode(password: str):
+    with pytest.raises(ValidationError, match="percent-encode"):
         create_adapter(f"postgresql://app:{password}@db/agents")
 
 
@@ -111,7 +111,7 @@ def test_a_url_that_libpq_would_read_otherwise_is_refused_with_what_to_encode(pa
         "",
     ],
 )
-def test_what_libpq_reads_as_it_is_meant_is_taken(url: str):
+def test_an_unambiguous_url_is_accepted(url: str):
     assert isinstance(create_adapter("postgresql", url), StorageAdapter)
 
 
@@ -133,18 +133,18 @@ def test_what_libpq_reads_as_it_is_meant_is_taken(url: str):
         ("a\x00b", "must be a URL"),
     ],
 )
-def test_a_place_that_cannot_be_is_refused_at_once(url: str, problem: str):
+def test_an_impossible_host_port_or_name_is_refused(url: str, problem: str):
     with pytest.raises(ValidationError, match=problem) as caught:
         create_adapter("postgresql", url)
     assert caught.value.field == "url"
 
 
-def test_a_name_of_a_schema_is_unicode():
+def test_a_schema_name_with_a_surrogate_is_refused():
     with pytest.raises(ValidationError, match="must be a name"):
         create_adapter("postgresql", "postgresql://db/agents", schema="\ud800")
 
 
-def test_a_host_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch):
+def test_a_host_from_the_environment_is_checked_too(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PGHOST", "a..b")
     with pytest.raises(ValidationError, match="is no host name"):
         create_adapter("postgresql")

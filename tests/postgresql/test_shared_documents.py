@@ -1,4 +1,4 @@
-"""Records that share a document: none waits for another's transaction, and the document is there as long as any."""
+"""Shared documents: no transaction waits for another, and a document stays while any record refers to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -42,7 +42,7 @@ def workflow(id: str, definition: dict = SHARED) -> StoredWorkflow:
 
 @pytest_asyncio.fixture
 async def quick(url: str) -> AsyncIterator[StorageAdapter]:
-    """An adapter that waits for no lock for long."""
+    """An adapter with a short lock timeout."""
     async with create_adapter("postgresql", url, statement_timeout=WAITS_S) as adapter:
         yield adapter
 
@@ -68,7 +68,7 @@ async def test_equal_documents_are_stored_once(storage: StorageAdapter, raw: Cal
     assert raw(DOCUMENTS) == [(1,)]
 
 
-async def test_transactions_store_one_new_document_at_once(quick: StorageAdapter, raw: Callable[..., list[tuple]]):
+async def test_concurrent_transactions_store_one_new_document(quick: StorageAdapter, raw: Callable[..., list[tuple]]):
     async with AsyncExitStack() as stack:
         for number in range(4):
             transaction = await opened(quick, stack)
@@ -87,7 +87,7 @@ async def test_transactions_store_one_new_document_at_once(quick: StorageAdapter
     assert raw(DOCUMENTS) == [(1,)]
 
 
-async def test_transactions_that_store_two_documents_crosswise_do_not_meet(quick: StorageAdapter):
+async def test_transactions_that_store_two_documents_in_opposite_order_do_not_deadlock(quick: StorageAdapter):
     async with AsyncExitStack() as stack:
         one, other = await opened(quick, stack), await opened(quick, stack)
         await one.create_session(session("1", SHARED))
@@ -99,7 +99,7 @@ async def test_transactions_that_store_two_documents_crosswise_do_not_meet(quick
     assert [each.workflow_snapshot for each in await quick.list_sessions()] == [SHARED, OTHER, OTHER, SHARED]
 
 
-async def test_a_session_is_created_while_the_last_with_its_snapshot_is_deleted(
+async def test_a_session_is_created_while_the_last_one_with_its_snapshot_is_deleted(
     quick: StorageAdapter, raw: Callable[..., list[tuple]]
 ):
     await quick.create_session(session("old"))
@@ -137,7 +137,7 @@ async def test_a_workflow_changes_its_definition_while_others_use_the_old_and_th
     assert [each.workflow_snapshot for each in await quick.list_sessions()] == [SHARED, OTHER]
 
 
-async def test_a_document_that_was_left_goes_when_the_connection_releases_the_next(
+async def test_an_unreferenced_document_is_deleted_with_the_next_release(
     connections: list[PostgreSQLConnection], raw: Callable[..., list[tuple]]
 ):
     one, other = connections
@@ -157,7 +157,7 @@ async def test_a_document_that_was_left_goes_when_the_connection_releases_the_ne
     assert raw(DOCUMENTS) == [(0,)]
 
 
-async def test_a_document_that_a_transaction_points_to_in_time_is_not_deleted(
+async def test_a_document_referenced_by_an_open_transaction_is_not_deleted(
     connections: list[PostgreSQLConnection], raw: Callable[..., list[tuple]]
 ):
     one, other = connections
@@ -187,12 +187,12 @@ async def test_thousands_of_documents_are_stored_in_one_transaction(
 
 
 def apart(call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Make a call in a task that has nothing to do with the transactions of this one."""
+    """Make a call in a task outside the transactions of this one."""
     return asyncio.create_task(call, context=Context())
 
 
 async def opened(adapter: StorageAdapter, stack: AsyncExitStack) -> Transaction:
-    """Begin a transaction in a task of its own, so that this one may have several open; it commits with the stack."""
+    """Begin a transaction in its own task, so that a test may open several; it commits when the stack closes."""
     transaction = await apart(adapter.begin_transaction())
     stack.push_async_callback(transaction.commit)
     return transaction

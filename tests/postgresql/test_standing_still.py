@@ -1,4 +1,4 @@
-"""A server that stands still, or a network that loses what is sent: no call waits for ever."""
+"""A stopped server, or a network that loses packets: no call waits for ever."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ from aaow_storage_postgresql.testing import Server, private_server, proxy_of, sk
 
 STATEMENT_S, CONNECT_S, ACQUIRE_S = 1.0, 2.0, 3.0
 LATE_S = 6.0
-"""How much longer than it should something may take on a machine that does other things."""
+"""Tolerance for a busy machine."""
 ANSWERED_WITHIN_S = STATEMENT_S + Tuning().answer_margin_s + ACQUIRE_S + CONNECT_S + LATE_S
 OPTIONS = {"statement_timeout": STATEMENT_S, "connect_timeout": CONNECT_S, "acquire_timeout": ACQUIRE_S}
 
@@ -34,14 +34,14 @@ StandStill = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Server]:
-    """A server for all tests of this module, which runs again behind each."""
+    """A server for all tests of this module; each resumes it."""
     with skipped_where_missing(), private_server() as started:
         yield started
 
 
 @pytest.fixture(params=["server", "network"])
 def still(request: pytest.FixtureRequest, shared: Server) -> Iterator[tuple[str, StandStill]]:
-    """The URL of an empty database, and what makes its server or its network stand still."""
+    """The URL of an empty database, and a context manager that stops its server or its network."""
     name = f"still_{time.monotonic_ns()}"
     shared.create_database(name)
     if request.param == "server":
@@ -53,7 +53,7 @@ def still(request: pytest.FixtureRequest, shared: Server) -> Iterator[tuple[str,
 
 
 async def filled(storage: StorageAdapter) -> None:
-    """Store what the operations work on, and have each kind of connection opened."""
+    """Store the records that the operations use, and open each kind of connection."""
     await storage.create_budget_pool(BudgetPool(id="p", total_budget=10))
     await storage.save_workflow(StoredWorkflow(id="w", name="w", version="1", definition={}))
     await asyncio.gather(storage.get_workflow("w"), storage.list_workflows())
@@ -90,7 +90,7 @@ STEPS: dict[str, Callable[[Transaction], Awaitable[object]]] = {
 @pytest.mark.asyncio
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_every_operation_says_in_time_that_the_server_does_not_answer(
+async def test_every_operation_fails_in_time_if_the_server_does_not_answer(
     still: tuple[str, StandStill], operation: str
 ):
     url, stand_still = still
@@ -107,9 +107,7 @@ async def test_every_operation_says_in_time_that_the_server_does_not_answer(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_a_task_that_gives_up_goes_on_soon_and_nothing_is_done_behind_it(
-    still: tuple[str, StandStill], operation: str
-):
+async def test_a_cancelled_operation_ends_soon_and_stores_nothing(still: tuple[str, StandStill], operation: str):
     url, stand_still = still
     async with create_adapter("postgresql", url) as storage:
         await filled(storage)
@@ -125,7 +123,7 @@ async def test_a_task_that_gives_up_goes_on_soon_and_nothing_is_done_behind_it(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_task_that_gives_up_a_transaction_goes_on_soon(still: tuple[str, StandStill], step: str):
+async def test_a_cancelled_step_of_a_transaction_ends_soon_and_holds_no_lock(still: tuple[str, StandStill], step: str):
     url, stand_still = still
     async with create_adapter("postgresql", url) as storage:
         await filled(storage)
@@ -147,7 +145,7 @@ async def test_a_task_that_gives_up_a_transaction_goes_on_soon(still: tuple[str,
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("options", [OPTIONS, {**OPTIONS, "statement_timeout": None}], ids=["usual", "no limit"])
-async def test_closing_ends_with_a_transaction_open_and_operations_under_way(
+async def test_close_ends_in_time_with_an_open_transaction_and_running_operations(
     still: tuple[str, StandStill], options: dict[str, object]
 ):
     url, stand_still = still
@@ -171,7 +169,7 @@ async def test_closing_ends_with_a_transaction_open_and_operations_under_way(
 
 
 @pytest.mark.asyncio
-async def test_closing_what_is_idle_takes_no_time(still: tuple[str, StandStill]):
+async def test_closing_an_idle_adapter_is_immediate(still: tuple[str, StandStill]):
     url, stand_still = still
     storage = create_adapter("postgresql", url)
     await storage.initialize()
@@ -182,7 +180,7 @@ async def test_closing_what_is_idle_takes_no_time(still: tuple[str, StandStill])
 
 
 @pytest.mark.asyncio
-async def test_a_lock_that_a_cancelled_task_waited_for_is_nobodys_when_the_server_goes_on(shared: Server):
+async def test_a_cancelled_wait_for_a_lock_does_not_take_it_later(shared: Server):
     shared.create_database("locked")
     async with create_adapter("postgresql", shared.url("locked")) as storage, storage.transaction() as holding:
         await holding.create_budget_pool(BudgetPool(id="p", total_budget=10))

@@ -1,4 +1,4 @@
-"""The schema: made and brought up to date once, whoever comes first, in a schema of its own where that is asked for."""
+"""Migrations: they run once for all processes, up and down, in any schema."""
 
 import asyncio
 import subprocess
@@ -71,7 +71,7 @@ def test_migrating_from_empty_yields_the_metadata(connection: PostgreSQLConnecti
     engine.dispose()
 
 
-def test_migrations_go_back_to_where_they_came_from(
+def test_downgrades_restore_each_revision(
     connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
 ):
     def objects() -> set[tuple]:
@@ -90,7 +90,7 @@ def test_migrations_go_back_to_where_they_came_from(
     assert objects() == set()
 
 
-def test_a_migration_that_fails_leaves_the_store_as_it_was(
+def test_a_failed_migration_changes_nothing(
     connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
 ):
     migrate_store(connection, settings, REVISIONS[0])
@@ -101,9 +101,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(
     assert raw("SELECT to_regclass('budget_pools')") == [(None,)]
 
 
-def test_a_store_that_is_behind_is_left_alone_where_migrating_is_not_allowed(
-    connection: PostgreSQLConnection, settings: Settings
-):
+def test_an_old_store_is_not_migrated_with_migrate_false(connection: PostgreSQLConnection, settings: Settings):
     migrate_store(connection, settings, REVISIONS[0])
     with pytest.raises(SchemaVersionError, match="migrate=True"):
         upgrade(connection, settings, migrate=False)
@@ -111,7 +109,7 @@ def test_a_store_that_is_behind_is_left_alone_where_migrating_is_not_allowed(
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["an empty database", "an old one with rows"])
-def test_eight_processes_that_start_at_once_all_start(
+def test_eight_processes_that_start_together_all_succeed(
     url: str, settings: Settings, raw: Callable[..., list[tuple]], old: bool
 ):
     if old:
@@ -143,7 +141,7 @@ def test_eight_processes_that_start_at_once_all_start(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["agents", 'Quo"ted name', "select", "100% mine", "%s%%(a)s", "[a]", "a.b"])
-async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Callable[..., list[tuple]], name: str):
+async def test_applications_share_a_database_in_separate_schemas(url: str, raw: Callable[..., list[tuple]], name: str):
     async with create_adapter("postgresql", url, schema=name) as one, create_adapter("postgresql", url) as other:
         session = Session(workflow_id=None, workflow_snapshot={"a": 1}, metadata={"user": "ada"})
         await one.create_session(session)
@@ -156,7 +154,7 @@ async def test_applications_share_a_database_each_in_a_schema(url: str, raw: Cal
 
 
 @pytest.mark.asyncio
-async def test_initializing_waits_for_who_is_migrating(url: str, settings: Settings):
+async def test_initialize_waits_for_another_migration(url: str, settings: Settings):
     holding = connect(settings)
     holding.begin("READ COMMITTED")
     assert try_lock(holding, attrs.evolve(settings, schema="public"))  # the schema that it finds
@@ -172,7 +170,7 @@ async def test_initializing_waits_for_who_is_migrating(url: str, settings: Setti
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("schema", [None, 'Quo"ted'])
-async def test_indexes_on_a_filled_table_are_built_while_others_write(
+async def test_indexes_on_a_filled_table_are_built_without_blocking_writes(
     url: str, settings: Settings, raw: Callable[..., list[tuple]], schema: str | None
 ):
     async with create_adapter("postgresql", url, schema=schema) as adapter:
@@ -199,7 +197,7 @@ async def test_indexes_on_a_filled_table_are_built_while_others_write(
     assert sum(name.endswith(tuple(METADATA_INDEXES)) for (name,) in made) == len(METADATA_INDEXES)
 
 
-def test_an_index_that_was_begun_and_not_ended_is_built_again(
+def test_an_invalid_index_is_built_again(
     connection: PostgreSQLConnection, settings: Settings, raw: Callable[..., list[tuple]]
 ):
     migrate_store(connection, settings, HEAD)

@@ -1,4 +1,4 @@
-"""The connections of an adapter: no more than it may have, none lost, and reads that wait for no lock."""
+"""The connections of an adapter: never more than pool_size, none leaked, and reads that wait for no lock."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,14 +21,14 @@ SOON_S = 20.0
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Look again and again at what another process knows, which tells nobody."""
+    """Poll a condition of the server, which sends no events."""
     async with asyncio.timeout(SOON_S):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.asyncio
-async def test_an_adapter_opens_a_connection_only_for_what_runs_at_once(
+async def test_an_adapter_opens_connections_only_for_concurrent_operations(
     storage: StorageAdapter, raw: Callable[..., list[tuple]]
 ):
     for _ in range(5):
@@ -37,7 +37,7 @@ async def test_an_adapter_opens_a_connection_only_for_what_runs_at_once(
 
 
 @pytest.mark.asyncio
-async def test_an_adapter_never_has_more_connections_than_it_may(url: str, raw: Callable[..., list[tuple]]):
+async def test_an_adapter_never_has_more_connections_than_pool_size(url: str, raw: Callable[..., list[tuple]]):
     async with create_adapter("postgresql", url, pool_size=4) as adapter:
         works = [adapter.create_budget_pool(BudgetPool(total_budget=1)) for _ in range(100)]
         works += [adapter.list_budget_pools() for _ in range(100)]
@@ -48,7 +48,7 @@ async def test_an_adapter_never_has_more_connections_than_it_may(url: str, raw: 
 
 
 @pytest.mark.asyncio
-async def test_reads_go_on_while_every_writer_waits_for_a_lock(url: str, raw: Callable[..., list[tuple]]):
+async def test_reads_work_while_every_writer_waits_for_a_lock(url: str, raw: Callable[..., list[tuple]]):
     async with create_adapter("postgresql", url, pool_size=4) as adapter:
         async with adapter.transaction() as transaction:
             await transaction.create_budget_pool(BudgetPool(id="held", total_budget=1))
@@ -70,7 +70,7 @@ async def test_reads_go_on_while_every_writer_waits_for_a_lock(url: str, raw: Ca
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_reader_gives_its_connection_back(
+async def test_a_cancelled_read_frees_its_connection(
     storage: StorageAdapter, raw: Callable[..., list[tuple]], url: str
 ):
     await storage.create_budget_pool(BudgetPool(id="p", total_budget=1))
@@ -87,9 +87,7 @@ async def test_a_cancelled_reader_gives_its_connection_back(
 
 
 @pytest.mark.asyncio
-async def test_operations_wait_for_room_where_the_server_has_no_connection_left(
-    url: str, raw: Callable[..., list[tuple]]
-):
+async def test_operations_wait_if_the_server_has_no_free_connection(url: str, raw: Callable[..., list[tuple]]):
     raw(f'ALTER DATABASE "{url.rpartition("/")[2]}" CONNECTION LIMIT 4')
     async with create_adapter("postgresql", url, pool_size=16) as adapter:
         pools = [BudgetPool(total_budget=1) for _ in range(50)]
@@ -98,9 +96,7 @@ async def test_operations_wait_for_room_where_the_server_has_no_connection_left(
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_that_waits_for_a_lock_when_its_time_is_over_lets_go_of_its_own(
-    storage: StorageAdapter, url: str
-):
+async def test_a_transaction_that_times_out_in_a_lock_wait_releases_its_locks(storage: StorageAdapter, url: str):
     for name in ("one", "other"):
         await storage.create_budget_pool(BudgetPool(id=name, total_budget=10))
     async with create_adapter("postgresql", url) as adapter, storage.transaction() as holding:

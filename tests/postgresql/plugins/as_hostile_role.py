@@ -1,4 +1,4 @@
-"""A plugin of pytest's that runs the conformance suite as a role whose sessions are set to what nobody would choose."""
+"""A pytest plugin that runs the conformance suite as a role with hostile session settings."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from aaow_storage_postgresql.testing import HOSTILE_ENVIRONMENT, Server, hostile
 
 @pytest.fixture(scope="session")
 def hostile_server() -> Iterator[Server]:
-    """A server of this process's own."""
+    """A private server."""
     with private_server() as server:
         yield server
 
 
 @pytest.fixture
 def storage_url(hostile_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an empty database, as the role and in the process that are set like that."""
+    """The URL of an empty database for the hostile role, in a process with hostile environment variables."""
     name = f"aaow_test_{new_id()}"
     hostile_server.create_database(name)
     url = hostile_url(hostile_server.url(), name)

@@ -1,4 +1,4 @@
-"""A plugin of pytest's that runs the conformance suite on PostgreSQL through PgBouncer in transaction mode."""
+"""A pytest plugin that runs the conformance suite on PostgreSQL through PgBouncer in transaction mode."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from aaow_storage_postgresql.testing import Server, pgbouncer_of, private_server
 
 @pytest.fixture(scope="session")
 def pooled() -> Iterator[tuple[Server, str]]:
-    """A server, and the URL of the pooler before it."""
+    """A server, and the URL of its pooler."""
     with ExitStack() as stack:
         server = stack.enter_context(private_server())
         yield server, stack.enter_context(pgbouncer_of(server))
@@ -31,5 +31,5 @@ def storage_url(pooled: tuple[Server, str]) -> Iterator[str]:
 
 @pytest.fixture
 def storage_options() -> dict[str, Any]:
-    """What an adapter has to know of a pooler."""
+    """The options for a pooler."""
     return {"pooler": "transaction"}

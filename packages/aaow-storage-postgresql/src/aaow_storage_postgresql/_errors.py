@@ -1,5 +1,6 @@
 """Translation of psycopg's exceptions into errors of storage; no other module does it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -44,12 +45,20 @@ _PERMANENT = (
     pg.InvalidCatalogName,
     pg.InsufficientPrivilege,
 )
-_REMEDIES: dict[str, str] = {
+_PERMANENT_REMEDIES: dict[str, str] = {
     "password authentication failed": "check user and password",
     "no password supplied": "give the password in the URL, in PGPASSWORD or in a password file",
     "no pg_hba.conf entry": "allow this user and host in the server's pg_hba.conf",
     "does not exist": "check the names of the database and the role",
     "permission denied": "grant the role the missing privilege",
+}
+_TRANSIENT_REMEDIES: dict[str, str] = {
+    "statement timeout": "raise statement_timeout, or look up in pg_locks what it waited for",
+    "read-only transaction": "connect to the primary, for example with target_session_attrs=read-write",
+    "too many c": "lower pool_size, or raise max_connections of the server",
+    "remaining connection slots": "lower pool_size, or raise max_connections of the server",
+    "No space left": "free space on the server's disk",
+    "Connection refused": "check that the server runs, and its host and port",
 }
 _TOO_MANY_CONNECTIONS = ("53300", "too many clients", "too many connections", "remaining connection slots")
 
@@ -63,7 +72,7 @@ def translate(error: Exception, place: str) -> StorageError:
         case pg.ForeignKeyViolation():
             return ConflictError(f"a referenced record was deleted at the same time; try again: {what}")
         case _ if isinstance(error, _CORRUPT):
-            return CorruptDataError(what)
+            return CorruptDataError(f"{what}; restore a backup")
         case pg.InvalidTextRepresentation():
             return CorruptDataError(f"a stored document is not JSON; restore a backup: {what}")
         case _ if isinstance(error, _NO_SUCH_SCHEMA):
@@ -71,16 +80,14 @@ def translate(error: Exception, place: str) -> StorageError:
         case pg.ProgramLimitExceeded() | pg.StringDataRightTruncation():
             return ValidationError("postgresql", "value", f"is larger than PostgreSQL can store: {_text(error)}")
         case _ if isinstance(error, _PERMANENT):
-            return StorageError(what + _remedy(what))
+            return StorageError(_with_remedy(what, _PERMANENT_REMEDIES))
         case pg.LockNotAvailable():
             remedy = "another session holds the lock: pg_locks and pg_stat_activity show it; end it, or try again"
             return StorageUnavailableError(f"{what}; {remedy}")
-        case _ if isinstance(error, _TRANSIENT):
-            return StorageUnavailableError(what)
-        case psycopg.OperationalError() if error.sqlstate is None:
-            return StorageError(what + _remedy(what)) if _remedy(what) else StorageUnavailableError(what)
-        case psycopg.OperationalError() | psycopg.InterfaceError():
-            return StorageUnavailableError(what)
+        case psycopg.OperationalError() if error.sqlstate is None and _remedy(what, _PERMANENT_REMEDIES):
+            return StorageError(_with_remedy(what, _PERMANENT_REMEDIES))
+        case _ if isinstance(error, (*_TRANSIENT, psycopg.OperationalError, psycopg.InterfaceError)):
+            return StorageUnavailableError(_with_remedy(what, _TRANSIENT_REMEDIES, "try again later"))
     return StorageError(what)
 
 
@@ -118,6 +125,10 @@ def _text(error: Exception) -> str:
     return f"{text} ({type(error).__name__})"
 
 
-def _remedy(what: str) -> str:
-    remedies = [remedy for sign, remedy in _REMEDIES.items() if sign in what]
-    return f"; {remedies[0]}" if remedies else ""
+def _with_remedy(what: str, remedies: Mapping[str, str], otherwise: str = "") -> str:
+    remedy = _remedy(what, remedies) or otherwise
+    return f"{what}; {remedy}" if remedy else what
+
+
+def _remedy(what: str, remedies: Mapping[str, str]) -> str | None:
+    return next((remedy for part, remedy in remedies.items() if part in what), None)

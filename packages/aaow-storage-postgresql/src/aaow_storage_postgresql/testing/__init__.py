@@ -1,4 +1,4 @@
-"""Servers for tests: private ones of the PostgreSQL that is installed, and databases on them."""
+"""Private PostgreSQL servers and databases for tests, made with the PostgreSQL that is installed."""
 
 from aaow_storage_postgresql.testing._binaries import (
     NoPostgreSQLError,

@@ -1,4 +1,4 @@
-"""Finding the programs of PostgreSQL."""
+"""Where PostgreSQL's programs are installed."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ _USUAL_PLACES = (
 
 
 class NotInstalledError(RuntimeError):
-    """A program that a test needs is not installed on this machine; the message says how to install it."""
+    """A program that a test needs is not installed; the message says how to install it."""
 
 
 class NoPostgreSQLError(NotInstalledError):
@@ -33,7 +33,7 @@ class NoPostgreSQLError(NotInstalledError):
 
 @contextmanager
 def skipped_where_missing() -> Iterator[None]:
-    """Skip the test whose programs are not installed; with the environment variable CI it fails.
+    """Skip the test if a program is not installed; with the environment variable CI it fails.
 
     Raises:
         NotInstalledError: a program is missing, on CI.
@@ -47,7 +47,7 @@ def skipped_where_missing() -> Iterator[None]:
 
 
 def folder_of_binaries() -> Path:
-    """Return the folder that holds `initdb` and `postgres`: of `pg_config`, of the path, or of the usual places.
+    """Return the folder of `initdb` and `postgres`: from `pg_config`, from PATH, or one of the usual folders.
 
     Raises:
         NoPostgreSQLError: there is none.
@@ -60,7 +60,7 @@ def folder_of_binaries() -> Path:
 
 def _candidates() -> Iterator[Path]:
     if pg_config := shutil.which("pg_config"):
-        named = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603 - found on the path
+        named = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603 - found on PATH
         yield Path(named.stdout.strip())
     if initdb := shutil.which("initdb"):
         yield Path(initdb).resolve().parent

@@ -1,4 +1,4 @@
-"""A database for each test, on the server that is named, or on one of this process's own."""
+"""A database for each test, on the server that AAOW_TEST_POSTGRESQL_URL names, or on a private one."""
 
 import atexit
 import os
@@ -14,7 +14,7 @@ from aaow_storage import new_id
 from aaow_storage_postgresql.testing._servers import private_server
 
 URL_VARIABLE = "AAOW_TEST_POSTGRESQL_URL"
-"""The environment variable that names a server to make databases on."""
+"""The environment variable with the URL of the server to create databases on."""
 
 _lock = threading.Lock()
 _servers: dict[int, str] = {}
@@ -22,9 +22,9 @@ _servers: dict[int, str] = {}
 
 @contextmanager
 def temporary_database() -> Iterator[str]:
-    """Yield the URL of an empty database that is dropped at the end of the block, except in a forked process.
+    """Yield the URL of an empty database; it is dropped after the block, except in a forked process.
 
-    It is on the server of AAOW_TEST_POSTGRESQL_URL, or on a private one, which starts with the first of this process.
+    Without AAOW_TEST_POSTGRESQL_URL, all databases of a process are on one private server, started on first use.
 
     Raises:
         NoPostgreSQLError: no server is named, and none is installed.

@@ -1,4 +1,4 @@
-"""A PgBouncer before a server, which hands out connections for a transaction each."""
+"""A PgBouncer in transaction mode: it assigns a server connection to each transaction."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ class NoPgBouncerError(NotInstalledError):
 
 @contextmanager
 def pgbouncer_of(server: Server) -> Iterator[str]:
-    """Yield the URL of a PgBouncer in transaction mode, before all databases of a server; it names no database.
+    """Yield the URL of a PgBouncer in front of a server, for all its databases; it names none.
 
     Raises:
         NoPgBouncerError: none is installed.
@@ -51,7 +51,7 @@ def pgbouncer_of(server: Server) -> Iterator[str]:
         port = free_port()
         path = folder / "pgbouncer.ini"
         path.write_text(_CONFIGURATION.format(server_port=server.port, port=port, user=USER))
-        process, starter = _started(program, path, folder / "log"), os.getpid()
+        process, starter = _start(program, path, folder / "log"), os.getpid()
         try:
             url = f"postgresql://{USER}@127.0.0.1:{port}"
             _wait_for(url, process)
@@ -62,7 +62,7 @@ def pgbouncer_of(server: Server) -> Iterator[str]:
                 process.wait()
 
 
-def _started(program: str, path: Path, log: Path) -> "subprocess.Popen[bytes]":
+def _start(program: str, path: Path, log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - what was found to be installed
             [program, str(path)], stdout=output, stderr=output, stdin=subprocess.DEVNULL, **as_owner()

@@ -1,4 +1,4 @@
-"""A role, and environment variables, that set sessions to what nobody would choose."""
+"""A role and environment variables whose session settings would break a careless backend."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -47,9 +47,9 @@ HOSTILE_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 
 
 def hostile_url(server: str, database: str) -> str:
-    """Return the URL of a database of the server as the role `hostile`, which is made where it is missing, and owns it.
+    """Return the URL of a database for the role `hostile`, which is created if it is missing, and owns the database.
 
-    A schema that is empty comes first in its search path.
+    An empty schema comes first in its search path.
     """
     with psycopg.connect(server, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_ROLE]).fetchone() is None:

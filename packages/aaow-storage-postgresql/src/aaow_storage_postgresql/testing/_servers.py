@@ -1,4 +1,4 @@
-"""A PostgreSQL server of this process's own, in a folder that goes with it."""
+"""Private PostgreSQL servers, each in a temporary folder."""
 
 import os
 import pwd
@@ -27,12 +27,12 @@ _FAST: Mapping[str, str] = MappingProxyType(
 )
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
 _MEMORY_NEEDED_BYTES = 2 * 2**30
-"""How much has to be free there; in a container it is often little."""
+"""Free space that is needed there; a container often has little."""
 _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class Server:
-    """A server that listens on a free port of this machine alone."""
+    """A server that listens on a free port of 127.0.0.1."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
@@ -42,14 +42,14 @@ class Server:
         self._binaries = folder_of_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         self._held_by_all = -1
-        """The end of a pipe whose other end every process of the server holds open."""
+        """The end of a pipe. All processes of the server hold the other end, so it closes with the last of them."""
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def create(self, arguments: Sequence[str] = ()) -> None:
-        """Make the files of the cluster."""
+        """Run `initdb`, and write the settings."""
         self.run("initdb", "--pgdata", str(self.data), "--username", USER, "--auth", "trust", "--no-sync",
                   "--encoding", "UTF8", "--no-instructions", *(arguments or ("--locale", "C")))  # fmt: skip
         lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
@@ -60,7 +60,7 @@ class Server:
         """Start the server, and wait until it answers.
 
         Raises:
-            RuntimeError: it ended, or does not answer.
+            RuntimeError: it exited, or does not answer in time.
         """
         settings = {
             "port": str(self.port),
@@ -71,7 +71,7 @@ class Server:
         self._started_by = os.getpid()
         self._held_by_all, held = os.pipe()
         with (self.folder / "log").open("ab") as log, os.fdopen(held, "wb"):
-            self._process = subprocess.Popen(  # noqa: S603 - what was found to be installed
+            self._process = subprocess.Popen(  # noqa: S603 - a program of the installation
                 [str(self._binaries / "postgres"), "-D", str(self.data), *arguments],
                 stdout=log,
                 stderr=log,
@@ -96,19 +96,19 @@ class Server:
         self._end(_STOPS[mode])
 
     def kill(self) -> None:
-        """Kill the server, and wait until all of its processes are gone."""
+        """Kill the server, and wait until all its processes have ended."""
         self._end(signal.SIGKILL)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Let no process of the server run inside the block: its machine acknowledges what is sent, it answers nothing.
+        """Stop all processes of the server inside the block: the kernel acknowledges packets, no process answers.
 
         Raises:
             RuntimeError: the server does not run.
         """
         if self._process is None:
             raise RuntimeError("the server does not run")
-        os.kill(self._process.pid, signal.SIGSTOP)  # it starts no other processes from here on
+        os.kill(self._process.pid, signal.SIGSTOP)  # so it starts no more processes
         processes = [self._process.pid, *_children(self._process.pid)]
         try:
             for process in processes:
@@ -121,14 +121,14 @@ class Server:
                     os.kill(process, signal.SIGCONT)
 
     def create_database(self, name: str, template: str | None = None) -> None:
-        """Make a database, as a copy of the template."""
+        """Create a database, as a copy of the template if one is given."""
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
             statement = sql.SQL("{} TEMPLATE {}").format(statement, sql.Identifier(template))
         self._execute(statement)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, and end the sessions on it."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _execute(self, statement: sql.Composed | sql.SQL) -> None:
@@ -136,13 +136,13 @@ class Server:
             connection.execute(statement)
 
     def confirm_by(self, standby: str) -> None:
-        """Let every commit wait until that standby has it on its disk."""
+        """Make every commit wait until that standby has flushed it."""
         self._execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(sql.Literal(standby)))
         self._execute(sql.SQL("SELECT pg_reload_conf()"))
-        self._execute(sql.SQL("CHECKPOINT"))  # whoever makes it is who lets commits wait, and reads the settings before
+        self._execute(sql.SQL("CHECKPOINT"))  # the checkpointer applies synchronous_standby_names
 
     def promote(self) -> None:
-        """Make a standby take writes, and wait until it does."""
+        """Promote a standby, and wait until it accepts writes."""
         self._execute(sql.SQL("SELECT pg_promote()"))
 
     def _end(self, number: signal.Signals) -> None:
@@ -155,13 +155,13 @@ class Server:
             held.read()
 
     def run(self, program: str, *arguments: str) -> None:
-        """Run a program of PostgreSQL as the owner of the server.
+        """Run one of PostgreSQL's programs as the owner of the server.
 
         Raises:
             RuntimeError: it fails.
         """
         command = [str(self._binaries / program), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **as_owner())  # noqa: S603 - what was found to be installed
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **as_owner())  # noqa: S603 - a program of the installation
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
@@ -170,10 +170,10 @@ class Server:
 def private_server(
     *, settings: Mapping[str, str] = MappingProxyType({}), initdb: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """Yield a server of this process's own; without other settings, it flushes nothing, and is in memory.
+    """Yield a private server. Without settings it flushes nothing, and its files are in memory.
 
-    PostgreSQL refuses to run as root: root runs it as the user `postgres`, or as `nobody`. A forked process that leaves
-    the block, as it does when it exits, leaves the server running.
+    PostgreSQL refuses to run as root, so root runs it as the user `postgres` or `nobody`. A forked process that leaves
+    the block, as it does when it exits, does not stop the server.
 
     Raises:
         NoPostgreSQLError: none is installed.
@@ -191,7 +191,7 @@ def private_server(
 
 @contextmanager
 def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
-    """Yield a standby of a running server, which confirms every commit of it from then on."""
+    """Yield a synchronous standby of a running server: it confirms every commit from now on."""
     with owned_folder(in_memory=True) as folder:
         standby = Server(folder, {})
         conninfo = f"{primary.url()}?application_name={name}"
@@ -207,10 +207,10 @@ def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
 
 @contextmanager
 def owned_folder(*, in_memory: bool = False) -> Iterator[Path]:
-    """Yield a folder of the owner of servers; it is removed at the end of the block, except in a forked process.
+    """Yield a folder that the user of the server owns; it is removed after the block, except in a forked process.
 
-    One in memory is so where the system has room: a database is 300 small files, which a disk takes ten times as long
-    to make.
+    With `in_memory` it is on a RAM disk if there is room: a database is 300 small files, which a disk creates ten times
+    slower.
     """
     place = _MEMORY if in_memory and _MEMORY.is_dir() and _has_room(_MEMORY) else None
     folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-", dir=place))
@@ -236,7 +236,7 @@ def _has_room(folder: Path) -> bool:
 
 
 def _owner() -> pwd.struct_passwd | None:
-    """Return who is to run the server, None for who runs this."""
+    """Return the user to run the server as; None for the current user."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -244,7 +244,7 @@ def _owner() -> pwd.struct_passwd | None:
 
 
 def as_owner() -> dict[str, Any]:
-    """Return the options of a process that is to run as the owner of servers."""
+    """Return the options of `Popen` to run a process as the owner of servers."""
     owner = _owner()
     if owner is None:
         return {"cwd": "/"}
@@ -252,7 +252,7 @@ def as_owner() -> dict[str, Any]:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
+    """Return a free port."""
     with closing(socket.socket()) as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
