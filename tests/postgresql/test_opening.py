@@ -27,11 +27,14 @@ from aaow_storage_sql import REVISIONS, VERSION_TABLE
 pytestmark = pytest.mark.asyncio
 
 SOON_S = 8.0
+ENDS_WITHIN_S = 60.0
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'aaow-storage' AND wait_event_type = 'Lock'"
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aaow-storage'"
 INITIALIZE = """
-import asyncio, sys
+import asyncio, signal, sys
 from aaow_storage import create_adapter
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
 
 async def main():
     asyncio.get_running_loop().call_later(1, lambda: print("waiting", flush=True))
@@ -154,8 +157,11 @@ async def test_control_c_ends_a_program_that_waits_for_a_migration(url: str, stu
         [sys.executable, "-c", INITIALIZE, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=SOON_S)
+        try:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=ENDS_WITHIN_S)
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGINT
     assert errors.rstrip().endswith("KeyboardInterrupt")
 

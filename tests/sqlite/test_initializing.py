@@ -18,9 +18,12 @@ from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
 pytestmark = pytest.mark.asyncio
 
 SOON_S = 5.0
+ENDS_WITHIN_S = 60.0
 WAIT_FOR_A_LOCK = """
-import asyncio, sys
+import asyncio, signal, sys
 from aaow_storage import create_adapter
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
 
 async def main():
     adapter = create_adapter("sqlite", sys.argv[1], busy_timeout=300)
@@ -105,8 +108,11 @@ async def test_control_c_ends_a_program_that_waits_for_a_lock(path: Path, locked
         [sys.executable, "-c", WAIT_FOR_A_LOCK, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=SOON_S)
+        try:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=ENDS_WITHIN_S)
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGINT
     assert errors.rstrip().endswith("KeyboardInterrupt")
 
