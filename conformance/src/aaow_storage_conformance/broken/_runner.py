@@ -20,10 +20,12 @@ from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
 from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.watchdog import TEST_S, Limits, Watchdog, watch_running_loop, watching
+from aaow_storage_conformance.suite.concurrency import ConcurrencyTests
 from aaow_storage_conformance.suite.differential import DifferentialTests
 from aaow_storage_conformance.suite.model import ModelTests
 
-RANDOM = (DifferentialTests, ModelTests)
+LAST = (ConcurrencyTests, DifferentialTests, ModelTests)
+"""Classes whose tests take up to a second each: most mistakes are found by others before."""
 
 
 class RunnerError(Exception):
@@ -105,7 +107,7 @@ class BrokenPlugin:
 
 def contract_tests() -> Iterator[ContractTest]:
     """List the tests of the suite, those that take longer last."""
-    yield from sorted(_tests(), key=lambda test: (test.is_slow, issubclass(test.owner, RANDOM)))
+    yield from sorted(_tests(), key=lambda test: (test.is_slow, issubclass(test.owner, LAST)))
 
 
 def reference_backends() -> list[Backend]:
