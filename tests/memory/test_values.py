@@ -60,9 +60,7 @@ async def test_a_document_that_contains_itself_is_refused(storage: StorageAdapte
 
 
 @pytest.mark.parametrize("state", ["junk", {"node_id": "n"}, NodeExecutionState(node_id="other")])
-async def test_node_states_made_invalid_after_the_build_are_refused(
-    storage: StorageAdapter, state: object
-):
+async def test_node_states_made_invalid_after_the_build_are_refused(storage: StorageAdapter, state: object):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
     states = WorkflowExecutionState(session_id="s", status="running")
     states.node_states["n"] = state
