@@ -1,4 +1,8 @@
-"""Show docstrings as they are meant: indented blocks as code, the fields of a record as a table, public bases alone."""
+"""Show docstrings as they are meant.
+
+Indented blocks are code, the fields of a record are a table, bases are the public ones, and `Name` links to a class of
+any module.
+"""
 
 import inspect
 import re
@@ -7,7 +11,10 @@ from enum import Enum
 from typing import Any
 
 import attrs
+from docutils.nodes import Element
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyXRefRole
+from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import stringify_annotation
 
 _BEFORE_NAPOLEON = 400
@@ -15,11 +22,24 @@ _BEFORE_NAPOLEON = 400
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
+    app.add_role_to_domain("py", "name", Name())
     app.connect("autodoc-process-docstring", mark_code, priority=_BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", add_fields, priority=_BEFORE_NAPOLEON + 1)
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-process-bases", keep_public_bases)
     return {"parallel_read_safe": True}
+
+
+class Name(PyXRefRole):
+    """The role of `name`: a class is looked for in all modules, anything else in the current class and module."""
+
+    def process_link(
+        self, env: BuildEnvironment, refnode: Element, has_explicit_title: bool, title: str, target: str
+    ) -> tuple[str, str]:
+        """Return the title and the target of a reference."""
+        refnode["reftype"] = "obj"
+        anywhere = f".{target}" if re.fullmatch(r"[A-Z]\w+", target) else target
+        return super().process_link(env, refnode, has_explicit_title, title, anywhere)
 
 
 def mark_code(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
