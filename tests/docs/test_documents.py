@@ -6,7 +6,9 @@ reads along would type them. A block that cannot run says why, in a comment befo
 """
 
 import ast
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,16 @@ def sessions() -> set[str]:
     """Read the names from the noxfile, which only nox can import."""
     body = ast.parse((ROOT / "noxfile.py").read_text()).body
     return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.decorator_list}
+
+
+def test_the_architecture_lists_the_layers_of_the_sql_package_from_the_top():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract.get("containers") == ["aaow_storage_sql"]]
+    text = (ROOT / "packages/aaow-storage/docs/architecture.md").read_text()
+    listed = re.findall(r"^\| `(_\w+)` \|", text, re.MULTILINE)
+    positions = [[listed.index(name) for name in layer.split(" | ")] for layer in layers]
+    assert len(listed) == sum(map(len, positions))
+    assert all(max(upper) < min(lower) for upper, lower in itertools.pairwise(positions))
 
 
 def test_the_modules_that_the_architecture_names_exist():
