@@ -4,7 +4,6 @@ from enum import StrEnum
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from aaow_storage import (
     ApprovalRequest,
@@ -52,7 +51,7 @@ def _instant(name: str, *, nullable: bool = False) -> sa.Column[Any]:
 
 
 def _word() -> sa.types.TypeEngine[str]:
-    return sa.String(WORD_LENGTH).with_variant(postgresql.VARCHAR(WORD_LENGTH, collation="C"), "postgresql")
+    return sa.String(WORD_LENGTH).with_variant(sa.VARCHAR(WORD_LENGTH, collation="C"), "postgresql")
 
 
 def _one_of(name: str, enum: type[StrEnum]) -> tuple[sa.Column[Any], sa.CheckConstraint]:

@@ -9,7 +9,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from aaow_storage.authoring import MAX_ID_LENGTH, dumps, loads
 from aaow_storage.errors import CorruptDataError
@@ -22,12 +21,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def id_text() -> sa.types.TypeEngine[str]:
     """Return the type of ids: they sort by code point."""
-    return sa.String(MAX_ID_LENGTH).with_variant(postgresql.VARCHAR(MAX_ID_LENGTH, collation="C"), "postgresql")
+    return sa.String(MAX_ID_LENGTH).with_variant(sa.VARCHAR(MAX_ID_LENGTH, collation="C"), "postgresql")
 
 
 def plain_text() -> sa.types.TypeEngine[str]:
     """Return the type of text: it sorts by code point."""
-    return sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    return sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 
 
 def number() -> sa.types.TypeEngine[float]:
