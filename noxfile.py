@@ -33,6 +33,8 @@ EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
+OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
+ONE_PYTHON_IS_ENOUGH = ["tests/benchmarks", "tests/typing"]
 
 
 def newest_python() -> str:
@@ -75,7 +77,7 @@ def tests_full(session: nox.Session):
         run_everything(session, ["pytest"], SLOW)
         run_suite(session, ["pytest"], "postgresql", QUICK)
     else:
-        run_everything(session, ["pytest"], QUICK)
+        run_everything(session, ["pytest"], QUICK, ignored=[*OTHER_SESSIONS, *ONE_PYTHON_IS_ENOUGH])
 
 
 @nox.session
@@ -178,13 +180,15 @@ def set_version(path: Path, version: str) -> None:
     path.write_text(re.sub(r'"(aaow-storage[\w-]*)~=.*"', rf'"\1~={version}"', text))
 
 
-def run_everything(session: nox.Session, pytest: list[str], chosen: list[str]) -> None:
+def run_everything(
+    session: nox.Session, pytest: list[str], chosen: list[str], *, ignored: list[str] = OTHER_SESSIONS
+) -> None:
     """Run the repository's own tests, then the conformance suite on the embedded backends as a backend's author would.
 
     There are more workers than cores, since many tests wait: for other processes, servers, locks and limits of time.
     """
     workers = f"--numprocesses={2 * (os.cpu_count() or 1)}"
-    session.run(*pytest, workers, "--dist=worksteal", "--ignore=tests/packaging", *chosen)
+    session.run(*pytest, workers, "--dist=worksteal", *(f"--ignore={each}" for each in ignored), *chosen)
     for backend in EMBEDDED:
         run_suite(session, pytest, backend, chosen)
 

@@ -9,6 +9,11 @@ import pytest
 
 SCRIPT = Path(__file__).parent / "damaged_stores.py"
 LONGEST_S = 600
+A_FEW = pytest.param(0, 40, id="40 stores")
+MANY = [
+    pytest.param(first, first + 375, id=f"375 stores from {first}", marks=pytest.mark.slow)
+    for first in range(1000, 2500, 375)
+]
 
 
 def outcomes_of(folder: Path, first: int, last: int) -> list[dict]:
@@ -21,10 +26,7 @@ def outcomes_of(folder: Path, first: int, last: int) -> list[dict]:
     return told
 
 
-@pytest.mark.parametrize(
-    ("first", "last"),
-    [pytest.param(0, 40, id="40 stores"), pytest.param(1000, 2500, id="1500 stores", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize(("first", "last"), [A_FEW, *MANY])
 def test_nothing_but_values_and_errors_of_storage_comes_of_a_damaged_file(tmp_path: Path, first: int, last: int):
     told = outcomes_of(tmp_path, first, last)
     wrong = [(each["seed"], each["way"], kind) for each in told for kind in each["outcomes"] if kind.startswith("raw")]
