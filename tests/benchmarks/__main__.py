@@ -29,7 +29,7 @@ SCENARIOS: dict[str, Callable[[Path, Options], Iterable[Bound]]] = {
     "startup": lambda folder, options: startup(folder, 2 * options.rounds + 1),
     "busy_loop": lambda folder, options: busy_loop(folder, options.seconds / 3),
 }
-"""What is no ratio to a baseline, by the name that `--only` knows it by."""
+"""Measurements that are not ratios to a baseline, by the name that `--only` takes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

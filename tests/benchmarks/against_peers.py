@@ -69,7 +69,7 @@ def _measured(peer: Peer, folder: Path, rounds: int, operations: int, server: st
 
 
 def _python(peer: Peer) -> Path:
-    """Return the interpreter of the peer's environment, which is inside this one and made where it is not there."""
+    """Return the interpreter of the peer's environment, inside of this one; make it if it is missing."""
     home = Path(sys.prefix) / "peers" / Path(peer.program).stem
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():

@@ -1,7 +1,7 @@
 """The baseline: the same statements with the same durability on the bare `sqlite3` module, one call after another.
 
-No adapter, no thread, no event loop and no rules: what a program does that knows its one table, and only that. A write
-is one transaction that checks what the adapter has to check; a read decodes the same JSON and builds the same record.
+It is the fastest a program can be that knows its one table: no adapter, no thread, no event loop, no rules. A write is
+one transaction with the checks that the adapter needs; a read decodes the same JSON and builds the same record.
 Each function takes a connection and returns the operation on it.
 """
 

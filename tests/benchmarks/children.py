@@ -48,7 +48,7 @@ class Child:
         return output
 
     def kill(self) -> None:
-        """End it, where it has not ended."""
+        """End it, if it runs."""
         self._process.kill()
         self._process.communicate()
 

@@ -105,7 +105,7 @@ async def operations(storage: StorageAdapter, sessions: int) -> dict[str, Operat
 
 
 async def _memory_of_scan(path: Path) -> int:
-    """Walk through all sessions, page by page, and return by how many bytes the process grew behind the first tenth."""
+    """Walk through all sessions by pages; return by how many bytes the process grew after the first tenth."""
     async with create_adapter("sqlite", str(path)) as storage:
         sessions = await storage.count_sessions()
         page = await storage.list_sessions(SCAN)

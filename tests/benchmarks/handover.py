@@ -1,6 +1,6 @@
-"""What a thread costs: the baseline's own statements behind one hand-over there and one back, and nothing else.
+"""The cost of a thread: the baseline's statements on another thread, handed there and back, and nothing else.
 
-No design whose event loop never waits for a disk does with less, so this is what one caller could have at most.
+An event loop that never waits for a disk needs at least that, so no design is faster for one caller.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from benchmarks.results import Bound
 from benchmarks.rounds import filled, remove, through_adapter
 
 CASES = WRITES[:3]
-"""Those whose baseline stores what the adapter stores."""
+"""The cases whose baseline stores the same rows as the adapter."""
 
 Request = tuple[int, asyncio.Future[None]]
 

@@ -34,7 +34,7 @@ class Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that such a share of the values does not exceed; 0 where there are none."""
+    """Return the value that such a share of the values does not exceed; 0 if there are none."""
     if not values:
         return 0.0
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]

@@ -44,7 +44,7 @@ class Ratio:
 
 @frozen
 class Bound:
-    """One number that is not a ratio to a baseline, and what it is to be: at least or at most so much."""
+    """One number that is not a ratio to a baseline, and its lower or upper limit."""
 
     name: str
     measured: float
@@ -54,7 +54,7 @@ class Bound:
 
     @property
     def holds(self) -> bool | None:
-        """Whether it is what it is to be; None where nothing was asked for."""
+        """Whether the limit is kept; None if there is no limit."""
         if self.at_least is not None:
             return self.measured >= self.at_least
         return None if self.at_most is None else self.measured <= self.at_most

@@ -2,7 +2,7 @@
 
 A peer's program runs in an environment that has the peer and nothing of this project. It calls `measure` with a context
 manager that opens the peer on a database, as its documentation does, and yields the coroutine function that appends.
-The database is named by a URL: `sqlite:///file`, or where the command line names a server `postgresql://...`.
+The database is named by a URL: `sqlite:///file`, or `postgresql://...` if the command line names a server.
 """
 
 import asyncio
