@@ -19,6 +19,7 @@ MODULES = [
     "aaow_storage.errors",
     "aaow_storage.hookspecs",
     "aaow_storage.authoring",
+    "aaow_storage_memory",
     "aaow_storage_sql",
     "aaow_storage_conformance",
     "aaow_storage_postgresql.testing",
