@@ -18,6 +18,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import stringify_annotation
 
 _BEFORE_NAPOLEON = 400
+_ATTRS_DEFAULT = re.compile(r"attr_dict\['(\w+)'\]\.default")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -101,7 +102,17 @@ def shorten_signature(
     del app, name, options
     if what == "class" and (_is_record(obj) or (inspect.isclass(obj) and issubclass(obj, Enum))):
         return "", None
+    if signature and inspect.isclass(obj) and attrs.has(obj):
+        defaults = {field.name: field.default for field in attrs.fields(obj)}
+        return _ATTRS_DEFAULT.sub(lambda match: _value(defaults[match[1]]), signature), returns
     return signature, returns
+
+
+def _value(default: object) -> str:
+    """Return a default as it would be written in a call; `...` for one that is made anew for each object."""
+    if isinstance(default, Enum):
+        return f"{type(default).__name__}.{default.name}"
+    return "..." if isinstance(default, attrs.Factory) else repr(default)
 
 
 def _is_record(obj: object) -> bool:
