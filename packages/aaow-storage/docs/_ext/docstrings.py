@@ -18,7 +18,6 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import stringify_annotation
 
 _BEFORE_NAPOLEON = 400
-_ATTRS_DEFAULT = re.compile(r"attr_dict\['(\w+)'\]\.default")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -74,10 +73,14 @@ def _table_of_fields(record: type) -> Iterator[str]:
     yield ""
     yield from _row("field", "type", "default")
     for field in attrs.fields(record):
-        annotation = inspect.get_annotations(record).get(field.name, field.type)
-        shown = annotation if isinstance(annotation, str) else stringify_annotation(annotation, "smart")
-        shown = re.sub(r"~?\b(?:\w+\.)+", "", shown)
-        yield from _row(f"``{field.name}``", f"``{shown}``", _default(field))
+        yield from _row(f"``{field.name}``", f"``{_type_of(record, field)}``", _default(field))
+
+
+def _type_of(attrs_class: type, field: "attrs.Attribute[Any]") -> str:
+    """Return the type of a field as its annotation has it, without the names of modules."""
+    annotation = inspect.get_annotations(attrs_class).get(field.name, field.type)
+    shown = annotation if isinstance(annotation, str) else stringify_annotation(annotation, "smart")
+    return re.sub(r"~?\b(?:\w+\.)+", "", shown)
 
 
 def _row(*cells: str) -> Iterator[str]:
@@ -103,9 +106,21 @@ def shorten_signature(
     if what == "class" and (_is_record(obj) or (inspect.isclass(obj) and issubclass(obj, Enum))):
         return "", None
     if signature and inspect.isclass(obj) and attrs.has(obj):
-        defaults = {field.name: field.default for field in attrs.fields(obj)}
-        return _ATTRS_DEFAULT.sub(lambda match: _value(defaults[match[1]]), signature), returns
+        return _signature(obj), returns
     return signature, returns
+
+
+def _signature(attrs_class: type) -> str:
+    """Return the signature of an attrs class, with the public fields alone and defaults as they are written in a call."""
+    parameters = []
+    for field in attrs.fields(attrs_class):
+        if field.name.startswith("_") or not field.init:
+            continue
+        if field.kw_only and "*" not in parameters:
+            parameters.append("*")
+        default = "" if field.default is attrs.NOTHING else f" = {_value(field.default)}"
+        parameters.append(f"{field.alias}: {_type_of(attrs_class, field)}{default}")
+    return f"({', '.join(parameters)})"
 
 
 def _value(default: object) -> str:
