@@ -111,7 +111,7 @@ def shorten_signature(
 
 
 def _signature(attrs_class: type) -> str:
-    """Return the signature of an attrs class, with the public fields alone and defaults as they are written in a call."""
+    """Return the signature of an attrs class: its public fields, with defaults as they are written in a call."""
     parameters = []
     for field in attrs.fields(attrs_class):
         if field.name.startswith("_") or not field.init:
