@@ -13,7 +13,7 @@ from aaow_storage_postgresql.testing import Server, standby_of
 pytestmark = pytest.mark.cluster
 
 CALLERS = 8
-BEFORE, BEHIND = 200, 200
+BEFORE, AFTER = 200, 200
 ENDS_WITHIN_S = 120.0
 
 
@@ -79,7 +79,7 @@ async def test_acknowledged_records_survive_a_failover(server: Server, record_pr
             await wait_for_count(load, BEFORE)
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(standby.promote)
-            await wait_for_count(load, load.count + BEHIND)
+            await wait_for_count(load, load.count + AFTER)
             load.is_over.set()
             await asyncio.gather(*callers)
             stored = {execution.id for execution in await adapter.get_llm_executions("s")}

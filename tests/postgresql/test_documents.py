@@ -46,13 +46,13 @@ async def store(storage: StorageAdapter) -> None:
 async def test_filters_find_texts_with_nul(storage: StorageAdapter, field: str):
     await store(storage)
 
-    async def found(value: object) -> list[str]:
+    async def find(value: object) -> list[str]:
         return [each.metadata["text"] for each in await storage.list_sessions(QueryFilter({f"{field}.text": value}))]
 
     for text in AWKWARD:
-        assert await found(text) == [text]
-        assert await found(Contains(text)) == [each for each in AWKWARD if text in each]
-        assert await found(StartsWith(text)) == [each for each in AWKWARD if each.startswith(text)]
+        assert await find(text) == [text]
+        assert await find(Contains(text)) == [each for each in AWKWARD if text in each]
+        assert await find(StartsWith(text)) == [each for each in AWKWARD if each.startswith(text)]
 
 
 @pytest.mark.asyncio

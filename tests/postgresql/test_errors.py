@@ -23,7 +23,7 @@ async def error_of(url: str, **options: object) -> StorageError:
     return caught.value
 
 
-def replaced(url: str, **parts: str) -> str:
+def with_parts(url: str, **parts: str) -> str:
     return urlunsplit(urlsplit(url)._replace(**parts))
 
 
@@ -53,7 +53,7 @@ async def test_a_wrong_password_is_not_retryable(server: Server):
 
 @pytest.mark.asyncio
 async def test_an_unknown_database_is_not_retryable(url: str):
-    error = await error_of(replaced(url, path="/nowhere"))
+    error = await error_of(with_parts(url, path="/nowhere"))
     assert not isinstance(error, StorageUnavailableError)
     assert 'database "nowhere" does not exist' in str(error)
 
@@ -64,7 +64,7 @@ async def test_a_missing_privilege_is_named(url: str):
     execute(url, f"CREATE ROLE {role} LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     try:
         port = urlsplit(url).port
-        error = await error_of(replaced(url, netloc=f"{role}@127.0.0.1:{port}"))
+        error = await error_of(with_parts(url, netloc=f"{role}@127.0.0.1:{port}"))
     finally:
         execute(url, f"DROP ROLE {role}")
     assert not isinstance(error, StorageUnavailableError)
@@ -81,7 +81,7 @@ async def test_a_role_that_may_not_create_tables_can_use_an_existing_store(stora
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
     )
     try:
-        own = replaced(url, netloc=f"{role}@127.0.0.1:{urlsplit(url).port}")
+        own = with_parts(url, netloc=f"{role}@127.0.0.1:{urlsplit(url).port}")
         adapter = create_adapter("postgresql", own)
         await adapter.initialize(migrate=False)
         await adapter.consume_budget("there", 1)

@@ -19,8 +19,9 @@ from aaow_storage.errors import AdapterClosedError, SchemaVersionError, StorageU
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._indexes import METADATA_INDEXES
+from aaow_storage_postgresql._migration_lock import try_lock
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._upgrade import migrate_store, try_lock
+from aaow_storage_postgresql._upgrade import migrate_store
 from aaow_storage_postgresql.testing import Server
 from aaow_storage_sql import REVISIONS, VERSION_TABLE
 
@@ -76,7 +77,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def cancelled(initializing: asyncio.Task, times: int = 1) -> None:
+async def cancel(initializing: asyncio.Task, times: int = 1) -> None:
     async with asyncio.timeout(SOON_S):
         for _ in range(times):
             initializing.cancel()
@@ -97,7 +98,7 @@ async def test_initialize_can_be_cancelled_while_it_waits_for_another_migration(
     adapter = create_adapter(url, acquire_timeout=300)
     initializing = asyncio.create_task(adapter.initialize())
     await asyncio.sleep(0.2)
-    await cancelled(initializing, times)
+    await cancel(initializing, times)
     await assert_closed(adapter)
     await until(lambda: raw(SESSIONS) == [(0,)])
     holder.command("ROLLBACK")
@@ -112,7 +113,7 @@ async def test_initialize_can_be_cancelled_while_its_migration_waits_for_a_lock(
     adapter = create_adapter(url, acquire_timeout=300, statement_timeout=None)
     initializing = asyncio.create_task(adapter.initialize())
     await until(lambda: raw(WAITING))
-    await cancelled(initializing, times)
+    await cancel(initializing, times)
     await assert_closed(adapter)
     await until(lambda: raw(SESSIONS) == [(0,)])
     stuck.rollback()
@@ -127,7 +128,7 @@ async def test_initialize_can_be_cancelled_if_the_server_accepts_and_never_answe
         initializing = asyncio.create_task(adapter.initialize())
         await asyncio.sleep(0.2)
         began = time.monotonic()
-        await cancelled(initializing, 2)
+        await cancel(initializing, 2)
         assert time.monotonic() - began < 2
         await assert_closed(adapter)
 
@@ -145,7 +146,7 @@ async def test_initialize_can_be_cancelled_if_the_server_process_is_stopped(serv
         ((pid,),) = watching.execute(WAITING).fetchall()
         os.kill(pid, signal.SIGSTOP)
         try:
-            await cancelled(initializing, 2)
+            await cancel(initializing, 2)
             await assert_closed(adapter)
         finally:
             os.kill(pid, signal.SIGCONT)

@@ -89,14 +89,14 @@ async def test_all_callers_get_the_timeout_of_the_server(url: str):
 async def test_all_callers_learn_at_once_that_no_server_runs(server: Server, monkeypatch: pytest.MonkeyPatch):
     tries: list[Settings] = []
 
-    def counted(settings: Settings, watchdog: Watchdog) -> PostgreSQLConnection:
+    def count_and_connect(settings: Settings, watchdog: Watchdog) -> PostgreSQLConnection:
         tries.append(settings)
         return connect(settings, watchdog)
 
     async with create_adapter("postgresql", server.url()) as storage:
         await fill(storage)
         await asyncio.to_thread(server.kill)
-        monkeypatch.setattr(_worker, "connect", counted)
+        monkeypatch.setattr(_worker, "connect", count_and_connect)
         found = await answers(*(storage.get_session(f"{number}") for number in NUMBERS))
         assert [type(error) for error in found] == [StorageUnavailableError] * len(NUMBERS)
         assert 0 < len(tries) < len(NUMBERS) / 2

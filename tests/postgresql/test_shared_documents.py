@@ -71,7 +71,7 @@ async def test_equal_documents_are_stored_once(storage: StorageAdapter, raw: Cal
 async def test_concurrent_transactions_store_one_new_document(quick: StorageAdapter, raw: Callable[..., list[tuple]]):
     async with AsyncExitStack() as stack:
         for number in range(4):
-            transaction = await opened(quick, stack)
+            transaction = await begin(quick, stack)
             await transaction.create_session(session(f"s{number}"))
             await transaction.create_session(session(f"t{number}"))
             await transaction.save_workflow(workflow(f"w{number}"))
@@ -89,7 +89,7 @@ async def test_concurrent_transactions_store_one_new_document(quick: StorageAdap
 
 async def test_transactions_that_store_two_documents_in_opposite_order_do_not_deadlock(quick: StorageAdapter):
     async with AsyncExitStack() as stack:
-        one, other = await opened(quick, stack), await opened(quick, stack)
+        one, other = await begin(quick, stack), await begin(quick, stack)
         await one.create_session(session("1", SHARED))
         await other.create_session(session("2", OTHER))
         await asyncio.gather(
@@ -104,7 +104,7 @@ async def test_a_session_is_created_while_the_last_one_with_its_snapshot_is_dele
 ):
     await quick.create_session(session("old"))
     async with AsyncExitStack() as stack:
-        deleting = await opened(quick, stack)
+        deleting = await begin(quick, stack)
         await deleting.delete_session("old")
         await apart(quick.create_session(session("new")))
         await apart(quick.save_workflow(workflow("w")))
@@ -118,7 +118,7 @@ async def test_a_session_is_deleted_while_another_with_its_snapshot_is_created(
 ):
     await quick.create_session(session("old"))
     async with AsyncExitStack() as stack:
-        creating = await opened(quick, stack)
+        creating = await begin(quick, stack)
         await creating.create_session(session("new"))
         await apart(quick.delete_session("old"))
     assert (await quick.get_session("new")).workflow_snapshot == SHARED
@@ -129,7 +129,7 @@ async def test_a_session_is_deleted_while_another_with_its_snapshot_is_created(
 async def test_a_workflow_changes_its_definition_while_others_use_the_old_and_the_new(quick: StorageAdapter):
     await quick.save_workflow(workflow("w", SHARED))
     async with AsyncExitStack() as stack:
-        one, other = await opened(quick, stack), await opened(quick, stack)
+        one, other = await begin(quick, stack), await begin(quick, stack)
         await one.create_session(session("1", SHARED))
         await other.create_session(session("2", OTHER))
         await apart(quick.update_workflow("w", definition=OTHER))
@@ -191,7 +191,7 @@ def apart(call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
     return asyncio.create_task(call, context=Context())
 
 
-async def opened(adapter: StorageAdapter, stack: AsyncExitStack) -> Transaction:
+async def begin(adapter: StorageAdapter, stack: AsyncExitStack) -> Transaction:
     """Begin a transaction in its own task, so that a test may open several; it commits when the stack closes."""
     transaction = await apart(adapter.begin_transaction())
     stack.push_async_callback(transaction.commit)

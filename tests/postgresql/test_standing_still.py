@@ -52,7 +52,7 @@ def still(request: pytest.FixtureRequest, shared: Server) -> Iterator[tuple[str,
     shared.drop_database(name)
 
 
-async def filled(storage: StorageAdapter) -> None:
+async def fill(storage: StorageAdapter) -> None:
     """Store the records that the operations use, and open each kind of connection."""
     await storage.create_budget_pool(BudgetPool(id="p", total_budget=10))
     await storage.save_workflow(StoredWorkflow(id="w", name="w", version="1", definition={}))
@@ -95,7 +95,7 @@ async def test_every_operation_fails_in_time_if_the_server_does_not_answer(
 ):
     url, stand_still = still
     async with create_adapter("postgresql", url, **OPTIONS) as storage:
-        await filled(storage)
+        await fill(storage)
         with stand_still():
             began = time.monotonic()
             with pytest.raises(StorageUnavailableError):
@@ -110,7 +110,7 @@ async def test_every_operation_fails_in_time_if_the_server_does_not_answer(
 async def test_a_cancelled_operation_ends_soon_and_stores_nothing(still: tuple[str, StandStill], operation: str):
     url, stand_still = still
     async with create_adapter("postgresql", url) as storage:
-        await filled(storage)
+        await fill(storage)
         with stand_still():
             began = time.monotonic()
             with pytest.raises(TimeoutError):
@@ -126,7 +126,7 @@ async def test_a_cancelled_operation_ends_soon_and_stores_nothing(still: tuple[s
 async def test_a_cancelled_step_of_a_transaction_ends_soon_and_holds_no_lock(still: tuple[str, StandStill], step: str):
     url, stand_still = still
     async with create_adapter("postgresql", url) as storage:
-        await filled(storage)
+        await fill(storage)
         transaction = await storage.begin_transaction()
         await transaction.consume_budget("p", 1)
         with stand_still():
@@ -151,7 +151,7 @@ async def test_close_ends_in_time_with_an_open_transaction_and_running_operation
     url, stand_still = still
     storage = adapter_of(Settings(url, **options, tuning=Tuning(close_timeout_s=STATEMENT_S)))
     await storage.initialize()
-    await filled(storage)
+    await fill(storage)
     transaction = await storage.begin_transaction()
     await transaction.consume_budget("p", 1)
     with stand_still():
@@ -173,7 +173,7 @@ async def test_closing_an_idle_adapter_is_immediate(still: tuple[str, StandStill
     url, stand_still = still
     storage = create_adapter("postgresql", url)
     await storage.initialize()
-    await filled(storage)
+    await fill(storage)
     with stand_still():
         async with asyncio.timeout(LATE_S):
             await storage.close()

@@ -17,8 +17,9 @@ from aaow_storage.errors import SchemaVersionError, StorageError
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._indexes import METADATA_INDEXES, build_indexes
+from aaow_storage_postgresql._migration_lock import try_lock
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._upgrade import migrate_store, try_lock, upgrade, version
+from aaow_storage_postgresql._upgrade import migrate_store, upgrade, version
 from aaow_storage_sql import HEAD, REVISIONS, VERSION_TABLE, metadata
 
 PROCESSES = 8

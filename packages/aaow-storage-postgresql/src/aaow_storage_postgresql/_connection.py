@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from aaow_storage.authoring import given_up_after_fork
 from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql import _catalog as catalog
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._in_doubt import identify, was_committed
@@ -19,9 +20,8 @@ from aaow_storage_postgresql._session_settings import limit_statements, set_sess
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Job, Parameters, Row, SQLConnection
 
-_settings_view = sa.table("pg_settings", sa.column("name"), sa.column("setting"), schema="pg_catalog")
-_STATEMENT_TIMEOUT_MS = sa.select(sa.cast(_settings_view.c.setting, sa.BigInteger)).where(
-    _settings_view.c.name == sa.literal_column("'statement_timeout'")
+_STATEMENT_TIMEOUT_MS = sa.select(sa.cast(catalog.settings.c.setting, sa.BigInteger)).where(
+    catalog.settings.c.name == sa.literal_column("'statement_timeout'")
 )
 
 

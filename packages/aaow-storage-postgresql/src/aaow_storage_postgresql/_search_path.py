@@ -4,12 +4,11 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from aaow_storage.errors import StorageError
+from aaow_storage_postgresql._catalog import classes, namespaces
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import VERSION_TABLE
 
-_classes = sa.table("pg_class", *map(sa.column, ("oid", "relname", "relnamespace")), schema="pg_catalog")
-_namespaces = sa.table("pg_namespace", *map(sa.column, ("oid", "nspname")), schema="pg_catalog")
 _path = (
     sa.func.unnest(sa.func.current_schemas(sa.false()))
     .table_valued("name", with_ordinality="position")
@@ -18,15 +17,15 @@ _path = (
 _CURRENT_SCHEMA = (
     sa.select(sa.cast(_path.c.name, sa.Text))
     .select_from(_path)
-    .outerjoin(_namespaces, _namespaces.c.nspname == _path.c.name)
+    .outerjoin(namespaces, namespaces.c.nspname == _path.c.name)
     .outerjoin(
-        _classes,
+        classes,
         sa.and_(
-            _classes.c.relnamespace == _namespaces.c.oid,
-            _classes.c.relname == sa.literal_column(f"'{VERSION_TABLE}'"),
+            classes.c.relnamespace == namespaces.c.oid,
+            classes.c.relname == sa.literal_column(f"'{VERSION_TABLE}'"),
         ),
     )
-    .order_by(_classes.c.oid.is_(None), _path.c.position)
+    .order_by(classes.c.oid.is_(None), _path.c.position)
     .limit(sa.literal_column("1"))
 )
 """The first schema of the search path that holds a store; if none does, the first."""

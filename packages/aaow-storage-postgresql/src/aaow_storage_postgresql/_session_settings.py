@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aaow_storage_postgresql._catalog import quote
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import SQLConnection
 
@@ -57,7 +58,7 @@ def _of_transactions(settings: Settings) -> dict[str, str]:
     if settings.statement_timeout is not None:
         wanted |= {"statement_timeout": str(milliseconds(settings.statement_timeout)), "lock_timeout": "0"}
     if settings.schema is not None:
-        wanted["search_path"] = '"{}"'.format(settings.schema.replace('"', '""'))
+        wanted["search_path"] = quote(settings.schema)
     return wanted
 
 
