@@ -1,7 +1,7 @@
 """What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
-from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, Work
+from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
 from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
 from aaow_storage_sql._schema.types import NativeType
 from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
@@ -21,6 +21,7 @@ __all__ = [
     "HEAD",
     "REVISIONS",
     "VERSION_TABLE",
+    "Call",
     "CompiledStatement",
     "Dialect",
     "Executor",
@@ -31,6 +32,7 @@ __all__ = [
     "Lookup",
     "NativeType",
     "Opening",
+    "Operation",
     "Outcome",
     "Parameters",
     "Row",

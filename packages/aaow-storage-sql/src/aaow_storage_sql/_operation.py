@@ -1,113 +1,117 @@
-"""Operations that are one statement, or are tried as one first.
-
-A statement that fails undoes itself. So one that is all of an operation needs no transaction and no savepoint, which
-together cost more than many a statement does.
-"""
+"""An operation: a function that runs on a connection, and the facts that an executor chooses its thread by."""
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
-from attrs import frozen
+from attrs import define, frozen
 
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 
-AnyOperation = Callable[..., Any]
-Operation = TypeVar("Operation", bound=AnyOperation)
-RecordT = TypeVar("RecordT")
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 Work = Callable[[SQLConnection], T]
-"""An operation, to be run on a connection. It may be run again after a rollback, so it has no other effect."""
+"""An operation with its arguments. It may run again after a rollback, so it has no effect outside the database."""
 
 
 class FallBack(Enum):
-    """What an attempt returns where it did nothing."""
+    """What a fast path returns if it changed nothing and the whole operation has to run."""
 
-    FALL_BACK = "not done"
+    FALL_BACK = "fall back"
 
 
 FALL_BACK: Final = FallBack.FALL_BACK
 
-_attempts: dict[AnyOperation, AnyOperation] = {}
+
+@frozen(eq=False)
+class Operation(Generic[*Args, T]):
+    """A function on a connection, with the facts that decide how it may run."""
+
+    run: Callable[[SQLConnection, *Args], T]
+    """Runs inside a transaction, and may take several statements."""
+    writes: bool
+    """Whether it changes the store."""
+    fast_path: Callable[[SQLConnection, *Args], T | FallBack] | None = None
+    """Does the same with one statement, or returns `FALL_BACK`.
+
+    A statement that fails undoes itself, so this one needs no transaction and no savepoint. On SQLite those together
+    cost more than many a statement does.
+    """
+    is_idempotent: bool = False
+    """Whether running it twice leaves the same store as running it once."""
+    is_point_read: bool = False
+    """Whether it reads one record, so that each call takes about as long as the last one did."""
+    lookup: "Lookup[Any] | None" = None
+    """The select that a point read consists of; None if it needs several statements."""
 
 
-def one_statement(operation: Operation) -> Operation:
-    """Mark an operation that changes the store by one statement alone, and reads nothing before it."""
-    _attempts[operation] = operation
-    return operation
+@define(eq=False)
+class Call(Generic[T]):
+    """An operation and the arguments of one call."""
+
+    operation: Operation[*tuple[Any, ...], T]
+    args: tuple[Any, ...] = ()
+
+    def run(self, connection: SQLConnection) -> T:
+        """Run the operation on a connection."""
+        return self.operation.run(connection, *self.args)
 
 
-def tried_first_as(attempt: AnyOperation) -> Callable[[Operation], Operation]:
-    """Name a function of the same parameters that does the operation in one statement, or returns `FALL_BACK`."""
+def operation(
+    *,
+    writes: bool,
+    is_single_statement: bool = False,
+    fast_path: Callable[..., Any] | None = None,
+    is_idempotent: bool = False,
+    is_point_read: bool = False,
+) -> Callable[[Callable[[SQLConnection, *Args], T]], Operation[*Args, T]]:
+    """Make an `Operation` of the decorated function; one of a single statement is its own fast path."""
 
-    def mark(operation: Operation) -> Operation:
-        _attempts[operation] = attempt
-        return operation
+    def decorate(run: Callable[[SQLConnection, *Args], T]) -> Operation[*Args, T]:
+        quick: Callable[..., Any] | None = run if is_single_statement else fast_path
+        return Operation(
+            run,
+            writes=writes,
+            fast_path=quick,
+            is_idempotent=is_idempotent,
+            is_point_read=is_point_read,
+        )
 
-    return mark
-
-
-_repeatable: set[AnyOperation] = set()
-
-
-def repeatable(operation: Operation) -> Operation:
-    """Mark an operation that comes to the same when it is run twice: it saves a record whole."""
-    _repeatable.add(operation)
-    return operation
-
-
-def is_repeatable(operation: AnyOperation) -> bool:
-    """Say whether an operation is marked like that."""
-    return operation in _repeatable
-
-
-def attempt_at(operation: AnyOperation) -> AnyOperation | None:
-    """Return what does the operation in one statement, or None."""
-    return _attempts.get(operation)
-
-
-_of_one_record: set[AnyOperation] = set()
-
-
-def reads_one_record(operation: Operation) -> Operation:
-    """Mark an operation that reads one record, in more statements than one."""
-    _of_one_record.add(operation)
-    return operation
-
-
-def is_of_one_record(operation: AnyOperation) -> bool:
-    """Say whether an operation is marked like that."""
-    return operation in _of_one_record
+    return decorate
 
 
 @frozen(eq=False)
-class Lookup(Generic[RecordT]):
-    """How records of one kind are found: by a select of the row with an `id`, of which the record is made."""
+class Lookup(Generic[T]):
+    """Finds a record of one kind by its id: a select of one row, and the function that makes the record of the row."""
 
     kind: str
     """What errors call such a record."""
     statement: sa.Select[Any]
-    made_of: Callable[[Row], RecordT]
+    make: Callable[[Row], T]
 
-    def __call__(self, connection: SQLConnection, id: str) -> RecordT | None:
+    def find(self, connection: SQLConnection, id: str) -> T | None:
         """Return the record, or None."""
-        return self.record(connection.row(connection.reading(self.statement), {"id": id}))
+        return self.hydrate(connection.row(connection.lock_if_interactive(self.statement), {"id": id}))
 
-    def to_change(self, connection: SQLConnection, id: str) -> RecordT:
-        """Return the record, and keep others from it until the transaction ends.
+    def lock(self, connection: SQLConnection, id: str) -> T:
+        """Return the record, and lock its row until the transaction ends.
 
         Raises:
             NotFoundError: there is none.
         """
-        record = self.record(connection.row(connection.dialect.for_update(self.statement), {"id": id}))
+        record = self.hydrate(connection.row(connection.dialect.for_update(self.statement), {"id": id}))
         if record is None:
             raise NotFoundError(self.kind, id)
         return record
 
-    def record(self, row: Row | None) -> RecordT | None:
-        """Make the record of the row that the statement found."""
-        return None if row is None else self.made_of(row)
+    def hydrate(self, row: Row | None) -> T | None:
+        """Make the record of the row that the statement found; None if it found no row."""
+        return None if row is None else self.make(row)
+
+    def as_operation(self) -> Operation[str, T | None]:
+        """Return the operation that finds a record by its id."""
+        return Operation(self.find, writes=False, is_point_read=True, lookup=self)

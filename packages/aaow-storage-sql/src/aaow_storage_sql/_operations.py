@@ -7,7 +7,7 @@ The adapter runs each in a transaction of its own, and a transaction runs each i
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -34,7 +34,7 @@ from aaow_storage import (
 from aaow_storage import now as present
 from aaow_storage.authoring import check_id, check_instant, check_record, check_text, own_changes, positive_amount
 from aaow_storage.errors import ValidationError
-from aaow_storage_sql._operation import Lookup
+from aaow_storage_sql._operation import Operation
 from aaow_storage_sql._repositories import (
     approvals,
     budgets,
@@ -44,73 +44,64 @@ from aaow_storage_sql._repositories import (
     stream_events,
     workflows,
 )
-from aaow_storage_sql._statements.connection import SQLConnection
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
 class SQLOperations(StorageOperations):
-    """The operations, over three ways of running a function on a connection."""
+    """Every operation of the interface, over one way to run an operation of the repositories."""
 
     @abstractmethod
-    def _find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
-        """Find a record."""
-
-    @abstractmethod
-    def _read(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        """Run a function that only reads."""
-
-    @abstractmethod
-    def _write(self, operation: Callable[[SQLConnection, *Args], T], *args: *Args) -> Coroutine[Any, Any, T]:
-        """Run a function that writes: all of its effect, or none."""
+    def _run(self, operation: Operation[*Args, T], *args: *Args) -> Coroutine[Any, Any, T]:
+        """Run an operation with those arguments: all of its effect is stored, or none."""
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
         check_record("save_workflow", "workflow", workflow, StoredWorkflow)
-        await self._write(workflows.save, *workflows.row_of(workflow))
+        await self._run(workflows.save, *workflows.row_of(workflow))
 
     async def get_workflow(self, id: str) -> StoredWorkflow | None:
-        return await self._find(workflows.get, check_id("get_workflow", "id", id))
+        return await self._run(workflows.get, check_id("get_workflow", "id", id))
 
     async def list_workflows(self, filter: QueryFilter | None = None) -> list[StoredWorkflow]:
-        return await self._read(workflows.list_all, filter)
+        return await self._run(workflows.list_all, filter)
 
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
-        return await self._read(workflows.count, filter)
+        return await self._run(workflows.count, filter)
 
     async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        return await self._write(
+        return await self._run(
             workflows.update, check_id("update_workflow", "id", id), own_changes(StoredWorkflow, changes)
         )
 
     async def delete_workflow(self, id: str) -> None:
-        await self._write(workflows.delete, check_id("delete_workflow", "id", id))
+        await self._run(workflows.delete, check_id("delete_workflow", "id", id))
 
     async def create_session(self, session: Session) -> None:
         check_record("create_session", "session", session, Session)
-        await self._write(sessions.create, *sessions.row_of(session))
+        await self._run(sessions.create, *sessions.row_of(session))
 
     async def get_session(self, id: str) -> Session | None:
-        return await self._find(sessions.get, check_id("get_session", "id", id))
+        return await self._run(sessions.get, check_id("get_session", "id", id))
 
     async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
-        return await self._read(sessions.list_all, filter)
+        return await self._run(sessions.list_all, filter)
 
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
-        return await self._read(sessions.count, filter)
+        return await self._run(sessions.count, filter)
 
     async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
-        return await self._write(sessions.update, check_id("update_session", "id", id), own_changes(Session, changes))
+        return await self._run(sessions.update, check_id("update_session", "id", id), own_changes(Session, changes))
 
     async def delete_session(self, id: str) -> None:
-        await self._write(sessions.delete, check_id("delete_session", "id", id))
+        await self._run(sessions.delete, check_id("delete_session", "id", id))
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
         check_record("save_execution_state", "state", state, WorkflowExecutionState)
-        await self._write(execution_states.save, *execution_states.rows_of(state))
+        await self._run(execution_states.save, *execution_states.rows_of(state))
 
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
-        return await self._read(execution_states.get, check_id("get_execution_state", "session_id", session_id))
+        return await self._run(execution_states.get, check_id("get_execution_state", "session_id", session_id))
 
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
         session_id = check_id("update_node_state", "session_id", session_id)
@@ -119,16 +110,16 @@ class SQLOperations(StorageOperations):
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
             raise ValidationError("update_node_state", "state.node_id", problem)
-        await self._write(execution_states.update_node, execution_states.node_row_of(session_id, state))
+        await self._run(execution_states.update_node, execution_states.node_row_of(session_id, state))
 
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
         session_id = check_id("save_llm_execution", "session_id", session_id)
         node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        await self._write(llm_executions.save, llm_executions.row_of(session_id, node_id, result))
+        await self._run(llm_executions.save, llm_executions.row_of(session_id, node_id, result))
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
-        return await self._read(
+        return await self._run(
             llm_executions.of_session, check_id("get_llm_executions", "session_id", session_id), filter
         )
 
@@ -137,65 +128,65 @@ class SQLOperations(StorageOperations):
     ) -> list[LLMExecution]:
         session_id = check_id("get_node_llm_executions", "session_id", session_id)
         node_id = check_id("get_node_llm_executions", "node_id", node_id)
-        return await self._read(llm_executions.of_node, session_id, node_id, filter)
+        return await self._run(llm_executions.of_node, session_id, node_id, filter)
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)
-        await self._write(budgets.create, budgets.row_of(pool))
+        await self._run(budgets.create, budgets.row_of(pool))
 
     async def get_budget_pool(self, id: str) -> BudgetPool | None:
-        return await self._find(budgets.get, check_id("get_budget_pool", "id", id))
+        return await self._run(budgets.get, check_id("get_budget_pool", "id", id))
 
     async def list_budget_pools(self, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        return await self._read(budgets.list_all, filter)
+        return await self._run(budgets.list_all, filter)
 
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        return await self._read(budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
+        return await self._run(budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
-        return await self._write(
+        return await self._run(
             budgets.update, check_id("update_budget_pool", "id", id), own_changes(BudgetPool, changes)
         )
 
     async def delete_budget_pool(self, id: str) -> None:
-        await self._write(budgets.delete, check_id("delete_budget_pool", "id", id))
+        await self._run(budgets.delete, check_id("delete_budget_pool", "id", id))
 
     async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
         pool_id = check_id("consume_budget", "pool_id", pool_id)
-        return await self._write(budgets.consume, pool_id, positive_amount("consume_budget", amount))
+        return await self._run(budgets.consume, pool_id, positive_amount("consume_budget", amount))
 
     async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
         pool_id = check_id("increase_budget", "pool_id", pool_id)
-        return await self._write(budgets.increase, pool_id, positive_amount("increase_budget", amount))
+        return await self._run(budgets.increase, pool_id, positive_amount("increase_budget", amount))
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
         check_record("log_tool_call", "log", log, ToolCallLog)
-        await self._write(llm_executions.log_call, llm_executions.call_row_of(log))
+        await self._run(llm_executions.log_call, llm_executions.call_row_of(log))
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         execution_id = check_id("get_tool_calls", "execution_id", execution_id)
-        return await self._read(llm_executions.calls_of_execution, execution_id, filter)
+        return await self._run(llm_executions.calls_of_execution, execution_id, filter)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         session_id = check_id("get_session_tool_calls", "session_id", session_id)
-        return await self._read(llm_executions.calls_of_session, session_id, filter)
+        return await self._run(llm_executions.calls_of_session, session_id, filter)
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         check_record("create_approval_request", "request", request, ApprovalRequest)
-        await self._write(approvals.create, approvals.row_of(request))
+        await self._run(approvals.create, approvals.row_of(request))
 
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
-        return await self._find(approvals.get, check_id("get_approval_request", "id", id))
+        return await self._run(approvals.get, check_id("get_approval_request", "id", id))
 
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         session_id = check_id("list_approval_requests", "session_id", session_id)
-        return await self._read(approvals.of_session, session_id, filter)
+        return await self._run(approvals.of_session, session_id, filter)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        return await self._read(approvals.pending, filter, present())
+        return await self._run(approvals.pending, filter, present())
 
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
-        return await self._write(
+        return await self._run(
             approvals.update, check_id("update_approval_request", "id", id), own_changes(ApprovalRequest, changes)
         )
 
@@ -203,22 +194,22 @@ class SQLOperations(StorageOperations):
         request_id = check_id("approve_request", "id", id)
         by = check_text("approve_request", "approved_by", approved_by)
         note = None if notes is None else check_text("approve_request", "notes", notes)
-        return await self._write(approvals.resolve, request_id, ApprovalStatus.APPROVED, by, note)
+        return await self._run(approvals.resolve, request_id, ApprovalStatus.APPROVED, by, note)
 
     async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
         request_id = check_id("reject_request", "id", id)
         by = check_text("reject_request", "rejected_by", rejected_by)
         note = None if reason is None else check_text("reject_request", "reason", reason)
-        return await self._write(approvals.resolve, request_id, ApprovalStatus.REJECTED, by, note)
+        return await self._run(approvals.resolve, request_id, ApprovalStatus.REJECTED, by, note)
 
     async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)
-        return await self._write(approvals.expire, at)
+        return await self._run(approvals.expire, at)
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         check_record("save_stream_event", "event", event, StreamEvent)
-        await self._write(stream_events.save, stream_events.row_of(event))
+        await self._run(stream_events.save, stream_events.row_of(event))
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         stream_id = check_id("get_stream_events", "stream_id", stream_id)
-        return await self._read(stream_events.of_stream, stream_id, filter)
+        return await self._run(stream_events.of_stream, stream_id, filter)

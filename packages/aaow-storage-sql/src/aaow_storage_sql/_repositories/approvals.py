@@ -17,7 +17,7 @@ from aaow_storage_sql._mapping.rows import (
     new_values,
     set_columns,
 )
-from aaow_storage_sql._operation import Lookup, one_statement
+from aaow_storage_sql._operation import Lookup, operation
 from aaow_storage_sql._schema.tables import approval_requests
 from aaow_storage_sql._schema.types import Instant
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -56,37 +56,43 @@ _RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.c
 row_of = RowMaker(approval_requests, _FIELDS)
 
 
-@one_statement
+@operation(writes=True, is_single_statement=True)
 def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the request."""
     insert_row(connection, approval_requests, row)
 
 
-get = Lookup("approval_request", _BY_ID, lambda row: built(ApprovalRequest, _FIELDS, row))
+_LOOKUP = Lookup("approval_request", _BY_ID, lambda row: built(ApprovalRequest, _FIELDS, row))
+get = _LOOKUP.as_operation()
 
 
+@operation(writes=False)
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ApprovalRequest]:
     """Return the requests of a session that the filter takes."""
     return _requests(connection, _OF_SESSION, filter, {"in_session": session_id})
 
 
+@operation(writes=False)
 def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime) -> list[ApprovalRequest]:
     """Return the requests that can be decided at that instant and that the filter takes."""
     return _requests(connection, _PENDING, filter, {"at": at})
 
 
+@operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
     """Apply the changes to a pending request."""
-    stored = get.to_change(connection, id)
+    stored = _LOOKUP.lock(connection, id)
     check_pending(stored)
     return _put_back(connection, changed_record(stored, changes))
 
 
+@operation(writes=True)
 def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
     """Decide a pending request."""
-    return _put_back(connection, resolved(get.to_change(connection, id), status, by=by, notes=notes, at=now()))
+    return _put_back(connection, resolved(_LOOKUP.lock(connection, id), status, by=by, notes=notes, at=now()))
 
 
+@operation(writes=True)
 def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
     """Expire the pending requests that have run out at that instant."""
     run_out = [

@@ -17,7 +17,7 @@ from aaow_storage_sql._mapping.rows import (
     new_values,
     set_columns,
 )
-from aaow_storage_sql._operation import Lookup, one_statement
+from aaow_storage_sql._operation import Lookup, operation
 from aaow_storage_sql._schema.tables import budget_pools
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row
@@ -37,43 +37,49 @@ _CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in
 row_of = RowMaker(budget_pools, _FIELDS)
 
 
-@one_statement
+@operation(writes=True, is_single_statement=True)
 def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the pool."""
     insert_row(connection, budget_pools, row)
 
 
-get = Lookup("budget_pool", _BY_ID, lambda row: built(BudgetPool, _FIELDS, row))
+_LOOKUP = Lookup("budget_pool", _BY_ID, lambda row: built(BudgetPool, _FIELDS, row))
+get = _LOOKUP.as_operation()
 
 
+@operation(writes=False)
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the pools that the filter takes."""
     plan = plan_query(BudgetPool, filter, "created_at")
     return all_built(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
 
 
+@operation(writes=False)
 def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the children of a pool that the filter takes."""
     plan = plan_query(BudgetPool, filter, "created_at")
     return all_built(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
 
 
+@operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
     """Apply the changes to the stored pool."""
-    changed = changed_record(get.to_change(connection, id), changes)
+    changed = changed_record(_LOOKUP.lock(connection, id), changes)
     _put_back(connection, changed)
     return changed
 
 
+@operation(writes=True)
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete a pool without children."""
-    stored = get.to_change(connection, id)
+    stored = _LOOKUP.lock(connection, id)
     child = connection.row(_A_CHILD, {"id": id})
     if child is not None:
         raise ConflictError(f"the budget pool {id!r} has children, such as {child[0]!r}: delete them first", stored)
     connection.run(_DELETE, {"id": id})
 
 
+@operation(writes=True)
 def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Use the amount in the pool and in every ancestor."""
     changed = consumed(_line_of(connection, id), amount)
@@ -82,9 +88,10 @@ def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     return changed[0]
 
 
+@operation(writes=True)
 def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Raise the total of the pool."""
-    changed = increased(get.to_change(connection, id), amount)
+    changed = increased(_LOOKUP.lock(connection, id), amount)
     _put_back(connection, changed)
     return changed
 
@@ -96,11 +103,11 @@ def _line_of(connection: SQLConnection, id: str) -> list[BudgetPool]:
         NotFoundError: there is no such pool.
         CorruptDataError: an ancestor is missing, or is its own ancestor, neither of which can be made.
     """
-    line = [get.to_change(connection, id)]
+    line = [_LOOKUP.lock(connection, id)]
     ids = {id}
     while (parent_id := line[-1].parent_pool_id) is not None:
         try:
-            parent = get.to_change(connection, parent_id)
+            parent = _LOOKUP.lock(connection, parent_id)
         except NotFoundError as error:
             raise CorruptDataError(f"the parent {parent_id!r} of the budget pool {line[-1].id!r} is missing") from error
         if parent_id in ids:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from aaow_storage import NodeExecutionState, WorkflowExecutionState
 from aaow_storage_sql._mapping.rows import InsertedRow, InsertedRows, RowMaker, all_built, built_with
-from aaow_storage_sql._operation import one_statement, reads_one_record, repeatable
+from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import execution_states, node_execution_states
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, save_rows
@@ -47,7 +47,7 @@ def node_row_of(session_id: str, state: NodeExecutionState) -> InsertedRow:
     return _node_row(state, session_id=session_id)
 
 
-@repeatable
+@operation(writes=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None) -> None:
     """Replace the session-level fields, and insert or replace the node states that the state carries."""
     save_row(connection, execution_states, row)
@@ -55,10 +55,10 @@ def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None
         save_rows(connection, node_execution_states, nodes)
 
 
-@reads_one_record
+@operation(writes=False, is_point_read=True)
 def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | None:
     """Return the state with all its node states."""
-    row = connection.row(connection.reading(_STATE), {"session_id": session_id})
+    row = connection.row(connection.lock_if_interactive(_STATE), {"session_id": session_id})
     if row is None:
         return None
     nodes = all_built(NodeExecutionState, _NODE_FIELDS, connection.rows(_NODES, {"session_id": session_id}))
@@ -66,8 +66,7 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
     return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 
 
-@repeatable
-@one_statement
+@operation(writes=True, is_single_statement=True, is_idempotent=True)
 def update_node(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert or replace one node's state."""
     save_row(connection, node_execution_states, row)

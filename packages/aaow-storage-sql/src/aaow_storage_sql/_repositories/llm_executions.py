@@ -10,7 +10,7 @@ from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsa
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, all_built, built, built_with
-from aaow_storage_sql._operation import one_statement, repeatable
+from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -66,19 +66,20 @@ def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> Inserte
     return row
 
 
-@repeatable
-@one_statement
+@operation(writes=True, is_single_statement=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
     save_row(connection, llm_executions, row)
 
 
+@operation(writes=False)
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
     """Return the executions of a session that the filter takes."""
     plan = plan_query(LLMExecution, filter, "timestamp")
     return [_execution(row) for row in plan_rows(connection, _OF_SESSION, plan, {"in_session": session_id})]
 
 
+@operation(writes=False)
 def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
     """Return the executions of a node that the filter takes."""
     plan = plan_query(LLMExecution, filter, "timestamp")
@@ -89,17 +90,19 @@ def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: Qu
 call_row_of = RowMaker(tool_call_logs, _CALL_FIELDS)
 
 
-@one_statement
+@operation(writes=True, is_single_statement=True)
 def log_call(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the tool call."""
     insert_row(connection, tool_call_logs, row)
 
 
+@operation(writes=False)
 def calls_of_execution(connection: SQLConnection, execution_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
     """Return the tool calls of an execution that the filter takes."""
     return _calls(connection, _CALLS_OF_EXECUTION, filter, {"in_execution": execution_id})
 
 
+@operation(writes=False)
 def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
     """Return the tool calls of all executions of a session that the filter takes."""
     return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})

@@ -8,7 +8,7 @@ from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, built, changed_record, new_values, set_columns
-from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, tried_first_as
+from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, operation
 from aaow_storage_sql._repositories.documents import Document, decoded_body, encoded_document, listed, put, release
 from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
@@ -48,7 +48,7 @@ def _create_with_known_snapshot(
     return None if is_inserted(connection, sessions, row) else FALL_BACK
 
 
-@tried_first_as(_create_with_known_snapshot)
+@operation(writes=True, fast_path=_create_with_known_snapshot)
 def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> None:
     """Insert the session and, unless it is stored already, its snapshot."""
     digest = put(connection, snapshot)
@@ -60,27 +60,32 @@ def _session(row: Row) -> Session:
     return built(Session, _BUILT, [*values, decoded_body(digest, body, Session, values[0])])
 
 
-get = Lookup("session", _BY_ID, _session)
+_LOOKUP = Lookup("session", _BY_ID, _session)
+get = _LOOKUP.as_operation()
 
 
+@operation(writes=False)
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
     """Return the sessions that the filter takes."""
     plan = plan_query(Session, filter, "created_at")
     return listed(connection, Session, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
 
 
+@operation(writes=False)
 def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
     """Count the sessions that the filter takes."""
     return plan_count(connection, _SOURCE, plan_query(Session, filter, "created_at"))
 
 
+@operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    changed = changed_record(get.to_change(connection, id), changes)
+    changed = changed_record(_LOOKUP.lock(connection, id), changes)
     connection.run(_UPDATE, new_values(_CHANGING, changed))
     return changed
 
 
+@operation(writes=True)
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete the session; foreign keys take with it what belongs to it."""
     row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})

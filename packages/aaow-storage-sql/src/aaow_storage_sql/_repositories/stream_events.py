@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, StreamEvent
 from aaow_storage.authoring import plan_query
 from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, all_built
-from aaow_storage_sql._operation import one_statement, repeatable
+from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import stream_events
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row
@@ -23,13 +23,13 @@ _OF_STREAM = Source(
 row_of = RowMaker(stream_events, _FIELDS)
 
 
-@repeatable
-@one_statement
+@operation(writes=True, is_single_statement=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the event, or replace the whole row."""
     save_row(connection, stream_events, row)
 
 
+@operation(writes=False)
 def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:
     """Return the events of a stream that the filter takes."""
     plan = plan_query(StreamEvent, filter, "timestamp")

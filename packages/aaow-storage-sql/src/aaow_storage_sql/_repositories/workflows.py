@@ -8,7 +8,7 @@ from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import CorruptDataError, NotFoundError
 from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, built, changed_record
-from aaow_storage_sql._operation import Lookup, repeatable
+from aaow_storage_sql._operation import Lookup, operation
 from aaow_storage_sql._repositories.documents import Document, decoded_body, encoded_document, listed, put, release
 from aaow_storage_sql._schema.tables import documents, workflows
 from aaow_storage_sql._statements.compiled import Row
@@ -39,7 +39,7 @@ def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
     return _row(workflow, definition_digest=definition.digest), definition
 
 
-@repeatable
+@operation(writes=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
     """Insert the workflow, or replace the whole row."""
     previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
@@ -59,24 +59,28 @@ def _workflow(row: Row) -> StoredWorkflow:
     return built(StoredWorkflow, _BUILT, [*values, decoded_body(digest, body, StoredWorkflow, values[0])])
 
 
-get = Lookup("workflow", _BY_ID, _workflow)
+_LOOKUP = Lookup("workflow", _BY_ID, _workflow)
+get = _LOOKUP.as_operation()
 
 
+@operation(writes=False)
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
     """Return the workflows that the filter takes."""
     plan = plan_query(StoredWorkflow, filter, "created_at")
     return listed(connection, StoredWorkflow, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
 
 
+@operation(writes=False)
 def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
     """Count the workflows that the filter takes."""
     return plan_count(connection, _SOURCE, plan_query(StoredWorkflow, filter, "created_at"))
 
 
+@operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
     changed = changed_record(_to_change(connection, id), changes)
-    save(connection, *row_of(changed))
+    save.run(connection, *row_of(changed))
     return changed
 
 
@@ -87,11 +91,12 @@ def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
     were before: where another gave the workflow a new definition meanwhile, it is missing. The next statement finds it.
     """
     try:
-        return get.to_change(connection, id)
+        return _LOOKUP.lock(connection, id)
     except CorruptDataError:
-        return get.to_change(connection, id)
+        return _LOOKUP.lock(connection, id)
 
 
+@operation(writes=True)
 def delete(connection: SQLConnection, id: str) -> None:
     """Delete the workflow, and its definition where nothing else points to it."""
     row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})

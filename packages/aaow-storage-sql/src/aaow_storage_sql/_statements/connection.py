@@ -55,7 +55,7 @@ class SQLConnection:
         if self.is_interrupted:
             raise StorageUnavailableError("interrupted, since the task that waited was cancelled")
 
-    def reading(self, statement: Any) -> Any:
+    def lock_if_interactive(self, statement: Any) -> Any:
         """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""
         return self.dialect.for_update(statement) if self.is_interactive else statement
 

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
@@ -19,7 +19,7 @@ from aaow_storage.authoring import (
     unforeseen,
 )
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
-from aaow_storage_sql._operation import Lookup, Work
+from aaow_storage_sql._operation import Call
 from aaow_storage_sql._threads.opening import Opening
 from aaow_storage_sql._threads.run_in_thread import run_in_thread, wait_despite_cancellation
 from aaow_storage_sql._threads.thread import start_thread
@@ -36,10 +36,8 @@ class ExecutorTransaction(ABC):
         """How the transaction ended, None while it is open."""
 
     @abstractmethod
-    def run(
-        self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False
-    ) -> Coroutine[Any, Any, T]:
-        """Run the work; where it raises, only what it did is undone.
+    def run(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+        """Run an operation; if it raises, only its own effect is undone.
 
         Raises:
             TransactionError: the transaction has ended, or ran out of time.
@@ -78,24 +76,10 @@ class Executor(ABC):
         """Finish accepted work, roll back open transactions, and close every connection."""
 
     @abstractmethod
-    def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
-        """Find a record, without waiting for work that takes longer."""
+    def submit(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+        """Run an operation off the event loop, in a transaction of its own, and return what it returns.
 
-    @abstractmethod
-    def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
-        """Run work that only reads, on one consistent state of the store.
-
-        Work that reads one record has a `kind`: what is of one kind takes about as long.
-        """
-
-    @abstractmethod
-    def write(
-        self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False
-    ) -> Coroutine[Any, Any, T]:
-        """Run the work in a transaction of its own, and return when that is committed.
-
-        `attempt` is the same in one statement; see `one_statement`. It needs no transaction, and the work is run only
-        where the attempt returns `FALL_BACK`. Work that may be repeated comes to the same when it is committed twice.
+        An operation that writes is committed when this returns. One that reads sees one consistent state of the store.
         """
 
     @abstractmethod

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from aaow_storage import TransactionOutcome
 from aaow_storage.authoring import INHERITED, note_failure
 from aaow_storage.errors import StorageError, TransactionError
-from aaow_storage_sql._operation import Work
+from aaow_storage_sql._operation import Call, Operation, Work
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._threads.executor import ExecutorTransaction
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
@@ -35,7 +35,7 @@ def run_in_savepoint(connection: SQLConnection, job: Job[Any]) -> Outcome:
     except StorageError as error:
         roll_back(connection, error)
         return Outcome(job, error=error)
-    outcome = job.run_work(connection)
+    outcome = job.run(connection)
     if outcome.error is not None and connection.dialect.aborts_transaction(outcome.error):
         roll_back(connection, outcome.error)
     elif connection.is_in_transaction:
@@ -57,7 +57,7 @@ class Step(Job[None]):
     __slots__ = ()
 
     def __init__(self, work: Work[None]) -> None:
-        super().__init__(work)
+        super().__init__(Call(Operation(work, writes=True)))
         self.claim()
 
 
@@ -67,7 +67,7 @@ class Ending(Step):
     __slots__ = ("outcome", "reason")
 
     def __init__(self, outcome: TransactionOutcome, reason: str) -> None:
-        super().__init__(lambda _: None)
+        super().__init__(_do_nothing)
         self.outcome = outcome
         self.reason = reason
 
@@ -76,7 +76,7 @@ class InteractiveTransaction(ExecutorTransaction):
     """Both sides of the loan: the coroutines of the caller, and `serve` for the thread that owns the connection."""
 
     def __init__(self, timeout: float) -> None:
-        self.opened: Job[None] = Job(lambda _: None)
+        self.opened: Job[None] = Job(Call(Operation(_do_nothing, writes=True)))
         self.timeout = timeout
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -92,10 +92,8 @@ class InteractiveTransaction(ExecutorTransaction):
     def outcome(self) -> TransactionOutcome | None:
         return self._outcome
 
-    def run(
-        self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False
-    ) -> Coroutine[Any, Any, T]:
-        job = Job(work, attempt=attempt, is_read_only=is_read_only)
+    def run(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+        job = Job(call)
         self._send(job)
         return job.wait_shielded()
 
@@ -191,7 +189,7 @@ class InteractiveTransaction(ExecutorTransaction):
         try:
             is_step = isinstance(job, Step)
             with connection.interruptible_by(job, cancels=not is_step):
-                outcome = job.run_work(connection) if is_step else run_in_savepoint(connection, job)
+                outcome = job.run(connection) if is_step else run_in_savepoint(connection, job)
                 if is_step and outcome.error is not None:  # what the savepoint was to undo may be there, or be gone
                     roll_back(connection, outcome.error)
         except StorageError as error:
@@ -277,6 +275,10 @@ def _told(error: BaseException | None) -> str:
     """Return what an error says, and what is noted of the clean-up after it."""
     said = "the database did so" if error is None else _described(error)
     return "; ".join([said, *getattr(error, "__notes__", ())])
+
+
+def _do_nothing(connection: SQLConnection) -> None:
+    del connection
 
 
 def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:

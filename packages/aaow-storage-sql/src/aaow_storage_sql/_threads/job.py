@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from aaow_storage_sql._operation import FALL_BACK, Work
+from aaow_storage_sql._operation import FALL_BACK, Call
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._threads.gil_yield import guard_of
 
@@ -23,17 +23,15 @@ class Job(Generic[T]):
     A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
     """
 
-    __slots__ = ("_end", "_future", "_interrupt", "_is_taken", "_loop", "_watch", "attempt", "is_read_only", "work")
+    __slots__ = ("_end", "_future", "_interrupt", "_is_claimed", "call", "guard", "loop")
 
-    def __init__(self, work: Work[T], *, attempt: Work[Any] | None = None, is_read_only: bool = False) -> None:
-        self.work = work
-        self.attempt = attempt
-        self.is_read_only = is_read_only
-        self._loop = asyncio.get_running_loop()
-        self._watch = guard_of(self._loop)
-        self._future: asyncio.Future[T] = self._loop.create_future()
+    def __init__(self, call: Call[T]) -> None:
+        self.call = call
+        self.loop = asyncio.get_running_loop()
+        self.guard = guard_of(self.loop)
+        self._future: asyncio.Future[T] = self.loop.create_future()
         self._end: asyncio.Event | None = None
-        self._is_taken = threading.Lock()
+        self._is_claimed = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
 
     @property
@@ -43,13 +41,13 @@ class Job(Generic[T]):
 
     def claim(self) -> bool:
         """Take the job up, or away; only the first to try may."""
-        return self._is_taken.acquire(blocking=False)
+        return self._is_claimed.acquire(blocking=False)
 
     def release(self) -> None:
         """Undo `take`: nothing was done, and another may try."""
-        self._is_taken.release()
+        self._is_claimed.release()
 
-    def result(self) -> Coroutine[Any, Any, T]:
+    def wait(self) -> Coroutine[Any, Any, T]:
         """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""
         return self._result(settles=False)
 
@@ -58,7 +56,7 @@ class Job(Generic[T]):
         return self._result(settles=True)
 
     async def _result(self, *, settles: bool) -> T:
-        self._watch.enter()
+        self.guard.enter()
         try:
             if self._future.done():
                 await asyncio.sleep(0)  # it came while the loop stood still, and now the other tasks have their turn
@@ -72,7 +70,7 @@ class Job(Generic[T]):
                 await self._settled()
             raise
         finally:
-            self._watch.leave()
+            self.guard.leave()
 
     def set_interrupt(self, interrupt: Callable[[], None] | None) -> None:
         """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
@@ -105,18 +103,20 @@ class Job(Generic[T]):
 
     def run_fast_path(self, connection: SQLConnection) -> "Outcome | None":
         """Try the work in one statement, and return what came of it; None where it is not done and must be run."""
-        if self.attempt is None:
+        call = self.call
+        fast_path = call.operation.fast_path
+        if fast_path is None:
             return None
         try:
-            value = self.attempt(connection)
+            value = fast_path(connection, *call.args)
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
             return Outcome(self, error=error)
         return None if value is FALL_BACK else Outcome(self, value)
 
-    def run_work(self, connection: SQLConnection) -> "Outcome":
+    def run(self, connection: SQLConnection) -> "Outcome":
         """Run the work, and return what came of it."""
         try:
-            return Outcome(self, self.work(connection))
+            return Outcome(self, self.call.run(connection))
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
             return Outcome(self, error=error)
 
@@ -143,16 +143,16 @@ def _settable(error: BaseException) -> BaseException:
 
 def deliver(outcomes: Sequence[Outcome]) -> None:
     """Send outcomes to the loops that wait for them, each loop woken once."""
-    loops = {outcome.job._loop for outcome in outcomes}  # noqa: SLF001 - of this module
+    loops = {outcome.job.loop for outcome in outcomes}
     if len(loops) == 1:
         _wake(outcomes)
         return
     for loop in loops:
-        _wake([outcome for outcome in outcomes if outcome.job._loop is loop])  # noqa: SLF001 - of this module
+        _wake([outcome for outcome in outcomes if outcome.job.loop is loop])
 
 
 def _wake(outcomes: Sequence[Outcome]) -> None:
-    outcomes[0].job._watch.tell(functools.partial(_settle, outcomes))  # noqa: SLF001 - of this module
+    outcomes[0].job.guard.tell(functools.partial(_settle, outcomes))
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:
@@ -160,7 +160,7 @@ def _settle(outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes[:MOST_AT_ONCE]:
             outcome.job.settle(outcome)
     except BaseException:  # an interrupt from the keyboard comes anywhere
-        outcomes[0].job._loop.call_soon(_settle, outcomes)  # noqa: SLF001 - of this module
+        outcomes[0].job.loop.call_soon(_settle, outcomes)
         raise
     if len(outcomes) > MOST_AT_ONCE:
-        outcomes[0].job._loop.call_soon(_settle, outcomes[MOST_AT_ONCE:])  # noqa: SLF001 - of this module
+        outcomes[0].job.loop.call_soon(_settle, outcomes[MOST_AT_ONCE:])
