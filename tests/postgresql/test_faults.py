@@ -57,7 +57,7 @@ COLLABORATORS: dict[str, tuple[Any, str]] = {
     "stopping to cancel": (Interrupter, "stop_cancelling"),
     "rolling back": (_worker, "roll_back"),
     "claiming a job": (Job, "claim"),
-    "running a job": (Job, "run_work"),
+    "running a job": (Job, "run"),
     "delivering": (_worker, "deliver"),
     "serving a transaction": (InteractiveTransaction, "serve"),
     "registering a transaction": (_worker_pool.WorkerPool, "register"),

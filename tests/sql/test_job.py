@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql import Job, Outcome, deliver
+from aaow_storage_sql import Call, Job, Operation, Outcome, deliver
 from aaow_storage_sql._threads.job import MOST_AT_ONCE
 
 pytestmark = pytest.mark.asyncio
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.asyncio
 
 def a_job() -> Job[Any]:
     """Return a job that a thread has taken up."""
-    job: Job[Any] = Job(lambda _: None)
+    job: Job[Any] = Job(Call(Operation(lambda _: None, writes=True)))
     job.claim()
     return job
 
 
-@pytest.mark.parametrize("waits", [Job.result, Job.wait_shielded])
+@pytest.mark.parametrize("waits", [Job.wait, Job.wait_shielded])
 async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_turn_first(waits: Any):
     job = a_job()
     job.settle(Outcome(job, value="done"))
@@ -33,7 +33,7 @@ async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_tur
 
 async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
     jobs = [a_job() for _ in range(3 * MOST_AT_ONCE + 1)]
-    tasks = [asyncio.create_task(job.result()) for job in jobs]
+    tasks = [asyncio.create_task(job.wait()) for job in jobs]
     await asyncio.sleep(0)
     deliver([Outcome(job) for job in jobs])
     settled = [0]
@@ -45,7 +45,7 @@ async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
     await asyncio.gather(*tasks)
 
 
-@pytest.mark.parametrize("waits", [Job.result, Job.wait_shielded])
+@pytest.mark.parametrize("waits", [Job.wait, Job.wait_shielded])
 async def test_an_error_that_came_just_before_the_cancellation_is_nobodys(waits: Any):
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))

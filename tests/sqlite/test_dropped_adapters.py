@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from aaow_storage import StoredWorkflow, Transaction, create_adapter
+from aaow_storage_sql import Call, Operation
 
 pytestmark = pytest.mark.asyncio
 
@@ -119,7 +120,7 @@ async def test_the_last_reference_may_go_on_a_thread_of_the_store_itself(
                 gc.collect()
             collected.set()
 
-        work = executor.write(collect) if where == "writer" else executor.read(collect)
+        work = executor.submit(Call(Operation(collect, writes=where == "writer")))
         work.close()  # nothing waits for it
         return gone
 

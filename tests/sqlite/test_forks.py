@@ -15,6 +15,7 @@ import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage_sql import Call, Operation
 from aaow_storage_sqlite import _fork_locks, _memory_stores
 
 pytestmark = [
@@ -140,7 +141,7 @@ async def test_a_long_read_holds_a_fork_up_for_a_moment_only(
         with pytest.raises(StorageError, match="fork"):
             await create_adapter("sqlite", str(path)).initialize()
 
-    reading = asyncio.create_task(storage._executor.read(hold))
+    reading = asyncio.create_task(storage._executor.submit(Call(Operation(hold, writes=False))))
     await asyncio.to_thread(begun.wait, PATIENCE_S)
     process = forked(child)
     release.set()

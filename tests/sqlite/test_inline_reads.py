@@ -1,20 +1,22 @@
 """Single records are found on the event loop itself where that is quick, and by a thread where it may not be."""
 
 import asyncio
+import functools
 import gc
 import sqlite3
 import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from aaow_storage import Session, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
-from aaow_storage_sql import FALL_BACK, SQLConnection
+from aaow_storage_sql import FALL_BACK, Call, Lookup, Operation, SQLConnection
 from aaow_storage_sqlite import _inline_reads, _latency_breaker
 from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
@@ -40,6 +42,17 @@ def where(connection: SQLConnection, id: str) -> threading.Thread:
     return threading.current_thread()
 
 
+@functools.cache
+def point_read(function: Callable[..., Any], *, is_lookup: bool = True) -> Operation:
+    """Return the operation that runs the function; the same for the same function."""
+    lookup = Lookup("record", sa.select(sa.literal(1)), tuple) if is_lookup else None
+    return Operation(function, writes=False, is_point_read=True, lookup=lookup)
+
+
+def find(executor: SQLiteExecutor, function: Callable[..., Any]) -> Coroutine[Any, Any, Any]:
+    return executor.submit(Call(point_read(function), ("id",)))
+
+
 @pytest_asyncio.fixture
 async def executor(path: Path) -> AsyncIterator[SQLiteExecutor]:
     """An executor that knows that searches are quick."""
@@ -53,7 +66,7 @@ async def executor(path: Path) -> AsyncIterator[SQLiteExecutor]:
 async def warm(executor: SQLiteExecutor, lookup: Any) -> None:
     """Search until the loop does it."""
     for _ in range(2 * AT_FIRST):
-        if await executor.find(lookup, "id") is threading.current_thread():
+        if await find(executor, lookup) is threading.current_thread():
             return
         await asyncio.sleep(0)
     raise AssertionError("the loop never searched")
@@ -62,7 +75,7 @@ async def warm(executor: SQLiteExecutor, lookup: Any) -> None:
 async def test_a_thread_searches_until_that_has_been_quick_and_then_the_loop(path: Path):
     executor = SQLiteExecutor(Settings(Location(path), Synchronous.NORMAL, busy_timeout=5), 2, inline_reads=True)
     await executor.start(migrate=True)
-    first = [await executor.find(where, "id") for _ in range(AT_FIRST)]
+    first = [await find(executor, where) for _ in range(AT_FIRST)]
     assert LOOP not in first
     await warm(executor, where)
     await executor.stop()
@@ -80,7 +93,7 @@ async def test_a_moment_is_over_until_the_next_turn():
 
 async def test_when_the_moment_is_over_a_thread_searches(executor: SQLiteExecutor, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_inline_reads, "MOMENT_S", 0)
-    assert await executor.find(where, "id") is not LOOP
+    assert await find(executor, where) is not LOOP
 
 
 async def test_a_task_that_only_searches_lets_the_others_run(executor: SQLiteExecutor):
@@ -94,7 +107,7 @@ async def test_a_task_that_only_searches_lets_the_others_run(executor: SQLiteExe
 
     counting = asyncio.create_task(count())
     for _ in range(1_000):
-        await executor.find(where, "id")
+        await find(executor, where)
     counting.cancel()
     assert turns > 2
 
@@ -103,7 +116,7 @@ async def test_where_many_operations_wait_a_search_goes_with_them(
     executor: SQLiteExecutor, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(_inline_reads, "FEW", 1)
-    found = await asyncio.gather(executor.read(lambda _: None), executor.find(where, "id"))
+    found = await asyncio.gather(executor.submit(Call(Operation(lambda _: None, writes=False))), find(executor, where))
     assert found[1] is not LOOP
 
 
@@ -119,7 +132,7 @@ async def test_a_search_that_meets_a_lock_on_the_loop_waits_for_it_on_a_thread(e
         return where(connection, id)
 
     for _ in range(2 * AT_FIRST):
-        assert await executor.find(meet_a_lock, "id") is not LOOP
+        assert await find(executor, meet_a_lock) is not LOOP
         if refused:
             break
     assert refused == ["id"]
@@ -136,7 +149,7 @@ async def test_an_error_on_the_loop_reaches_the_caller_and_harms_nobody_else(exe
     await warm(executor, may_fail)
     is_broken = True
     with pytest.raises(StorageError, match="nowhere"):
-        await executor.find(may_fail, "id")
+        await find(executor, may_fail)
     is_broken = False
     await warm(executor, may_fail)
 
@@ -146,7 +159,7 @@ async def test_a_record_of_several_statements_is_read_on_one_state(executor: SQL
         return where(connection, "id"), connection.is_in_transaction
 
     for _ in range(2 * AT_FIRST):
-        thread, is_one_state = await executor.read(read, kind="record")
+        thread, is_one_state = await executor.submit(Call(point_read(read, is_lookup=False)))
         assert is_one_state
         if thread is LOOP:
             return
@@ -162,7 +175,7 @@ async def test_a_record_that_cannot_be_read_on_the_loop_leaves_no_transaction_op
 
     for _ in range(2 * AT_FIRST):
         with pytest.raises(StorageError, match="nowhere"):
-            await executor.read(fail, kind="record")
+            await executor.submit(Call(point_read(fail, is_lookup=False)))
         if LOOP in failed_on:
             break
     assert LOOP in failed_on
@@ -173,8 +186,8 @@ async def test_the_loop_searches_in_a_closed_store_no_more(executor: SQLiteExecu
     inline = executor._inline
     await executor.stop()
     with pytest.raises(AdapterClosedError):
-        await executor.find(where, "id")
-    assert inline.find(where, lambda connection: where(connection, "id")) is FALL_BACK
+        await find(executor, where)
+    assert inline.find(point_read(where), lambda connection: where(connection, "id")) is FALL_BACK
 
 
 async def test_what_was_written_is_found_on_the_loop_at_once(path: Path):
@@ -191,7 +204,7 @@ async def test_what_was_written_is_found_on_the_loop_at_once(path: Path):
 async def test_who_wants_no_searches_on_the_loop_gets_none(path: Path):
     executor = SQLiteExecutor(Settings(Location(path), Synchronous.NORMAL, busy_timeout=5), 2, inline_reads=False)
     await executor.start(migrate=True)
-    assert LOOP not in [await executor.find(where, "id") for _ in range(4 * AT_FIRST)]
+    assert LOOP not in [await find(executor, where) for _ in range(4 * AT_FIRST)]
     await executor.stop()
 
 

@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import Job, SQLConnection
+from aaow_storage_sql import Call, Job, Operation, SQLConnection, Work
 from aaow_storage_sqlite import _readers
 from aaow_storage_sqlite._connections import Settings, Synchronous, open_reader, open_writer
 from aaow_storage_sqlite._location import Location
@@ -45,6 +46,10 @@ def long_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_readers, "MOMENT_S", 3600)
 
 
+def job_of(work: Work[Any]) -> Job[Any]:
+    return Job(Call(Operation(work, writes=False)))
+
+
 def number(connection: SQLConnection) -> int:
     return connection.command("SELECT number FROM numbers")[0]
 
@@ -55,14 +60,14 @@ async def test_jobs_that_are_read_together_see_one_state(reader: SQLConnection, 
         writer.command("UPDATE numbers SET number = number + 1")
         return found
 
-    jobs = deque([Job(read_and_change), Job(read_and_change)])
+    jobs = deque([job_of(read_and_change), job_of(read_and_change)])
     assert [outcome.value for outcome in read_some(reader, jobs)] == [1, 1]
-    assert [outcome.value for outcome in read_some(reader, deque([Job(number)]))] == [3]
+    assert [outcome.value for outcome in read_some(reader, deque([job_of(number)]))] == [3]
 
 
 async def test_jobs_behind_a_long_one_are_left_for_later(reader: SQLConnection, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_readers, "MOMENT_S", 0)
-    jobs = deque([Job(number), Job(number)])
+    jobs = deque([job_of(number), job_of(number)])
     assert len(read_some(reader, jobs)) == 1
     assert len(jobs) == 1
     assert not reader.driver_connection.in_transaction
@@ -70,7 +75,7 @@ async def test_jobs_behind_a_long_one_are_left_for_later(reader: SQLConnection, 
 
 async def test_a_job_that_nobody_waits_for_is_not_run(reader: SQLConnection):
     ran = []
-    job = Job(ran.append)
+    job = job_of(ran.append)
     job.abandon()
     assert read_some(reader, deque([job])) == []
     assert ran == []
@@ -80,13 +85,13 @@ async def test_a_job_that_fails_leaves_the_others_alone(reader: SQLConnection):
     def fail(connection: SQLConnection) -> None:
         connection.command("SELECT nothing FROM nowhere")
 
-    failed, read = read_some(reader, deque([Job(fail), Job(number)]))
+    failed, read = read_some(reader, deque([job_of(fail), job_of(number)]))
     assert isinstance(failed.error, StorageError)
     assert (read.value, read.error) == (1, None)
 
 
 async def test_where_no_state_can_be_read_every_job_is_told(reader: SQLConnection):
-    jobs = deque([Job(number), Job(number)])
+    jobs = deque([job_of(number), job_of(number)])
     reader.driver_connection.close()
     outcomes = read_some(reader, jobs)
     assert [type(outcome.error) for outcome in outcomes] == [StorageError, StorageError]

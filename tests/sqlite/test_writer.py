@@ -20,7 +20,7 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     TransactionError,
 )
-from aaow_storage_sql import Job, Outcome, deliver
+from aaow_storage_sql import Call, Job, Operation, Outcome, deliver
 from aaow_storage_sqlite import _writer
 from aaow_storage_sqlite._connections import open_writer
 
@@ -43,7 +43,7 @@ async def held_writer(storage: StorageAdapter) -> AsyncIterator[None]:
         loop.call_soon_threadsafe(arrived.set)
         assert release.wait(PATIENCE_S)
 
-    holding = asyncio.create_task(storage._executor.write(hold))
+    holding = asyncio.create_task(storage._executor.submit(Call(Operation(hold, writes=True))))
     await arrived.wait()
     try:
         yield
@@ -222,13 +222,13 @@ async def test_an_operation_that_breaks_halfway_leaves_nothing_in_the_batch(stor
         raise ZeroDivisionError
 
     async with held_writer(storage):
-        tasks = await start_all(storage._executor.write(half), storage.create_session(a_session("whole")))
+        tasks = await start_all(
+            storage._executor.submit(Call(Operation(half, writes=True))), storage.create_session(a_session("whole"))
+        )
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[0], ZeroDivisionError)
-    read = await storage._executor.read(
-        lambda connection: connection.driver_connection.execute("SELECT count(*) FROM documents").fetchone()
-    )
-    assert read == (1,)
+    counting = Operation(lambda connection: connection.command("SELECT count(*) FROM documents"), writes=False)
+    assert await storage._executor.submit(Call(counting)) == (1,)
 
 
 async def test_where_sqlite_rolls_back_a_whole_batch_the_others_are_committed_one_by_one(
@@ -292,7 +292,7 @@ async def test_an_operation_cancelled_while_it_runs_has_ended_when_its_task_has(
         assert release.wait(PATIENCE_S)
         connection.command("INSERT INTO documents (digest, body) VALUES (x'00', 'stored')")
 
-    task = asyncio.create_task(storage._executor.write(create))
+    task = asyncio.create_task(storage._executor.submit(Call(Operation(create, writes=True))))
     await begun.wait()
     for _ in range(3):
         task.cancel()
@@ -301,13 +301,13 @@ async def test_an_operation_cancelled_while_it_runs_has_ended_when_its_task_has(
     release.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    body = await storage._executor.read(lambda c: c.command("SELECT body FROM documents WHERE digest = x'00'"))
-    assert body == ("stored",)
+    reading = Operation(lambda c: c.command("SELECT body FROM documents WHERE digest = x'00'"), writes=False)
+    assert await storage._executor.submit(Call(reading)) == ("stored",)
 
 
 @pytest.mark.parametrize("error", [None, NotFoundError("session", "s")])
 async def test_an_outcome_that_came_just_before_the_cancellation_is_not_waited_for_again(error: Exception | None):
-    job = Job(lambda _: None)
+    job = Job(Call(Operation(lambda _: None, writes=True)))
     task = asyncio.create_task(job.wait_shielded())
     await asyncio.sleep(0)
     assert job.claim()

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from aaow_storage.authoring import given_up_after_fork, run_all
@@ -17,7 +17,7 @@ from aaow_storage_postgresql._search_path import resolve_schema
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import upgrade
 from aaow_storage_postgresql._worker_pool import WorkerPool, stop
-from aaow_storage_sql import InteractiveTransaction, Job, Lookup, Opening, Outcome, ThreadedExecutor, Work
+from aaow_storage_sql import Call, InteractiveTransaction, Job, Opening, Outcome, ThreadedExecutor
 
 T = TypeVar("T")
 
@@ -40,18 +40,13 @@ class PostgreSQLExecutor(ThreadedExecutor):
     def to_storage_error(self, error: Exception) -> StorageError:
         return PostgreSQLDialect(self._settings.place, self._settings.schema).to_storage_error(error)
 
-    async def find(self, lookup: Lookup[T], id: str) -> T | None:
-        job = Job(lambda connection: lookup(connection, id))
-        return await self._answer(self._point_readers, PointRead(job, lookup, id), job)
-
-    async def read(self, work: Work[T], *, kind: Hashable | None = None) -> T:
-        del kind  # all reads run on threads
-        job = Job(work)
-        return await self._answer(self._readers, Read(job), job)
-
-    async def write(self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False) -> T:
-        job = Job(work, attempt=attempt)
-        waiting = self._submit(self._writers, Write(job, may_be_repeated), job)
+    async def submit(self, call: Call[T]) -> T:
+        job, operation = Job(call), call.operation
+        if operation.lookup is not None:
+            return await self._answer(self._point_readers, PointRead(job, operation.lookup, call.args[0]), job)
+        if not operation.writes:
+            return await self._answer(self._readers, Read(job), job)
+        waiting = self._submit(self._writers, Write(job, operation.is_idempotent), job)
         try:
             return await job.wait_shielded()
         finally:
@@ -61,7 +56,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
         transaction = given_up_after_fork(InteractiveTransaction(timeout))
         waiting = self._submit(self._writers, transaction, transaction.opened)
         try:
-            await transaction.opened.result()
+            await transaction.opened.wait()
         except BaseException:
             transaction.abandon()
             raise
@@ -72,7 +67,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
     async def _answer(self, pool: WorkerPool | None, request: PointRead | Read, job: Job[T]) -> T:
         waiting = self._submit(pool, request, job)
         try:
-            return await job.result()
+            return await job.wait()
         finally:
             waiting.cancel()
 

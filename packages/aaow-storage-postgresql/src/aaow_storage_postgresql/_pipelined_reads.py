@@ -33,6 +33,6 @@ def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection
 
 def _outcome(read: PointRead, rows: Sequence[Row]) -> Outcome:
     try:
-        return Outcome(read.job, value=read.lookup.record(rows[0] if rows else None))
+        return Outcome(read.job, value=read.lookup.hydrate(rows[0] if rows else None))
     except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
         return Outcome(read.job, error=error)

@@ -26,10 +26,10 @@ class Read:
 
 @frozen(eq=False)
 class Write:
-    """A job that writes. If it may be repeated, to run it twice has the same effect as once."""
+    """A job that writes. If it is idempotent, to run it twice has the same effect as once."""
 
     job: Job[Any]
-    may_be_repeated: bool
+    is_idempotent: bool
 
 
 Request = PointRead | Read | Write | InteractiveTransaction

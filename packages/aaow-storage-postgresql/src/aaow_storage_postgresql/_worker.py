@@ -143,16 +143,16 @@ class Worker:
     def _write(self, write: Write, connection: PostgreSQLConnection) -> Outcome:
         job = write.job
         try:
-            if write.may_be_repeated and self._settings.has_own_sessions:
+            if write.is_idempotent and self._settings.has_own_sessions:
                 attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
                 if attempted is not None:
                     return attempted
             connection.begin(WRITE)
             attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
-            outcome = attempted or _run_unless_cancelled(job, connection, job.run_work) or Outcome(job)
+            outcome = attempted or _run_unless_cancelled(job, connection, job.run) or Outcome(job)
             if outcome.error is not None:
                 return outcome
-            if write.may_be_repeated:
+            if write.is_idempotent:
                 connection.stop_cancelling()
                 connection.command("COMMIT")
             else:
@@ -191,12 +191,12 @@ def _run_unless_cancelled(
 
 def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
     if isinstance(read, PointRead):  # one statement reads one snapshot without a transaction
-        return _run_unless_cancelled(read.job, connection, read.job.run_work) or Outcome(read.job)
+        return _run_unless_cancelled(read.job, connection, read.job.run) or Outcome(read.job)
     try:
         connection.begin(READ)
     except StorageError as error:
         return Outcome(read.job, error=error)
-    outcome = _run_unless_cancelled(read.job, connection, read.job.run_work) or Outcome(read.job)
+    outcome = _run_unless_cancelled(read.job, connection, read.job.run) or Outcome(read.job)
     if outcome.error is None:
         try:
             connection.command("COMMIT")

@@ -35,8 +35,8 @@ class Operation(Generic[*Args, T]):
     """Runs inside a transaction, and may take several statements."""
     writes: bool
     """Whether it changes the store."""
-    fast_path: Callable[[SQLConnection, *Args], T | FallBack] | None = None
-    """Does the same with one statement, or returns `FALL_BACK`.
+    fast_path: Callable[..., Any] | None = None
+    """Takes the same arguments, and does the same with one statement or returns `FALL_BACK`.
 
     A statement that fails undoes itself, so this one needs no transaction and no savepoint. On SQLite those together
     cost more than many a statement does.
@@ -72,11 +72,10 @@ def operation(
     """Make an `Operation` of the decorated function; one of a single statement is its own fast path."""
 
     def decorate(run: Callable[[SQLConnection, *Args], T]) -> Operation[*Args, T]:
-        quick: Callable[..., Any] | None = run if is_single_statement else fast_path
         return Operation(
             run,
             writes=writes,
-            fast_path=quick,
+            fast_path=run if is_single_statement else fast_path,
             is_idempotent=is_idempotent,
             is_point_read=is_point_read,
         )

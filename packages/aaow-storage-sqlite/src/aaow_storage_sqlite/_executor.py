@@ -1,7 +1,7 @@
 """SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
 
 import functools
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import attrs
@@ -10,9 +10,9 @@ from aaow_storage.authoring import cleaning_up_after, given_up_after_fork, run_a
 from aaow_storage.errors import StorageError
 from aaow_storage_sql import (
     FALL_BACK,
+    Call,
     InteractiveTransaction,
     Job,
-    Lookup,
     Opening,
     SQLConnection,
     ThreadedExecutor,
@@ -48,42 +48,39 @@ class SQLiteExecutor(ThreadedExecutor):
     def to_storage_error(self, error: Exception) -> StorageError:
         return self._settings.dialect.to_storage_error(error)
 
-    def find(self, lookup: Lookup[T], id: str) -> Coroutine[Any, Any, T | None]:
-        search: Work[T | None] = functools.partial(lookup, id=id)
-        return self._found(lookup, search, search, is_short=True)
-
-    def read(self, work: Work[T], *, kind: Hashable | None = None) -> Coroutine[Any, Any, T]:
-        if kind is not None:
-            return self._found(kind, work, functools.partial(_on_one_state, work), is_short=False)
-        job = Job(work, is_read_only=True)
+    def submit(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+        operation = call.operation
+        if operation.writes:
+            if self._writer is None:
+                raise self._not_open()
+            job = Job(call)
+            self._writer.put(job)
+            return job.wait_shielded()
+        if operation.is_point_read:
+            return self._find(call)
+        job = Job(call)
         self._open_readers().put(job)
-        return job.result()
+        return job.wait()
 
-    async def _found(self, kind: Hashable, by_thread: Work[T], inline: Work[T], *, is_short: bool) -> T:
+    async def _find(self, call: Call[T]) -> T:
+        """Run a point read on the event loop if that is quick enough, or else on a thread."""
         readers = self._open_readers()
+        operation = call.operation
+        is_short = operation.lookup is not None
         if self._inline is not None:
-            found = self._inline.find(kind, inline)
+            search = call.run if is_short else functools.partial(_on_one_state, call.run)
+            found = self._inline.find(operation, search)
             if found is not FALL_BACK:
                 return found
-            by_thread = self._inline.shown(kind, by_thread)
-        job = Job(by_thread, is_read_only=True)
+            call = self._inline.measured(call)
+        job = Job(call)
         readers.put(job, is_short=is_short)
-        return await job.result()
+        return await job.wait()
 
     def _open_readers(self) -> Readers:
         if self._readers is None:
             raise self._not_open()
         return self._readers
-
-    def write(
-        self, work: Work[T], *, attempt: Work[Any] | None = None, may_be_repeated: bool = False
-    ) -> Coroutine[Any, Any, T]:
-        del may_be_repeated  # a commit here is never in doubt
-        if self._writer is None:
-            raise self._not_open()
-        job = Job(work, attempt=attempt)
-        self._writer.put(job)
-        return job.wait_shielded()
 
     async def begin(self, timeout: float) -> InteractiveTransaction:  # noqa: ASYNC109 - how long it may stay open
         if self._writer is None:
@@ -91,7 +88,7 @@ class SQLiteExecutor(ThreadedExecutor):
         transaction = given_up_after_fork(InteractiveTransaction(timeout))
         self._writer.put(transaction)
         try:
-            await transaction.opened.result()
+            await transaction.opened.wait()
         except BaseException:
             transaction.abandon()
             raise

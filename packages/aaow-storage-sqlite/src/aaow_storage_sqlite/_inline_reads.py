@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import FALL_BACK, FallBack, SQLConnection, Work, count_waiting
+from aaow_storage_sql import FALL_BACK, Call, FallBack, Operation, SQLConnection, Work, count_waiting
 from aaow_storage_sqlite._connections import Settings, open_reader
 from aaow_storage_sqlite._dialect import is_locked, is_too_large
 from aaow_storage_sqlite._fork_locks import Gate
@@ -99,12 +99,14 @@ class InlineReads:
             turn.spend(watch.lasted)
             pace.note_on_loop(watch)
 
-    def shown(self, kind: Hashable, search: Work[T]) -> Work[T]:
-        """Return the search for a thread, made to show how quick it is where that is not known."""
-        pace = self._paces.get(kind)
+    def measured(self, call: Call[T]) -> Call[T]:
+        """Return the call for a thread; it is timed if calls of its operation are not known to be quick."""
+        pace = self._paces.get(call.operation)
         if pace is None:
-            pace = self._paces.setdefault(kind, Pace())
-        return search if pace.is_quick else functools.partial(_timed, search, pace)
+            pace = self._paces.setdefault(call.operation, Pace())
+        if pace.is_quick:
+            return call
+        return Call(Operation(functools.partial(_timed, call.run, pace), writes=False))
 
     def stop(self) -> None:
         """Close the connection, when it is not used; and keep it in use, so that no search begins again."""

@@ -24,7 +24,7 @@ class InterruptibleConnection(SQLConnection):
 
     def interruptible_by(self, *jobs: Job[Any], cancels: bool = True) -> AbstractContextManager[None]:
         """Let one job that only reads be interrupted, and nothing behind it."""
-        if not cancels or len(jobs) != 1 or not jobs[0].is_read_only:
+        if not cancels or len(jobs) != 1 or jobs[0].call.operation.writes:
             return nullcontext()
         self._answered.job = jobs[0]
         return self._answered

@@ -105,7 +105,7 @@ class Readers:
             return
         if are_short and len(batch) == 1:
             # One statement sees one state without a transaction around it.
-            deliver([batch.popleft().run_work(connection)])
+            deliver([batch.popleft().run(connection)])
         while batch:
             deliver(read_some(connection, batch))
 
@@ -127,6 +127,6 @@ def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]
         job = jobs.popleft()
         if not job.is_cancelled:
             with connection.interruptible_by(job):
-                outcomes.append(job.run_work(connection))
+                outcomes.append(job.run(connection))
     roll_back(connection, outcomes[-1].error if outcomes else None)
     return outcomes

@@ -215,7 +215,7 @@ class Writer:
 
     def _is_done_in_one_statement(self, job: Request) -> bool:
         """Try a lone job without a transaction around it; False where it is none, or meets another process's lock."""
-        if isinstance(job, InteractiveTransaction) or job.attempt is None:
+        if isinstance(job, InteractiveTransaction) or job.call.operation.fast_path is None:
             return False
         if not job.claim():
             return True
@@ -244,7 +244,8 @@ class Writer:
         began = time.perf_counter()
         try:
             for job in jobs:
-                if self._held and (job.attempt is None or time.perf_counter() - began > LONGEST_HELD_S):
+                has_fast_path = job.call.operation.fast_path is not None
+                if self._held and (not has_fast_path or time.perf_counter() - began > LONGEST_HELD_S):
                     self._send_held()
                 outcomes.append(run_in_savepoint(connection, job))
                 if not connection.is_in_transaction:
@@ -268,7 +269,7 @@ class Writer:
     def _committed(self, job: Job[Any]) -> Outcome:
         """Run the job in the open transaction, and end that."""
         self._send_held()
-        outcome = job.run_work(self._connection)
+        outcome = job.run(self._connection)
         if outcome.error is None:
             try:
                 self._commit_transaction()
