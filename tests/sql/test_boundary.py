@@ -95,7 +95,7 @@ async def test_what_ends_the_interpreter_and_a_cancellation_stay_what_they_are(
 ):
     for error in (asyncio.CancelledError(), SystemExit(3)):
         with monkeypatch.context() as patch:
-            patch.setattr(storage._executor, "read", fail_with(error))
+            patch.setattr(storage._executor, "submit", fail_with(error))
             found = await error_of(storage.list_workflows())
         assert found is error
 
