@@ -1,4 +1,4 @@
-"""Long JSON texts are decoded in pieces, to what they hold."""
+"""A long JSON text that is decoded in chunks gives the same value as one that is decoded at once."""
 
 import gc
 import json
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aaow_storage import _chunked_decoding
-from aaow_storage._chunked_decoding import decoded, decoding
+from aaow_storage._chunked_decoding import decode, decoding
 
 AWKWARD = ["", "a", '"', "\\", '\\"', "[{,", "}]", '","', "é" * 3, "\0\n", "x" * 90, '"},{"a":']
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -25,8 +25,8 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in {"PIECE": 40, "LONG": 60, "FAR": 25, "NEAR": 3}.items():
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in {"CHUNK_CHARS": 40, "MIN_CHUNKED_CHARS": 60, "FORWARD_CHARS": 25, "BACKWARD_PARTS": 3}.items():
         monkeypatch.setattr(_chunked_decoding, name, size)
 
 
@@ -42,13 +42,13 @@ def in_steps(text: str) -> tuple[Any, int]:
 
 
 @given(VALUES)
-def test_what_is_decoded_in_pieces_is_what_is_decoded_at_once(value: Any):
+def test_a_text_decoded_in_chunks_gives_the_value_of_one_decoded_at_once(value: Any):
     text = orjson.dumps(value).decode()
-    assert orjson.dumps(decoded(text)).decode() == text
+    assert orjson.dumps(decode(text)).decode() == text
 
 
 @given(VALUES, st.integers(0), st.sampled_from(["", '"', ",", "}", "]", "{", "[", "\\", "x", " "]), st.integers(0, 1))
-def test_a_text_that_was_damaged_is_refused_or_holds_what_it_holds_at_once(value: Any, at: int, put: str, gone: int):
+def test_a_damaged_text_is_refused_or_decoded_as_it_is_at_once(value: Any, at: int, put: str, gone: int):
     text = orjson.dumps(value).decode()
     at %= len(text)
     damaged = text[:at] + put + text[at + gone :]
@@ -56,9 +56,9 @@ def test_a_text_that_was_damaged_is_refused_or_holds_what_it_holds_at_once(value
         expected = json.dumps(orjson.loads(damaged))
     except orjson.JSONDecodeError:
         with pytest.raises(orjson.JSONDecodeError):
-            decoded(damaged)
+            decode(damaged)
     else:
-        assert json.dumps(decoded(damaged)) == expected
+        assert json.dumps(decode(damaged)) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_a_long_text_takes_several_steps(value: Any):
     assert steps > 5
 
 
-def test_the_collector_of_cycles_is_left_as_it_was():
+def test_the_garbage_collector_stays_on_or_off():
     text = orjson.dumps([{"a": number} for number in range(99)]).decode()
     assert gc.isenabled()
-    decoded(text)
+    decode(text)
     assert gc.isenabled()
     gc.disable()
     try:
-        decoded(text)
+        decode(text)
         assert not gc.isenabled()
     finally:
         gc.enable()

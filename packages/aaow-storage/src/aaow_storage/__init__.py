@@ -1,4 +1,4 @@
-"""Storage for AI-agent workflows: the interface, the records, and the choice of a backend by name."""
+"""Storage for AI-agent workflows: the interface, the records, and the choice of a backend by name or URL."""
 
 from aaow_storage._adapter import (
     StorageAdapter,

@@ -1,4 +1,4 @@
-"""What holds the operations: an adapter, and a transaction of it."""
+"""`StorageAdapter` and `Transaction`, which have the operations, and how they open and end."""
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
@@ -16,7 +16,11 @@ from aaow_storage.errors import StorageError
 
 
 class TransactionOutcome(StrEnum):
-    """How a transaction ended: as its holder said, or open for too long, or with its adapter or its connection."""
+    """How a transaction ended.
+
+    It was committed or rolled back by a call, timed out, or was aborted because its adapter closed or its connection
+    failed.
+    """
 
     COMMITTED = "committed"
     ROLLED_BACK = "rolled_back"
@@ -25,15 +29,15 @@ class TransactionOutcome(StrEnum):
 
     @property
     def is_forced(self) -> bool:
-        """Whether everything was undone without the holder's saying so."""
+        """Whether the transaction was rolled back without a call: it timed out, or was aborted."""
         return self in {TransactionOutcome.TIMED_OUT, TransactionOutcome.ABORTED}
 
 
 class _Unique(StorageOperations):
-    """Holds what there is once, in one process: connections, threads, locks."""
+    """Has connections, threads or locks of one process, so it cannot be copied or pickled."""
 
     _instead = ""
-    """What to do rather than to copy it."""
+    """What to do instead of copying it."""
 
     def __reduce__(self) -> Any:
         """Refuse to be copied or pickled.
@@ -47,11 +51,12 @@ class _Unique(StorageOperations):
 class Transaction(_Unique):
     """Several operations that are stored together, or not at all.
 
-    Operations see the transaction's own writes, and nobody else sees them before the commit. One that fails leaves the
-    transaction as it was before that operation, and usable. After the end every call raises `TransactionError`.
+    Operations of the transaction see its own writes; others see them only after the commit. An operation that raises
+    leaves the transaction as it was before that operation, and usable. After the end, every call raises
+    `TransactionError`.
     """
 
-    _instead = "it is open on one connection; pass it on itself, to code that runs in the same task"
+    _instead = "it is open on one connection; pass the transaction itself to the code that needs it"
 
     @property
     @abstractmethod
@@ -60,23 +65,23 @@ class Transaction(_Unique):
 
     @abstractmethod
     async def commit(self) -> None:
-        """Store everything, and end.
+        """Store all writes of the transaction, and end it.
 
         Raises:
-            TransactionError: it has ended already, or ran out of time.
+            TransactionError: it has ended already, or timed out.
         """
 
     @abstractmethod
     async def rollback(self) -> None:
-        """Undo everything, and end.
+        """Undo all writes of the transaction, and end it.
 
         Raises:
-            TransactionError: it has ended already, or ran out of time.
+            TransactionError: it has ended already, or timed out.
         """
 
     @abstractmethod
     def savepoint(self) -> AbstractAsyncContextManager[None]:
-        """Open a part that is undone alone when its block raises or is cancelled; savepoints nest."""
+        """Return a context manager that undoes the writes of its block, if the block raises; savepoints nest."""
 
     async def __aenter__(self) -> Self:
         """Return the transaction, which is open already, and bind it to the current context."""
@@ -86,13 +91,13 @@ class Transaction(_Unique):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Commit, or roll back when the block raised; a transaction that the block ended itself is left alone.
+        """Commit, or roll back if the block raised; do nothing if the block ended the transaction itself.
 
-        The block's own error comes out, whatever the rollback does; what the rollback raises becomes a note of it.
+        The exception of the block is raised on; if the rollback raises too, that becomes a note of it.
 
         Raises:
-            TransactionError: the block went through, but the transaction had been undone: it ran out of time, or the
-                adapter was closed, or the store failed.
+            TransactionError: the block did not raise, but the transaction was already rolled back, because it timed
+                out, its adapter was closed, or its connection failed.
         """
         if kind is None and (self.outcome is None or self.outcome.is_forced):
             await self.commit()
@@ -102,19 +107,21 @@ class Transaction(_Unique):
 
 
 class StorageAdapter(_Unique):
-    """A store, opened by `initialize` and closed by `close`, or by `async with adapter:`.
+    """A connection to a store, opened by `initialize` and closed by `close`, or by `async with adapter:`.
 
-    One adapter serves any number of concurrent tasks. Calls before `initialize` and after `close` raise
-    `AdapterClosedError`. While a transaction of an adapter is open, calls on the adapter itself raise
-    `TransactionError` in every task that began it, uses it, or was started by such a task since: they would write
-    outside of the transaction, or wait for its locks until it runs out of time.
+    One adapter serves any number of concurrent tasks. Operations before `initialize` and after `close` raise
+    `AdapterClosedError`.
 
-    An adapter cannot be copied or pickled: its connections, threads and locks are there once.
+    While a transaction of the adapter is open, operations on the adapter itself raise `TransactionError` in every task
+    that began the transaction, uses it, or was started by such a task since. They would write outside of the
+    transaction, or wait for its locks until it times out.
+
+    An adapter cannot be copied or pickled, because its connections, threads and locks belong to one process.
     """
 
     _instead = (
-        "its connections and threads are there once; share this one, which serves any number of tasks, and in another "
-        "process make one of the same URL with create_adapter()"
+        "its connections and threads belong to it alone; share it, since it serves any number of tasks, or in another "
+        "process make one for the same URL with create_adapter()"
     )
 
     @property
@@ -124,10 +131,13 @@ class StorageAdapter(_Unique):
 
     @abstractmethod
     async def initialize(self, *, migrate: bool = True) -> None:
-        """Open the store, and create or upgrade its schema; a second call does nothing.
+        """Open the store, and create its schema or upgrade it; does nothing if the adapter is open.
 
-        Any number of processes may do so at once. After `close` it opens the store again. Cancelled, it ends soon and
-        leaves the adapter closed; a store that is refused is left as it is.
+        Any number of processes may do this at once. After `close` it opens the store again. If it is cancelled, it ends
+        soon, and the adapter is closed. A store that is refused is not changed.
+
+        Args:
+            migrate: whether to create or upgrade the schema; if False, a store that is not up to date is refused.
 
         Raises:
             SchemaVersionError: the store is newer than this code, or `migrate` is False and it is not up to date.
@@ -136,34 +146,37 @@ class StorageAdapter(_Unique):
 
     @abstractmethod
     async def close(self) -> None:
-        """Finish what was accepted, roll back open transactions, and release everything; a second call does nothing."""
+        """Finish the operations that were accepted, roll back open transactions, and release all resources.
+
+        Does nothing if the adapter is closed.
+        """
 
     @abstractmethod
     async def begin_transaction(self, timeout: float = 30.0) -> Transaction:  # noqa: ASYNC109 - how long it may stay open
-        """Begin a transaction, to be ended by `commit` or `rollback`.
+        """Begin a transaction, which `commit` or `rollback` ends.
 
-        Open for longer than `timeout` seconds it is rolled back, so that others can go on, and its next call raises
-        `TransactionError`. Two transactions that read and then write the same record never lose a write: one waits, or
-        raises `ConflictError`.
+        A transaction that is open for longer than `timeout` seconds is rolled back, so that others can go on, and its
+        next call raises `TransactionError`. If two transactions read and then write the same record, neither write is
+        lost: one transaction waits, or raises `ConflictError`.
         """
 
     @asynccontextmanager
     async def transaction(self, timeout: float = 30.0) -> AsyncIterator[Transaction]:  # noqa: ASYNC109 - as above
-        """Hold a transaction that commits at the end of the block, and rolls back when it raises or is cancelled."""
+        """Begin a transaction for `async with`: committed at the end of the block, rolled back if it raises."""
         async with await self.begin_transaction(timeout) as transaction:
             yield transaction
 
     async def __aenter__(self) -> Self:
-        """Initialize the adapter, which may be initialized already; the end of the block closes it.
+        """Initialize the adapter, unless it is; the end of the block closes it.
 
         Raises:
-            StorageError: it is in another `async with` block, which the end of this one would close it under.
+            StorageError: the adapter is in another `async with` block, which still needs it after this one.
         """
         check_event_loop()
         if vars(self).get(_BLOCK):
             raise StorageError(
-                f"this {type(self).__name__} is in an `async with` block already, whose end closes it: "
-                "use it as it is, without a block of your own, or make another adapter"
+                f"this {type(self).__name__} is already in an `async with` block, whose end closes it: "
+                "use it without a second block, or make another adapter"
             )
         vars(self)[_BLOCK] = True
         try:
@@ -176,7 +189,7 @@ class StorageAdapter(_Unique):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the adapter; the block's own error comes out, and what `close` raises then becomes a note of it."""
+        """Close the adapter; if the block raised, an exception of `close` becomes a note of the block's."""
         try:
             if error is None:
                 await self.close()
@@ -188,4 +201,4 @@ class StorageAdapter(_Unique):
 
 
 _BLOCK = "_is_in_block"
-"""The attribute of an adapter that tells whether an `async with` block holds it."""
+"""The attribute of an adapter that is true inside an `async with` block."""

@@ -1,4 +1,4 @@
-"""Checks of the arguments of operations: each returns the value to use, or raises a `ValidationError` that names it."""
+"""Checks of arguments of operations: each returns the value to use, or raises a `ValidationError` that names it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ from aaow_storage.errors import ValidationError
 
 
 def check_id(operation: str, argument: str, value: object) -> str:
-    """Return the id, checked.
+    """Return the id as a plain str.
 
     Raises:
         ValidationError: it is not a str of 1 to 255 characters, or holds NUL or a lone surrogate.
@@ -30,17 +30,17 @@ def check_id(operation: str, argument: str, value: object) -> str:
 
 
 def check_record(operation: str, argument: str, value: object, record: type) -> None:
-    """Check that an argument is the record that the operation stores.
+    """Check that an argument is an instance of the record.
 
     Raises:
         ValidationError: it is something else.
     """
-    if not issubclass(type(value), record):  # a mock made after the record is none, though isinstance() takes it
+    if not issubclass(type(value), record):  # isinstance() would accept a mock that only names the class
         raise ValidationError(operation, argument, f"must be {record.__name__}, not {type(value).__name__}")
 
 
 def check_text(operation: str, argument: str, value: object) -> str:
-    """Return the text, checked.
+    """Return the text as a plain str.
 
     Raises:
         ValidationError: it is not a str, or holds NUL or a lone surrogate.
@@ -51,7 +51,7 @@ def check_text(operation: str, argument: str, value: object) -> str:
 
 
 def check_instant(operation: str, argument: str, value: datetime) -> datetime:
-    """Return the instant in UTC, checked.
+    """Return the instant in UTC.
 
     Raises:
         ValidationError: it is not an aware datetime.
@@ -63,7 +63,7 @@ def check_instant(operation: str, argument: str, value: datetime) -> datetime:
 
 
 def check_timeout(operation: str, value: object) -> float:
-    """Return a timeout in seconds, checked.
+    """Return a timeout in seconds as a float.
 
     Raises:
         ValidationError: it is not a number above 0.
@@ -75,7 +75,7 @@ def check_timeout(operation: str, value: object) -> float:
 
 
 def positive_amount(operation: str, value: Decimal | float | str) -> Decimal:
-    """Return an amount to consume or to add.
+    """Return the amount to consume or to add, as a Decimal.
 
     Raises:
         ValidationError: it is not finite, not above 0, or has more than 15 significant digits.
@@ -83,7 +83,7 @@ def positive_amount(operation: str, value: Decimal | float | str) -> Decimal:
     amount = as_amount(value)
     problem = amount_problem(amount)
     if problem is None and amount <= 0:
-        problem = f"{amount} is not above 0"
+        problem = f"must be above 0, not {amount}"
     if problem is not None:
         raise ValidationError(operation, "amount", problem)
     return amount

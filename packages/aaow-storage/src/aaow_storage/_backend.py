@@ -1,4 +1,4 @@
-"""What a plugin says of its backend."""
+"""`Backend`: the description of a backend that its plugin returns."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,13 +21,13 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 def _is_name(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
-        problem = "is not a name; use lower-case letters, digits and + . - as in the scheme of a URL"
-        raise invalid(instance, attribute, f"{shown(value)} {problem}")
+        rule = "must be lower-case letters, digits and + . - as in the scheme of a URL"
+        raise invalid(instance, attribute, f"{rule}, not {shown(value)}")
 
 
 def _is_version(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, str) or _VERSION.fullmatch(value) is None:
-        raise invalid(instance, attribute, f"{shown(value)} is not a version of the contract, such as '1.0'")
+        raise invalid(instance, attribute, f"must be a version of the contract, such as '1.0', not {shown(value)}")
 
 
 def _is_callable(instance: object, attribute: Named, value: Any) -> None:
@@ -46,20 +46,20 @@ def _capabilities(value: Iterable[Capability]) -> frozenset[Capability]:
 
 @frozen(kw_only=True)
 class Backend:
-    """What a plugin says of its backend.
+    """The description of a backend that its plugin returns.
 
     Attributes:
-        name: the entry point's name, which is the URL scheme too.
+        name: the name of the entry point, which is also the URL scheme.
         summary: one line for people.
-        create: makes an adapter from a URL (or None for the backend's default) and the options.
-        options: the names of the options that `create` takes, each with one line of description.
+        create: returns a new adapter for a URL (None for the backend's default) and the options.
+        options: the names of the options of `create`, each with one line of description.
         capabilities: what the backend can do beyond what every backend must.
-        temporary_store: makes an empty store, perhaps in the folder it is given, and yields its URL; the store is gone
-            when the context ends. The conformance suite runs on it.
-        newer_schema: holds the store at a URL, with the options of `create`, as one that a later release has migrated;
-            when the context ends, the store is as it was. The conformance suite checks that it is refused meanwhile.
-        contract: the version of the storage contract that the backend was built for.
-        problem: why the backend cannot be used, None for one that can.
+        temporary_store: a context manager that makes an empty store, perhaps in the folder that is its argument,
+            returns its URL, and removes it at the end. The conformance suite runs on it.
+        newer_schema: a context manager that marks the store at a URL (with the options of `create`) as migrated by a
+            later release, and undoes this at the end. The conformance suite checks that the store is refused meanwhile.
+        contract: the version of the storage contract that the backend was written for.
+        problem: why the backend cannot be used, None if it can.
     """
 
     name: str = field(validator=_is_name)

@@ -1,4 +1,4 @@
-"""What `update_*` may change: one TypedDict a kind, and the function that applies it."""
+"""What the `update_...` operations may change: one TypedDict a record, and the functions that check and apply it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -60,7 +60,9 @@ RecordT = TypeVar("RecordT", StoredWorkflow, Session, BudgetPool, ApprovalReques
 
 
 def apply_changes(record: RecordT, changes: Any) -> RecordT:
-    """Return the record with the changes of an `update_*` applied; `updated_at`, where there is one, becomes now.
+    """Return the record with the changes of an `update_...` operation.
+
+    `updated_at`, if the record has it and the changes do not name it, becomes now.
 
     Raises:
         ValidationError: a field is unknown or immutable, or its new value is wrong.
@@ -72,14 +74,14 @@ def apply_changes(record: RecordT, changes: Any) -> RecordT:
     name = DOCUMENT_FIELDS.get(kind)
     if name is None or name in changes:
         return attrs.evolve(record, **changes)
-    # A document that stays as it is needs no check, which is what takes longest where it is large.
+    # The stored document is kept without another check: for a large one, the check takes longer than all the rest.
     changed = attrs.evolve(record, **{name: {}, **changes})
     object.__setattr__(changed, name, getattr(record, name))
     return changed
 
 
 def own_changes(kind: type, changes: Any) -> dict[str, Any]:
-    """Return the changes with copies of the JSON in them, so that what a caller does to his has no effect later.
+    """Return the changes with copies of their lists and dicts, so that later changes by the caller have no effect.
 
     Raises:
         ValidationError: a field is unknown, derived or immutable, or a list or dict is not JSON.
@@ -106,11 +108,10 @@ def check_changes(kind: type, changes: Any) -> None:
         elif hasattr(kind, name):
             problem = "is derived and cannot be set"
         else:
-            problem = "is not a field"
-        raise ValidationError(kind.__name__, name, f"{problem}; an update may name {', '.join(mutable)}")
+            problem = f"is not a field of {kind.__name__}"
+        raise ValidationError(kind.__name__, name, f"{problem}; only {', '.join(mutable)} can be updated")
     status = changes.get("status", ApprovalStatus.EXPIRED)
     if kind is ApprovalRequest and member_or_same(ApprovalStatus, status) is not ApprovalStatus.EXPIRED:
-        problem = (
-            f"may only be updated to 'expired', not {shown(changes['status'])}; use approve_request or reject_request"
-        )
+        remedy = "to decide, call approve_request() or reject_request()"
+        problem = f"may only be updated to 'expired', not {shown(changes['status'])}; {remedy}"
         raise ValidationError(kind.__name__, "status", problem)

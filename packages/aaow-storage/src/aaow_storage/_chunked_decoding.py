@@ -1,9 +1,9 @@
-"""Decoding a long JSON text in pieces, between which other threads and other tasks have their turn.
+"""Decodes a long JSON text in chunks, so that other threads get the GIL, and other tasks the loop, between two of them.
 
-orjson holds the GIL until a whole text is decoded. So a long text is cut where one member of a list or dict ends and
-the next begins, and the members between two cuts are decoded together. A cut is found by counting brackets outside of
-strings; that it is in the right place shows when what is before it is decoded, since a run of members is JSON between
-brackets if and only if all of them are whole. What is not cut like this is decoded at once.
+orjson holds the GIL until a whole text is decoded. So a long text is cut between two members of a list or dict, and the
+members of a chunk are decoded together. A cut is found by counting brackets outside of strings. Decoding proves that
+the cut is right: a run of members in brackets is JSON if and only if all of them are whole. A text for which this fails
+is decoded at once.
 """
 
 import gc
@@ -13,15 +13,15 @@ from typing import Any, TypeAlias
 
 import orjson
 
-PIECE = 256 * 1024
-"""How many characters are decoded at once: two milliseconds."""
-LONG = 256 * 1024
-"""Up to how many characters a text is decoded at once."""
+CHUNK_CHARS = 256 * 1024
+"""The size of a chunk; decoding one takes two milliseconds."""
+MIN_CHUNKED_CHARS = 256 * 1024
+"""Shorter texts are decoded at once."""
 
-FAR = 64 * 1024
-"""In how many characters the end of a member is looked for from the front, one by one; what is longer is entered."""
-NEAR = 2_000
-"""In how many parts of a piece the end of a member is looked for from behind."""
+FORWARD_CHARS = 64 * 1024
+"""How far the end of a member is searched from its beginning, one character at a time; a longer member is entered."""
+BACKWARD_PARTS = 2_000
+"""How many parts of a chunk are searched, from its end backwards, for the end of a member."""
 
 _SIGNS = {"{": 1, "[": 1, "}": -1, "]": -1}
 _CLOSER = {"{": "}", "[": "]"}
@@ -34,16 +34,16 @@ Steps: TypeAlias = Generator[None, None, Any]
 
 
 class _UncutError(Exception):
-    """The text cannot be cut, or is not what it seemed to be."""
+    """The text cannot be cut."""
 
 
-def decoded(text: str) -> Any:
-    """Decode a text, with the GIL let go of between the pieces of a long one.
+def decode(text: str) -> Any:
+    """Decode a text; between the chunks of a long one, other threads can take the GIL.
 
     Raises:
         orjson.JSONDecodeError: it is not JSON.
     """
-    if len(text) <= LONG:
+    if len(text) <= MIN_CHUNKED_CHARS:
         return orjson.loads(text)
     steps = decoding(text)
     while True:
@@ -54,12 +54,12 @@ def decoded(text: str) -> Any:
 
 
 def decoding(text: str) -> Steps:
-    """Decode a text step by step, and return what it holds.
+    """Decode a text; a generator that yields after each chunk of a long text, and returns the value.
 
     Raises:
         orjson.JSONDecodeError: it is not JSON.
     """
-    if len(text) <= LONG or text[0] not in _CLOSER:
+    if len(text) <= MIN_CHUNKED_CHARS or text[0] not in _CLOSER:
         return orjson.loads(text)
     try:
         return (yield from _Cutter(text).steps())
@@ -68,19 +68,19 @@ def decoding(text: str) -> Steps:
 
 
 class _Cutter:
-    """Goes through a text from the front, with the lists and dicts that are open."""
+    """Decodes a text from the front to the end, and keeps the lists and dicts that are open."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
         self._open: list[tuple[str, Any]] = []
-        """The opening bracket of each list and dict that is open, and what it holds so far."""
+        """The opening bracket of each list and dict that is open, and its members so far."""
         self._root: Any = None
         self._has_likely_cuts = True
         self._is_new = True
 
     def steps(self) -> Steps:
-        """Decode everything."""
+        """Decode the whole text."""
         self._enter()
         while self._open:
             self._step()
@@ -90,16 +90,16 @@ class _Cutter:
         return self._root
 
     def _step(self) -> None:
-        """Decode some members of the innermost list or dict, and leave it, or enter what it holds next."""
-        window = self._text[self._at : self._at + PIECE]
+        """Decode some members of the innermost list or dict, and leave it if it ends; or enter its next member."""
+        window = self._text[self._at : self._at + CHUNK_CHARS]
         if (cut := self._likely_cut(window)) and not self._go_to(cut):
             self._has_likely_cuts = False
         elif cut or (not self._is_new and self._go_to(_cut_near_end(_split(window)))):
             return
         self._is_new = False
-        cut, end = _cut_or_end(_split(window[:FAR]))
+        cut, end = _cut_or_end(_split(window[:FORWARD_CHARS]))
         if end is not None:
-            if not end or not self._takes(end):
+            if not end or not self._decode_members(end):
                 raise _UncutError
             self._at += end
             self._leave()
@@ -107,19 +107,19 @@ class _Cutter:
             self._enter()
 
     def _go_to(self, cut: int) -> bool:
-        """Decode what is before a cut, and go on behind it; False where there is none, or none in that place."""
-        if not cut or not self._takes(cut):
+        """Decode the members before a cut and go on after it; return False if there is no cut, or a wrong one."""
+        if not cut or not self._decode_members(cut):
             return False
         self._at += cut + 1
         return True
 
     def _likely_cut(self, window: str) -> int:
-        """Return where a member of a list ends, if all are dicts with the same first key and hold no such list."""
+        """Guess a cut in a list of dicts that begin with the same key: after a dict, before one with that key."""
         beginning = _BEGINNING.match(window) if self._has_likely_cuts and self._open[-1][0] == "[" else None
         return 0 if beginning is None else window.rfind("}," + beginning[0]) + 1
 
-    def _takes(self, length: int) -> bool:
-        """Decode so many characters as members; False where they are not."""
+    def _decode_members(self, length: int) -> bool:
+        """Decode that many characters as whole members; return False if they are not."""
         bracket, holder = self._open[-1]
         try:
             members = _loads(bracket + self._text[self._at : self._at + length] + _CLOSER[bracket])
@@ -134,11 +134,11 @@ class _Cutter:
         return True
 
     def _enter(self) -> None:
-        """Enter the list or dict that comes next, or take the text, number or word that does."""
+        """Enter the list or dict that is next, or decode the string, number or word that is next."""
         key = self._key() if self._open and self._open[-1][0] == "{" else None
         bracket = self._text[self._at : self._at + 1]
         if bracket in _CLOSER:
-            self._put(key, {} if bracket == "{" else [], bracket)
+            self._add(key, {} if bracket == "{" else [], bracket)
             self._at += 1
             if self._text[self._at : self._at + 1] == _CLOSER[bracket]:
                 self._leave()
@@ -146,7 +146,7 @@ class _Cutter:
         scalar = _STRING.match(self._text, self._at) or _NUMBER_OR_WORD.match(self._text, self._at)
         if scalar is None:
             raise _UncutError
-        self._put(key, orjson.loads(scalar[0]))
+        self._add(key, orjson.loads(scalar[0]))
         self._at = scalar.end()
         self._go_on()
 
@@ -157,7 +157,7 @@ class _Cutter:
         self._at = string.end() + 1
         return str(orjson.loads(string[0]))
 
-    def _put(self, key: str | None, value: Any, bracket: str = "") -> None:
+    def _add(self, key: str | None, value: Any, bracket: str = "") -> None:
         if not self._open:
             self._root = value
         elif key is None:
@@ -169,14 +169,14 @@ class _Cutter:
             self._has_likely_cuts = self._is_new = True
 
     def _leave(self) -> None:
-        """Leave the innermost list or dict, whose end is here, and all that end with it."""
+        """Leave the innermost list or dict, whose end is here, and all others that end here."""
         while self._open and self._text[self._at : self._at + 1] == _CLOSER[self._open[-1][0]]:
             self._open.pop()
             self._at += 1
         self._go_on()
 
     def _go_on(self) -> None:
-        """Go on behind a member, to the next or to the end."""
+        """Go on after a member, to the next one or to the end."""
         if not self._open:
             return
         following = self._text[self._at : self._at + 1]
@@ -189,10 +189,10 @@ class _Cutter:
 
 
 def _loads(text: str) -> Any:
-    """Decode a piece while Python's collector of cycles is off.
+    """Decode a chunk while Python's garbage collector is off.
 
-    Every 700 lists and dicts it would look through the new ones, and now and then through the whole heap, with the GIL
-    held: for longer than the decoding takes. It does so once for the piece instead, when it is on again.
+    It would run after every 700 new lists and dicts, sometimes over the whole heap, with the GIL held, and take longer
+    than the decoding. When it is on again it runs once for the chunk.
     """
     if not gc.isenabled():
         return orjson.loads(text)
@@ -204,20 +204,20 @@ def _loads(text: str) -> Any:
 
 
 def _split(window: str) -> list[str]:
-    """Split at the quotes that begin and end strings: every other part is outside of strings."""
+    """Split at the quotes of strings: every other part, beginning with the first, is outside of strings."""
     return window.replace("\\\\", "__").replace('\\"', "__").split('"')
 
 
 def _cut_near_end(parts: Sequence[str]) -> int:
-    """Return where the last member ends that ends in a window, or 0 where none does near its end.
+    """Return the end of the last member that ends in a window, or 0 if there is none near its end.
 
-    Where the list or dict ends in the window, what follows makes the depth wrong, and the cut may not be one.
+    If the list or dict itself ends in the window, the depth is counted wrong, and so the cut may be wrong.
     """
     last = (len(parts) - 1) // 2 * 2
     outside = "".join(parts[::2])
     depth = sum(sign * outside.count(bracket) for bracket, sign in _SIGNS.items())
     end = sum(map(len, parts[: last + 1])) + last
-    for index in range(last, max(-1, last - 2 * NEAR), -2):
+    for index in range(last, max(-1, last - 2 * BACKWARD_PARTS), -2):
         for char in reversed(parts[index]):
             end -= 1
             if char == "," and not depth:
@@ -228,7 +228,7 @@ def _cut_near_end(parts: Sequence[str]) -> int:
 
 
 def _cut_or_end(parts: Sequence[str]) -> tuple[int, int | None]:
-    """Return where the last member ends that ends in a window, 0 for nowhere; and where the list or dict does."""
+    """Return the end of the last member that ends in a window, or 0; and the end of the list or dict, or None."""
     at = depth = cut = 0
     for index in range(0, len(parts), 2):
         for char in parts[index]:

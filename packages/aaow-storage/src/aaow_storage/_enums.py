@@ -1,10 +1,10 @@
-"""The closed sets of words that a record's field may hold."""
+"""The enumerations of fields and capabilities."""
 
 from enum import StrEnum
 
 
 class SessionStatus(StrEnum):
-    """How far a run of a workflow has come."""
+    """The status of a session."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -16,7 +16,7 @@ class SessionStatus(StrEnum):
 
 
 class NodeExecutionStatus(StrEnum):
-    """How far one node of a run has come."""
+    """The status of one node of a session."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -28,7 +28,7 @@ class NodeExecutionStatus(StrEnum):
 
 
 class BudgetPoolStatus(StrEnum):
-    """Whether a budget pool can be consumed from."""
+    """The status of a budget pool; a suspended one cannot be consumed from."""
 
     ACTIVE = "active"
     EXHAUSTED = "exhausted"
@@ -36,7 +36,7 @@ class BudgetPoolStatus(StrEnum):
 
 
 class ApprovalType(StrEnum):
-    """What a human is asked to decide."""
+    """What a person is asked to decide."""
 
     HUMAN_REVIEW = "human_review"
     BUDGET_INCREASE = "budget_increase"
@@ -44,7 +44,7 @@ class ApprovalType(StrEnum):
 
 
 class ApprovalStatus(StrEnum):
-    """What became of an approval request."""
+    """The status of an approval request; a pending one can still be decided, until it expires."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -53,16 +53,16 @@ class ApprovalStatus(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way a list is ordered."""
+    """The direction of an order."""
 
     ASCENDING = "asc"
     DESCENDING = "desc"
 
 
 class Capability(StrEnum):
-    """What a backend may or may not be able to do; everything else in the contract is a must."""
+    """What a backend may or may not be able to do; it must do everything else in the contract."""
 
     STREAM_EVENTS = "stream_events"
     """`save_stream_event` and `get_stream_events` work; otherwise both raise `UnsupportedOperationError`."""
     DURABLE = "durable"
-    """What was stored survives the death of the process, and other processes see it."""
+    """What was stored survives the end of the process, even a killed one, and other processes see it."""

@@ -1,7 +1,7 @@
-"""How large a `QueryFilter` may be: the same on every backend, so that a filter which one takes all take.
+"""The largest `QueryFilter`, the same on every backend, so that a filter that works on one works on all.
 
-A database has limits of its own, for parameters, for the depth of an expression and for the length of a statement. A
-filter within these limits is within those of every database, and costs its own size to run.
+Databases limit the parameters, the depth of expressions and the length of a statement. A filter within the limits below
+is within those of every database, and its cost is proportional to its size.
 """
 
 from typing import Any
@@ -14,20 +14,20 @@ MAX_ORDER_KEYS = 16
 MAX_CONDITIONS = 100
 """How many entries `where` may have."""
 MAX_VALUES = 10_000
-"""How many values the `In` and `NotIn` of a filter may hold together."""
+"""How many values all `In` and `NotIn` of a filter may have together."""
 MAX_PATH_KEYS = 32
-"""How many keys a path may have below its JSON field."""
+"""How many keys a path may have after its JSON field."""
 MAX_PATH_LENGTH = 1_000
 """How many characters the keys of a path may have together."""
 MAX_TEXT_LENGTH = 4_000_000
-"""How many characters the texts that a filter compares with may have together."""
+"""How many characters all texts in a filter may have together."""
 
 
 def check_size(filter: QueryFilter) -> None:
-    """Check a filter against the limits, apart from those of paths, which `check_path` checks.
+    """Check a filter against all limits but those of paths, for which there is `check_path`.
 
     Raises:
-        ValidationError: the filter is larger.
+        ValidationError: the filter is too large.
     """
     if len(filter.order_by) > MAX_ORDER_KEYS:
         problem = f"has {len(filter.order_by)} keys, at most {MAX_ORDER_KEYS} are allowed; leave out the last ones"
@@ -36,7 +36,7 @@ def check_size(filter: QueryFilter) -> None:
     if not where:
         return
     if len(where) > MAX_CONDITIONS:
-        remedy = "leave some out, and choose among the records that are found"
+        remedy = "leave some out, and select among the records of the list"
         problem = f"has {len(where)} entries, at most {MAX_CONDITIONS} are allowed; {remedy}"
         raise ValidationError("QueryFilter", "where", problem)
     values = length = 0
@@ -44,32 +44,32 @@ def check_size(filter: QueryFilter) -> None:
         if isinstance(operand, In | NotIn):
             values += len(operand.values)
     if values > MAX_VALUES:
-        remedy = "ask several times, with a part of the values each"
+        remedy = "list several times, with some of the values each"
         problem = f"compares with {values} values in In and NotIn, at most {MAX_VALUES} are allowed; {remedy}"
         raise ValidationError("QueryFilter", "where", problem)
     for operand in where.values():
         length += _text_length(operand)
     if length > MAX_TEXT_LENGTH:
-        remedy = "compare with shorter texts, or ask several times"
+        remedy = "compare with shorter texts, or list several times"
         problem = f"compares with texts of {length} characters, at most {MAX_TEXT_LENGTH} are allowed; {remedy}"
         raise ValidationError("QueryFilter", "where", problem)
 
 
 def check_path(record: str, name: FieldName) -> None:
-    """Check the length of a path, whether or not it is one of the record.
+    """Check the length of a path, whether or not the record has it.
 
     Raises:
-        ValidationError: it has more keys, or longer ones.
+        ValidationError: it has too many keys, or its keys are too long.
     """
     parts = name.split(".") if isinstance(name, str) else name
     shown = parts[0][:MAX_PATH_LENGTH]
     if len(parts) - 1 > MAX_PATH_KEYS:
-        remedy = "look for the record by something less deep"
+        remedy = "filter by something less deep"
         problem = f"is a path of {len(parts) - 1} keys, at most {MAX_PATH_KEYS} are allowed; {remedy}"
         raise ValidationError(record, shown, problem)
     length = sum(map(len, parts[1:]))
     if length > MAX_PATH_LENGTH:
-        remedy = "look for the record by a shorter key"
+        remedy = "filter by something with shorter keys"
         problem = f"is a path with keys of {length} characters, at most {MAX_PATH_LENGTH} are allowed; {remedy}"
         raise ValidationError(record, shown, problem)
 

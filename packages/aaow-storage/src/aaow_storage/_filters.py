@@ -1,4 +1,4 @@
-"""What a caller says of the list it wants: `QueryFilter`, `OrderBy` and the operators."""
+"""`QueryFilter`, `OrderBy` and the operators: which records a list has, and in which order."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -12,42 +12,42 @@ from aaow_storage._values import exact_text, member_or_same, shown
 from aaow_storage.errors import ValidationError
 
 FieldName: TypeAlias = str | tuple[str, ...]
-"""A field (`"status"`), or a path into a JSON field (`"metadata.user"`, `("metadata", "a.b")`)."""
+"""A field (`"status"`), or a path into a JSON field (`"metadata.user"`; `("metadata", "a.b")` for a key with a dot)."""
 
 
 @frozen
 class _OfValue:
-    """An operator that compares with a value. A class takes attrs a while to make: those that are alike share one."""
+    """An operator with one value. The operators are plain subclasses, because attrs takes long to make a class."""
 
     value: Any
 
 
 class Ne(_OfValue):
-    """Everything that equality does not take: a null field is `Ne("x")`, and `Ne(None)` means "is not null"."""
+    """Not equal to the value; a null field is not equal to `"x"`, and `Ne(None)` means "is not null"."""
 
     __slots__ = ()
 
 
 class Lt(_OfValue):
-    """Less than the value; a null field never is."""
+    """Less than the value; a null field never matches."""
 
     __slots__ = ()
 
 
 class Le(_OfValue):
-    """Less than the value or equal to it; a null field never is."""
+    """Less than the value, or equal to it; a null field never matches."""
 
     __slots__ = ()
 
 
 class Gt(_OfValue):
-    """Greater than the value; a null field never is."""
+    """Greater than the value; a null field never matches."""
 
     __slots__ = ()
 
 
 class Ge(_OfValue):
-    """Greater than the value or equal to it; a null field never is."""
+    """Greater than the value, or equal to it; a null field never matches."""
 
     __slots__ = ()
 
@@ -63,44 +63,44 @@ def _is_tuple(instance: object, attribute: Named, value: Any) -> None:
 
 @frozen
 class _OfValues:
-    """An operator that compares with several values."""
+    """An operator with several values."""
 
     values: tuple[Any, ...] = field(converter=_values, validator=_is_tuple)
 
 
 class In(_OfValues):
-    """Equal to one of the values, of which None means "is null"; with no values, nothing is."""
+    """Equal to one of the values, of which None means "is null"; with no values, no record matches."""
 
     __slots__ = ()
 
 
 class NotIn(_OfValues):
-    """Equal to none of the values: everything that `In` does not take."""
+    """Equal to none of the values: matches every record that `In` does not match."""
 
     __slots__ = ()
 
 
 @frozen
 class _OfText:
-    """An operator that looks for a text."""
+    """An operator with a text."""
 
     text: str
 
 
 class Contains(_OfText):
-    """Holds the text, case-sensitively; no character is a wildcard. A null field never does."""
+    """Contains the text, case-sensitively, without wildcards; a null field never matches."""
 
     __slots__ = ()
 
 
 class StartsWith(_OfText):
-    """Begins with the text, case-sensitively; no character is a wildcard. A null field never does."""
+    """Begins with the text, case-sensitively, without wildcards; a null field never matches."""
 
     __slots__ = ()
 
 
 def _name(value: Any) -> Any:
-    """Return a field's name or path as plain str, and what is none as it is."""
+    """Return the name or path of a field with plain str in it; leave anything else as it is."""
     if issubclass(type(value), tuple):
         return tuple(map(_name, value))
     return exact_text(value) if issubclass(type(value), str) else value
@@ -116,24 +116,14 @@ def _is_direction(instance: object, attribute: Named, value: Any) -> None:
 
 
 def _is_field_name(instance: object, attribute: Named, value: Any) -> None:
-    del attribute
-    check_field_name(type(instance).__name__, value)
-
-
-def check_field_name(record: str, name: object) -> None:
-    """Check the form of a field's name, before it is known of which record.
-
-    Raises:
-        ValidationError: it is neither a str nor a tuple of str.
-    """
-    parts = name if isinstance(name, tuple) else (name,)
+    parts = value if isinstance(value, tuple) else (value,)
     if not parts or not all(isinstance(part, str) for part in parts):
-        raise ValidationError(record, "field", f"{shown(name)} is not a field name (str) or a path (tuple of str)")
+        raise invalid(instance, attribute, f"must name a field (str) or a path (tuple of str), not {shown(value)}")
 
 
 @frozen
 class OrderBy:
-    """A field to order by. None sorts before every value ascending, and behind every value descending."""
+    """A field to order by. None sorts first if ascending, and last if descending."""
 
     field: FieldName = field(converter=_name, validator=_is_field_name)
     direction: Direction = attrs.field(default=Direction.ASCENDING, converter=_direction, validator=_is_direction)
@@ -147,7 +137,8 @@ def _order(value: "OrderBy | Iterable[OrderBy]") -> tuple[OrderBy, ...]:
 
 def _is_order(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, tuple) or not all(isinstance(key, OrderBy) for key in value):
-        raise invalid(instance, attribute, f"must be OrderBy, or a tuple or list of them, not {shown(value)}")
+        problem = f"must be OrderBy, such as OrderBy('created_at'), or a list or tuple of them, not {shown(value)}"
+        raise invalid(instance, attribute, problem)
 
 
 def _where(value: Mapping[FieldName, Any]) -> Mapping[FieldName, Any]:
@@ -159,9 +150,10 @@ def _where(value: Mapping[FieldName, Any]) -> Mapping[FieldName, Any]:
 
 def _is_where(instance: object, attribute: Named, value: Any) -> None:
     if not isinstance(value, dict):
-        raise invalid(instance, attribute, f"must be a mapping of fields to values, not {type(value).__name__}")
+        problem = f"must map fields to values, as in {{'status': 'running'}}, not be {type(value).__name__}"
+        raise invalid(instance, attribute, problem)
     for name in value:
-        check_field_name("QueryFilter.where", name)
+        _is_field_name(instance, attribute, name)
 
 
 MAX_PAGE = 2**63 - 1
@@ -171,7 +163,7 @@ def _is_page_number(instance: object, attribute: Named, value: Any) -> None:
     if type(value) is not int:
         raise invalid(instance, attribute, f"must be int, not {type(value).__name__}")
     if not 0 <= value <= MAX_PAGE:
-        raise invalid(instance, attribute, f"{shown(value)} is not from 0 to 2**63-1")
+        raise invalid(instance, attribute, f"must be from 0 to 2**63-1, not {shown(value)}")
 
 
 def _is_limit(instance: object, attribute: Named, value: Any) -> None:
@@ -181,17 +173,18 @@ def _is_limit(instance: object, attribute: Named, value: Any) -> None:
 
 @frozen
 class QueryFilter:
-    """Which records of a list, in which order, and which page of it.
+    """Which records a list has, in which order, and which page of it.
 
-    `where` maps a field to a value (None means "is null") or an operator; all entries must hold. `order_by` defaults to
-    the list's own order, which is time, then id; ties are always broken by id, ascending. `limit` and `offset` page
-    through the filtered, ordered list; a `limit` of 0 gives nothing.
+    `where` maps a field to a value (None means "is null") or an operator; a record matches if all entries hold.
+    `order_by` defaults to the order of the list, which is time, then id; ties are always broken by id, ascending.
+    `limit` and `offset` select a page of the filtered, ordered list; with a `limit` of 0 it is empty.
 
-    With `documents=False` a list of sessions or workflows holds `OMITTED` in place of each snapshot or definition, and
-    reads none of them, however large they are; conditions and orders may still reach into them. Other records are
-    listed whole.
+    With `documents=False`, a list of sessions or workflows has `OMITTED` in place of each snapshot or definition, and
+    reads none of them from the store, so their size does not matter; `where` and `order_by` may still use paths into
+    them. Other records are not affected.
 
-    Field names and the types of values are checked by the operation that takes the filter: it alone knows the record.
+    The operation that gets the filter checks the names of fields and the types of values, because they depend on the
+    record.
     """
 
     where: Mapping[FieldName, Any] = field(factory=dict, converter=_where, validator=_is_where)
@@ -202,15 +195,16 @@ class QueryFilter:
     after_record: Any = field(default=None, kw_only=True)
 
     def after(self, record: object) -> "QueryFilter":
-        """Continue behind that record, under the same order (keyset paging).
+        """Return this filter for the page after that record, in the same order (keyset paging).
 
-        Walking a list with `filter = filter.after(page[-1])` visits every record that was there throughout exactly
-        once, whatever is inserted or deleted meanwhile, and the cost of a page does not grow with its number. An offset
-        is dropped, since the record says where to go on.
+        Paging with `filter = filter.after(page[-1])` visits every record that is stored from the first page to the
+        last exactly once, whatever is inserted or deleted meanwhile. Later pages cost no more than the first. `offset`
+        becomes 0, because the record says where the page begins.
 
         Raises:
-            ValidationError: there is no record, such as where a page was empty.
+            ValidationError: the record is None.
         """
         if record is None:
-            raise ValidationError("QueryFilter", "after", "must be the last record of the page before, not None")
+            problem = "must be the last record of the page before, not None; after an empty page there is no other"
+            raise ValidationError("QueryFilter", "after", problem)
         return attrs.evolve(self, after_record=record, offset=0)

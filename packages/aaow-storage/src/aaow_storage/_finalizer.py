@@ -1,4 +1,4 @@
-"""Adapters that are dropped while they are open."""
+"""A finalizer that releases an adapter which is garbage-collected while it is open, and warns of it."""
 
 import warnings
 import weakref
@@ -8,12 +8,12 @@ from collections.abc import Callable
 def released_when_dropped(
     adapter: object, place: str, release: Callable[[], object] = lambda: None
 ) -> Callable[[], object]:
-    """Have an open adapter released when it is dropped without `close()`, with a ResourceWarning that names its place.
+    """Release an open adapter when it is garbage-collected without `close()`; a ResourceWarning names its `place`.
 
-    `release` must not refer to the adapter. It is called on any thread, perhaps in the middle of anything: it takes no
-    lock, starts no thread and waits for nothing. When the process exits, nothing is called.
+    `release` must not refer to the adapter. The garbage collector calls it on any thread, between any two steps of
+    other code. So it must take no lock, start no thread and wait for nothing. It is not called when the process exits.
 
-    The adapter calls what is returned when it closes, and is not released any more.
+    Returns a function that the adapter calls in `close()`, and that switches the finalizer off.
     """
     finalizer = weakref.finalize(adapter, _release, place, release)
     finalizer.atexit = False

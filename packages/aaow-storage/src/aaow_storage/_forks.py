@@ -1,7 +1,7 @@
-"""What becomes of adapters and stores in a process that was forked from the one that has them.
+"""Adapters and stores after a fork.
 
-The threads, connections and locks of an adapter are the parent's: a forked process has copies of them that no thread
-serves. So what an adapter holds is given up there, without being closed, and the adapter refuses.
+A forked process has copies of the parent's connections and locks, but none of its threads. So in the child, an adapter
+that was open gives up what it holds without closing it, and raises `AdapterClosedError` from then on.
 """
 
 import os
@@ -10,26 +10,26 @@ from weakref import WeakSet
 
 
 class Inheritable(Protocol):
-    """What a forked process must not go on using."""
+    """An object that a forked process must not go on using."""
 
     def after_fork_in_child(self) -> None:
-        """Give up what is the parent's; called in a forked process before anything else runs there.
+        """Give up what belongs to the parent; called in a forked process before anything else runs there.
 
-        It takes no lock, since a thread of the parent may have held it, and closes nothing.
+        Must take no lock, because a thread of the parent may have held it at the fork, and close nothing.
         """
 
 
 T = TypeVar("T", bound=Inheritable)
 
 INHERITED = (
-    "it was opened by the process that this one was forked from, and cannot be used here; make an adapter with "
+    "it was opened by the process that this one was forked from, and cannot be used here; make another adapter with "
     "create_adapter() in this process"
 )
 _inheritable: "WeakSet[Any]" = WeakSet()
 
 
 def given_up_after_fork(thing: T) -> T:
-    """Have `after_fork_in_child` called on it in each forked process, for as long as it is there; return it."""
+    """Call `after_fork_in_child` on the object in every forked process, as long as the object lives; return it."""
     _inheritable.add(thing)
     return thing
 

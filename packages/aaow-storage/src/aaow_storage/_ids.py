@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 _COUNTER_BITS = 42
 _TAIL = 0xFFFF
-"""The bits of the counter that are in the last part of the text; the rest of it changes seldom."""
+"""The bits of the counter in the last part of the text; the other parts change seldom, and are kept as text."""
 _WORD_BITS = 32
 _WORDS_BYTES = 4096
 _lock = threading.Lock()
@@ -19,7 +19,7 @@ _words: Iterator[int] = iter(())
 
 
 def _forget_parent() -> None:
-    """Share neither a held lock nor random bits with the process that this one was forked from."""
+    """In a forked process, replace the lock, which a thread of the parent may hold, and the parent's random bits."""
     global _lock, _words  # noqa: PLW0603 - as below
     _lock = threading.Lock()
     _words = iter(())
@@ -30,10 +30,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def new_id() -> str:
-    """Make a UUIDv7 string; within a process, one made later sorts later.
+    """Return a new UUIDv7 as text; within a process, later ones sort after earlier ones.
 
     The layout is that of RFC 9562, section 6.2, method 1: 48 bits of milliseconds, a 42-bit counter that restarts
-    at a random value each millisecond, and 32 random bits. A clock that steps back does not break the order.
+    at a random value in each millisecond, and 32 random bits. The order holds even if the clock steps back.
     """
     global _last_millisecond, _counter, _head  # noqa: PLW0603 - the one counter that makes ids ordered
     with _lock:
@@ -53,7 +53,7 @@ def new_id() -> str:
 
 
 def _head_of(millisecond: int, counter: int) -> str:
-    """Return all but the last part of the text."""
+    """Return the text without its last part."""
     version, variant = 0x7000 | counter >> 30, 0x8000 | counter >> 16 & 0x3FFF
     return f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}-{version:04x}-{variant:04x}-"
 
@@ -61,9 +61,9 @@ def _head_of(millisecond: int, counter: int) -> str:
 def _random_word() -> int:
     """Return 32 random bits; called with the lock held.
 
-    They are taken from the system many at a time: each call lets another thread have the interpreter.
+    They are read from the system 1,024 at a time, because each system call releases the GIL to other threads.
     """
-    global _words  # noqa: PLW0603 - what is left of the last call
+    global _words  # noqa: PLW0603 - the words that are left of the last read
     for word in _words:
         return word
     _words = iter(memoryview(os.urandom(_WORDS_BYTES)).cast("I"))
@@ -71,5 +71,5 @@ def _random_word() -> int:
 
 
 def now() -> datetime:
-    """Return the present instant, aware, in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The strict JSON codec every backend uses: what goes in comes out, or `ValidationError` says where it would not."""
+"""The strict JSON codec of all backends: a value is read back equal and with its types, or raises `ValidationError`."""
 
 import functools
 import marshal
@@ -9,18 +9,19 @@ from typing import Any, TypeAlias, cast
 
 import orjson
 
-from aaow_storage._chunked_decoding import decoded
-from aaow_storage._validation_cache import LONG_CHECK_S, image_of, is_remembered, remember
+from aaow_storage._chunked_decoding import decode
+from aaow_storage._omitted import OMITTED, REMEDY
+from aaow_storage._validation_cache import MIN_CHECK_S, add_valid, is_valid, marshal_value
 from aaow_storage.errors import CorruptDataError, ValidationError
 
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 JSONObject: TypeAlias = dict[str, Any]
 
 MAX_DEPTH = 250
-"""How deep lists and dicts may nest; one more raises `ValidationError`."""
+"""How deep lists and dicts may nest."""
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**64 - 1
-_SURE_BITS = 64
+_SAFE_BITS = 64
 """An integer of fewer bits is between the two."""
 
 
@@ -28,108 +29,109 @@ def dumps(value: JSON, *, record: str = "JSON", field: str = "value") -> str:
     """Encode a value as compact JSON text, keeping the order of keys.
 
     Raises:
-        ValidationError: a part is not JSON; `record` and `field` say where, with the path inside the value.
+        ValidationError: a part is not JSON; the error names `record`, `field` and the path inside the value.
     """
-    return _dumps(value, record, field, image_of)
+    return _dumps(value, record, field, marshal_value)
 
 
-LONG_TEXT_BYTES = 64 * 1024
-"""Of how many bytes a text is before it may pay to look whether its value was checked not long ago."""
+MIN_CACHED_BYTES = 64 * 1024
+"""For shorter texts, a check takes less than a look into the cache of checked values."""
 
 
-def _dumps(value: JSON, record: str, field: str, image_of: Callable[[JSON], bytes | None]) -> str:
+def _dumps(value: JSON, record: str, field: str, marshal_value: Callable[[JSON], bytes | None]) -> str:
     try:
         text = orjson.dumps(value)
     except orjson.JSONEncodeError:
         check_json(value, record=record, field=field)
         raise
-    if len(text) > LONG_TEXT_BYTES and (image := image_of(value)) is not None and is_remembered(image):
+    if len(text) > MIN_CACHED_BYTES and (marshalled := marshal_value(value)) is not None and is_valid(marshalled):
         return text.decode()
     check_json(value, record=record, field=field)
     return text.decode()
 
 
 def dumps_unchecked(value: JSON) -> str:
-    """Encode as `dumps` does a value that `loads` made, and that nobody else can have changed."""
+    """Encode as `dumps` does, without a check; for a value that `loads` made and that only the backend can change."""
     return orjson.dumps(value).decode()
 
 
-MOST_DOCUMENTS = 16
-LARGEST_DOCUMENT_BYTES = 256 * 1024
+MAX_CACHED_DOCUMENTS = 16
+MAX_CACHED_DOCUMENT_BYTES = 256 * 1024
 
 
 def dumps_document(value: JSONObject, *, record: str = "JSON", field: str = "value") -> str:
-    """Encode as `dumps` does, at a fraction of its cost where an equal document was encoded not long ago.
+    """Encode as `dumps` does, faster if an equal document was encoded recently.
 
-    A workflow's definition is checked and encoded for each of its sessions. Python's own serialization, made in a tenth
-    of the time that the check takes, shows every value and its exact type; so what has an equal one is equal JSON.
+    The definition of a workflow is encoded for each of its sessions, so the texts of recent documents are cached. The
+    key is the `marshal` serialization, which takes a tenth of the time of a check, and is equal only for documents with
+    equal values of equal types.
 
     Raises:
         ValidationError: as `dumps`.
     """
-    image = image_of(value)
-    if image is None or len(image) > LARGEST_DOCUMENT_BYTES:
-        return _dumps(value, record, field, lambda _: image)
+    marshalled = marshal_value(value)
+    if marshalled is None or len(marshalled) > MAX_CACHED_DOCUMENT_BYTES:
+        return _dumps(value, record, field, lambda _: marshalled)
     try:
-        return _text_of(image)
+        return _dumps_marshalled(marshalled)
     except ValidationError:
         return dumps(value, record=record, field=field)
 
 
 def check_document(value: JSONObject, *, record: str = "JSON", field: str = "value") -> None:
-    """Check as `check_json` does, at a fraction of its cost where an equal document was checked not long ago.
+    """Check as `check_json` does, faster if an equal document was checked recently.
 
     Raises:
         ValidationError: as `check_json`.
     """
-    image = image_of(value)
-    if image is None or len(image) > LARGEST_DOCUMENT_BYTES:
-        if image is None or not is_remembered(image):
+    marshalled = marshal_value(value)
+    if marshalled is None or len(marshalled) > MAX_CACHED_DOCUMENT_BYTES:
+        if marshalled is None or not is_valid(marshalled):
             check_json(value, record=record, field=field)
         return
     try:
-        _text_of(image)
+        _dumps_marshalled(marshalled)
     except ValidationError:
         check_json(value, record=record, field=field)
 
 
-@functools.lru_cache(maxsize=MOST_DOCUMENTS)
-def _text_of(image: bytes) -> str:
-    return dumps(marshal.loads(image))  # noqa: S302 - made by this process, a moment ago
+@functools.lru_cache(maxsize=MAX_CACHED_DOCUMENTS)
+def _dumps_marshalled(marshalled: bytes) -> str:
+    return dumps(marshal.loads(marshalled))  # noqa: S302 - made by this process, a moment ago
 
 
 def loads(text: str | bytes) -> JSON:
-    """Decode what `dumps` made.
+    """Decode a text that `dumps` made.
 
     Raises:
-        CorruptDataError: the text is not JSON, so it is not what was stored.
+        CorruptDataError: the text is not JSON.
     """
     try:
-        return cast("JSON", orjson.loads(text) if isinstance(text, bytes) else decoded(text))
+        return cast("JSON", orjson.loads(text) if isinstance(text, bytes) else decode(text))
     except orjson.JSONDecodeError as error:
-        raise CorruptDataError(f"a stored document is not JSON: {error}") from error
+        raise CorruptDataError(f"a stored document is not JSON, so the store is damaged: {error}") from error
 
 
 def check_json(value: object, *, record: str = "JSON", field: str = "value") -> None:
-    """Check that a value, all the way down, is JSON that comes back equal and with the same types.
+    """Check that a value, all the way down, is JSON that is read back equal and with the same types.
 
-    Taken are None, bool, int from -2**63 to 2**64-1, finite float, str without lone surrogates, list, and dict with
-    str keys: those very types, no subclasses, nested at most `MAX_DEPTH` deep.
+    Valid are None, bool, int from -2^63 to 2^64-1, finite float, str without lone surrogates, list, and dict with str
+    keys; no subclasses of these types; nested at most `MAX_DEPTH` deep.
 
     Raises:
-        ValidationError: with the path of the first part that is not.
+        ValidationError: a part is not JSON; the error names the path to the first such part.
     """
     began = perf_counter()
     problem = _first_problem(value, 0)
     if problem is not None:
         trail, what = problem
         raise ValidationError(record, field + "".join(reversed(trail)), what)
-    if perf_counter() - began > LONG_CHECK_S:
-        remember(value)
+    if perf_counter() - began > MIN_CHECK_S:
+        add_valid(value)
 
 
 def _first_problem(value: Any, depth: int) -> tuple[list[str], str] | None:
-    """Return the path (innermost step first) and the nature of the first thing that is not JSON, or None."""
+    """Return the path to the first part that is not JSON, innermost step first, and what is wrong with it; or None."""
     kind = type(value)
     if kind is dict:
         steps: Any = value.items()
@@ -144,8 +146,8 @@ def _first_problem(value: Any, depth: int) -> tuple[list[str], str] | None:
         if kind is dict and not (type(step) is str and step.isascii()) and (what := _key_problem(step)) is not None:
             return [], what
         held = type(item)
-        if (held is str and item.isascii()) or held is bool or (held is int and item.bit_length() < _SURE_BITS):
-            continue  # as most are: to call a function for each would take most of the time
+        if (held is str and item.isascii()) or held is bool or (held is int and item.bit_length() < _SAFE_BITS):
+            continue  # the common case, inline, because a call for each item would take most of the time
         if (problem := _first_problem(item, depth + 1)) is not None:
             problem[0].append(f".{step}" if kind is dict and step.isidentifier() else f"[{step!r}]")
             return problem
@@ -158,10 +160,16 @@ def _scalar_problem(kind: type, value: Any) -> str | None:
     if value is None or kind is bool:
         return None
     if kind is int:
-        return None if MIN_INTEGER <= value <= MAX_INTEGER else "an integer must be from -2**63 to 2**64-1"
+        return (
+            None
+            if MIN_INTEGER <= value <= MAX_INTEGER
+            else "an integer must be from -2**63 to 2**64-1; use a str for a larger one"
+        )
     if kind is float:
-        return None if math.isfinite(value) else f"{value} is not JSON; a number must be finite"
-    return f"{kind.__name__} is not JSON; use None, bool, int, float, str, list or dict"
+        return None if math.isfinite(value) else f"{value} is not JSON; a number must be finite, use None or a str"
+    if value is OMITTED:
+        return f"was left out by QueryFilter(documents=False); {REMEDY}"
+    return f"{kind.__name__} is not JSON; convert it to None, bool, int, float, str, list or dict"
 
 
 def _key_problem(key: Any) -> str | None:
@@ -172,7 +180,7 @@ def _key_problem(key: Any) -> str | None:
 
 
 def text_problem(text: str) -> str | None:
-    """Say what keeps a text from being encoded, or None where nothing does."""
+    """Return what keeps a text from being encoded, or None."""
     if text.isascii():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What stands in a record for the document that its list was told to leave out."""
+"""`OMITTED`, which stands for the document of a record that was listed without it."""
 
 from typing import Any, Final, NoReturn
 
@@ -8,7 +8,7 @@ REMEDY = "read the record by its id, or list with documents=True"
 
 
 class _Omitted:
-    """Equal to itself alone, also when copied or pickled; raises `ValidationError` where it is used as a document."""
+    """Equal to itself alone, also when copied or pickled; raises `ValidationError` if it is used as a document."""
 
     __slots__ = ()
 
@@ -26,8 +26,8 @@ class _Omitted:
 
 
 OMITTED: Final[Any] = _Omitted()
-"""What `workflow_snapshot` and `definition` hold in a list of `QueryFilter(documents=False)`.
+"""The value of `workflow_snapshot` and `definition` in records that were listed with `QueryFilter(documents=False)`.
 
-It is no document: to look into it, to build a record with it, or to store it raises `ValidationError`. Two records that
-hold it may be compared, copied and pickled; `record.workflow_snapshot is OMITTED` tells.
+It is no document: reading a part of it, building a record with it, or storing it raises `ValidationError`. Records
+that have it can be compared, copied and pickled. Test for it with `record.workflow_snapshot is OMITTED`.
 """

@@ -1,8 +1,8 @@
-"""Refusing calls on an adapter from a context that holds an open transaction of it.
+"""Refuses calls on an adapter from a task that holds an open transaction of it.
 
-A context variable names the transactions of a context. So every task that is started inside a transaction's block
-(`gather`, `wait_for`, `TaskGroup`) is refused like the task that began it: the adapter would wait for a lock that the
-transaction holds, or write what outlives the transaction's rollback.
+Such a call would wait for a lock that the transaction holds, or write data that a rollback of the transaction leaves. A
+context variable names the transactions of a task. Tasks inherit the context they are started in, so one that is started
+inside the block of a transaction (by `gather`, `wait_for` or a `TaskGroup`) is refused too.
 """
 
 import threading
@@ -15,22 +15,23 @@ from aaow_storage.errors import TransactionError
 
 
 class BoundTransaction(Protocol):
-    """A `Transaction`, of which this module needs to know only whether it has ended."""
+    """The part of a `Transaction` that this module uses."""
 
     @property
     def outcome(self) -> object:
-        """How it ended, None while it is open."""
+        """How the transaction ended, None while it is open."""
 
 
 _bound: ContextVar[tuple[ref[BoundTransaction], ...]] = ContextVar("aaow_storage_transactions", default=())
-"""The transactions that this context began or used. Weak, since a context may outlive them for long."""
+"""The transactions that this context began or used. Weak references, because a context may live much longer."""
 
 
 class OpenTransactions:
-    """Knows the open transactions of one adapter.
+    """The open transactions of one adapter.
 
     An adapter calls `check` first in each of its operations, and `add` when a transaction has begun. A transaction
-    calls `bind_transaction` first in each of its own operations. One that has ended is forgotten by itself.
+    calls `bind_transaction` first in each of its own operations. Transactions that have ended are dropped without a
+    call.
     """
 
     def __init__(self) -> None:
@@ -38,16 +39,16 @@ class OpenTransactions:
         self._lock = threading.Lock()
 
     def add(self, transaction: BoundTransaction) -> None:
-        """Remember an open transaction, and bind it to the current context."""
+        """Add an open transaction, and bind it to the current context."""
         with self._lock:
             self._open = frozenset((*(other for other in self._open if other.outcome is None), transaction))
         bind_transaction(transaction)
 
     def check(self) -> None:
-        """Let a call on the adapter pass.
+        """Check that the current task may call the adapter.
 
         Raises:
-            TransactionError: the current context holds an open transaction of the adapter.
+            TransactionError: its context has an open transaction of the adapter.
             StorageError: the call comes from outside of asyncio.
         """
         check_event_loop()
@@ -59,9 +60,9 @@ class OpenTransactions:
                 continue
             if transaction.outcome is None:
                 raise TransactionError(
-                    "this task began, uses or was started inside an open transaction of this adapter: call the "
-                    "transaction instead, or end it first; start a task that is independent of it before it, or by "
-                    "create_task(..., context=contextvars.Context())"
+                    "the adapter was called by a task that has an open transaction of it (began it, used it, or was "
+                    "started inside its block): call the transaction's operations, or end it first; start an "
+                    "independent task before the transaction, or with create_task(..., context=contextvars.Context())"
                 )
             with self._lock:
                 self._open -= {transaction}
@@ -70,7 +71,8 @@ class OpenTransactions:
 def bind_transaction(transaction: BoundTransaction) -> None:
     """Bind a transaction to the current context, and to the tasks that are started in it from now on.
 
-    A transaction that another task began (a helper task of `asyncio.wait_for`, before Python 3.12) is bound by its use.
+    Each use binds it, because another task may have begun it, such as the one that `asyncio.wait_for` starts before
+    Python 3.12.
 
     Raises:
         StorageError: the call comes from outside of asyncio.

@@ -1,4 +1,4 @@
-"""Every operation on data, as abstract methods whose docstrings state the rules."""
+"""`StorageOperations`: all operations on data, as abstract methods whose docstrings state the rules."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -27,21 +27,23 @@ from aaow_storage._records import (
 
 
 class StorageOperations(ABC):
-    """Every operation on data; an adapter and a transaction both have all of them.
+    """All operations on data; an adapter and a transaction both have them.
 
-    Each one is atomic, under faults and cancellation too, and on an adapter its effect is committed when it returns.
-    `get_<one>` returns None, and lists are empty, where nothing is stored. Lists are ordered by time, then id, unless
-    the filter orders otherwise. A record handed in or out is a value: changing it later changes nothing stored.
+    Each operation is atomic, even if it fails or is cancelled. On an adapter, its effect is committed when it returns.
 
-    Any operation may raise `ValidationError` for an argument that is wrong, and `StorageUnavailableError` where the
-    store cannot be reached; the docstrings name what they raise besides.
+    If nothing is stored, a `get` of one record returns None, and a list is empty. Lists are ordered by time, then id,
+    unless the filter has another order. Records are values: changing one later, or the JSON in it, does not change what
+    is stored.
+
+    Any operation may raise `ValidationError` for a wrong argument, and `StorageUnavailableError` if the store cannot be
+    reached. The docstrings list only other errors.
     """
 
     # workflows
 
     @abstractmethod
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
-        """Insert the workflow, or replace the whole record under its id."""
+        """Insert the workflow, or replace the whole record that has its id."""
 
     @abstractmethod
     async def get_workflow(self, id: str) -> StoredWorkflow | None:
@@ -57,9 +59,9 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        """Change the fields that are named, and only those; return the changed record.
+        """Change the named fields and no others; return the changed record.
 
-        `updated_at` becomes now where it is not named. Sessions keep the snapshot that they were created with.
+        `updated_at` becomes now unless it is named. Sessions keep the snapshot that they were created with.
 
         Raises:
             NotFoundError: there is no such workflow.
@@ -67,7 +69,7 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def delete_workflow(self, id: str) -> None:
-        """Delete the workflow; its sessions stay, whole, with `workflow_id` None.
+        """Delete the workflow; its sessions stay, with `workflow_id` None and their snapshots.
 
         Raises:
             NotFoundError: there is no such workflow.
@@ -81,7 +83,7 @@ class StorageOperations(ABC):
 
         Raises:
             AlreadyExistsError: the id is taken.
-            NotFoundError: the workflow or the parent session that it names is not there.
+            NotFoundError: its workflow or parent session is not stored.
         """
 
     @abstractmethod
@@ -98,7 +100,9 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
-        """Change `status`, `metadata` or `updated_at`, which becomes now where it is not named; return the record.
+        """Change `status`, `metadata` or `updated_at`, as named; return the changed record.
+
+        `updated_at` becomes now unless it is named.
 
         Raises:
             NotFoundError: there is no such session.
@@ -118,7 +122,7 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
-        """Replace the session-level fields and insert or replace the node states it carries; other node states stay.
+        """Replace the fields of the session's state, and insert or replace the given node states; other ones stay.
 
         Raises:
             NotFoundError: there is no such session.
@@ -126,14 +130,14 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
-        """Return the state with all node states, as they were at one instant."""
+        """Return the state with all node states, all as of one instant."""
 
     @abstractmethod
     async def update_node_state(self, session_id: str, node_id: str, state: NodeExecutionState) -> None:
         """Insert the node's state, or replace it whole.
 
         Raises:
-            NotFoundError: there is no such session, or no execution state of it was saved yet.
+            NotFoundError: there is no such session, or its execution state was never saved.
             ValidationError: `state.node_id` is not `node_id`.
         """
 
@@ -141,9 +145,9 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
-        """Insert the execution, or replace the whole record under its id; logged tool calls stay.
+        """Insert the execution, or replace the whole record that has its id; its logged tool calls stay.
 
-        It may be saved while it runs (`success=None`) and again when it has ended.
+        It can be saved while it runs (`success=None`), and again when it has ended.
 
         Raises:
             NotFoundError: there is no such session.
@@ -167,7 +171,7 @@ class StorageOperations(ABC):
 
         Raises:
             AlreadyExistsError: the id is taken.
-            NotFoundError: the parent pool is not there.
+            NotFoundError: its parent pool is not stored.
         """
 
     @abstractmethod
@@ -180,7 +184,7 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
-        """Return the pools whose parent that is; not their own children."""
+        """Return the pools that have this parent, without the children of those pools."""
 
     @abstractmethod
     async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
@@ -201,19 +205,21 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def consume_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        """Add the amount to `used_budget` of the pool and of every ancestor, all or none; return the pool.
+        """Add the amount to `used_budget` of the pool and of all its ancestors, or of none; return the pool.
 
-        A pool whose remaining amount reaches 0 becomes exhausted.
+        The amount is above 0. A pool with nothing left becomes exhausted.
 
         Raises:
             NotFoundError: there is no such pool.
-            BudgetExceededError: the pool or an ancestor has too little left; `pool` is that one.
+            BudgetExceededError: the pool or an ancestor has too little left; the error's `pool` is that one.
             ConflictError: the pool or an ancestor is suspended.
         """
 
     @abstractmethod
     async def increase_budget(self, pool_id: str, amount: Decimal | float | str) -> BudgetPool:
-        """Add the amount to `total_budget` of that pool alone; return it. An exhausted pool becomes active again.
+        """Add the amount, which is above 0, to `total_budget` of that pool alone; return the pool.
+
+        An exhausted pool that has something left now becomes active.
 
         Raises:
             NotFoundError: there is no such pool.
@@ -255,11 +261,11 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        """Return the requests of a session, decided or not."""
+        """Return all requests of a session, decided or not."""
 
     @abstractmethod
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
-        """Return the requests of all sessions that can still be decided: pending, and not run out."""
+        """Return the requests of all sessions that can still be decided: they are pending and have not expired."""
 
     @abstractmethod
     async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
@@ -272,34 +278,37 @@ class StorageOperations(ABC):
 
     @abstractmethod
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
-        """Approve a pending request, and return it; of several decisions at once exactly one wins.
+        """Approve a pending request; return it. Of several concurrent decisions, exactly one is stored.
 
         Raises:
             NotFoundError: there is no such request.
-            ConflictError: it is not pending, or has run out; `current` is the stored record, which tells who decided.
+            ConflictError: it is not pending, or has expired; `current` is the stored record with its decision.
         """
 
     @abstractmethod
     async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
-        """Reject a pending request, and return it, with the reason as `resolution_notes`.
+        """Reject a pending request; return it, with the reason as `resolution_notes`.
 
         Raises:
             NotFoundError: there is no such request.
-            ConflictError: it is not pending, or has run out; `current` is the stored record, which tells who decided.
+            ConflictError: it is not pending, or has expired; `current` is the stored record with its decision.
         """
 
     @abstractmethod
     async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
-        """Turn every pending request whose `expires_at` has come into expired, and return those, by time, then id."""
+        """Set every pending request whose `expires_at` is not after `now` to expired; return those, by time, then id.
+
+        `now` is by default the current time.
+        """
 
     # streams
 
     @abstractmethod
     async def save_stream_event(self, event: StreamEvent) -> None:
-        """Insert the event, or replace the whole record under its id.
+        """Insert the event, or replace the whole record that has its id.
 
         Raises:
-            UnsupportedOperationError: the backend has no capability `stream_events`.
+            UnsupportedOperationError: the backend lacks the capability `stream_events`.
         """
 
     @abstractmethod
@@ -307,5 +316,5 @@ class StorageOperations(ABC):
         """Return the events of a stream.
 
         Raises:
-            UnsupportedOperationError: the backend has no capability `stream_events`.
+            UnsupportedOperationError: the backend lacks the capability `stream_events`.
         """

@@ -1,4 +1,4 @@
-"""Finding and loading plugins: entry points by name, one at a time, and plugins registered in code."""
+"""Finds and loads plugins: entry points by name, one at a time, and plugins registered in code."""
 
 import sys
 import threading
@@ -22,11 +22,11 @@ DISTRIBUTIONS = {
     "postgresql": "aaow-storage-postgresql",
     "sqlite": "aaow-storage-sqlite",
 }
-"""The distributions of the backends that this project knows of, for the advice in an error."""
+"""The distributions of this project's backends, for the advice in an error."""
 
 
 class PluginHost:
-    """Holds the plugins of a process. A plugin that is broken is a fact about its name, and disturbs no other."""
+    """The plugins of a process. One that is broken raises when its name is used, and affects no other."""
 
     def __init__(self) -> None:
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT)
@@ -36,30 +36,34 @@ class PluginHost:
         self._lock = threading.RLock()
 
     def after_fork_in_child(self) -> None:
-        """Have a lock of its own, in a forked process: a thread of the parent may have held the other."""
+        """Replace the lock in a forked process, because a thread of the parent may have held it."""
         self._lock = threading.RLock()
 
     def register(self, plugin: object) -> None:
-        """Register a plugin in code; a backend it provides is found by its name, like an installed one.
+        """Register a plugin in code; a backend that it provides is found by its name, like an installed one.
 
         Raises:
             ValidationError: it is registered already, is not a plugin, or provides a backend whose name is taken.
         """
         with self._lock:
             try:
-                backend = self._introduced(plugin, None)
-            except (TypeError, ValueError, pluggy.PluginValidationError) as error:
+                backend = self._introduce(plugin, None)
+            except pluggy.PluginValidationError as error:
+                hooks = ", ".join(name for name in hookspecs.__all__ if name.startswith(f"{hookspecs.PROJECT}_"))
+                raise ValidationError("register_plugin", "plugin", f"{error}; the hooks are {hooks}") from error
+            except (TypeError, ValueError) as error:
                 raise ValidationError("register_plugin", "plugin", str(error)) from error
             if backend is None:
                 return
             if backend.name in self.names():
                 self._plugins.unregister(plugin)
-                raise ValidationError("register_plugin", "plugin", f"a backend {backend.name!r} is there already")
+                problem = f"a backend {backend.name!r} is there already; give this one another name"
+                raise ValidationError("register_plugin", "plugin", problem)
             self._backends[backend.name] = backend
             self._registered[backend.name] = plugin
 
     def unregister(self, plugin: object) -> None:
-        """Forget a plugin that was registered in code.
+        """Remove a plugin that was registered in code.
 
         Raises:
             ValidationError: it is not registered.
@@ -72,14 +76,14 @@ class PluginHost:
                 del self._registered[name], self._backends[name]
 
     def names(self) -> list[str]:
-        """Return the names of all backends that are there, loadable or not, sorted."""
+        """Return the names of all installed and registered backends, sorted, whether or not they can be loaded."""
         return sorted({point.name for point in _entry_points()} | set(self._registered))
 
     def backend(self, name: str) -> Backend:
-        """Return the backend of that name, loading its plugin on the first call.
+        """Return the backend with that name; the first call loads its plugin.
 
         Raises:
-            BackendNotFoundError: the name is not installed, is claimed twice, or its plugin does not load.
+            BackendNotFoundError: no distribution provides the name, two do, or its plugin cannot be loaded.
         """
         with self._lock:
             if name not in self._backends:
@@ -87,21 +91,21 @@ class PluginHost:
             return self._backends[name]
 
     def unusable(self, name: str, problem: str) -> BackendNotFoundError:
-        """Make the error that says why the backend of that name cannot be used."""
+        """Return the error that says why the backend with that name cannot be used."""
         return BackendNotFoundError(redacted_url(name), self.names(), problem)
 
-    def wrapped(self, adapter: StorageAdapter) -> StorageAdapter:
-        """Pass a new adapter through the hooks for adapters, plugin after plugin in the order of registration.
+    def wrap(self, adapter: StorageAdapter) -> StorageAdapter:
+        """Call the hooks for a new adapter, plugin after plugin in the order of registration; return the outermost.
 
         Raises:
-            ValidationError: a plugin returned something else than an adapter.
+            ValidationError: a plugin returned neither an adapter nor None.
         """
         plugins = [plugin for _, plugin in self._plugins.list_name_plugin()]
         for plugin in plugins:
             for wrapper in self._caller("aaow_storage_wrap_adapter", plugin)(adapter=adapter):
                 if not isinstance(wrapper, StorageAdapter):
                     problem = f"must return a StorageAdapter or None, not {type(wrapper).__name__}"
-                    raise ValidationError(f"{plugin!r}", "aaow_storage_wrap_adapter", problem)
+                    raise ValidationError(type(plugin).__name__, "aaow_storage_wrap_adapter", problem)
                 adapter = wrapper
         for plugin in plugins:
             self._caller("aaow_storage_adapter_created", plugin)(adapter=adapter)
@@ -113,7 +117,7 @@ class PluginHost:
             raise self.unusable(name, _advice(name, self.names()))
         if len(found) > 1:
             both = " and ".join(sorted(found))
-            raise self.unusable(name, f"the distributions {both} each provide it: uninstall one of them")
+            raise self.unusable(name, f"the distributions {both} both provide it; uninstall one of them")
         ((distribution, point),) = found.items()
         where = f"its plugin {point.value!r} of the distribution {distribution}"
         try:
@@ -121,18 +125,18 @@ class PluginHost:
         except (Exception, SystemExit) as error:
             raise self.unusable(name, f"{where} cannot be imported: {type(error).__name__}: {error}") from error
         try:
-            backend = self._introduced(plugin, f"{distribution}:{name}")
+            backend = self._introduce(plugin, f"{distribution}:{name}")
         except Exception as error:
             raise self.unusable(name, f"{where} is not valid: {type(error).__name__}: {error}") from error
         if backend is None or backend.name != name:
             self._plugins.unregister(plugin)
-            said = "no backend" if backend is None else f"a backend named {backend.name!r}"
-            problem = f"{where} provides {said}; its hook aaow_storage_backend() must return one named {name!r}"
+            provided = "no backend" if backend is None else f"a backend named {backend.name!r}"
+            problem = f"{where} provides {provided}; its hook aaow_storage_backend() must return one named {name!r}"
             raise self.unusable(name, problem)
         return backend
 
-    def _introduced(self, plugin: object, name: str | None) -> Backend | None:
-        """Register the plugin and return its backend, or leave everything as it was."""
+    def _introduce(self, plugin: object, name: str | None) -> Backend | None:
+        """Register the plugin and return its backend, if it provides one; if it is not valid, register nothing."""
         if self._plugins.is_registered(plugin):
             raise ValueError("the plugin is registered already")
         try:
@@ -155,7 +159,7 @@ class PluginHost:
         return backend
 
     def _caller(self, hook: str, plugin: object) -> pluggy.HookCaller:
-        """Return the hook, restricted to one plugin."""
+        """Return a hook that calls one plugin alone."""
         others = [other for other in self._plugins.get_plugins() if other is not plugin]
         return self._plugins.subset_hook_caller(hook, others)
 
@@ -203,23 +207,27 @@ _OTHER_NAMES = {
     "psql": "postgresql",
     "sqlite3": "sqlite",
 }
-"""What other tools call the databases of this project's backends."""
+"""Names that other tools have for the databases of this project's backends."""
 
 
 def _advice(name: str, installed: list[str]) -> str:
     if name in DISTRIBUTIONS:
         return f"it is not installed; run: pip install {DISTRIBUTIONS[name]}"
+    if not name:
+        return "the name is empty; pass the name of a backend, or a URL"
     database, plus, _ = name.partition("+")
     database = _OTHER_NAMES.get(database, database)
     if plus and (database in DISTRIBUTIONS or database in installed):
-        return f"a URL names no driver here; did you mean {database!r}, as in {database}://?"
+        return f"leave out the driver after the +; did you mean {database!r}, as in {database}://?"
     if name in _OTHER_NAMES:
         return f"did you mean {database!r}?"
     if name == "jdbc":
-        return "a URL begins with the name of the backend here; leave out 'jdbc:'"
+        return "leave out 'jdbc:'; a URL begins with the name of the backend"
     if _is_like_a_path(name):
-        return "a path needs a backend in front: create_adapter('sqlite', PATH), or the URL file:PATH"
+        return "it looks like a path; did you mean create_adapter('sqlite', PATH), or the URL file:PATH?"
     import difflib  # noqa: PLC0415 - for errors alone
 
-    close = difflib.get_close_matches(name, [*installed, *DISTRIBUTIONS], n=1)
-    return f"did you mean {close[0]!r}?" if close else "no installed distribution provides it"
+    close = difflib.get_close_matches(name.lower(), [*installed, *DISTRIBUTIONS], n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "no installed distribution provides it; use one of those installed, or install the one that provides it"

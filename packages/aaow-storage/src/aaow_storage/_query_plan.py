@@ -1,7 +1,7 @@
-"""The plan of a query: what every backend runs, whatever a caller's `QueryFilter` looked like.
+"""Query plans: filters that are checked and normalized, for backends to run.
 
-A backend without a query engine calls `QueryPlan.select`; one with a query engine translates the conditions, and may
-call `Condition.matches` for what its engine cannot say.
+A backend without a query engine calls `QueryPlan.select`. One with a query engine translates the conditions, and may
+call `Condition.matches` for those that its engine cannot express.
 """
 
 import copy
@@ -23,7 +23,7 @@ RecordT = TypeVar("RecordT")
 
 
 class FieldKind(StrEnum):
-    """What a field that can be queried holds."""
+    """The kind of values that a field has."""
 
     TEXT = "text"
     ENUM = "enum"
@@ -35,7 +35,7 @@ class FieldKind(StrEnum):
 
 
 class Operator(StrEnum):
-    """What a condition asks, once its value is normalized. `Ne` and `NotIn` are `EQ` and `IN`, negated."""
+    """How a condition compares. `Ne` and `NotIn` become `EQ` and `IN`, negated."""
 
     EQ = "eq"
     LT = "lt"
@@ -49,7 +49,7 @@ class Operator(StrEnum):
 
 @attrs.frozen
 class QueryField:
-    """A scalar field of a record, or with a `path` what lies there in a JSON field."""
+    """A scalar field of a record, or a path into a JSON field."""
 
     name: str
     kind: FieldKind
@@ -57,23 +57,23 @@ class QueryField:
     enum: type[StrEnum] | None = None
 
     def value_of(self, record: object) -> Any:
-        """Return the value in that record, None where the path leads nowhere."""
+        """Return the value in a record, None if the path leads nowhere."""
         value = getattr(record, self.name)
         return value_at(value, self.path) if self.path else value
 
 
 @attrs.frozen
 class Condition:
-    """One entry of `where`. `operand` is of the field's own type; for `IN` it is a tuple of such values.
+    """One entry of `where`. `operand` has the type of the field; for `IN` it is a tuple of such values.
 
-    A text that a plan compares a text field with holds no NUL, since no such field does.
+    In a plan, the operand for a text field has no NUL, because no text field holds one.
     """
 
     field: QueryField
     operator: Operator
     operand: Any
     negated: bool = False
-    _listed: dict[str, frozenset[Any]] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    _cache: dict[str, frozenset[Any]] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     def matches(self, value: Any) -> bool:
         """Say whether a value of the field meets the condition."""
@@ -84,22 +84,25 @@ class Condition:
             case Operator.EQ:
                 return same(value, self.operand)
             case Operator.IN:
-                return not isinstance(value, list | dict) and _as_listed(value) in self._values()
+                return not isinstance(value, list | dict) and _comparison_key(value) in self._keys()
             case Operator.CONTAINS:
                 return isinstance(value, str) and self.operand in value
             case Operator.STARTS_WITH:
                 return isinstance(value, str) and value.startswith(self.operand)
         return comparable(value, self.operand) and _COMPARE[self.operator](value, self.operand)
 
-    def _values(self) -> frozenset[tuple[bool, Any]]:
-        """Return the values of an `IN`, made once, so that a record is not compared with each of them in turn."""
-        if not self._listed:
-            self._listed["values"] = frozenset(map(_as_listed, self.operand))
-        return self._listed["values"]
+    def _keys(self) -> frozenset[tuple[bool, Any]]:
+        """Return the keys of the values of an `IN`; made once, so that a record is not compared with each value."""
+        if not self._cache:
+            self._cache["keys"] = frozenset(map(_comparison_key, self.operand))
+        return self._cache["keys"]
 
 
-def _as_listed(value: Any) -> tuple[bool, Any]:
-    """Return what two values have equal if they are the same, with equal hashes: those of an enumeration differ."""
+def _comparison_key(value: Any) -> tuple[bool, Any]:
+    """Return a key that is equal for two values, with an equal hash, if and only if `same` holds for them.
+
+    An enumeration may have hashes of its own, so its member becomes a str.
+    """
     return isinstance(value, bool), str(value) if isinstance(value, str) else value
 
 
@@ -113,10 +116,10 @@ _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
 
 @attrs.frozen
 class QueryPlan:
-    """A checked filter: all conditions must hold, `order` is total, `after` holds one value for each of its keys.
+    """A checked filter: all conditions must hold, `order` is total, `after` has one value for each key of the order.
 
-    Where `documents` is False, `select` leaves the documents of records out; who answers otherwise calls
-    `without_documents` on each.
+    If `documents` is False, `select` leaves the documents out. A backend that does not call `select` calls
+    `without_documents` for each record.
     """
 
     conditions: tuple[Condition, ...]
@@ -127,34 +130,34 @@ class QueryPlan:
     documents: bool = True
 
     def select(self, records: Iterable[RecordT]) -> list[RecordT]:
-        """Run the plan over records in memory, and leave their documents out where it says so."""
+        """Run the plan over records in memory; if `documents` is False, leave their documents out."""
         selected = self.select_whole(records)
         return selected if self.documents else [without_documents(record) for record in selected]
 
     def select_whole(self, records: Iterable[RecordT]) -> list[RecordT]:
-        """Run the plan over records in memory, for who leaves their documents out otherwise."""
-        chosen = [record for record in records if self._takes(record)]
+        """Run the plan over records in memory, and keep their documents whatever `documents` says."""
+        chosen = [record for record in records if self._matches(record)]
         for field, direction in reversed(self.order):
             keys = {id(record): sort_key(field.value_of(record)) for record in chosen}
             chosen.sort(key=lambda record: keys[id(record)], reverse=direction is Direction.DESCENDING)
         end = None if self.limit is None else self.offset + self.limit
         return chosen[self.offset : end]
 
-    def _takes(self, record: object) -> bool:
-        return all(c.matches(c.field.value_of(record)) for c in self.conditions) and self._is_behind(record)
+    def _matches(self, record: object) -> bool:
+        return all(c.matches(c.field.value_of(record)) for c in self.conditions) and self._is_after(record)
 
-    def _is_behind(self, record: object) -> bool:
+    def _is_after(self, record: object) -> bool:
         if self.after is None:
             return True
-        for (field, direction), mark in zip(self.order, self.after, strict=True):
-            key, mark_key = sort_key(field.value_of(record)), sort_key(mark)
-            if key != mark_key:
-                return (key > mark_key) is (direction is Direction.ASCENDING)
+        for (field, direction), cursor in zip(self.order, self.after, strict=True):
+            key, cursor_key = sort_key(field.value_of(record)), sort_key(cursor)
+            if key != cursor_key:
+                return (key > cursor_key) is (direction is Direction.ASCENDING)
         return False
 
 
 def without_documents(record: RecordT) -> RecordT:
-    """Return a copy of a record that holds `OMITTED` in place of its document; one without documents as it is."""
+    """Return a copy of a record with `OMITTED` in place of its document; a record without documents as it is."""
     name = DOCUMENT_FIELDS.get(type(record))
     if name is None:
         return record
@@ -164,7 +167,7 @@ def without_documents(record: RecordT) -> RecordT:
 
 
 def value_at(document: Any, path: tuple[str, ...]) -> Any:
-    """Return what lies at a path of keys in a document, None where it leads nowhere."""
+    """Return the value at a path of keys in a document, None if the path leads nowhere."""
     for key in path:
         if not isinstance(document, dict) or key not in document:
             return None
@@ -173,12 +176,12 @@ def value_at(document: Any, path: tuple[str, ...]) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two values are equal as JSON compares: True is not 1, and 1 equals 1.0."""
+    """Say whether two values are equal as JSON: True is not 1, and 1 equals 1.0."""
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 
 def comparable(one: Any, other: Any) -> bool:
-    """Say whether an order between two values means anything."""
+    """Say whether one of two values can be less than the other."""
     return type_rank(one) == type_rank(other) > _BOOL_RANK
 
 
@@ -186,7 +189,7 @@ _BOOL_RANK = 1
 
 
 def type_rank(value: Any) -> int:
-    """Return where values of that type sort: null, bool, number, text, list, object; records hold one type a field."""
+    """Return the rank of a value's type in an order: null, bool, number, text, instant, list, object."""
     if value is None:
         return 0
     if isinstance(value, bool):
@@ -201,7 +204,7 @@ def type_rank(value: Any) -> int:
 
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """Return a key under which any two values of a field sort: None first, lists and objects by their text."""
+    """Return a key that orders any two values of a field: None first, lists and objects by their JSON text."""
     rank = type_rank(value)
     if value is None:
         return rank, 0

@@ -1,4 +1,4 @@
-"""From a `QueryFilter` to a `QueryPlan`: names resolved, values checked and normalized, the order made total."""
+"""From a `QueryFilter` to a `QueryPlan`: resolves names, checks and normalizes values, makes the order total."""
 
 import functools
 import math
@@ -77,7 +77,7 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
         "id": _K.TEXT, "stream_id": _K.TEXT, "node_id": _K.TEXT, "data": _K.JSON, "timestamp": _K.INSTANT,
     },
 }  # fmt: skip
-"""The fields of each record that a `QueryFilter` may name; a JSON field only with a path into it."""
+"""The fields of each record that a `QueryFilter` may name; a JSON field needs a path into it."""
 
 _COMPARISONS = {Lt: Operator.LT, Le: Operator.LE, Gt: Operator.GT, Ge: Operator.GE}
 _TEXT_SEARCHES = {Contains: Operator.CONTAINS, StartsWith: Operator.STARTS_WITH}
@@ -86,32 +86,34 @@ _NO_FILTER = QueryFilter()
 
 
 def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> QueryPlan:
-    """Check a filter against the record it is for and make the plan; `default_order` is the field for time.
+    """Check a filter for lists of a record, and return the plan. Without `order_by` the order is `default_order`, id.
 
     Raises:
-        ValidationError: a field is unknown, a value is of the wrong type for its field or operator, or the filter is
-            larger than `_filter_limits` allows.
+        ValidationError: a field is unknown, a value has the wrong type for its field or operator, or the filter is too
+            large.
     """
     if filter is None:
         return _unfiltered_plan(record, default_order)
     if not isinstance(filter, QueryFilter):
-        raise ValidationError(record.__name__, "filter", f"must be QueryFilter or None, not {type(filter).__name__}")
+        problem = f"must be QueryFilter or None, not {type(filter).__name__}; pass QueryFilter(where, ...)"
+        raise ValidationError(record.__name__, "filter", problem)
     check_size(filter)
     order = _total_order(record, filter.order_by or (OrderBy(default_order),))
     after = None
     if filter.after_record is not None:
         if not isinstance(filter.after_record, record):
-            problem = f"must be {record.__name__}, not {type(filter.after_record).__name__}"
+            given = type(filter.after_record).__name__
+            problem = f"must be the last record of the page before, a {record.__name__}, not {given}"
             raise ValidationError("QueryFilter", "after", problem)
-        after = tuple(_mark(field, filter.after_record) for field, _ in order)
+        after = tuple(_value_in(filter.after_record, field) for field, _ in order)
     conditions = tuple(_condition(resolve_field(record, name), value) for name, value in filter.where.items())
     return QueryPlan(conditions, order, filter.limit, filter.offset, after, filter.documents)
 
 
 def _total_order(record: type, keys: Iterable[OrderBy]) -> tuple[tuple[QueryField, Direction], ...]:
-    """Return the order, with the id behind it where it is not named, and without keys that repeat a field.
+    """Return the order with the id as its last key, if it has none, and without keys that repeat a field.
 
-    Where two records differ in a field, the first key of that field has decided between them.
+    A repeated key changes nothing, because the first key of the field already orders records that differ in it.
     """
     order: dict[QueryField, Direction] = {}
     for key in keys:
@@ -120,7 +122,8 @@ def _total_order(record: type, keys: Iterable[OrderBy]) -> tuple[tuple[QueryFiel
     return tuple(order.items())
 
 
-def _mark(field: QueryField, record: object) -> Any:
+def _value_in(record: object, field: QueryField) -> Any:
+    """Return the value of a field in the record that a page begins after."""
     if field.path and getattr(record, field.name) is OMITTED:
         problem = f"the order needs {_shown_name(field)}, which documents=False left out of the record; {REMEDY}"
         raise ValidationError("QueryFilter", "after", problem)
@@ -134,10 +137,10 @@ def _unfiltered_plan(record: type, default_order: str) -> QueryPlan:
 
 @functools.lru_cache(maxsize=1024)
 def resolve_field(record: type, name: FieldName) -> QueryField:
-    """Find the field of a record, or the path into its JSON field, that a name stands for.
+    """Return the field of a record, or the path into one of its JSON fields, that has the name.
 
     Raises:
-        ValidationError: there is no such field, it is JSON and needs a path, or the path is too long.
+        ValidationError: there is no such field, it is JSON and needs a path, it has no paths, or the path is too long.
     """
     check_path(record.__name__, name)
     entries = QUERY_FIELDS[record]
@@ -146,7 +149,13 @@ def resolve_field(record: type, name: FieldName) -> QueryField:
     if entry is None or (entry is FieldKind.JSON) is not bool(path):
         scalars = ", ".join(field for field, entry in entries.items() if entry is not FieldKind.JSON)
         documents = ", ".join(field for field, entry in entries.items() if entry is FieldKind.JSON)
-        problem = f"is not a field to query by; there are {scalars}"
+        if entry is None:
+            problem = "is not a field that a filter may name"
+        elif path:
+            problem = f"is a path, but {first} is not JSON"
+        else:
+            problem = f"is JSON, so a filter needs a path into it, such as '{first}.key'"
+        problem += f"; there are {scalars}"
         if documents:
             problem += f", and paths into {documents}"
         raise ValidationError(record.__name__, first[:MAX_SHOWN] if not path else ".".join((first, *path)), problem)
@@ -164,10 +173,10 @@ def _condition(field: QueryField, value: Any) -> Condition:
 
 
 def _without_nul(condition: Condition) -> Condition:
-    """Return a condition that takes the same, and whose texts hold no NUL.
+    """Return a condition that matches the same texts, and has no NUL in its operand.
 
-    No text field holds one, and a database may refuse to be asked for one. A text without NUL comes before one that
-    has a NUL where it comes before what precedes the NUL, or is that.
+    No text field holds a NUL, and a database may refuse one in a parameter. Of a text with a NUL, let `start` be the
+    part before the NUL: a text without NUL is less than the whole text if and only if it is at most `start`.
     """
     operand, operator = condition.operand, condition.operator
     if operator is Operator.IN:
@@ -190,7 +199,7 @@ def _as_given(field: QueryField, value: Any) -> Condition:
             return Condition(field, Operator.EQ, _operand(field, value.value), negated=True)
         case In() | NotIn():
             operands = tuple(_operand(field, item) for item in value.values)
-            if field.kind is not FieldKind.JSON:  # where 1 and True are two values
+            if field.kind is not FieldKind.JSON:  # in JSON, 1 and True are two values, but one key of a dict
                 operands = tuple(dict.fromkeys(operands))
             return Condition(field, Operator.IN, operands, negated=isinstance(value, NotIn))
         case Contains() | StartsWith():
@@ -202,13 +211,13 @@ def _as_given(field: QueryField, value: Any) -> Condition:
 
 def _ordered_operand(field: QueryField, value: Any) -> Any:
     if value is None or isinstance(value, bool):
-        raise _wrong_value(field, f"{value} has no order; compare with equality")
+        raise _wrong_value(field, f"{value} has no order; use equality or Ne")
     return _operand(field, value)
 
 
 def _search_text(field: QueryField, value: Any) -> str:
     if field.kind not in {FieldKind.TEXT, FieldKind.ENUM, FieldKind.JSON}:
-        raise _wrong_value(field, f"holds {field.kind}, which cannot be searched for text")
+        raise _wrong_value(field, f"is of kind {field.kind}, which cannot be searched for text")
     if not issubclass(type(value), str):
         raise _wrong_value(field, f"can be searched for str only, not {type(value).__name__}")
     text = exact_text(value)
@@ -217,7 +226,7 @@ def _search_text(field: QueryField, value: Any) -> str:
 
 
 def _operand(field: QueryField, value: Any) -> Any:
-    """Return the value as the field's own type."""
+    """Return the value as the type of the field."""
     if value is None:
         return None
     problem: str | None = None
@@ -237,10 +246,10 @@ def _operand(field: QueryField, value: Any) -> Any:
             value = as_amount(value)
             problem = amount_problem(value)
         case FieldKind.BOOL:
-            problem = None if type(value) is bool else f"takes bool, not {type(value).__name__}"
+            problem = None if type(value) is bool else f"must be bool, not {type(value).__name__}"
         case FieldKind.JSON:
             if isinstance(value, list | dict):
-                problem = "is compared with a str, number, bool or None, not with a list or dict"
+                problem = "can be compared with a str, number, bool or None, not with a list or dict; use a longer path"
             else:
                 _json.check_json(value, record="QueryFilter.where", field=_shown_name(field))
     if problem is not None:
@@ -250,16 +259,17 @@ def _operand(field: QueryField, value: Any) -> Any:
 
 def _text(value: Any) -> tuple[Any, str | None]:
     if not issubclass(type(value), str):
-        return value, f"takes str, not {type(value).__name__}"
+        return value, f"must be str, not {type(value).__name__}"
     text = exact_text(value)
     return text, _json.text_problem(text)
 
 
 def _number(value: Any) -> tuple[Any, str | None]:
     if type(value) is bool or not issubclass(type(value), int | float):
-        return value, f"takes a number, not {type(value).__name__}"
+        return value, f"must be a number, not {type(value).__name__}"
     number = as_float(value)
-    return number, None if type(number) is float and math.isfinite(number) else f"{shown(value)} is out of range"
+    is_finite = type(number) is float and math.isfinite(number)
+    return number, None if is_finite else f"must be a finite number that a float can hold, not {shown(value)}"
 
 
 def _wrong_value(field: QueryField, problem: str) -> ValidationError:

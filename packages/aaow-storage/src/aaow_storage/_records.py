@@ -1,4 +1,4 @@
-"""The records: frozen values, validated when built, that know nothing of where they are stored."""
+"""The records: frozen values that are validated when they are built, and know nothing of storage."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -70,7 +70,7 @@ _optional_object = validators.optional(validators.is_json_object)
 
 @frozen(kw_only=True)
 class StoredWorkflow:
-    """A workflow definition, as it is stored."""
+    """The definition of a workflow."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
     name: str = field(validator=validators.is_text)
@@ -83,9 +83,9 @@ class StoredWorkflow:
 
 @frozen(kw_only=True)
 class Session:
-    """One run of a workflow, with the whole definition it runs on.
+    """One run of a workflow, with a snapshot of the whole definition it runs.
 
-    `workflow_id` is None for a run of a definition that was never stored, or whose workflow was deleted.
+    `workflow_id` is None if the definition was never stored as a workflow, or the workflow was deleted.
     """
 
     id: str = field(factory=new_id, validator=validators.is_id)
@@ -102,7 +102,7 @@ class Session:
 
 @frozen(kw_only=True)
 class NodeExecutionState:
-    """Where one node of a session stands. `input` and `output` are any JSON; None is JSON null."""
+    """The state of one node of a session. `input` and `output` are any JSON; None is JSON null."""
 
     node_id: str = field(validator=validators.is_id)
     status: NodeExecutionStatus = field(
@@ -120,7 +120,7 @@ class NodeExecutionState:
 
 @frozen(kw_only=True)
 class WorkflowExecutionState:
-    """Where a session stands: its own fields, and the states of its nodes by node id."""
+    """The state of a session: its own fields, and the states of its nodes by node id."""
 
     session_id: str = field(validator=validators.is_id)
     status: SessionStatus = field(converter=_session_status, validator=validators.is_member(SessionStatus))
@@ -136,7 +136,7 @@ class WorkflowExecutionState:
 
 @frozen(kw_only=True)
 class TokenUsage:
-    """What a model call used, in tokens, as the provider reported it."""
+    """How many tokens a model call used, as the provider reported it."""
 
     prompt_tokens: int = field(validator=validators.is_count)
     completion_tokens: int = field(validator=validators.is_count)
@@ -145,7 +145,7 @@ class TokenUsage:
 
 @frozen(kw_only=True)
 class ToolCall:
-    """One tool invocation, as the model asked for it and as it ended."""
+    """One tool call: what the model asked for, and the result or error."""
 
     tool_call_id: str = field(validator=validators.is_id)
     tool_name: str = field(validator=validators.is_text)
@@ -156,7 +156,7 @@ class ToolCall:
 
 @frozen(kw_only=True)
 class LLMExecutionResult:
-    """One model call. `success` is None while it runs; absent `usage` is None, never zeros."""
+    """One model call. `success` is None while it runs; `usage` is None if the provider reported none."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
     timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
@@ -172,7 +172,7 @@ class LLMExecutionResult:
 
 @frozen(kw_only=True)
 class LLMExecution(LLMExecutionResult):
-    """A stored model call: the result, and the session and node that made it."""
+    """A stored model call: its result, and the session and node it belongs to."""
 
     session_id: str = field(validator=validators.is_id)
     node_id: str = field(validator=validators.is_id)
@@ -180,7 +180,7 @@ class LLMExecution(LLMExecutionResult):
 
 @frozen(kw_only=True)
 class ToolCallLog(ToolCall):
-    """A logged tool invocation of an LLM execution. `duration_ms` is in milliseconds."""
+    """A logged tool call of an LLM execution. `duration_ms` is in milliseconds."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
     execution_id: str = field(validator=validators.is_id)
@@ -192,7 +192,11 @@ class ToolCallLog(ToolCall):
 
 @frozen(kw_only=True)
 class BudgetPool:
-    """An amount (tokens, or money in one currency) that runs of a workflow may use up, perhaps part of a larger one."""
+    """An amount (of tokens, or of money in one currency) that sessions can use up, perhaps part of a larger pool.
+
+    Amounts are decimals of 0 or more with at most 15 significant digits; an int, a float or a numeral as str is
+    converted.
+    """
 
     id: str = field(factory=new_id, validator=validators.is_id)
     parent_pool_id: str | None = field(default=None, validator=_optional_id)
@@ -206,13 +210,13 @@ class BudgetPool:
 
     @property
     def remaining_budget(self) -> Decimal:
-        """Total minus used; below 0 where the total was lowered below what is used."""
+        """`total_budget` minus `used_budget`; below 0 if the total was lowered to less than what is used."""
         return values.difference(self.total_budget, self.used_budget)
 
 
 @frozen(kw_only=True)
 class ApprovalRequest:
-    """A question that waits for a human. From `expires_at` on it can no longer be decided."""
+    """A decision that a person is asked for. From `expires_at` on, it can no longer be made."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
     session_id: str = field(validator=validators.is_id)
@@ -231,7 +235,7 @@ class ApprovalRequest:
 
 @frozen(kw_only=True)
 class StreamEvent:
-    """One item that a stream node emitted."""
+    """One item that a node of a workflow emitted to a stream."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
     stream_id: str = field(validator=validators.is_id)

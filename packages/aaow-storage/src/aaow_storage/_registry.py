@@ -1,4 +1,4 @@
-"""Choosing a backend by name or URL."""
+"""The choice of a backend by name or URL, and the plugins of the process."""
 
 import os
 import threading
@@ -15,23 +15,25 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKEND = "sqlite"
 _SCHEMES = {"file": DEFAULT_BACKEND, "postgres": "postgresql"}
-"""Schemes that are not the name of their backend."""
+"""URL schemes that are not the name of their backend."""
 
 _host: "PluginHost | None" = None
 _making_host = threading.Lock()
 
 
 def register_plugin(plugin: object) -> None:
-    """Register an object with hook implementations, in this process, as if it were installed.
+    """Register an object with hook implementations, for this process.
+
+    A backend that it provides can be chosen by its name, like an installed one. Nothing is registered if it raises.
 
     Raises:
-        ValidationError: it is registered already, is not a plugin, or provides a backend whose name is taken.
+        ValidationError: it is registered already, implements no known hook, or provides a backend whose name is taken.
     """
     _plugins().register(plugin)
 
 
 def unregister_plugin(plugin: object) -> None:
-    """Forget a plugin that `register_plugin` took.
+    """Remove a plugin that was registered with `register_plugin`; adapters that exist stay as they are.
 
     Raises:
         ValidationError: it is not registered.
@@ -40,24 +42,25 @@ def unregister_plugin(plugin: object) -> None:
 
 
 def available_backends() -> dict[str, Backend]:
-    """Return every backend that is there, by name, loading each.
+    """Return all installed and registered backends by name; loads every plugin.
 
-    One that cannot be loaded, or whose name two distributions claim, is listed with its `problem`.
+    A backend that cannot be loaded, or whose name two distributions provide, has a `problem` that says why, and its
+    `create` raises `BackendNotFoundError`.
     """
     return {name: _backend_or_problem(name) for name in _plugins().names()}
 
 
 def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> StorageAdapter:
-    """Make an adapter of a backend, chosen by its name or by the scheme of a URL; it is not initialized yet.
+    """Return a new adapter of the backend with a name, or with the scheme of a URL; it is not initialized yet.
 
         create_adapter("sqlite", "file:./my-workflow.db", synchronous="NORMAL")
         create_adapter("memory")
         create_adapter("postgresql://app@db/agents")
 
     Args:
-        name_or_url: a backend's name, or a URL whose scheme is one; `file:` URLs are SQLite's.
-        url: where a name comes first, what the backend takes as its URL; None for its default.
-        options: what the backend's `Backend.options` name.
+        name_or_url: the name of a backend, or a URL with the name as its scheme; `file:` URLs are SQLite's.
+        url: after a name, the URL or path for the backend; None for its default.
+        options: the backend's own options, which `Backend.options` describes.
 
     Raises:
         BackendNotFoundError: no usable backend has that name.
@@ -80,21 +83,21 @@ def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> 
     for option in options:
         if option not in backend.options:
             known = ", ".join(sorted(backend.options)) or "none"
-            problem = f"is not an option of the backend {name!r}; it has {known}"
+            problem = f"is not an option of the backend {name!r}; its options are {known}"
             raise ValidationError("create_adapter", option, problem)
     adapter = backend.create(url, **options)
     if not isinstance(adapter, StorageAdapter):
         raise plugins.unusable(name, f"its plugin made {type(adapter).__name__}, which is not a StorageAdapter")
-    return plugins.wrapped(adapter)
+    return plugins.wrap(adapter)
 
 
 def open_adapter(name_or_url: str | None = None, url: str | None = None, **options: Any) -> StorageAdapter:
-    """Make an adapter for `async with`, which initializes and closes it.
+    """Return a new adapter for `async with`, which initializes it, and closes it at the end of the block.
 
         async with open_adapter("postgresql://app@db/agents") as adapter: ...
 
-    Without a name or URL the environment variable `DATABASE_URL` says which, and where that is not set or empty it is
-    SQLite on `file:./aaow.db`.
+    Arguments are those of `create_adapter`. Without a name or URL, the URL is that of the environment variable
+    `DATABASE_URL`; if that is not set or empty, the adapter is SQLite's on `file:./aaow.db`.
 
     Raises:
         BackendNotFoundError: no usable backend has that name.
@@ -115,7 +118,7 @@ def open_adapter(name_or_url: str | None = None, url: str | None = None, **optio
 
 
 def _plugins() -> "PluginHost":
-    """Return the plugins of this process."""
+    """Return the plugins of this process; the first call makes them."""
     global _host  # noqa: PLW0603 - the one of this process
     with _making_host:
         if _host is None:
@@ -126,7 +129,7 @@ def _plugins() -> "PluginHost":
 
 
 def _forget_parent() -> None:
-    """Share no held lock with the process that this one was forked from."""
+    """Replace the locks in a forked process, because threads of the parent may have held them."""
     global _making_host  # noqa: PLW0603 - the one of this process
     _making_host = threading.Lock()
     if _host is not None:
@@ -141,10 +144,10 @@ def _backend_or_problem(name: str) -> Backend:
     try:
         return _plugins().backend(name)
     except BackendNotFoundError as error:
-        return Backend(name=name, summary="cannot be used", create=_refuse(error), problem=error.remedy)
+        return Backend(name=name, summary="cannot be used", create=_raise(error), problem=error.remedy)
 
 
-def _refuse(error: BackendNotFoundError) -> Callable[..., StorageAdapter]:
+def _raise(error: BackendNotFoundError) -> Callable[..., StorageAdapter]:
     def create(url: str | None = None, **options: Any) -> StorageAdapter:
         del url, options
         raise error

@@ -1,4 +1,4 @@
-"""The rules of budgets and approvals, as functions from records to records. Backends add only storing and locking."""
+"""The rules of budgets and approvals: functions from records to records. A backend adds only storage and locks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,38 +13,40 @@ from aaow_storage.errors import BudgetExceededError, ConflictError, ValidationEr
 
 
 def consumed(chain: Sequence[BudgetPool], amount: Decimal) -> list[BudgetPool]:
-    """Return a pool and its ancestors, nearest first, with the amount used in each.
+    """Return a pool and its ancestors, nearest first, each with the amount added to what it has used.
 
     Raises:
         ConflictError: one of them is suspended.
-        BudgetExceededError: one of them has too little left; it names the nearest.
-        ValidationError: a sum would need more digits than are kept exactly.
+        BudgetExceededError: one of them has too little left; `pool` is the nearest such pool.
+        ValidationError: a sum would have more digits than are kept exactly.
     """
     for pool in chain:
         if pool.status is BudgetPoolStatus.SUSPENDED:
-            raise ConflictError(f"the budget pool {pool.id!r} is suspended", pool)
+            remedy = "nothing was consumed; update_budget_pool(id, status='active') lets it be used again"
+            raise ConflictError(f"the budget pool {pool.id!r} is suspended: {remedy}", pool)
     for pool in chain:
         if pool.remaining_budget < amount:
             reason = f"the budget pool {pool.id!r} has {pool.remaining_budget} left, {amount} was asked for"
-            raise BudgetExceededError(reason, pool)
-    return [_with_amounts(pool, used=_sum("consume_budget", pool.used_budget, amount)) for pool in chain]
+            remedy = "nothing was consumed; ask for less, or call increase_budget() first"
+            raise BudgetExceededError(f"{reason}: {remedy}", pool)
+    return [_with_amounts(pool, used=_sum("consume_budget", pool, pool.used_budget, amount)) for pool in chain]
 
 
 def increased(pool: BudgetPool, amount: Decimal) -> BudgetPool:
-    """Return the pool with a total that is larger by the amount; an exhausted pool becomes active.
+    """Return the pool with the amount added to its total; an exhausted pool becomes active.
 
     Raises:
-        ValidationError: the sum would need more digits than are kept exactly.
+        ValidationError: the sum would have more digits than are kept exactly.
     """
-    return _with_amounts(pool, total=_sum("increase_budget", pool.total_budget, amount))
+    return _with_amounts(pool, total=_sum("increase_budget", pool, pool.total_budget, amount))
 
 
-def _sum(operation: str, one: Decimal, other: Decimal) -> Decimal:
-    total = exact_sum(one, other)
+def _sum(operation: str, pool: BudgetPool, before: Decimal, amount: Decimal) -> Decimal:
+    total = exact_sum(before, amount)
     if total is None:
+        problem = f"{before} of the budget pool {pool.id!r} and {amount} add up to more than 15 significant digits"
         remedy = "round the amount to fewer places, as in round(cost, 6) or Decimal.quantize"
-        problem = f"{one} and {other} together have more digits than are kept exactly; {remedy}"
-        raise ValidationError(operation, "amount", problem)
+        raise ValidationError(operation, "amount", f"{problem}; {remedy}")
     return total
 
 
@@ -61,28 +63,30 @@ def _with_amounts(pool: BudgetPool, *, used: Decimal | None = None, total: Decim
 
 
 def is_decidable(request: ApprovalRequest, at: datetime) -> bool:
-    """Say whether the request is pending and has not run out at that instant."""
+    """Say whether the request is pending and has not expired at that instant."""
     return request.status is ApprovalStatus.PENDING and not has_run_out(request, at)
 
 
 def has_run_out(request: ApprovalRequest, at: datetime) -> bool:
-    """Say whether the request has an `expires_at` that has come."""
+    """Say whether the request has an `expires_at` that is not after that instant."""
     return request.expires_at is not None and request.expires_at <= at
 
 
 def resolved(
     request: ApprovalRequest, status: ApprovalStatus, *, by: str, notes: str | None, at: datetime
 ) -> ApprovalRequest:
-    """Return the request, decided.
+    """Return the request with a decision.
 
     Raises:
-        ConflictError: it is not pending any more, or has run out; `current` is the request as it is stored.
+        ConflictError: it is not pending any more, or has expired; `current` is the request as it is stored.
     """
     if request.status is not ApprovalStatus.PENDING:
-        who = f" by {request.resolved_by!r}" if request.resolved_by is not None else ""
-        raise ConflictError(f"the approval request {request.id!r} is already {request.status}{who}", request)
+        decision = _decision(request)
+        reason = f"the approval request {request.id!r} is already {decision}: this decision was not stored"
+        raise ConflictError(f"{reason}; the error's `current` is the stored request", request)
     if has_run_out(request, at):
-        raise ConflictError(f"the approval request {request.id!r} expired at {request.expires_at}", request)
+        reason = f"the approval request {request.id!r} expired at {request.expires_at}"
+        raise ConflictError(f"{reason}: this decision was not stored; create another request", request)
     return attrs.evolve(request, status=status, resolved_at=at, resolved_by=by, resolution_notes=notes)
 
 
@@ -90,7 +94,12 @@ def check_pending(request: ApprovalRequest) -> None:
     """Check that the request may still be updated.
 
     Raises:
-        ConflictError: it is resolved or expired; `current` is the request as it is stored.
+        ConflictError: it is not pending; `current` is the request as it is stored.
     """
     if request.status is not ApprovalStatus.PENDING:
-        raise ConflictError(f"the approval request {request.id!r} is {request.status} and cannot be changed", request)
+        reason = f"the approval request {request.id!r} is already {_decision(request)}"
+        raise ConflictError(f"{reason}: only a pending request can be changed; create another one", request)
+
+
+def _decision(request: ApprovalRequest) -> str:
+    return str(request.status) if request.resolved_by is None else f"{request.status} by {request.resolved_by!r}"

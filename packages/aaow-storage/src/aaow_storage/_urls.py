@@ -1,12 +1,12 @@
-"""What the registry needs to know of a URL: which backend it names, and how to show it without its secrets."""
+"""URLs: which backend one names, and how a message shows one without its secrets."""
 
 import re
 
 HIDDEN = "***"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
-_PLAIN = re.compile(r"[\w./\\~ -]*")
-"""A name or a path; what holds another character may be a URL, or parameters, in a form that is not known."""
+_PLAIN = re.compile(r"[\w./\\~ +-]*")
+"""A name or a path; a text with any other character may be a URL or parameters, in a form that is not known."""
 _URL = re.compile(
     r"""
     (?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://
@@ -29,25 +29,25 @@ _EMBEDDED = re.compile(r"\b[A-Za-z][A-Za-z0-9+.\-]*://\S*")
 
 
 def url_scheme(text: str) -> str | None:
-    """Return what stands before the first colon of a URL, in lower case, or None where the text is no URL."""
+    """Return the scheme of a URL in lower case, or None if the text is not a URL."""
     match = _SCHEME.match(text)
     return match[1].lower() if match else None
 
 
 def space_problem(text: str) -> str | None:
-    """Say what is wrong with a URL that has white space around it, such as the end of a line, or None."""
+    """Return what is wrong with a URL that has white space around it, such as a newline, or None."""
     stripped = text.strip()
     if text == stripped or not (_SCHEME.match(stripped) or text.rstrip("\r\n") != text):
         return None
-    where = "ends in a newline" if text.endswith(("\n", "\r")) else "has white space before or behind it"
-    return f"{where}, which is no part of a URL or a name; strip it, as in url.strip()"
+    where = "ends in a newline" if text.endswith(("\n", "\r")) else "has white space before or after it"
+    return f"{where}, which is not part of a URL or a name; strip it, as in url.strip()"
 
 
 def redacted_url(url: str) -> str:
-    """Return what may be shown of a URL: `***` stands for its password, and for parameters that hold a secret.
+    """Return a URL for messages, with three asterisks in place of its password and of parameters that hold a secret.
 
-    A password with `/`, `@` or `#` in it, not encoded, makes every other part doubtful. So of a text that is not beyond
-    doubt a URL, a path or a name, only the scheme is shown, and of parameters with a secret among them none.
+    A password with an unencoded `/`, `@` or `#` makes all other parts ambiguous. So of a text that is not certainly a
+    URL, a path or a name, only the scheme is kept, and if one parameter holds a secret, none is kept.
     """
     if _PLAIN.fullmatch(url):
         return url
@@ -65,10 +65,10 @@ def redacted_url(url: str) -> str:
 
 
 def redacted_text(text: str) -> str:
-    """Return a message, of a driver for one, with the URLs in it redacted, and every parameter that holds a secret."""
+    """Return a message, such as a driver's, with the URLs in it redacted, and every parameter that holds a secret."""
     return _PARAMETER.sub(rf"\1{HIDDEN}", _EMBEDDED.sub(lambda match: redacted_url(match[0]), text))
 
 
 def redacted_value(text: str) -> str:
-    """Return a text that a field or an option refused, redacted where it looks like a URL or its parameters."""
+    """Return the text of a wrong value, redacted if it looks like a URL or its parameters."""
     return redacted_url(text) if "@" in text or "://" in text or _PARAMETER.search(text) else text

@@ -1,40 +1,41 @@
-"""Large JSON values that were checked not long ago, known by a digest of all that is in them.
+"""A cache of large JSON values that were checked recently.
 
-A record is checked when it is built, and again when it is saved, since its lists and dicts may have been changed
-meanwhile. To walk through a large value takes Python ten times as long as to serialize it with `marshal`, which shows
-every value and its exact type: two values with one image are equal JSON, or neither is JSON.
+A record is checked when it is built, and again when it is saved, because its lists and dicts may have been changed in
+between. For a large value, a walk in Python takes ten times as long as serialization with `marshal`. The serialization
+shows every value and its exact type, so two values with the same bytes are both valid JSON or both invalid. The cache
+holds digests of the bytes.
 """
 
 import hashlib
 import marshal
 from typing import Any
 
-MOST_REMEMBERED = 256
-LONG_CHECK_S = 0.001
-"""A value is large if it takes longer to check."""
+MAX_CACHED_VALUES = 256
+MIN_CHECK_S = 0.001
+"""Values whose check takes less are not cached."""
 
-_remembered: dict[bytes, None] = {}
-"""The digests of values that are JSON, the oldest first."""
+_digests: dict[bytes, None] = {}
+"""The digests of valid values, oldest first."""
 
 
-def image_of(value: Any) -> bytes | None:
-    """Return what shows every value and its type; None where a part of the value has a type that no JSON has."""
+def marshal_value(value: Any) -> bytes | None:
+    """Return the `marshal` serialization, or None if a part has a type that neither `marshal` nor JSON has."""
     try:
         return marshal.dumps(value)
     except ValueError:
         return None
 
 
-def is_remembered(image: bytes) -> bool:
-    """Say whether a value with that image was checked not long ago."""
-    return bool(_remembered) and hashlib.sha256(image).digest() in _remembered
+def is_valid(marshalled: bytes) -> bool:
+    """Say whether the cache has the value with this serialization."""
+    return bool(_digests) and hashlib.sha256(marshalled).digest() in _digests
 
 
-def remember(value: Any) -> None:
-    """Keep in mind that a value is JSON."""
-    image = image_of(value)
-    if image is None:
+def add_valid(value: Any) -> None:
+    """Add a value that is valid JSON to the cache."""
+    marshalled = marshal_value(value)
+    if marshalled is None:
         return
-    if len(_remembered) >= MOST_REMEMBERED:
-        _remembered.clear()
-    _remembered[hashlib.sha256(image).digest()] = None
+    if len(_digests) >= MAX_CACHED_VALUES:
+        _digests.clear()
+    _digests[hashlib.sha256(marshalled).digest()] = None

@@ -1,4 +1,4 @@
-"""Validators of the fields of records: each raises a `ValidationError` that names the record and the field."""
+"""Validators of the fields of records; each raises a `ValidationError` that names the record and the field."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ Validator = Callable[[object, Any, Any], None]
 
 
 class Named(Protocol):
-    """What a validator needs of an attrs attribute."""
+    """The part of an attrs attribute that a validator uses."""
 
     @property
     def name(self) -> str:
@@ -31,12 +31,12 @@ class Named(Protocol):
 
 
 def invalid(instance: object, field: Named, problem: str) -> ValidationError:
-    """Make the error that names the record and the field."""
+    """Return the error that names the record and the field."""
     return ValidationError(type(instance).__name__, field.name, problem)
 
 
 def is_id(instance: object, field: Named, value: Any) -> None:
-    """Take an id: 1 to 255 characters, no NUL, no lone surrogate."""
+    """Accept an id: 1 to 255 characters, no NUL, no lone surrogate."""
     if type(value) is str and 1 <= len(value) <= MAX_ID_LENGTH and value.isascii() and "\x00" not in value:
         return
     if (problem := id_problem(value)) is not None:
@@ -45,7 +45,7 @@ def is_id(instance: object, field: Named, value: Any) -> None:
 
 
 def is_text(instance: object, field: Named, value: Any) -> None:
-    """Take any text without NUL and lone surrogates."""
+    """Accept any text without NUL and lone surrogates."""
     if type(value) is str and value.isascii() and "\x00" not in value:
         return
     if (problem := plain_text_problem(value)) is not None:
@@ -54,16 +54,16 @@ def is_text(instance: object, field: Named, value: Any) -> None:
 
 
 def _make_exact(instance: object, field: Named, value: str) -> None:
-    """Have the field of a record that is being built hold the text itself.
+    """Replace a text of a subclass of str, in the record that is being built, by the plain str that it holds.
 
-    A converter would do the same, and be called for each text of each record, of which next to none needs it.
+    A converter would do the same, but would run for every text of every record, and almost none needs it.
     """
     if type(value) is not str:
         object.__setattr__(instance, field.name, exact_text(value))
 
 
 def optional(validator: Validator) -> Validator:
-    """Take None too."""
+    """Return a validator that accepts None too."""
 
     def is_none_or(instance: object, field: Named, value: Any) -> None:
         if value is not None:
@@ -73,7 +73,7 @@ def optional(validator: Validator) -> Validator:
 
 
 def is_member(enum: type[StrEnum]) -> Validator:
-    """Take a member of the enumeration."""
+    """Return a validator that accepts members of the enumeration."""
 
     def is_member_of_enum(instance: object, field: Named, value: Any) -> None:
         if type(value) is not enum:
@@ -83,47 +83,47 @@ def is_member(enum: type[StrEnum]) -> Validator:
 
 
 def is_instant(instance: object, field: Named, value: Any) -> None:
-    """Take an aware datetime that UTC can express."""
+    """Accept an aware datetime that UTC can express."""
     if (problem := instant_problem(value)) is not None:
         raise invalid(instance, field, problem)
 
 
 def is_count(instance: object, field: Named, value: Any) -> None:
-    """Take an int from 0 to 2**63-1."""
+    """Accept an int from 0 to 2**63-1."""
     if type(value) is not int:
         raise invalid(instance, field, f"must be int, not {type(value).__name__}")
     if not 0 <= value <= MAX_COUNT:
-        raise invalid(instance, field, f"{shown(value)} is not from 0 to 2**63-1")
+        raise invalid(instance, field, f"must be from 0 to 2**63-1, not {shown(value)}")
 
 
 def is_duration(instance: object, field: Named, value: Any) -> None:
-    """Take a finite float of 0 or more."""
+    """Accept a finite float of 0 or more."""
     if type(value) is not float or not math.isfinite(value) or value < 0:
-        raise invalid(instance, field, f"{shown(value)} is not a finite number of 0 or more")
+        raise invalid(instance, field, f"must be a finite number of 0 or more, not {shown(value)}")
 
 
 def is_amount(instance: object, field: Named, value: Any) -> None:
-    """Take a finite amount of 0 or more with at most 15 significant digits."""
+    """Accept a finite amount of 0 or more with at most 15 significant digits."""
     if (problem := amount_problem(value)) is not None:
         raise invalid(instance, field, problem)
     if value < 0:
-        raise invalid(instance, field, f"{value} is below 0")
+        raise invalid(instance, field, f"must be 0 or more, not {value}")
 
 
 def is_json(instance: object, field: Named, value: Any) -> None:
-    """Take any JSON value."""
+    """Accept any JSON value."""
     check_json(value, record=type(instance).__name__, field=field.name)
 
 
 def is_json_object(instance: object, field: Named, value: Any) -> None:
-    """Take a dict that is JSON."""
+    """Accept a dict that is JSON."""
     if type(value) is not dict:
         raise invalid(instance, field, f"must be a JSON object (dict), not {type(value).__name__}")
     check_json(value, record=type(instance).__name__, field=field.name)
 
 
 def is_document(instance: object, field: Named, value: Any) -> None:
-    """Take a dict that is JSON, a large one that many records are likely to have."""
+    """Accept a dict that is JSON; an equal document that was checked recently is not walked through again."""
     if value is OMITTED:
         raise invalid(instance, field, f"was left out by QueryFilter(documents=False); {REMEDY}")
     if type(value) is not dict:
@@ -132,7 +132,7 @@ def is_document(instance: object, field: Named, value: Any) -> None:
 
 
 def is_instance(part: type) -> Validator:
-    """Take an instance of that record."""
+    """Return a validator that accepts instances of a record."""
 
     def is_instance_of_part(instance: object, field: Named, value: Any) -> None:
         if not issubclass(type(value), part):
@@ -142,7 +142,7 @@ def is_instance(part: type) -> Validator:
 
 
 def is_tuple_of(part: type) -> Validator:
-    """Take a tuple of that record."""
+    """Return a validator that accepts tuples of instances of a record."""
 
     def is_tuple_of_part(instance: object, field: Named, value: Any) -> None:
         if not isinstance(value, tuple):
@@ -156,6 +156,6 @@ def is_tuple_of(part: type) -> Validator:
 
 
 def is_bool(instance: object, field: Named, value: Any) -> None:
-    """Take True or False."""
+    """Accept True or False."""
     if type(value) is not bool:
         raise invalid(instance, field, f"must be bool, not {type(value).__name__}")

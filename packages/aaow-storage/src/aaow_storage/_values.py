@@ -19,24 +19,27 @@ from aaow_storage._urls import redacted_value
 MAX_ID_LENGTH = 255
 MAX_COUNT = 2**63 - 1
 MAX_AMOUNT_DIGITS = 15
+"""How many significant digits an amount has at most: those that every backend keeps exactly."""
 MAX_SHOWN = 60
-_EXACT = Context(prec=4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
+"""How many characters of a value a message shows."""
 MAX_EXPONENT = 500
+"""Of amounts, in either direction."""
+_EXACT = Context(prec=4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
 _ROUNDED = Context(prec=MAX_AMOUNT_DIGITS, rounding=ROUND_HALF_EVEN, traps=[])
 _WIDE = Context(prec=2 * MAX_EXPONENT + 4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
 
 _DATETIME: type[datetime] = datetime.__mro__[-3]
-"""The class itself: while a test has time stand still, the name may mean a subclass."""
+"""The class itself: a library that freezes time in a test may replace the name `datetime` by a subclass."""
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 T = TypeVar("T")
 
 
 def shown(value: object) -> str:
-    """Return a short form of a wrong value for a message, without the password of a URL."""
+    """Return a value as a message shows it: in ASCII, at most 60 characters, without the password of a URL."""
     try:
         text = ascii(redacted_value(exact_text(value)) if isinstance(value, str) else value)
-    except Exception:  # noqa: BLE001 - whatever the value's own class raises; an int with too many digits raises too
+    except Exception:  # noqa: BLE001 - the value's own class may raise anything, and a huge int raises too
         return f"this {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
@@ -45,31 +48,31 @@ def shown(value: object) -> str:
 
 
 def exact_text(value: str) -> str:
-    """Return the text of a str, also of one of a subclass."""
+    """Return the plain str that a str, or an instance of a subclass, holds."""
     return value if type(value) is str else str.__str__(value)
 
 
 def id_problem(value: object) -> str | None:
-    """Say why a value cannot be an id, or None where it can."""
+    """Return what is wrong with an id, or None."""
     if type(value) is str and 1 <= len(value) <= MAX_ID_LENGTH and value.isascii() and "\x00" not in value:
         return None
     if not issubclass(type(value), str):
         return f"an id must be str, not {type(value).__name__}"
     text = exact_text(cast("str", value))
     if not 1 <= len(text) <= MAX_ID_LENGTH:
-        return f"an id must have 1 to {MAX_ID_LENGTH} characters, this has {len(text)}"
+        return f"an id must have 1 to {MAX_ID_LENGTH} characters, not {len(text)}"
     return plain_text_problem(text)
 
 
 def plain_text_problem(value: object) -> str | None:
-    """Say why a value cannot be a plain text, or None where it can."""
+    """Return what is wrong with a text, or None."""
     if type(value) is str and value.isascii() and "\x00" not in value:
         return None
     if not issubclass(type(value), str):
         return f"must be str, not {type(value).__name__}"
     text = exact_text(cast("str", value))
     if "\x00" in text:
-        return f"must not hold NUL, found at index {text.index(chr(0))}"
+        return f"must not hold NUL, found at index {text.index(chr(0))}; remove it"
     return text_problem(text)
 
 
@@ -77,7 +80,7 @@ def plain_text_problem(value: object) -> str | None:
 
 
 def member_or_same(enum: type[EnumT], value: EnumT | str) -> EnumT:
-    """Return the member with that value, or the value as it is for the validator to refuse."""
+    """Return the member with that value; if there is none, return the value for the validator to refuse."""
     if type(value) is enum or not issubclass(type(value), str):
         return cast("EnumT", value)
     try:
@@ -90,7 +93,7 @@ def member_or_same(enum: type[EnumT], value: EnumT | str) -> EnumT:
 
 
 def as_utc(value: datetime, *, _exact: type[datetime] = _DATETIME) -> datetime:
-    """Move an aware instant to UTC."""
+    """Convert an aware datetime to UTC."""
     if type(value) is _exact and value.tzinfo is UTC:
         return value
     if not issubclass(type(value), _exact):
@@ -99,25 +102,25 @@ def as_utc(value: datetime, *, _exact: type[datetime] = _DATETIME) -> datetime:
         value = _exact.combine(_exact.date(value), _exact.timetz(value))
     try:
         return value if value.utcoffset() is None else value.astimezone(UTC)
-    except Exception:  # noqa: BLE001 - whatever a time zone of the caller's own raises; the validator refuses the value
+    except Exception:  # noqa: BLE001 - a time zone of the caller's may raise anything; the validator refuses the value
         return value
 
 
 def as_utc_or_none(value: datetime | None) -> datetime | None:
-    """Move an aware instant to UTC, and keep None."""
+    """Convert an aware datetime to UTC, and keep None."""
     return None if value is None else as_utc(value)
 
 
 def instant_problem(value: object, *, _exact: type[datetime] = _DATETIME) -> str | None:
-    """Say why a value, moved to UTC, cannot be an instant, or None where it can."""
+    """Return what is wrong with an instant that `as_utc` returned, or None."""
     if type(value) is not _exact:
-        return f"must be an aware datetime, not {type(value).__name__}"
+        return f"must be an aware datetime, such as datetime.now(UTC), not {type(value).__name__}"
     if value.tzinfo is UTC:
         return None
     try:
         is_naive = value.utcoffset() is None
         text = str(value)
-    except Exception as error:  # noqa: BLE001 - whatever a time zone of the caller's own raises
+    except Exception as error:  # noqa: BLE001 - a time zone of the caller's may raise anything
         return f"its time zone raises {type(error).__name__}; pass an aware datetime, such as datetime.now(UTC)"
     if is_naive:
         return f"{text} has no time zone; pass an aware datetime, such as datetime.now(UTC)"
@@ -128,7 +131,7 @@ def instant_problem(value: object, *, _exact: type[datetime] = _DATETIME) -> str
 
 
 def as_float(value: float | None) -> float | None:
-    """Make an int a float, where that is exact enough to be finite."""
+    """Convert an int to a float, unless it is too large; keep None, and leave anything else as it is."""
     kind = type(value)
     if kind is float or value is None or kind is bool:
         return value
@@ -141,7 +144,7 @@ def as_float(value: float | None) -> float | None:
 
 
 def as_amount(value: Decimal | float | str) -> Decimal:
-    """Make an amount, a float through its shortest decimal form."""
+    """Convert a number or numeral to a Decimal; a float becomes the shortest decimal that is equal to it."""
     kind = type(value)
     if kind is Decimal:
         return cast("Decimal", value)
@@ -163,28 +166,35 @@ def as_amount(value: Decimal | float | str) -> Decimal:
 
 
 def amount_problem(value: object) -> str | None:
-    """Say why a value cannot be an amount, or None where it can."""
+    """Return what is wrong with an amount that `as_amount` returned, or None."""
+    if type(value) is int:  # Python makes no text of it, so no Decimal either
+        return f"must have at most {MAX_AMOUNT_DIGITS} significant digits, this int has thousands"
     if type(value) is not Decimal:
-        return f"{shown(value)} is not an amount; use Decimal, int, float or a numeral as str"
+        return f"must be an amount (Decimal, int, float, or a numeral as str), not {shown(value)}"
     if not value.is_finite():
-        return f"{value} is not a finite amount"
+        return f"must be a finite amount, not {value}"
     digits = "".join(map(str, value.as_tuple().digits)).strip("0")
     if len(digits) > MAX_AMOUNT_DIGITS:
         problem = f"has {len(digits)} significant digits, at most {MAX_AMOUNT_DIGITS} are kept exactly"
-        return f"{shown(str(value))} {problem}; {how_to_round(value)}"
+        return f"{_digits(value)} {problem}; {how_to_round(value)}"
     if abs(value.adjusted()) > MAX_EXPONENT:
-        return f"{shown(str(value))} is out of range: its exponent is beyond {MAX_EXPONENT}"
+        return f"must be from 1E-{MAX_EXPONENT} to 1E+{MAX_EXPONENT}, or 0, not {_digits(value)}"
     return None
 
 
+def _digits(value: Decimal) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
 def how_to_round(value: Decimal) -> str:
-    """Say how to round an amount with too many digits, such as a product of floats."""
+    """Return advice for an amount with too many digits, such as a product of floats, with the rounded amount."""
     nearest = _ROUNDED.plus(value).normalize(_ROUNDED)
     return f"round it, as in round(cost, 6) or Decimal.quantize, for instance to Decimal('{nearest}')"
 
 
 def exact_sum(one: Decimal, other: Decimal) -> Decimal | None:
-    """Add two amounts, or return None where the sum has too many digits to be exact."""
+    """Return the sum of two amounts, or None if it has too many digits to be kept exactly."""
     try:
         total = _EXACT.add(one, other)
     except (Inexact, InvalidOperation):
@@ -193,7 +203,7 @@ def exact_sum(one: Decimal, other: Decimal) -> Decimal | None:
 
 
 def difference(one: Decimal, other: Decimal) -> Decimal:
-    """Subtract one amount from another."""
+    """Return one amount minus another, exactly."""
     return _WIDE.subtract(one, other)
 
 
@@ -201,14 +211,14 @@ def difference(one: Decimal, other: Decimal) -> Decimal:
 
 
 def as_tuple_or_none(value: Iterable[T] | None) -> tuple[T, ...] | None:
-    """Make a list a tuple, and keep None."""
+    """Convert a list or tuple to a plain tuple, and keep None."""
     if value is None or type(value) is tuple:
         return value
     return tuple(value) if issubclass(type(value), list | tuple) else cast("tuple[T, ...] | None", value)
 
 
 def copy_mapping(value: Mapping[str, T]) -> dict[str, T]:
-    """Copy a mapping, so that a later change to the caller's own has no effect."""
+    """Return a dict copy of a mapping, so that later changes by the caller have no effect."""
     if not isinstance(value, Mapping):
         return value
     copy = dict(value)

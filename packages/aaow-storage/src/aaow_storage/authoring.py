@@ -1,4 +1,4 @@
-"""What the author of a backend needs, and a caller does not: checks, query plans, and rules shared by all backends."""
+"""For authors of backends: the checks, query plans and rules that all backends share."""
 
 from aaow_storage._arguments import (
     check_id,

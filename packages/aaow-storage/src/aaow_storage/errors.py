@@ -2,20 +2,20 @@
 
     StorageError
     |-- ValidationError (ValueError)            a value, field or option is wrong; nothing was stored
-    |-- NotFoundError (LookupError)             the record, or the parent it refers to, is not there
-    |-- AlreadyExistsError (LookupError)        an insert met a record with the same id
-    |-- ConflictError                           the stored record does not allow it now
-    |   `-- BudgetExceededError                 a pool has too little left
-    |-- TransactionError                        the transaction is over, timed out, or was bypassed
+    |-- NotFoundError (LookupError)             the record, or the parent it refers to, is not stored
+    |-- AlreadyExistsError (LookupError)        a record with the same id is stored already
+    |-- ConflictError                           the stored record does not allow the operation now
+    |   `-- BudgetExceededError                 a budget pool has too little left
+    |-- TransactionError                        the transaction has ended, or was bypassed
     |-- AdapterClosedError                      the adapter is not initialized, or is closed
-    |-- UnsupportedOperationError               the backend does not have that capability
-    |-- SchemaVersionError                      the store is older or newer than the code
-    |-- StorageUnavailableError                 transient: try again
+    |-- UnsupportedOperationError               the backend lacks the capability
+    |-- SchemaVersionError                      the schema of the store is older or newer than the code
+    |-- StorageUnavailableError                 the store is busy or out of reach; try again
     |-- CorruptDataError                        what is stored cannot be what was saved
-    `-- BackendNotFoundError (LookupError)      no usable backend under that name
+    `-- BackendNotFoundError (LookupError)      no usable backend has that name
 
-Each error takes the facts, builds its message from them and keeps them as attributes, so it can be pickled and copied.
-The driver's own exception, where there is one, is the `__cause__`.
+The message says what happened, to which record and field, and what to do. The facts in it are attributes too. Errors
+can be copied and pickled. The exception of a driver that led to an error is its `__cause__`.
 """
 
 from collections.abc import Iterable
@@ -41,17 +41,21 @@ __all__ = [
 ]
 
 
+_MAX_SHOWN_FIELD = 200
+"""How many characters of a path a message shows: its beginning and its end."""
+
+
 class StorageError(Exception):
-    """The root of every error that storage raises on purpose."""
+    """The base class of every error that storage raises on purpose."""
 
 
 class ValidationError(StorageError, ValueError):
-    """A value is not what the field takes; nothing was stored.
+    """A value is not valid for its field, argument or option; nothing was stored.
 
     Attributes:
-        record: the record or the operation that refused, such as `"BudgetPool"` or `"consume_budget"`.
-        field: the field, argument or path inside a document, such as `"definition.nodes[3].timeout"`.
-        problem: what is wrong, and what would be right.
+        record: the record or the operation, such as `"BudgetPool"` or `"consume_budget"`.
+        field: the field, the argument, or the path into a document, such as `"definition.nodes[3].timeout"`.
+        problem: what is wrong, and what would be valid.
     """
 
     def __init__(self, record: str, field: str, problem: str) -> None:
@@ -61,15 +65,18 @@ class ValidationError(StorageError, ValueError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{self.record}.{self.field}: {self.problem}"
+        field = self.field
+        if len(field) > _MAX_SHOWN_FIELD:
+            field = f"{field[: _MAX_SHOWN_FIELD // 2]}...{field[-_MAX_SHOWN_FIELD // 2 :]}"
+        return f"{self.record}.{field}: {self.problem}"
 
 
 class NotFoundError(StorageError, LookupError):
-    """There is no such record.
+    """The record that an operation changes, or the parent that a new record refers to, is not stored.
 
     Attributes:
-        kind: what was looked for, such as `"session"`.
-        id: the id that was looked for.
+        kind: the kind of the record that is missing, such as `"session"`.
+        id: its id.
     """
 
     def __init__(self, kind: str, id: str) -> None:
@@ -78,14 +85,14 @@ class NotFoundError(StorageError, LookupError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"there is no {self.kind.replace('_', ' ')} {self.id!r}"
+        return f"there is no {_noun(self.kind)} {self.id!r}: check the id, or store it first"
 
 
 class AlreadyExistsError(StorageError, LookupError):
-    """A record with that id is already stored, and stays as it was.
+    """A record with that id is stored already, and stays as it was.
 
     Attributes:
-        kind: what was to be inserted, such as `"session"`.
+        kind: the kind of the record, such as `"session"`.
         id: the id that is taken.
     """
 
@@ -95,14 +102,18 @@ class AlreadyExistsError(StorageError, LookupError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"the {self.kind.replace('_', ' ')} {self.id!r} already exists"
+        return f"the {_noun(self.kind)} {self.id!r} already exists, and was not changed: use another id, as of new_id()"
+
+
+def _noun(kind: str) -> str:
+    return kind.replace("llm", "LLM").replace("_", " ")
 
 
 class ConflictError(StorageError):
-    """What is stored does not allow the operation, now.
+    """What is stored does not allow the operation now; nothing was changed.
 
     Attributes:
-        reason: why.
+        reason: why, and what to do.
         current: the record as it is stored, or None.
     """
 
@@ -128,18 +139,18 @@ class BudgetExceededError(ConflictError):
 
 
 class TransactionError(StorageError):
-    """The transaction is over, ran out of time, or was bypassed by a call on its adapter."""
+    """The transaction has ended, timed out, or was bypassed by a call on its adapter."""
 
 
 CLOSED = "it was closed before this call could begin; call initialize() to open it again"
-"""The remedy of an `AdapterClosedError` for a call that waited while another task closed the adapter."""
+"""The `remedy` for a call that had not begun when another task closed the adapter."""
 
 
 class AdapterClosedError(StorageError):
     """The adapter is not initialized yet, or is closed.
 
     Attributes:
-        remedy: why it is not open, where that is known, and what to do.
+        remedy: what to do, and if it is known, why the adapter is not open.
     """
 
     def __init__(self, remedy: str = "call initialize(), or use it in `async with`") -> None:
@@ -151,7 +162,7 @@ class AdapterClosedError(StorageError):
 
 
 class UnsupportedOperationError(StorageError):
-    """The backend does not have the capability that the operation needs.
+    """The backend lacks the capability that the operation needs.
 
     Attributes:
         operation: the operation that was called.
@@ -164,16 +175,17 @@ class UnsupportedOperationError(StorageError):
         self.capability = capability
 
     def __str__(self) -> str:
-        return f"{self.operation}() needs the capability {self.capability!r}, which this backend does not have"
+        remedy = "look into adapter.capabilities before the call, or choose another backend"
+        return f"{self.operation}() needs the capability {self.capability!r}, which this backend lacks: {remedy}"
 
 
 class SchemaVersionError(StorageError):
-    """The store has a schema that this code does not work on; nothing was touched.
+    """The store has a schema that this code does not work on; the store was not changed.
 
     Attributes:
-        found: the version of the store, or None for a store without a schema.
-        expected: the version of the code.
-        remedy: what to run.
+        found: the schema version of the store, or None for a store without a schema.
+        expected: the schema version that the code needs.
+        remedy: what to do.
     """
 
     def __init__(self, found: str | None, expected: str, remedy: str) -> None:
@@ -184,15 +196,15 @@ class SchemaVersionError(StorageError):
 
     def __str__(self) -> str:
         found = "has no schema" if self.found is None else f"has schema version {self.found}"
-        return f"the store {found}, this code works on {self.expected}: {self.remedy}"
+        return f"the store {found}, and this code needs version {self.expected}: {self.remedy}"
 
 
 class StorageUnavailableError(StorageError):
-    """The store cannot be reached or is busy for now; trying again may help."""
+    """The store cannot be reached, or is busy; another attempt may succeed."""
 
 
 class CorruptDataError(StorageError):
-    """What is stored cannot be what was saved: a digest differs, or a value, a document or the file cannot be read."""
+    """What is stored cannot be what was saved: a digest does not match, or a value, document or file is unreadable."""
 
 
 class BackendNotFoundError(StorageError, LookupError):
@@ -200,8 +212,8 @@ class BackendNotFoundError(StorageError, LookupError):
 
     Attributes:
         name: the name that was asked for.
-        installed: the names of the backends that are installed.
-        remedy: what is wrong with this name, and what to do.
+        installed: the names of the installed backends.
+        remedy: what is wrong, and what to do.
     """
 
     def __init__(self, name: str, installed: Iterable[str], remedy: str) -> None:

@@ -1,7 +1,8 @@
 """The hooks that a plugin may implement.
 
-A backend's plugin module, named by an entry point of the group `aaow_storage`, implements `aaow_storage_backend`. The
-other hooks are for plugins registered in code with `register_plugin`, such as one that adds metrics.
+The plugin of a backend is a module with an entry point in the group `aaow_storage`; it implements
+`aaow_storage_backend`. The other hooks are for plugins registered in code with `register_plugin`, such as one that adds
+metrics.
 
     from aaow_storage import Backend
     from aaow_storage.hookspecs import hookimpl
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 PROJECT = "aaow_storage"
-"""The name of the hooks' project, and of the entry-point group."""
+"""The name of the pluggy project, and of the group of entry points."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -36,21 +37,24 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def aaow_storage_backend() -> "Backend":  # type: ignore[empty-body]  # a specification
-    """Describe the backend that this plugin provides. Called once, when its name is first asked for."""
+    """Return the description of the backend that this plugin provides.
+
+    Called once, when the name of the backend is first used.
+    """
 
 
 @hookspec
 def aaow_storage_wrap_adapter(adapter: "StorageAdapter") -> "StorageAdapter | None":
-    """Return an adapter that stands in front of this one, or None to leave it.
+    """Return an adapter that wraps this one, or None to leave it as it is.
 
-    Called for every adapter that `create_adapter` makes, plugin after plugin in the order of registration; each sees
+    Called for every adapter that `create_adapter` makes, plugin after plugin in the order of registration; each gets
     what the one before it returned.
     """
 
 
 @hookspec
 def aaow_storage_adapter_created(adapter: "StorageAdapter") -> None:
-    """Learn of an adapter that `create_adapter` has made and wrapped; it is not initialized yet.
+    """Be notified of a new adapter, after all plugins have wrapped it; it is not initialized yet.
 
-    Called plugin after plugin in the order of registration.
+    Called for every adapter that `create_adapter` makes, plugin after plugin in the order of registration.
     """
