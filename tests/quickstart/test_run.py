@@ -39,7 +39,7 @@ async def session(storage: StorageAdapter) -> Session:
     return session
 
 
-async def test_it_ends_well_and_complains_of_nothing(finished: tuple[CompletedProcess[str], str]):
+async def test_the_run_succeeds_without_a_warning(finished: tuple[CompletedProcess[str], str]):
     assert (finished[0].returncode, finished[0].stderr) == (0, "")
 
 
@@ -53,7 +53,7 @@ async def test_the_session_is_complete_and_ran_on_the_shipped_definition(
     assert list(session.workflow_snapshot) == list(shipped)
 
 
-async def test_every_step_ran_behind_the_steps_that_lead_to_it(
+async def test_every_step_ran_after_the_steps_that_lead_to_it(
     storage: StorageAdapter, session: Session, shipped: dict[str, Any]
 ):
     nodes = (await storage.get_execution_state(session.id)).node_states

@@ -92,7 +92,7 @@ async def test_an_adapter_is_initialized_and_closed_by_its_block():
 
 async def test_a_block_inside_a_block_is_refused_before_anything_is_done():
     async with FakeAdapter() as adapter:
-        with pytest.raises(StorageError, match="this FakeAdapter is in an `async with` block already"):
+        with pytest.raises(StorageError, match="this FakeAdapter is already in an `async with` block"):
             async with adapter:
                 pytest.fail("the second block was entered")
         assert adapter.asked == [("initialize", True)]
@@ -101,7 +101,7 @@ async def test_a_block_inside_a_block_is_refused_before_anything_is_done():
     assert adapter.asked == [("initialize", True), "close"] * 2
 
 
-async def test_a_block_that_could_not_begin_or_end_is_over():
+async def test_an_adapter_can_be_entered_again_after_its_block_failed_to_begin_or_end():
     class Failing(FakeAdapter):
         async def initialize(self, *, migrate: bool = True) -> None:
             await super().initialize(migrate=migrate)
@@ -122,14 +122,14 @@ async def test_a_block_that_could_not_begin_or_end_is_over():
 
 
 @pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, pickle.dumps])
-async def test_what_cannot_be_copied_says_what_to_do_instead(make_copy: Callable[[object], object]):
+async def test_copying_is_refused_with_what_to_do_instead(make_copy: Callable[[object], object]):
     with pytest.raises(StorageError, match=r"^FakeAdapter cannot be copied or pickled: .*create_adapter\(\)$"):
         make_copy(FakeAdapter())
     with pytest.raises(StorageError, match=r"^FakeTransaction cannot be copied or pickled: "):
         make_copy(FakeTransaction())
 
 
-async def test_an_adapter_of_an_author_who_knows_how_may_be_copied():
+async def test_a_subclass_may_allow_copies():
     class Copied(FakeAdapter):
         def __reduce__(self) -> Any:
             return Copied, ()
@@ -189,7 +189,7 @@ async def test_a_transaction_that_the_block_ended_is_left_alone(end: str):
 
 
 @pytest.mark.parametrize("outcome", [TransactionOutcome.TIMED_OUT, TransactionOutcome.ABORTED])
-async def test_a_block_that_went_through_is_told_that_all_was_undone(outcome: TransactionOutcome):
+async def test_a_block_whose_transaction_was_undone_raises_at_its_end(outcome: TransactionOutcome):
     adapter = FakeAdapter()
     with pytest.raises(TransactionError, match=outcome):
         async with adapter.transaction() as transaction:
@@ -213,11 +213,11 @@ async def test_an_operation_that_a_backend_forgot_is_named_when_it_is_made(kind:
     assert StorageOperations.__abstractmethods__ <= kind.__abstractmethods__
 
 
-async def test_the_task_that_holds_a_transaction_cannot_go_around_it():
+async def test_a_task_with_an_open_transaction_may_not_call_the_adapter():
     transactions, transaction = OpenTransactions(), FakeTransaction()
     transactions.check()
     transactions.add(transaction)
-    with pytest.raises(TransactionError, match="call the transaction instead, or end it first"):
+    with pytest.raises(TransactionError, match="call the transaction's operations, or end it first"):
         transactions.check()
     await transaction.commit()
     transactions.check()
@@ -257,7 +257,7 @@ async def test_another_adapter_may_be_called_inside_a_transaction():
     OpenTransactions().check()
 
 
-async def test_each_task_is_held_by_its_own_transaction():
+async def test_a_task_is_refused_for_its_own_open_transaction_alone():
     transactions, first = OpenTransactions(), FakeTransaction()
     began = asyncio.Event()
 
@@ -276,7 +276,7 @@ async def test_each_task_is_held_by_its_own_transaction():
         transactions.check()
 
 
-async def test_a_transaction_is_held_by_the_task_that_uses_it():
+async def test_using_a_transaction_binds_it_to_the_task():
     transactions, transaction = OpenTransactions(), FakeTransaction()
     await asyncio.create_task(_add(transactions, transaction))
     transactions.check()
@@ -286,7 +286,7 @@ async def test_a_transaction_is_held_by_the_task_that_uses_it():
         transactions.check()
 
 
-async def test_entering_the_block_of_a_transaction_is_a_use_of_it():
+async def test_entering_a_transaction_binds_it_to_the_task():
     transactions, transaction = OpenTransactions(), FakeTransaction()
     await asyncio.create_task(_add(transactions, transaction))
     async with transaction:

@@ -30,8 +30,13 @@ SESSION = Session(id="s", workflow_id=None, workflow_snapshot={})
 EXAMPLES = [
     (StorageError("something"), "something"),
     (ValidationError("Session", "status", "'x' is wrong"), "Session.status: 'x' is wrong"),
-    (NotFoundError("budget_pool", "it's"), 'there is no budget pool "it\'s"'),
-    (AlreadyExistsError("tool_call", "t"), "the tool call 't' already exists"),
+    (NotFoundError("budget_pool", "it's"), 'there is no budget pool "it\'s": check the id, or store it first'),
+    (NotFoundError("llm_execution", "x"), "there is no LLM execution 'x': check the id, or store it first"),
+    (ValidationError("S", f"a{'.b' * 150}", "is deep"), f"S.a{'.b' * 49}....{'.b' * 50}: is deep"),
+    (
+        AlreadyExistsError("tool_call", "t"),
+        "the tool call 't' already exists: it was not changed; use another id, such as new_id() makes",
+    ),
     (ConflictError("it is not pending", SESSION), "it is not pending"),
     (ConflictError("there is nothing to show"), "there is nothing to show"),
     (BudgetExceededError("too little", POOL), "too little"),
@@ -40,13 +45,13 @@ EXAMPLES = [
     (AdapterClosedError("it was closed"), "the adapter is not open: it was closed"),
     (
         UnsupportedOperationError("save_stream_event", "stream_events"),
-        "save_stream_event() needs the capability 'stream_events', which this backend does not have",
+        "save_stream_event() needs the capability 'stream_events', which this backend lacks: see adapter.capabilities",
     ),
     (
         SchemaVersionError("0001", "0003", "call initialize()"),
-        "the store has schema version 0001, this code works on 0003: call initialize()",
+        "the store has schema version 0001, and this code needs version 0003: call initialize()",
     ),
-    (SchemaVersionError(None, "1", "migrate"), "the store has no schema, this code works on 1: migrate"),
+    (SchemaVersionError(None, "1", "migrate"), "the store has no schema, and this code needs version 1: migrate"),
     (StorageUnavailableError("busy"), "busy"),
     (CorruptDataError("digest"), "digest"),
     (

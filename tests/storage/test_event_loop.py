@@ -52,7 +52,7 @@ def test_a_loop_of_another_kind_on_top_of_asyncio_is_refused():
     assert [str(problem)[:35] for problem in problems] == ["storage was called outside of asynci"[:35]]
 
 
-def test_a_task_passes():
+def test_a_call_from_an_asyncio_task_is_accepted():
     async def main() -> None:
         check_event_loop()
 

@@ -46,7 +46,7 @@ def test_every_step_of_a_clean_up_is_run_and_the_first_error_comes_out():
 
 
 @pytest.mark.parametrize("error", [StorageError("one"), asyncio.CancelledError(), KeyboardInterrupt()])
-def test_what_may_come_out_comes_out_as_it_is(error: BaseException):
+def test_storage_errors_and_cancellations_are_raised_as_they_are(error: BaseException):
     with pytest.raises(type(error)) as caught, storage_errors_alone():
         fail(error)
     assert caught.value is error
@@ -62,7 +62,7 @@ def test_what_may_come_out_comes_out_as_it_is(error: BaseException):
         (AttributeError("x"), StorageError, "unforeseen AttributeError: x"),
     ],
 )
-def test_any_other_exception_is_the_cause_of_an_error_of_storage(
+def test_any_other_exception_becomes_the_cause_of_a_storage_error(
     error: Exception, kind: type[StorageError], match: str
 ):
     with pytest.raises(StorageError, match=match) as caught, storage_errors_alone():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aaow_storage import StoredWorkflow, _json
+from aaow_storage import OMITTED, StoredWorkflow, _json
 from aaow_storage.authoring import MAX_DEPTH, check_json, dumps, dumps_document, loads
 from aaow_storage.errors import CorruptDataError, ValidationError
 
@@ -71,7 +71,7 @@ def test_every_value_comes_back_with_its_types_and_the_order_of_its_keys(value: 
         {"b": 1, "a": 2, "": 3, "a.b": 4, "$": 5, "\x00": "\x00", "\u2028": "😀\U0010ffff\ud7ff\ue000"},
     ],
 )
-def test_neighbours_stay_apart(value: Any):
+def test_values_that_are_nearly_the_same_stay_different(value: Any):
     assert typed(loads(dumps(value))) == typed(value)
 
 
@@ -97,6 +97,7 @@ def test_neighbours_stay_apart(value: Any):
         (OrderedDict(a=1), "OrderedDict is not JSON"),
         (UserDict(a=1), "UserDict is not JSON"),
         (object(), "object is not JSON"),
+        (OMITTED, "was left out by QueryFilter(documents=False)"),
     ],
 )
 def test_what_would_come_back_changed_is_refused_with_its_place(value: Any, problem: str):
@@ -153,7 +154,7 @@ def test_a_document_may_be_checked_far_down_the_stack():
 
 
 @pytest.mark.parametrize("text", ["", "{", "nul", "NaN", "[1,]", b"\xff", "'a'"])
-def test_what_is_not_json_cannot_have_been_stored(text: Any):
+def test_a_stored_text_that_is_not_json_is_corrupt_data(text: Any):
     with pytest.raises(CorruptDataError, match="not JSON"):
         loads(text)
 

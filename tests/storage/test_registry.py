@@ -170,7 +170,7 @@ def test_a_backend_that_could_not_be_chosen_or_made_is_refused(field: str, value
 def test_options_reach_the_backend_and_an_unknown_one_is_refused_with_the_known_ones():
     assert create_adapter("sample", depth=3).options == {"depth": 3}
     assert open_adapter("sample", "x", depth=4).options == {"depth": 4}
-    with pytest.raises(ValidationError, match=r"create_adapter\.width: .* backend 'sample'; it has depth"):
+    with pytest.raises(ValidationError, match=r"create_adapter\.width: .* backend 'sample'; its options are depth"):
         create_adapter("sample", width=3)
 
 
@@ -198,9 +198,12 @@ def test_arguments_that_cannot_be_meant_are_refused(arguments: tuple[Any, ...], 
     ("name", "advice"),
     [
         ("sqlit", "did you mean 'sqlite'?"),
+        ("SQLite", "did you mean 'sqlite'?"),
+        ("sqlite+aiosqlite", "leave out the driver"),
+        ("no-such-thing", "no installed distribution provides it"),
         ("./my.db", "create_adapter('sqlite', PATH)"),
         ("my.db", "file:PATH"),
-        ("", "no installed distribution provides it"),
+        ("", "the name is empty"),
     ],
 )
 def test_a_name_that_is_not_there_comes_with_advice(name: str, advice: str):
@@ -222,7 +225,7 @@ def test_a_known_backend_that_is_not_installed_comes_with_the_command_that_insta
     assert "s3cret" not in str(caught.value)
 
 
-def test_opening_takes_what_creating_takes(sample: SamplePlugin, monkeypatch: pytest.MonkeyPatch):
+def test_open_adapter_takes_the_arguments_of_create_adapter(sample: SamplePlugin, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DATABASE_URL", "sample://of-the-environment")
     assert open_adapter().url == "sample://of-the-environment"
     assert open_adapter("sample").url is None
@@ -233,7 +236,7 @@ def test_opening_takes_what_creating_takes(sample: SamplePlugin, monkeypatch: py
 
 
 @pytest.mark.asyncio
-async def test_opening_without_any_hint_is_sqlite_in_the_working_folder(
+async def test_open_adapter_without_arguments_is_sqlite_in_the_working_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -263,7 +266,7 @@ def test_a_url_of_another_tool_comes_with_what_to_write(url: str, advice: str):
     assert advice in caught.value.remedy
 
 
-def test_the_second_name_of_the_scheme_of_postgresql_is_taken():
+def test_postgres_is_an_alias_of_the_scheme_postgresql():
     assert type(create_adapter("postgres://app@db/agents")) is type(create_adapter("postgresql://app@db/agents"))
 
 

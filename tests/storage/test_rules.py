@@ -94,7 +94,7 @@ def test_an_increase_makes_an_exhausted_pool_active_again(total: int, used: int,
 
 
 def test_a_sum_that_could_not_be_kept_exactly_is_refused():
-    with pytest.raises(ValidationError, match=r"^consume_budget\.amount: .* more digits than are kept exactly"):
+    with pytest.raises(ValidationError, match=r"^consume_budget\.amount: .* more than 15 significant digits"):
         consumed([a_pool(10**15, "0.1")], Decimal(10**14))
     with pytest.raises(ValidationError, match=r"^increase_budget\.amount: "):
         increased(a_pool("0.000001"), Decimal(10**12))
@@ -127,7 +127,7 @@ def test_an_amount_is_taken_as_it_is_written(amount: Any, kept: str):
 @pytest.mark.parametrize(
     ("expires_at", "is_over"), [(None, False), (NOON - MOMENT, True), (NOON, True), (NOON + MOMENT, False)]
 )
-def test_a_request_runs_out_at_the_very_instant(expires_at: datetime | None, is_over: bool):
+def test_a_request_expires_exactly_at_its_instant(expires_at: datetime | None, is_over: bool):
     request = a_request(expires_at=expires_at)
     assert has_run_out(request, NOON) is is_over
     assert is_decidable(request, NOON) is not is_over
@@ -146,19 +146,19 @@ def test_a_request_that_is_not_pending_cannot_be_decided_or_changed(status: Any)
         assert caught.value.current is request
 
 
-def test_who_comes_late_learns_who_decided():
+def test_a_late_decision_is_refused_with_the_stored_one():
     with pytest.raises(ConflictError, match="'r' is already rejected by 'Ada'"):
         resolved(a_request(status="rejected", resolved_by="Ada"), ApprovalStatus.APPROVED, by="B", notes=None, at=NOON)
 
 
-def test_a_request_that_has_run_out_cannot_be_decided_but_can_be_changed():
+def test_an_expired_request_cannot_be_decided_but_can_be_changed():
     request = a_request(expires_at=NOON)
     with pytest.raises(ConflictError, match="expired at 2026-05-01 12:00:00"):
         resolved(request, ApprovalStatus.APPROVED, by="Ada", notes=None, at=NOON)
     check_pending(request)
 
 
-def test_a_decision_is_written_down():
+def test_a_decision_is_recorded_in_the_request():
     request = a_request(expires_at=NOON + MOMENT, context={"a": 1})
     decided = resolved(request, ApprovalStatus.REJECTED, by="Ada", notes="too dear", at=NOON)
     assert decided == attrs.evolve(
@@ -179,7 +179,10 @@ def test_an_argument_is_checked_and_named():
         (lambda: check_text("approve_request", "notes", "\x00"), r"approve_request\.notes: must not hold NUL"),
         (lambda: check_text("approve_request", "notes", None), r"approve_request\.notes: must be str"),
         (lambda: check_instant("expire_approvals", "now", NOON.replace(tzinfo=None)), "has no time zone"),
-        (lambda: check_instant("expire_approvals", "now", "now"), "must be an aware datetime, not str"),
+        (
+            lambda: check_instant("expire_approvals", "now", "now"),
+            "must be an aware datetime, such as datetime.now\\(UTC\\), not str",
+        ),
         (lambda: check_record("create_session", "session", {}, Session), "must be Session, not dict"),
     ]:
         with pytest.raises(ValidationError, match=words):
@@ -193,5 +196,5 @@ def test_a_timeout_is_a_number_of_seconds_above_0(timeout: Any):
 
 
 @pytest.mark.parametrize("timeout", [1, 0.001, math.inf])
-def test_a_timeout_may_be_as_short_or_long_as_one_likes(timeout: float):
+def test_any_timeout_above_0_is_accepted(timeout: float):
     assert check_timeout("begin_transaction", timeout) == timeout

@@ -40,7 +40,7 @@ def test_a_secret_is_not_shown(url: str, shown: str):
         (r"host=db password = 'my \' secret' dbname=x", "***"),
     ],
 )
-def test_of_what_is_not_beyond_doubt_the_scheme_alone_is_shown(url: str, shown: str):
+def test_of_an_ambiguous_url_only_the_scheme_is_shown(url: str, shown: str):
     assert redacted_url(url) == shown
 
 

@@ -22,7 +22,7 @@ def consumed(chain: Sequence[BudgetPool], amount: Decimal) -> list[BudgetPool]:
     """
     for pool in chain:
         if pool.status is BudgetPoolStatus.SUSPENDED:
-            remedy = "nothing was consumed; update_budget_pool(id, status='active') lets it be used again"
+            remedy = f"nothing was consumed; update_budget_pool({pool.id!r}, status='active') lets it be used again"
             raise ConflictError(f"the budget pool {pool.id!r} is suspended: {remedy}", pool)
     for pool in chain:
         if pool.remaining_budget < amount:

@@ -24,6 +24,7 @@ MAX_SHOWN = 60
 """How many characters of a value a message shows."""
 MAX_EXPONENT = 500
 """Of amounts, in either direction."""
+_AMOUNT_RANGE = f"must be 0, or from 1E-{MAX_EXPONENT} to 1E+{MAX_EXPONENT}"
 _EXACT = Context(prec=4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
 _ROUNDED = Context(prec=MAX_AMOUNT_DIGITS, rounding=ROUND_HALF_EVEN, traps=[])
 _WIDE = Context(prec=2 * MAX_EXPONENT + 4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
@@ -167,8 +168,8 @@ def as_amount(value: Decimal | float | str) -> Decimal:
 
 def amount_problem(value: object) -> str | None:
     """Return what is wrong with an amount that `as_amount` returned, or None."""
-    if type(value) is int:  # Python makes no text of it, so no Decimal either
-        return f"must have at most {MAX_AMOUNT_DIGITS} significant digits, this int has thousands"
+    if type(value) is int:  # of more than 4,300 digits, so that Python makes no text and no Decimal of it
+        return f"{_AMOUNT_RANGE}, not this int"
     if type(value) is not Decimal:
         return f"must be an amount (Decimal, int, float, or a numeral as str), not {shown(value)}"
     if not value.is_finite():
@@ -178,7 +179,7 @@ def amount_problem(value: object) -> str | None:
         problem = f"has {len(digits)} significant digits, at most {MAX_AMOUNT_DIGITS} are kept exactly"
         return f"{_digits(value)} {problem}; {how_to_round(value)}"
     if abs(value.adjusted()) > MAX_EXPONENT:
-        return f"must be from 1E-{MAX_EXPONENT} to 1E+{MAX_EXPONENT}, or 0, not {_digits(value)}"
+        return f"{_AMOUNT_RANGE}, not {_digits(value)}"
     return None
 
 

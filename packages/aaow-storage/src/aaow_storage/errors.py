@@ -102,7 +102,8 @@ class AlreadyExistsError(StorageError, LookupError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"the {_noun(self.kind)} {self.id!r} already exists, and was not changed: use another id, as of new_id()"
+        remedy = "it was not changed; use another id, such as new_id() makes"
+        return f"the {_noun(self.kind)} {self.id!r} already exists: {remedy}"
 
 
 def _noun(kind: str) -> str:
@@ -175,8 +176,7 @@ class UnsupportedOperationError(StorageError):
         self.capability = capability
 
     def __str__(self) -> str:
-        remedy = "look into adapter.capabilities before the call, or choose another backend"
-        return f"{self.operation}() needs the capability {self.capability!r}, which this backend lacks: {remedy}"
+        return f"{self.operation}() needs the capability {self.capability!r}, which this backend lacks: see adapter.capabilities"
 
 
 class SchemaVersionError(StorageError):
