@@ -1,4 +1,4 @@
-"""Run a workflow of agents on a store, close it, open it again, and print what it holds.
+"""Run a workflow of agents on a store, close the store, open it again, and print what is in it.
 
 python packages/aaow-storage/examples/quickstart [path/to/workflow.json]
 """
@@ -52,7 +52,7 @@ async def run_and_read_back(backend: str, url: str | None, workflow: StoredWorkf
     """Run a session, close the store, open it again, and read the session back."""
     async with create_adapter(backend, url) as storage:
         session_id = await run_workflow(storage, workflow)
-        if Capability.DURABLE not in storage.capabilities:  # closing such a store empties it
+        if Capability.DURABLE not in storage.capabilities:  # the store is empty once it is closed
             return await read_back(storage, session_id)
     async with create_adapter(backend, url) as reopened:
         return await read_back(reopened, session_id)
@@ -60,7 +60,7 @@ async def run_and_read_back(backend: str, url: str | None, workflow: StoredWorkf
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="quickstart", description="Run a workflow of agents on a store, and look at it."
+        prog="quickstart", description="Run a workflow of agents on a store, and show what is stored."
     )
     parser.add_argument(
         "workflow",
@@ -70,10 +70,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="WORKFLOW.json",
         help="any JSON document; without one, the research report that comes with the quickstart",
     )
-    parser.add_argument(
-        "--backend", default=SQLITE, metavar="NAME", help="the backend's entry-point name (%(default)s)"
-    )
-    parser.add_argument("--url", help=f"where the store is, as the backend takes it ({DEFAULT_FILE} for {SQLITE})")
+    parser.add_argument("--backend", default=SQLITE, metavar="NAME", help="the name of the backend (%(default)s)")
+    parser.add_argument("--url", help=f"the URL or path of the store ({DEFAULT_FILE} for {SQLITE})")
     options = parser.parse_args(arguments)
     if options.url is None and options.backend == SQLITE:
         options.url = DEFAULT_FILE
@@ -81,7 +79,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _console() -> Console:
-    """Make a console that prints what its terminal cannot show as question marks, and no wider than is good to read."""
+    """Return a console at most `MAX_WIDTH` wide, which prints question marks for characters that its terminal lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False)
@@ -98,7 +96,7 @@ def _print_start(console: Console, options: argparse.Namespace, workflow: Stored
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(node.kind for node in nodes).most_common())
     console.print(Text(f"Running {workflow.name} ({options.workflow.name}) on {_store(options)}.", overflow="fold"))
     if (workflow.metadata or {}).get("is_wrapped"):
-        console.print("The document is no JSON object, so it is stored as one, under the key 'document'.")
+        console.print("The document is not a JSON object, so it is stored in one, under the key 'document'.")
     if all(node.is_added for node in nodes):
         console.print("The document has no list of nodes, so a step of each kind is run for it.")
     console.print(f"{len(nodes)} steps: {kinds}.\n")

@@ -1,4 +1,4 @@
-"""The budget of a session: a pool for the workflow, in it one for the session, in that one for each kind of work."""
+"""The budget of a session: a pool for the workflow, in it a pool for the session, in that one for each kind of work."""
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_UP, Decimal, InvalidOperation
@@ -57,12 +57,12 @@ async def create_budget(tx: StorageOperations, workflow: StoredWorkflow, session
 
 
 def name_of(pool: BudgetPool) -> str:
-    """Return what people call the pool."""
+    """Return the name of the pool, or its id if it has none."""
     return str((pool.metadata or {}).get("name", pool.id))
 
 
 def increase_for(pool: BudgetPool, missing: Decimal) -> Decimal:
-    """Return what to ask for: half of what the pool had, or what is missing where that is more."""
+    """Return the amount to ask for: half of the pool's total, or the missing amount if that is more."""
     return _rounded(max(pool.total_budget / 2, missing))
 
 
@@ -71,9 +71,9 @@ def _pool_name(node: Node) -> str:
 
 
 def _limits(definition: JSONObject, nodes: Sequence[Node]) -> tuple[dict[str, Decimal], Decimal]:
-    """Return the limits of the pools by name, and that of the session: those of the definition, where it has any.
+    """Return the limits of the pools by name, and that of the session: those of the definition, if it has any.
 
-    Otherwise the pool that will be used most gets less than it will need, so that a run shows what happens then.
+    Otherwise the pool that will be used most gets less than it will need, so that the run shows what happens then.
     """
     budget = definition.get("budget")
     budget = budget if isinstance(budget, dict) else {}
@@ -96,7 +96,7 @@ def _rounded(amount: Decimal) -> Decimal:
 
 
 def _amount(value: object) -> Decimal | None:
-    """Return an amount of a definition, or None where it is no sensible one."""
+    """Return an amount of a definition, or None if it is not a sensible one."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:

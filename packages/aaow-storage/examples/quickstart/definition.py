@@ -1,4 +1,4 @@
-"""Reading a JSON document as a workflow, whatever its format: which steps it has, of which kind, in which order."""
+"""Reads a JSON document of any format as a workflow: which steps it has, of which kind, in which order."""
 
 import json
 import re
@@ -17,7 +17,7 @@ MAX_ID_LENGTH = 200
 
 
 class DefinitionError(Exception):
-    """A file cannot be a workflow definition; the message names the file and, where there is one, the place in it."""
+    """A file cannot be a workflow definition; the message names the file, and the place in it if it is known."""
 
 
 class NodeKind(StrEnum):
@@ -32,7 +32,7 @@ class NodeKind(StrEnum):
 
 @frozen(kw_only=True)
 class Node:
-    """A step of a workflow. `is_added` tells a step that is not in the document."""
+    """A step of a workflow. `is_added` is true if the step is not in the document."""
 
     id: str
     name: str
@@ -44,10 +44,10 @@ class Node:
 
 
 def read_workflow(path: Path) -> StoredWorkflow:
-    """Read a file as a workflow to be stored; a document that is no object is wrapped in one.
+    """Read a file as a workflow to be stored; a document that is not a JSON object is wrapped in one.
 
     Raises:
-        DefinitionError: the file cannot be read, or does not hold JSON that storage keeps as it is.
+        DefinitionError: the file cannot be read, or is not JSON that storage can keep unchanged.
     """
     try:
         content = path.read_bytes()
@@ -87,10 +87,10 @@ def _parse(path: Path, content: bytes) -> Any:
 
 
 def nodes_of(definition: JSONObject) -> list[Node]:
-    """Find the steps of a definition, in the order in which they can run.
+    """Return the steps of a definition, in an order in which they can run.
 
-    Steps are the entries of its `nodes`, a list or a mapping; notes are left out. A run is to show every kind of step,
-    so that one of each kind that the document lacks is added at the end.
+    Steps are the entries of its `nodes`, a list or a mapping, without notes. A run should show every kind of step, so
+    one of each kind that the document lacks is added at the end.
     """
     found = {node.id: node for node in _found_nodes(definition.get("nodes"))}
     ordered = [found[node_id] for node_id in _in_running_order(found, _edges(definition, found))]
@@ -124,13 +124,13 @@ _KINDS_BY_WORD = (
 
 
 def _kind(words: str) -> NodeKind:
-    """Guess what a step does from its type, or from its name where it has no type."""
+    """Guess the kind of a step from its type, or from its name if it has no type."""
     words = words.lower()
     return next((kind for kind, hints in _KINDS_BY_WORD if any(hint in words for hint in hints)), NodeKind.TRANSFORM)
 
 
 def _found_nodes(nodes: object) -> Iterator[Node]:
-    """Make a node of each entry, under an id that no earlier one has."""
+    """Return a node for each entry, with an id that no earlier one has."""
     entries = list(nodes.items()) if isinstance(nodes, dict) else [("", entry) for entry in _list(nodes)]
     taken = set()
     for number, (key, entry) in enumerate(entries, 1):
@@ -158,7 +158,7 @@ def _found_nodes(nodes: object) -> Iterator[Node]:
 
 
 def _edges(definition: JSONObject, nodes: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
-    """Find which node leads to which: in `edges` of from and to, or in `connections` by name as n8n writes them."""
+    """Return which node leads to which: from `edges` with from and to, or from `connections` by name, as in n8n."""
     ids = {node.name: node.id for node in nodes.values()} | {node.id: node.id for node in nodes.values()}
     listed = (
         (edge.get("from", edge.get("source")), edge.get("to", edge.get("target")))
@@ -178,7 +178,7 @@ def _edges(definition: JSONObject, nodes: Mapping[str, Node]) -> Iterator[tuple[
 
 
 def _targets(outlets: object) -> Iterator[object]:
-    """Walk the lists and mappings of an n8n connection down to the `node` that each one names."""
+    """Walk the lists and mappings of an n8n connection, and return each `node` in them."""
     waiting = [outlets]
     while waiting:
         part = waiting.pop()
@@ -189,7 +189,7 @@ def _targets(outlets: object) -> Iterator[object]:
 
 
 def _in_running_order(ids: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[str]:
-    """Order the ids so that each comes behind all that lead to it, or in a cycle behind one of them."""
+    """Order the ids so that each comes after all that lead to it, or in a cycle after one of them."""
     followers: dict[str, list[str]] = {node_id: [] for node_id in ids}
     open_edges = dict.fromkeys(followers, 0)
     for source, target in edges:
@@ -215,7 +215,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _text(value: object) -> str:
-    """Return a text or a number as one line that storage takes as an id or a name, and "" for anything else."""
+    """Return a text or a number as one line that can be an id or a name, and "" for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     printable = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", str(value)).encode(errors="replace").decode()

@@ -1,7 +1,7 @@
-"""A workflow engine in small: it runs one session from the first step to the last, and stores all that happens.
+"""A small workflow engine: it runs one session from the first step to the last, and stores everything that happens.
 
-It is written against `StorageAdapter` alone, so that any backend will do. Models, tools and people are simulated; every
-record, error and transaction is real.
+It uses `StorageAdapter` alone, so it works with any backend. Models, tools and people are simulated; every record,
+error and transaction is real.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def stream_of(session_id: str, node_id: str) -> str:
 
 
 def journal_of(session_id: str) -> str:
-    """Return the id of the stream in which the engine notes what did not go smoothly."""
+    """Return the id of the stream in which the engine notes retries, budget problems and the like."""
     return f"{session_id}:journal"
 
 
@@ -64,7 +64,7 @@ async def run_workflow(storage: StorageAdapter, workflow: StoredWorkflow) -> str
 
 
 async def store_workflow(tx: StorageOperations, workflow: StoredWorkflow) -> None:
-    """Store the workflow, or its newest definition; earlier sessions keep the one that they ran on."""
+    """Store the workflow, or replace its definition; earlier sessions keep the snapshot that they ran."""
     if await tx.get_workflow(workflow.id) is None:
         await tx.save_workflow(workflow)
     else:
@@ -94,7 +94,7 @@ class Engine:
         )
 
     async def run(self) -> None:
-        """Run every step in its turn, then close the session and ask for a second look at its result."""
+        """Run the steps in order, then complete the session and request a later review of its result."""
         waiting = {node.id: NodeExecutionState(node_id=node.id) for node in self._nodes}
         await self._storage.save_execution_state(evolve(self._execution, node_states=waiting))
         output: JSON = self._workflow.definition.get("input")
@@ -121,7 +121,7 @@ class Engine:
         return state.output
 
     async def _ask_model(self, node: Node, state: NodeExecutionState) -> NodeExecutionState:
-        """Call the model of a step until it answers."""
+        """Call the model of a step, again if the provider is overloaded, until it answers."""
         while True:
             try:
                 return await self._call_model(node, state)
@@ -131,7 +131,7 @@ class Engine:
                 await self._storage.update_node_state(self._session_id, node.id, state)
 
     async def _call_model(self, node: Node, state: NodeExecutionState) -> NodeExecutionState:
-        """Call the model once, let it call its tools, and pay; the call is stored while it runs, and as it ended."""
+        """Call the model once, run its tools, and pay; the call is stored while it runs, and again at its end."""
         model = model_for(node)
         running = LLMExecutionResult(metadata={"model": model.name, "prompt": node.prompt})
         await self._storage.save_llm_execution(self._session_id, node.id, running)
@@ -156,7 +156,7 @@ class Engine:
         return evolve(state, output={"text": answer.text})
 
     async def _call_tool(self, node: Node, execution: LLMExecutionResult, number: int) -> ToolCall:
-        """Call a tool for a model, and log the call while the execution is still running."""
+        """Call a tool for a model, and log the call while the model call is still running."""
         tool_name = node.tools[number]
         args = {"question": number + 1, "query": node.prompt[:80]}
         started = perf_counter()
@@ -168,13 +168,13 @@ class Engine:
         return call
 
     async def _pay(self, node: Node, state: NodeExecutionState, cost: Decimal) -> None:
-        """Take the cost from the step's pool; one that has too little is used up, and then increased by a human."""
+        """Take the cost from the step's pool; if that has too little, use it up, and ask a person to increase it."""
         try:
             await self._storage.consume_budget(self._budget.pool_id(node), cost)
         except BudgetExceededError as error:
             left = max(error.pool.remaining_budget, Decimal(0))
-            told = f"BudgetExceededError says that the pool {name_of(error.pool)!r} has {left} USD left, {cost} is due"
-            await self._note(node, f"{node.name}: {told}")
+            problem = f"the pool {name_of(error.pool)!r} has {left} USD left, {cost} is due"
+            await self._note(node, f"{node.name}: BudgetExceededError says that {problem}")
             if left:
                 await self._pay(node, state, left)
             await self._ask_for_increase(node, state, error.pool, cost - left)
@@ -183,7 +183,7 @@ class Engine:
     async def _ask_for_increase(
         self, node: Node, state: NodeExecutionState, pool: BudgetPool, missing: Decimal
     ) -> None:
-        """Wait until somebody has increased the pool; here two people answer at once."""
+        """Request an increase of the pool, and wait for it; here, two people answer at once."""
         name = name_of(pool)
         amount = increase_for(pool, missing)
         await self._note(node, f"Pool {name!r} is {await self._status_of(pool)}; asking for {amount} USD more")
@@ -214,7 +214,7 @@ class Engine:
         return evolve(state, output={"decision": str(decision.status), "notes": decision.resolution_notes})
 
     async def _wait_for(self, request: ApprovalRequest, state: NodeExecutionState, status: SessionStatus) -> None:
-        """Store the request, and that the session and the step wait for it, in one transaction."""
+        """Store the request and the waiting status of the session and the step, in one transaction."""
         is_review = request.type is ApprovalType.HUMAN_REVIEW
         waiting = NodeExecutionStatus.WAITING_FOR_REVIEW if is_review else NodeExecutionStatus.WAITING_FOR_APPROVAL
         node_state = evolve(state, status=waiting, pending_approval_id=request.id)
@@ -235,7 +235,7 @@ class Engine:
             await tx.update_session(self._session_id, status=SessionStatus.RUNNING)
 
     async def _emit(self, node: Node, state: NodeExecutionState) -> NodeExecutionState:
-        """Emit the items of a stream step, one by one, where the backend can store them."""
+        """Emit the items of a stream step, one by one, if the backend can store them."""
         items = stream(node)
         for number, text in enumerate(items, 1):
             event = StreamEvent(
@@ -257,7 +257,7 @@ class Engine:
             await tx.update_session(self._session_id, status=SessionStatus.COMPLETED, metadata=result)
 
     async def _ask_for_second_look(self) -> None:
-        """Leave a review open: it can be decided from any process until it expires."""
+        """Leave a review open; any process can decide it until it expires."""
         last_review = next(node for node in reversed(self._nodes) if node.kind is NodeKind.REVIEW)
         request = ApprovalRequest(
             session_id=self._session_id,
@@ -273,7 +273,7 @@ class Engine:
         await self._save_event(StreamEvent(stream_id=stream_id, node_id=node.id, data={"text": text}))
 
     async def _save_event(self, event: StreamEvent) -> None:
-        """Store an event; a backend without the capability keeps none."""
+        """Store an event, if the backend has the capability."""
         if Capability.STREAM_EVENTS in self._storage.capabilities:
             await self._storage.save_stream_event(event)
 

@@ -1,4 +1,4 @@
-"""What a store holds of one session: all that the report prints is read here, and nothing comes from the run itself."""
+"""Reads a session back: everything that the report prints comes from the store, and nothing from the run itself."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,10 +33,11 @@ MAX_PENDING = 5
 
 @frozen(kw_only=True)
 class Findings:
-    """A session with all that belongs to it, and what is pending in the whole store.
+    """A session with everything that belongs to it, and the pending approvals of the whole store.
 
-    `number` counts the sessions of the workflow from the first. `pools` go from the workflow's down to those inside of
-    the session's, each with its depth. `pending` are the newest, one more than `MAX_PENDING` where there are more.
+    `number` counts the sessions of the workflow from 1. `pools` go from the workflow's pool down to those in the
+    session's pool, each with its depth. `pending` are the newest requests, at most `MAX_PENDING` and one more, which
+    shows that there are others.
     """
 
     is_durable: bool
@@ -55,15 +56,15 @@ class Findings:
 
     @property
     def decided(self) -> list[ApprovalRequest]:
-        """The requests of the session that somebody decided."""
+        """The requests of the session that are decided."""
         return [request for request in self.approvals if request.resolved_at is not None]
 
     def state_of(self, node: Node) -> NodeExecutionState:
-        """Return where a step stands."""
+        """Return the state of a step."""
         return self.state.node_states.get(node.id) or NodeExecutionState(node_id=node.id)
 
     def decisions_on(self, node: Node) -> list[ApprovalRequest]:
-        """Return what was decided for a step."""
+        """Return the decided requests of a step."""
         return [request for request in self.decided if request.node_id == node.id]
 
     def executions_of(self, nodes: Iterable[Node]) -> Iterator[LLMExecution]:
@@ -72,10 +73,10 @@ class Findings:
 
 
 async def read_back(storage: StorageAdapter, session_id: str) -> Findings:
-    """Read all there is of a session.
+    """Read a session with everything that belongs to it.
 
     Raises:
-        NotFoundError: the session is not there, or not whole.
+        NotFoundError: the session, its state or its workflow is not stored.
     """
     session = await storage.get_session(session_id)
     if session is None:
@@ -117,7 +118,7 @@ async def read_back(storage: StorageAdapter, session_id: str) -> Findings:
 
 
 async def _pools_around(storage: StorageAdapter, pool_id: str | None) -> list[tuple[int, BudgetPool]]:
-    """Return the pools that a pool is in, the outermost first, then itself, and then those inside of it."""
+    """Return the ancestors of a pool, the outermost first, then the pool, then its children; each with its depth."""
     above: list[BudgetPool] = []
     inside = await storage.get_child_budget_pools(pool_id) if pool_id else []
     while pool_id and (pool := await storage.get_budget_pool(pool_id)):

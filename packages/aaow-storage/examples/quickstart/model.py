@@ -1,4 +1,4 @@
-"""A stand-in for models and tools, where an engine calls real ones: a node gets the same answer every time."""
+"""A stand-in for the models and tools that an engine calls; a node gets the same answer in every run."""
 
 from decimal import Decimal
 from random import Random
@@ -22,12 +22,12 @@ _BUSY = 0.1
 
 
 class ModelOverloadedError(Exception):
-    """The provider refused the call for now."""
+    """The provider is overloaded, and refused the call."""
 
 
 @frozen
 class Answer:
-    """What a model returned."""
+    """The answer of a model."""
 
     text: str
     usage: TokenUsage
@@ -42,10 +42,10 @@ class Model:
     completion_price: Decimal
 
     def ask(self, node: Node, attempt: int) -> Answer:
-        """Answer the prompt of a step; one step in ten meets a busy provider first.
+        """Answer the prompt of a step; for one step in ten the provider is overloaded at first.
 
         Raises:
-            ModelOverloadedError: try again.
+            ModelOverloadedError: the provider is overloaded; another attempt succeeds.
         """
         if attempt == 1 and _chance(node, "busy").random() < _BUSY:
             raise ModelOverloadedError("529 overloaded")
@@ -62,23 +62,23 @@ _SMALL = Model("simulated-small", Decimal("0.25"), Decimal("1.25"))
 
 
 def model_for(node: Node) -> Model:
-    """Choose the model of a step: a small one is enough to choose the arguments of a tool."""
+    """Return the model of a step: the small one if it only chooses the arguments of a tool."""
     return _LARGE if node.kind is NodeKind.LLM else _SMALL
 
 
 def expected_cost(node: Node) -> Decimal:
-    """Foresee what a step will cost, in USD; one that calls no model costs nothing."""
+    """Return what a step will cost, in USD: 0 if it calls no model."""
     return model_for(node).cost(_answer(node).usage) if node.kind in {NodeKind.LLM, NodeKind.TOOL} else Decimal(0)
 
 
 def use_tool(node: Node, tool_name: str, args: JSONObject) -> JSONObject:
-    """Return what a tool found."""
+    """Return the result of a tool."""
     chance = _chance(node, tool_name, args)
     return {"matches": chance.randrange(1, 40), "best": chance.choice(_SENTENCES), "score": round(chance.random(), 3)}
 
 
 def stream(node: Node) -> list[str]:
-    """Return what a stream step emits."""
+    """Return the items that a stream step emits."""
     return _chance(node, "stream").sample(_SENTENCES, 3)
 
 
@@ -95,5 +95,5 @@ def _answer(node: Node) -> Answer:
 
 
 def _chance(node: Node, *seeds: object) -> Random:
-    """Return the same random numbers every time for the same node and purpose."""
+    """Return a generator of random numbers that are the same in every run, for the same node and purpose."""
     return Random("/".join([node.id, *map(str, seeds)]))  # noqa: S311 - nothing here is a secret

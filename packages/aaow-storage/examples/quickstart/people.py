@@ -1,4 +1,4 @@
-"""The people who decide: in a real system they sit in front of a page that lists what is pending."""
+"""The people who decide. In a real system, a page would list the pending requests for them."""
 
 from decimal import Decimal
 
@@ -9,9 +9,10 @@ REVIEWER = "ines.editor"
 
 
 async def grant_increase(storage: StorageAdapter, request: ApprovalRequest, person: str) -> str:
-    """Approve a request for more budget and add the amount, both or neither; return what came of it.
+    """Approve a request for more budget and add the amount, in one transaction; return a sentence about the result.
 
-    Several people may answer at once: one of them wins, and the others learn who did.
+    Several people may answer at once. One approval is stored; the others raise `ConflictError`, which has the stored
+    request with the name of the person.
     """
     amount = Decimal(request.context["amount"])
     try:
@@ -20,11 +21,11 @@ async def grant_increase(storage: StorageAdapter, request: ApprovalRequest, pers
             pool = await tx.increase_budget(request.context["pool_id"], amount)
     except ConflictError as error:
         decided = error.current
-        winner = decided.resolved_by if isinstance(decided, ApprovalRequest) else "somebody else"
+        winner = decided.resolved_by if isinstance(decided, ApprovalRequest) else "another person"
         return f"{person} came second: ConflictError says that {winner} had approved it; nothing was added twice"
     return f"{person} approved it and added {amount} USD in one transaction; the pool is {pool.status} again"
 
 
 async def review(storage: StorageAdapter, request: ApprovalRequest) -> ApprovalRequest:
-    """Read what is to be reviewed, and let it pass."""
+    """Approve a review."""
     return await storage.approve_request(request.id, REVIEWER, notes="Good. Leave out the number without a source.")

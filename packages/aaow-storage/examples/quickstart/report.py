@@ -1,4 +1,4 @@
-"""Printing what a store holds of a session: what ran, the budgets, and what was and what is to be decided."""
+"""Prints a session as it is stored: the steps, the budgets, the decisions and the pending approvals."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ _ROUGH_TIMES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def print_report(console: Console, found: Findings) -> None:
-    """Print everything that was found."""
+    """Print the whole report."""
     title = "Closed, opened again, and read back" if found.is_durable else "Read back before it is closed"
     console.print(Rule(title, align="left", style="dim"))
     console.print(_heading(found))
@@ -115,7 +115,7 @@ def _pending(found: Findings) -> RenderableType:
 
 
 def _time_left(request: ApprovalRequest) -> str:
-    """Say roughly how long a request can still be decided."""
+    """Return about how long a request can still be decided."""
     if request.expires_at is None:
         return "never"
     seconds = (request.expires_at - now()).total_seconds()

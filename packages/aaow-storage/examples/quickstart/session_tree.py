@@ -1,4 +1,4 @@
-"""A session as a tree: its steps, their model calls, and the tool calls of those, with times, tokens and costs."""
+"""Draws a session as a tree: its steps, their model calls, and the tool calls of these, with time, tokens and cost."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from findings import Findings, cost_of, text_of, tokens_of
 
 MANY_STEPS = 24
 FIRST, LAST, NOTABLE = 6, 4, 6
-"""Of more than `MANY_STEPS`, so many are shown: from the start, from the end, and of those that did not go smoothly."""
+"""Of more than `MANY_STEPS`, how many are shown: from the start, from the end, and with retries or decisions."""
 
 _MARKS = {NodeExecutionStatus.COMPLETED: ("✓", "green"), NodeExecutionStatus.FAILED: ("✗", "red")}
 
@@ -35,12 +35,12 @@ def session_tree(found: Findings) -> Tree:
 
 
 def table_head() -> Table:
-    """Name the columns that the rows of the tree have."""
+    """Return the names of the columns of the tree's rows."""
     return _columns(Text(), "time", "tokens", "USD", style="dim")
 
 
 def duration(start: datetime | None, end: datetime | None) -> str:
-    """Say how long something took, or nothing where it is not known."""
+    """Return how long something took, or "" if it is not known."""
     if start is None or end is None:
         return ""
     seconds = (end - start).total_seconds()
@@ -88,7 +88,7 @@ def _add_call(branch: Tree, found: Findings, call: LLMExecution) -> None:
 
 
 def _add_hidden(tree: Tree, found: Findings, nodes: Sequence[Node]) -> None:
-    """Put one row for many steps."""
+    """Add one row for many steps."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(node.kind for node in nodes).most_common())
     statuses = {found.state_of(node).status for node in nodes}
     label = Text(f"... {len(nodes)} more, {' or '.join(sorted(statuses))}: {kinds}", style="dim")
@@ -102,7 +102,7 @@ def _row(label: Text, took: str = "", calls: Sequence[LLMExecution] = ()) -> Tab
 
 
 def _columns(label: Text, took: str, tokens: str, cost: str, style: str = "") -> Table:
-    """Lay out a row whose numbers stand at the right edge, so that those of all rows stand under each other."""
+    """Return a row with its numbers at the right edge, so that the numbers of all rows are in columns."""
     row = Table.grid(expand=True, padding=(0, 0, 0, 1))
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for width in (9, 9, 8):

@@ -176,7 +176,8 @@ class UnsupportedOperationError(StorageError):
         self.capability = capability
 
     def __str__(self) -> str:
-        return f"{self.operation}() needs the capability {self.capability!r}, which this backend lacks: see adapter.capabilities"
+        problem = f"{self.operation}() needs the capability {self.capability!r}, which this backend lacks"
+        return f"{problem}: see adapter.capabilities"
 
 
 class SchemaVersionError(StorageError):
