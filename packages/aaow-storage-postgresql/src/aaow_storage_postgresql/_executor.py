@@ -12,7 +12,7 @@ from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._durability import report_durability
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._opening import open_connection
-from aaow_storage_postgresql._requests import PointRead, Read, Request, Write
+from aaow_storage_postgresql._requests import Request
 from aaow_storage_postgresql._search_path import resolve_schema
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import upgrade
@@ -41,14 +41,17 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return PostgreSQLDialect(self._settings.place, self._settings.schema).to_storage_error(error)
 
     async def submit(self, call: Call[T]) -> T:
-        job, operation = Job(call), call.operation
-        if operation.lookup is not None:
-            return await self._answer(self._point_readers, PointRead(job, operation.lookup, call.args[0]), job)
-        if not operation.writes:
-            return await self._answer(self._readers, Read(job), job)
-        waiting = self._submit(self._writers, Write(job, operation.is_idempotent), job)
+        operation = call.operation
+        job = Job(call)
+        if operation.writes:
+            pool = self._writers
+        elif operation.lookup is None:
+            pool = self._readers
+        else:
+            pool = self._point_readers
+        waiting = self._submit(pool, job, job)
         try:
-            return await job.wait_shielded()
+            return await (job.wait_shielded() if operation.writes else job.wait())
         finally:
             waiting.cancel()
 
@@ -63,13 +66,6 @@ class PostgreSQLExecutor(ThreadedExecutor):
         finally:
             waiting.cancel()
         return transaction
-
-    async def _answer(self, pool: WorkerPool | None, request: PointRead | Read, job: Job[T]) -> T:
-        waiting = self._submit(pool, request, job)
-        try:
-            return await job.wait()
-        finally:
-            waiting.cancel()
 
     def _submit(self, pool: WorkerPool | None, request: Request, job: Job[Any]) -> asyncio.TimerHandle:
         """Submit a request to a pool. The timer that is returned limits its wait for a connection."""

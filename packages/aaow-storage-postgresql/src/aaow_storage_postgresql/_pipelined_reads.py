@@ -4,12 +4,23 @@ A round trip, with a wake-up of the server's process and of ours, costs several 
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
 
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
 from aaow_storage_postgresql._errors import is_timeout
-from aaow_storage_postgresql._requests import PointRead
-from aaow_storage_sql import Outcome, Row
+from aaow_storage_sql import Job, Lookup, Outcome, Row
+
+
+@frozen(eq=False)
+class PointRead:
+    """A job that looks one record up by its id."""
+
+    job: Job[Any]
+    lookup: Lookup[Any]
+    id: str
 
 
 def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection) -> list[Outcome] | None:

@@ -1,52 +1,26 @@
-"""Requests to the worker threads: a read, a write, or an interactive transaction."""
+"""Requests to the worker threads: the call of one operation, or an interactive transaction."""
 
 from typing import Any
 
-from attrs import frozen
-
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import InteractiveTransaction, Job, Lookup, Outcome, deliver
+from aaow_storage_sql import InteractiveTransaction, Job, Outcome, deliver
 
-
-@frozen(eq=False)
-class PointRead:
-    """A job that reads one record by its id. It may be sent in a pipeline with others."""
-
-    job: Job[Any]
-    lookup: Lookup[Any]
-    id: str
-
-
-@frozen(eq=False)
-class Read:
-    """A job that only reads."""
-
-    job: Job[Any]
-
-
-@frozen(eq=False)
-class Write:
-    """A job that writes. If it is idempotent, to run it twice has the same effect as once."""
-
-    job: Job[Any]
-    is_idempotent: bool
-
-
-Request = PointRead | Read | Write | InteractiveTransaction
+Request = Job[Any] | InteractiveTransaction
 
 
 def job_of(request: Request) -> Job[Any]:
     """Return the job that the caller of the request waits for."""
-    return request.opened if isinstance(request, InteractiveTransaction) else request.job
+    return request.opened if isinstance(request, InteractiveTransaction) else request
 
 
 def refuse(request: Request, error: StorageError) -> None:
     """Answer a request with an error, unless it is answered already."""
     job_of(request).claim()
-    if not isinstance(request, InteractiveTransaction):
-        deliver([Outcome(request.job, error=error)])
-    elif request.outcome is None:
-        request.refuse(error)
+    if isinstance(request, InteractiveTransaction):
+        if request.outcome is None:
+            request.refuse(error)
+    else:
+        deliver([Outcome(request, error=error)])
 
 
 def as_storage_error(error: BaseException, place: str) -> StorageError:

@@ -13,8 +13,8 @@ from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnect
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._errors import is_retryable, is_too_many_connections
 from aaow_storage_postgresql._in_doubt import InDoubtError
-from aaow_storage_postgresql._pipelined_reads import fetch_pipelined
-from aaow_storage_postgresql._requests import PointRead, Read, Request, Write, as_storage_error, job_of, refuse
+from aaow_storage_postgresql._pipelined_reads import PointRead, fetch_pipelined
+from aaow_storage_postgresql._requests import Request, as_storage_error, job_of, refuse
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import InteractiveTransaction, Job, Outcome, SQLConnection, deliver, roll_back
 
@@ -67,21 +67,27 @@ class Worker:
                 continue
             deliver([outcome])
             if self._connection is None:
-                others = [job for job in map(job_of, requests[number + 1 :]) if job.claim()]
-                deliver([Outcome(job, error=outcome.error) for job in others])
+                rest = [job for job in map(job_of, requests[number + 1 :]) if job.claim()]
+                deliver([Outcome(job, error=outcome.error) for job in rest])
                 break
 
     def _answer_pipelined(self, requests: Sequence[Request]) -> Sequence[Request]:
         """Answer the point reads in one pipeline; return the remaining requests."""
-        reads = [request for request in requests if isinstance(request, PointRead)]
         connection = self._connection
-        if len(reads) < 2 or connection is None or connection.is_lost:  # noqa: PLR2004 - a pipeline of one gains nothing
+        if len(requests) == 1 or connection is None or connection.is_lost:
             return requests
-        outcomes = fetch_pipelined(reads, connection)
+        reads: list[PointRead] = []
+        others: list[Request] = []
+        for request in requests:
+            if isinstance(request, Job) and (lookup := request.call.operation.lookup) is not None:
+                reads.append(PointRead(request, lookup, request.call.args[0]))
+            else:
+                others.append(request)
+        outcomes = fetch_pipelined(reads, connection) if len(reads) > 1 else None
         if outcomes is None:
             return requests
         deliver(outcomes)
-        return [request for request in requests if not isinstance(request, PointRead)]
+        return others
 
     def _run(self, request: Request) -> Outcome | None:
         """Run one request. Return the outcome to deliver; None if there is none, or it is delivered already."""
@@ -107,7 +113,7 @@ class Worker:
                 self._serve(request, connection)
                 return None
             with connection.interruptible_by(job):
-                outcome = self._write(request, connection) if isinstance(request, Write) else _read(request, connection)
+                outcome = self._write(job, connection) if job.call.operation.writes else _read(job, connection)
                 if outcome.error is not None:
                     connection.stop_cancelling()
                     roll_back(connection, outcome.error)
@@ -140,10 +146,10 @@ class Worker:
             else:
                 return self._connection
 
-    def _write(self, write: Write, connection: PostgreSQLConnection) -> Outcome:
-        job = write.job
+    def _write(self, job: Job[Any], connection: PostgreSQLConnection) -> Outcome:
+        is_idempotent = job.call.operation.is_idempotent
         try:
-            if write.is_idempotent and self._settings.has_own_sessions:
+            if is_idempotent and self._settings.has_own_sessions:
                 attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
                 if attempted is not None:
                     return attempted
@@ -152,7 +158,7 @@ class Worker:
             outcome = attempted or _run_unless_cancelled(job, connection, job.run) or Outcome(job)
             if outcome.error is not None:
                 return outcome
-            if write.is_idempotent:
+            if is_idempotent:
                 connection.stop_cancelling()
                 connection.command("COMMIT")
             else:
@@ -189,14 +195,14 @@ def _run_unless_cancelled(
     return Outcome(job, error=asyncio.CancelledError()) if job.is_cancelled else run(connection)
 
 
-def _read(read: PointRead | Read, connection: PostgreSQLConnection) -> Outcome:
-    if isinstance(read, PointRead):  # one statement reads one snapshot without a transaction
-        return _run_unless_cancelled(read.job, connection, read.job.run) or Outcome(read.job)
+def _read(job: Job[Any], connection: PostgreSQLConnection) -> Outcome:
+    if job.call.operation.lookup is not None:  # one statement reads one snapshot without a transaction
+        return _run_unless_cancelled(job, connection, job.run) or Outcome(job)
     try:
         connection.begin(READ)
     except StorageError as error:
-        return Outcome(read.job, error=error)
-    outcome = _run_unless_cancelled(read.job, connection, read.job.run) or Outcome(read.job)
+        return Outcome(job, error=error)
+    outcome = _run_unless_cancelled(job, connection, job.run) or Outcome(job)
     if outcome.error is None:
         try:
             connection.command("COMMIT")
