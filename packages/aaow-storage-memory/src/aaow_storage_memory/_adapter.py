@@ -48,7 +48,10 @@ class MemoryTransaction(MemoryOperations, Transaction):
     def outcome(self) -> TransactionOutcome | None:
         with self._write_lock.mutex:
             if self._outcome is None and self._ticket.is_expired:
-                self._end(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self._timeout:g} s")
+                self._end(
+                    TransactionOutcome.TIMED_OUT,
+                    f"it was open for longer than {self._timeout:g} s, and was rolled back; keep it shorter, or pass a longer timeout",
+                )
             return self._outcome
 
     async def commit(self) -> None:
@@ -56,18 +59,18 @@ class MemoryTransaction(MemoryOperations, Transaction):
             self._check()
             while self._layers:
                 self._layers.pop().apply()
-            self._end(TransactionOutcome.COMMITTED, "it was committed")
+            self._end(TransactionOutcome.COMMITTED, "it was committed; begin another one")
 
     async def rollback(self) -> None:
         with self._write_lock.mutex:
             self._check()
-            self._end(TransactionOutcome.ROLLED_BACK, "it was rolled back")
+            self._end(TransactionOutcome.ROLLED_BACK, "it was rolled back; begin another one")
 
     def end_with_adapter(self) -> None:
         """Roll back when the adapter closes, unless the transaction has ended."""
         with self._write_lock.mutex:
             if self.outcome is None:
-                self._end(TransactionOutcome.ABORTED, "its adapter was closed while it was open")
+                self._end(TransactionOutcome.ABORTED, "the adapter was closed while it was open")
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

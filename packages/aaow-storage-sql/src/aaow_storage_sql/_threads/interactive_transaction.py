@@ -98,10 +98,10 @@ class InteractiveTransaction(ExecutorTransaction):
         return job.wait_shielded()
 
     async def commit(self) -> None:
-        await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed"))
+        await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed; begin another one"))
 
     async def rollback(self) -> None:
-        await self._end(Ending(TransactionOutcome.ROLLED_BACK, "it was rolled back"))
+        await self._end(Ending(TransactionOutcome.ROLLED_BACK, "it was rolled back; begin another one"))
 
     async def open_savepoint(self) -> int:
         number = next(self._savepoints)
@@ -218,7 +218,10 @@ class InteractiveTransaction(ExecutorTransaction):
     def _break_off(self, connection: SQLConnection, job: Job[Any] | None, *, is_late: bool) -> None:
         roll_back(connection)
         if is_late:
-            self._close(TransactionOutcome.TIMED_OUT, f"it was open for longer than {self.timeout:g} s")
+            self._close(
+                TransactionOutcome.TIMED_OUT,
+                f"it was open for longer than {self.timeout:g} s, and was rolled back; keep it shorter, or pass a longer timeout",
+            )
         else:
             self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
         if job is not None:
