@@ -50,7 +50,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
             if self._outcome is None and self._ticket.is_expired:
                 self._end(
                     TransactionOutcome.TIMED_OUT,
-                    f"it was open for longer than {self._timeout:g} s, and was rolled back; keep it shorter, or pass a longer timeout",
+                    f"it was open for longer than {self._timeout:g} s; end it sooner, or pass a longer timeout",
                 )
             return self._outcome
 

@@ -220,7 +220,7 @@ class InteractiveTransaction(ExecutorTransaction):
         if is_late:
             self._close(
                 TransactionOutcome.TIMED_OUT,
-                f"it was open for longer than {self.timeout:g} s, and was rolled back; keep it shorter, or pass a longer timeout",
+                f"it was open for longer than {self.timeout:g} s; end it sooner, or pass a longer timeout",
             )
         else:
             self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
