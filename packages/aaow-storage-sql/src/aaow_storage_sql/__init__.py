@@ -1,12 +1,14 @@
-"""What SQL backends share: the tables, the operations, and the parts that a dialect fills in."""
+"""What SQL backends share: the tables, the operations, and the parts that a dialect fills in.
+
+Names whose modules import SQLAlchemy are resolved when they are first used, since that takes 0.15 s.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
+from aaow_storage_sql._late_imports import import_in_thread
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
-from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
-from aaow_storage_sql._schema.types import NativeType
-from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
-from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction, ThreadedExecutor
 from aaow_storage_sql._threads.gil_yield import count_waiting
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back, run_in_savepoint
@@ -14,7 +16,14 @@ from aaow_storage_sql._threads.job import Job, Outcome, deliver
 from aaow_storage_sql._threads.opening import Opening
 from aaow_storage_sql._threads.thread import start_thread, thread_ended_error
 from aaow_storage_sql._threads.work_queue import WorkQueue
-from aaow_storage_sql._upgrade import HEAD, migrate_to, needs_upgrade, read_version
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
+    from aaow_storage_sql._schema.types import NativeType
+    from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
+    from aaow_storage_sql._statements.connection import SQLConnection
+    from aaow_storage_sql._statements.dialect import Dialect
+    from aaow_storage_sql._upgrade import HEAD, migrate_to, needs_upgrade, read_version
 
 __all__ = [
     "FALL_BACK",
@@ -44,6 +53,7 @@ __all__ = [
     "WorkQueue",
     "count_waiting",
     "deliver",
+    "import_in_thread",
     "make_compiler",
     "metadata",
     "migrate_to",
@@ -55,3 +65,27 @@ __all__ = [
     "table_of",
     "thread_ended_error",
 ]
+
+_LATE = {
+    "REVISIONS": "_schema.tables",
+    "VERSION_TABLE": "_schema.tables",
+    "metadata": "_schema.tables",
+    "table_of": "_schema.tables",
+    "NativeType": "_schema.types",
+    "CompiledStatement": "_statements.compiled",
+    "Parameters": "_statements.compiled",
+    "Row": "_statements.compiled",
+    "make_compiler": "_statements.compiled",
+    "SQLConnection": "_statements.connection",
+    "Dialect": "_statements.dialect",
+    "HEAD": "_upgrade",
+    "migrate_to": "_upgrade",
+    "needs_upgrade": "_upgrade",
+    "read_version": "_upgrade",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

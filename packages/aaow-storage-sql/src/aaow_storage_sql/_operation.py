@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, TypeVarTuple
 
-import sqlalchemy as sa
 from attrs import define, frozen
 
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql._statements.compiled import Row
-from aaow_storage_sql._statements.connection import SQLConnection
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from aaow_storage_sql._statements.compiled import Row
+    from aaow_storage_sql._statements.connection import SQLConnection
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
-Work = Callable[[SQLConnection], T]
+Work = Callable[["SQLConnection"], T]
 """An operation with its arguments. It may run again after a rollback, so it has no effect outside the database."""
 
 
@@ -31,7 +34,7 @@ FALL_BACK: Final = FallBack.FALL_BACK
 class Operation(Generic[*Args, T]):
     """A function on a connection, with the facts that decide how it may run."""
 
-    run: Callable[[SQLConnection, *Args], T]
+    run: Callable[["SQLConnection", *Args], T]
     """Runs inside a transaction, and may take several statements."""
     writes: bool
     """Whether it changes the store."""
@@ -56,7 +59,7 @@ class Call(Generic[T]):
     operation: Operation[*tuple[Any, ...], T]
     args: tuple[Any, ...] = ()
 
-    def run(self, connection: SQLConnection) -> T:
+    def run(self, connection: "SQLConnection") -> T:
         """Run the operation on a connection."""
         return self.operation.run(connection, *self.args)
 
@@ -68,10 +71,10 @@ def operation(
     fast_path: Callable[..., Any] | None = None,
     is_idempotent: bool = False,
     is_point_read: bool = False,
-) -> Callable[[Callable[[SQLConnection, *Args], T]], Operation[*Args, T]]:
+) -> Callable[[Callable[["SQLConnection", *Args], T]], Operation[*Args, T]]:
     """Make an `Operation` of the decorated function; one of a single statement is its own fast path."""
 
-    def decorate(run: Callable[[SQLConnection, *Args], T]) -> Operation[*Args, T]:
+    def decorate(run: Callable[["SQLConnection", *Args], T]) -> Operation[*Args, T]:
         return Operation(
             run,
             writes=writes,
@@ -89,14 +92,14 @@ class Lookup(Generic[T]):
 
     kind: str
     """What errors call such a record."""
-    statement: sa.Select[Any]
-    make: Callable[[Row], T]
+    statement: "sa.Select[Any]"
+    make: Callable[["Row"], T]
 
-    def find(self, connection: SQLConnection, id: str) -> T | None:
+    def find(self, connection: "SQLConnection", id: str) -> T | None:
         """Return the record, or None."""
         return self.hydrate(connection.row(connection.lock_if_interactive(self.statement), {"id": id}))
 
-    def lock(self, connection: SQLConnection, id: str) -> T:
+    def lock(self, connection: "SQLConnection", id: str) -> T:
         """Return the record, and lock its row until the transaction ends.
 
         Raises:
@@ -107,7 +110,7 @@ class Lookup(Generic[T]):
             raise NotFoundError(self.kind, id)
         return record
 
-    def hydrate(self, row: Row | None) -> T | None:
+    def hydrate(self, row: "Row | None") -> T | None:
         """Make the record of the row that the statement found; None if it found no row."""
         return None if row is None else self.make(row)
 

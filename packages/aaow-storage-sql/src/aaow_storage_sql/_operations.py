@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Coroutine
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from aaow_storage import (
     ApprovalChanges,
@@ -35,15 +35,27 @@ from aaow_storage import now as present
 from aaow_storage.authoring import check_id, check_instant, check_record, check_text, own_changes, positive_amount
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql._operation import Operation
-from aaow_storage_sql._repositories import (
-    approvals,
-    budgets,
-    execution_states,
-    llm_executions,
-    sessions,
-    stream_events,
-    workflows,
-)
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._repositories import (
+        approvals,
+        budgets,
+        execution_states,
+        llm_executions,
+        sessions,
+        stream_events,
+        workflows,
+    )
+else:
+    from aaow_storage_sql._late_imports import (
+        approvals,
+        budgets,
+        execution_states,
+        llm_executions,
+        sessions,
+        stream_events,
+        workflows,
+    )
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")

@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aaow_storage import TransactionOutcome
 from aaow_storage.authoring import INHERITED, note_failure
 from aaow_storage.errors import StorageError, TransactionError
 from aaow_storage_sql._operation import Call, Operation, Work
-from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._threads.executor import ExecutorTransaction
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._statements.connection import SQLConnection
 
 T = TypeVar("T")
 
@@ -22,7 +24,7 @@ LONGEST_WAIT_S = 3600.0
 _ADAPTER_CLOSED = "the adapter was closed while it was open"
 
 
-def run_in_savepoint(connection: SQLConnection, job: Job[Any]) -> Outcome:
+def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
     """Run a job inside the transaction that is open; where it fails, only what it did is undone.
 
     The database may have rolled the whole transaction back, SQLite when the disk is full for one; and it is rolled back
@@ -144,7 +146,7 @@ class InteractiveTransaction(ExecutorTransaction):
 
     def serve(
         self,
-        connection: SQLConnection,
+        connection: "SQLConnection",
         *,
         verify: Callable[[], None] = lambda: None,
         while_working: AbstractContextManager[object] | None = None,
@@ -165,7 +167,7 @@ class InteractiveTransaction(ExecutorTransaction):
             connection.is_interactive = False
 
     def _serve(
-        self, connection: SQLConnection, verify: Callable[[], None], while_working: AbstractContextManager[object]
+        self, connection: "SQLConnection", verify: Callable[[], None], while_working: AbstractContextManager[object]
     ) -> None:
         deadline = time.monotonic() + self.timeout
         while self._outcome is None:
@@ -185,7 +187,7 @@ class InteractiveTransaction(ExecutorTransaction):
                 elif isinstance(job, Step) or job.claim():
                     self._run(connection, job)
 
-    def _run(self, connection: SQLConnection, job: Job[Any]) -> None:
+    def _run(self, connection: "SQLConnection", job: Job[Any]) -> None:
         try:
             is_step = isinstance(job, Step)
             with connection.interruptible_by(job, cancels=not is_step):
@@ -198,7 +200,7 @@ class InteractiveTransaction(ExecutorTransaction):
             self._close(TransactionOutcome.ABORTED, f"it was rolled back as a whole: {_told(outcome.error)}")
         deliver([outcome])
 
-    def _carry_out(self, connection: SQLConnection, ending: Ending, verify: Callable[[], None]) -> None:
+    def _carry_out(self, connection: "SQLConnection", ending: Ending, verify: Callable[[], None]) -> None:
         error: StorageError | None = None
         try:
             with connection.interruptible_by(ending, cancels=False):
@@ -215,7 +217,7 @@ class InteractiveTransaction(ExecutorTransaction):
             self._close(ending.outcome, ending.reason)
         deliver([Outcome(ending, error=error)])
 
-    def _break_off(self, connection: SQLConnection, job: Job[Any] | None, *, is_late: bool) -> None:
+    def _break_off(self, connection: "SQLConnection", job: Job[Any] | None, *, is_late: bool) -> None:
         roll_back(connection)
         if is_late:
             self._close(
@@ -227,7 +229,7 @@ class InteractiveTransaction(ExecutorTransaction):
         if job is not None:
             deliver([self._refusal(job)])
 
-    def abort(self, connection: SQLConnection, error: BaseException) -> None:
+    def abort(self, connection: "SQLConnection", error: BaseException) -> None:
         """End the transaction, since the connection, or the thread that has it, failed under it."""
         if self._outcome is None:
             self._close(TransactionOutcome.ABORTED, _described(error), error)
@@ -280,16 +282,16 @@ def _told(error: BaseException | None) -> str:
     return "; ".join([said, *getattr(error, "__notes__", ())])
 
 
-def _do_nothing(connection: SQLConnection) -> None:
+def _do_nothing(connection: "SQLConnection") -> None:
     del connection
 
 
-def _run_all(connection: SQLConnection, commands: Iterable[str]) -> None:
+def _run_all(connection: "SQLConnection", commands: Iterable[str]) -> None:
     for command in commands:
         connection.command(command)
 
 
-def roll_back(connection: SQLConnection, error: BaseException | None = None) -> None:
+def roll_back(connection: "SQLConnection", error: BaseException | None = None) -> None:
     """Leave the transaction, if one is open; where that fails, give the driver's connection up.
 
     The failure raises nothing, since the error that made the rollback necessary, if there is one, tells more. That gets

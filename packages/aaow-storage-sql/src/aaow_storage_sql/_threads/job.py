@@ -5,11 +5,13 @@ import functools
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aaow_storage_sql._operation import FALL_BACK, Call
-from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._threads.gil_yield import guard_of
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._statements.connection import SQLConnection
 
 T = TypeVar("T")
 
@@ -101,7 +103,7 @@ class Job(Generic[T]):
         else:
             self._future.set_result(outcome.value)
 
-    def run_fast_path(self, connection: SQLConnection) -> "Outcome | None":
+    def run_fast_path(self, connection: "SQLConnection") -> "Outcome | None":
         """Try the work in one statement, and return what came of it; None where it is not done and must be run."""
         call = self.call
         fast_path = call.operation.fast_path
@@ -113,7 +115,7 @@ class Job(Generic[T]):
             return Outcome(self, error=error)
         return None if value is FALL_BACK else Outcome(self, value)
 
-    def run(self, connection: SQLConnection) -> "Outcome":
+    def run(self, connection: "SQLConnection") -> "Outcome":
         """Run the work, and return what came of it."""
         try:
             return Outcome(self, self.call.run(connection))
