@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aaow_storage.errors import StorageUnavailableError
-from aaow_storage_sql import Opening, ThreadedExecutor
+from aaow_storage_sql import Opening, ThreadedExecutor, Tuning
 
 pytestmark = pytest.mark.asyncio
 
@@ -130,9 +130,9 @@ async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelle
 
 
 async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes_what_it_opened(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch
+    doors: Doors,
 ):
-    monkeypatch.setattr("aaow_storage_sql._threads.executor._UNDONE_WITHIN_S", 0.1)
+    doors._tuning = Tuning(undo_timeout_s=0.1)
     doors.heeds = False
     starting = await inside(doors)
     starting.cancel()

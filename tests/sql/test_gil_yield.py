@@ -1,4 +1,4 @@
-"""Beside an event loop that never rests, the threads of a store get their turn."""
+"""An event loop that never rests yields the GIL, so that the threads of a store run."""
 
 import asyncio
 import gc
@@ -10,15 +10,8 @@ import pytest
 
 from aaow_storage import StorageAdapter
 from aaow_storage_sql._threads import gil_yield
-from aaow_storage_sql._threads.gil_yield import (
-    LONGEST_REST_FOR_ONE_S,
-    LONGEST_REST_S,
-    LOOK_OFTEN_S,
-    LOOK_SELDOM_S,
-    LOOKS_OFTEN,
-    StarvationGuard,
-    guard_of,
-)
+from aaow_storage_sql._threads.gil_yield import StarvationGuard, guard_of
+from aaow_storage_sql._tuning import DEFAULT
 
 PATIENCE_S = 30.0
 
@@ -37,11 +30,11 @@ class Clock:
 
 
 class Loop:
-    """Keeps the one timer that is set, and is never rung at."""
+    """Keeps the one timer that is set, and wakes nothing."""
 
     timer: Callable[[], None] | None = None
     delay = 0.0
-    is_rung = False
+    is_woken = False
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         assert self.timer is None
@@ -51,7 +44,7 @@ class Loop:
         raise NotImplementedError
 
     def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
-        self.is_rung = True
+        self.is_woken = True
 
     def pass_time(self) -> None:
         timer, self.timer = self.timer, None
@@ -85,110 +78,110 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
     return loop
 
 
-@pytest.mark.parametrize(("worked", "waits"), [(0.95, [(LONGEST_REST_S, False)]), (0.5, [])])
-def test_a_loop_that_worked_all_the_time_rests_and_one_that_did_not_goes_on(
+@pytest.mark.parametrize(("worked", "waits"), [(0.95, [(DEFAULT.max_yield_s, False)]), (0.5, [])])
+def test_a_loop_that_used_its_cpu_all_the_time_yields_and_one_that_rested_does_not(
     clock: Clock, loop: Loop, worked: float, waits: list
 ):
     outcomes = Outcomes()
-    watch = StarvationGuard(loop)
-    watch._outcome_came = outcomes
-    watch.enter()
+    guard = StarvationGuard(loop)
+    guard._outcome_came = outcomes
+    guard.enter()
     pass_time(clock, loop, worked)
     assert outcomes.waits == waits
     assert loop.timer is not None
 
 
-def test_a_loop_that_was_busy_is_looked_at_often_until_it_has_rested_for_a_while(clock: Clock, loop: Loop):
-    watch = StarvationGuard(loop)
-    watch.enter()
-    assert loop.delay == LOOK_SELDOM_S
+def test_a_busy_loop_is_sampled_often_until_it_has_rested_for_a_while(clock: Clock, loop: Loop):
+    guard = StarvationGuard(loop)
+    guard.enter()
+    assert loop.delay == DEFAULT.idle_interval_s
     pass_time(clock, loop, worked=1)
-    for _ in range(LOOKS_OFTEN):
-        assert loop.delay == LOOK_OFTEN_S
+    for _ in range(DEFAULT.busy_samples):
+        assert loop.delay == DEFAULT.busy_interval_s
         pass_time(clock, loop, worked=0.1)
-    assert loop.delay == LOOK_SELDOM_S
+    assert loop.delay == DEFAULT.idle_interval_s
 
 
-def test_on_a_busy_loop_an_operation_that_waits_alone_is_waited_for_at_once(clock: Clock, loop: Loop):
+def test_a_busy_loop_yields_at_once_when_a_lone_operation_begins_to_wait(clock: Clock, loop: Loop):
     outcomes = Outcomes()
-    watch = StarvationGuard(loop)
-    watch._outcome_came = outcomes
-    watch.enter()
-    watch.leave()
-    watch.enter()
+    guard = StarvationGuard(loop)
+    guard._outcome_came = outcomes
+    guard.enter()
+    guard.leave()
+    guard.enter()
     assert outcomes.waits == []
     pass_time(clock, loop, worked=1)
     outcomes.waits.clear()
-    watch.enter()
+    guard.enter()
     assert outcomes.waits == []
-    watch.leave()
-    watch.leave()
-    watch.enter()
-    assert outcomes.waits == [(LONGEST_REST_FOR_ONE_S, False)]
+    guard.leave()
+    guard.leave()
+    guard.enter()
+    assert outcomes.waits == [(DEFAULT.max_single_yield_s, False)]
 
 
 def pass_time(clock: Clock, loop: Loop, worked: float) -> None:
-    """Let the loop work for such a share of the time until its timer rings."""
+    """Let the loop work for such a share of the time until its timer fires."""
     clock.now += loop.delay
     clock.worked += worked * loop.delay
     loop.pass_time()
 
 
-def test_nobody_looks_after_a_loop_on_which_nothing_waits(clock: Clock, loop: Loop):
-    watch = StarvationGuard(loop)
+def test_a_loop_on_which_no_operation_waits_has_no_timer(clock: Clock, loop: Loop):
+    guard = StarvationGuard(loop)
     for _ in range(2):
-        watch.enter()
-        watch.enter()
-        watch.leave()
-        watch.leave()
+        guard.enter()
+        guard.enter()
+        guard.leave()
+        guard.leave()
         loop.pass_time()
         assert loop.timer is None
 
 
-class ToldMeanwhile(threading.Event):
-    """Tells of an outcome as soon as the loop stands still."""
+class NotifiedMeanwhile(threading.Event):
+    """Delivers an outcome as soon as the loop is blocked."""
 
-    def __init__(self, watch: StarvationGuard, settle: Callable[[], None]) -> None:
+    def __init__(self, guard: StarvationGuard, settle: Callable[[], None]) -> None:
         super().__init__()
-        self.watch, self.settle = watch, settle
+        self.guard, self.settle = guard, settle
         self.has_come = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        threading.Thread(target=self.watch.tell, args=[self.settle]).start()
+        threading.Thread(target=self.guard.notify, args=[self.settle]).start()
         self.has_come = super().wait(PATIENCE_S)
         return self.has_come
 
 
-def test_an_outcome_ends_the_rest_and_is_settled_there(loop: Loop):
-    watch = StarvationGuard(loop)
+def test_an_outcome_ends_the_yield_and_is_settled_at_once(loop: Loop):
+    guard = StarvationGuard(loop)
     settled = threading.Event()
-    watch._outcome_came = outcomes = ToldMeanwhile(watch, settled.set)
-    watch._rest(LONGEST_REST_S)
+    guard._outcome_came = outcomes = NotifiedMeanwhile(guard, settled.set)
+    guard._yield_gil(DEFAULT.max_yield_s)
     assert outcomes.has_come
     assert settled.is_set()
 
 
-def test_while_the_loop_goes_on_outcomes_are_left_to_it(loop: Loop):
-    StarvationGuard(loop).tell(pytest.fail)
-    assert loop.is_rung
+def test_outcomes_are_left_to_a_loop_that_is_not_blocked(loop: Loop):
+    StarvationGuard(loop).notify(pytest.fail)
+    assert loop.is_woken
 
 
-def test_a_loop_does_not_stand_still_where_an_outcome_is_there_already(loop: Loop):
-    watch = StarvationGuard(loop)
+def test_a_loop_does_not_yield_if_an_outcome_is_pending(loop: Loop):
+    guard = StarvationGuard(loop)
     settled = threading.Event()
-    watch._outcome_came = outcomes = Outcomes()
-    watch.tell(settled.set)
-    watch._rest(LONGEST_REST_S)
+    guard._outcome_came = outcomes = Outcomes()
+    guard.notify(settled.set)
+    guard._yield_gil(DEFAULT.max_yield_s)
     assert settled.is_set()
     assert outcomes.waits == []
 
 
 @pytest.mark.asyncio
-async def test_each_loop_is_looked_after_once(storage: StorageAdapter):
-    watch = guard_of(asyncio.get_running_loop())
+async def test_each_loop_has_one_guard(storage: StorageAdapter):
+    guard = guard_of(asyncio.get_running_loop())
     await asyncio.gather(*(storage.list_sessions() for _ in range(5)))
-    assert guard_of(asyncio.get_running_loop()) is watch
-    assert watch.waiting == 0
+    assert guard_of(asyncio.get_running_loop()) is guard
+    assert guard.waiting == 0
 
 
 def test_nothing_is_kept_of_a_loop_that_is_gone():

@@ -9,20 +9,20 @@ import pytest
 
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import Call, Job, Operation, Outcome, deliver
-from aaow_storage_sql._threads.job import MOST_AT_ONCE
+from aaow_storage_sql._threads.job import MAX_WAKEUPS
 
 pytestmark = pytest.mark.asyncio
 
 
 def a_job() -> Job[Any]:
-    """Return a job that a thread has taken up."""
+    """Return a job that a thread has claimed."""
     job: Job[Any] = Job(Call(Operation(lambda _: None, writes=True)))
     job.claim()
     return job
 
 
 @pytest.mark.parametrize("waits", [Job.wait, Job.wait_shielded])
-async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_turn_first(waits: Any):
+async def test_other_tasks_run_before_a_task_whose_outcome_is_there_already(waits: Any):
     job = a_job()
     job.settle(Outcome(job, value="done"))
     turns: list[str] = []
@@ -31,8 +31,8 @@ async def test_where_the_outcome_is_there_already_the_other_tasks_have_their_tur
     assert turns == ["another task's"]
 
 
-async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
-    jobs = [a_job() for _ in range(3 * MOST_AT_ONCE + 1)]
+async def test_many_outcomes_are_settled_in_several_iterations_of_the_loop():
+    jobs = [a_job() for _ in range(3 * MAX_WAKEUPS + 1)]
     tasks = [asyncio.create_task(job.wait()) for job in jobs]
     await asyncio.sleep(0)
     deliver([Outcome(job) for job in jobs])
@@ -41,12 +41,12 @@ async def test_many_outcomes_leave_the_loop_turns_for_others_between_them():
         await asyncio.sleep(0)
         settled.append(sum(job._future.done() for job in jobs))
     steps = [after - before for before, after in pairwise(settled) if after > before]
-    assert steps == [MOST_AT_ONCE] * 3 + [1]
+    assert steps == [MAX_WAKEUPS] * 3 + [1]
     await asyncio.gather(*tasks)
 
 
 @pytest.mark.parametrize("waits", [Job.wait, Job.wait_shielded])
-async def test_an_error_that_came_just_before_the_cancellation_is_nobodys(waits: Any):
+async def test_an_error_settled_just_before_the_cancellation_is_not_reported_as_never_retrieved(waits: Any):
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     job = a_job()

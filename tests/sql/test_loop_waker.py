@@ -1,4 +1,4 @@
-"""A thread rings, and the loop answers."""
+"""A thread wakes an event loop, which runs its callback."""
 
 import asyncio
 import errno
@@ -48,66 +48,66 @@ def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     loop.close()
 
 
-def test_the_loop_answers_each_time_that_a_thread_rings(loop: asyncio.AbstractEventLoop):
+def test_the_loop_runs_a_callback_each_time_that_a_thread_hands_one_in(loop: asyncio.AbstractEventLoop):
     async def answered_twice() -> None:
         answered = asyncio.Event()
-        doorbell = LoopWaker(loop)
+        waker = LoopWaker(loop)
         for _ in range(2):
-            threading.Thread(target=doorbell.ring, args=[answered.set]).start()
+            threading.Thread(target=waker.call_soon, args=[answered.set]).start()
             await asyncio.wait_for(answered.wait(), PATIENCE_S)
             answered.clear()
 
     loop.run_until_complete(answered_twice())
 
 
-def test_what_was_handed_in_at_once_is_called_once_each_in_order(loop: asyncio.AbstractEventLoop):
+def test_callbacks_handed_in_together_run_once_each_in_order(loop: asyncio.AbstractEventLoop):
     calls: list[int] = []
 
-    async def rung_thrice() -> None:
-        doorbell = LoopWaker(loop)
+    async def woken_thrice() -> None:
+        waker = LoopWaker(loop)
         for number in range(3):
-            doorbell.ring(functools.partial(calls.append, number))
-        assert not doorbell.is_quiet
+            waker.call_soon(functools.partial(calls.append, number))
+        assert waker.has_pending
         for _ in range(5):
             await asyncio.sleep(0)
-        assert doorbell.is_quiet
+        assert not waker.has_pending
 
-    loop.run_until_complete(rung_thrice())
+    loop.run_until_complete(woken_thrice())
     assert calls == [0, 1, 2]
 
 
-def test_what_stands_behind_a_call_that_raises_is_called_all_the_same(loop: asyncio.AbstractEventLoop):
+def test_a_callback_runs_although_the_one_before_it_raises(loop: asyncio.AbstractEventLoop):
     raised: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: raised.append(context))
 
     async def answered() -> None:
         called = asyncio.Event()
-        doorbell = LoopWaker(loop)
-        doorbell.ring(lambda: 1 // 0)
-        doorbell.ring(called.set)
+        waker = LoopWaker(loop)
+        waker.call_soon(lambda: 1 // 0)
+        waker.call_soon(called.set)
         await asyncio.wait_for(called.wait(), PATIENCE_S)
 
     loop.run_until_complete(answered())
     assert [type(context["exception"]) for context in raised] == [ZeroDivisionError]
 
 
-def test_ringing_at_a_closed_loop_harms_nobody(loop: asyncio.AbstractEventLoop):
-    doorbell = LoopWaker(loop)
+def test_waking_a_closed_loop_does_nothing(loop: asyncio.AbstractEventLoop):
+    waker = LoopWaker(loop)
     loop.close()
-    doorbell.ring(pytest.fail)
+    waker.call_soon(pytest.fail)
 
 
 @pytest.mark.skipif(not hasattr(os, "eventfd"), reason="the system has no such descriptors")
-def test_the_descriptor_is_closed_when_the_doorbell_is_gone(monkeypatch: pytest.MonkeyPatch):
+def test_the_descriptor_is_closed_when_the_waker_is_garbage(monkeypatch: pytest.MonkeyPatch):
     made: list[int] = []
     eventfd = os.eventfd
     monkeypatch.setattr(os, "eventfd", lambda *args: made.append(eventfd(*args)) or made[-1])
 
-    async def ring(loop: Any) -> None:
-        LoopWaker(loop).ring(lambda: None)
+    async def wake(loop: Any) -> None:
+        LoopWaker(loop).call_soon(lambda: None)
 
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(ring(loop))
+    loop.run_until_complete(wake(loop))
     (descriptor,) = made
     os.fstat(descriptor)
     loop.close()

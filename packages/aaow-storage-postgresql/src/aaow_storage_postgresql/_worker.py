@@ -180,10 +180,7 @@ class Worker:
             transaction.refuse(AdapterClosedError(CLOSED))
             return
         try:
-            deliver([Outcome(transaction.opened)])
             transaction.serve(connection)
-        except StorageError as error:
-            transaction.abort(connection, error)
         finally:
             self._registry.unregister(transaction)
 

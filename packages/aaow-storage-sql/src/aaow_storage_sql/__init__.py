@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
 from aaow_storage_sql._late_imports import import_in_thread
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
-from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction, ThreadedExecutor
+from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back, run_in_savepoint
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
 from aaow_storage_sql._threads.opening import Opening
 from aaow_storage_sql._threads.thread import start_thread, thread_ended_error
+from aaow_storage_sql._threads.threaded_executor import ThreadedExecutor
 from aaow_storage_sql._threads.work_queue import WorkQueue
+from aaow_storage_sql._tuning import Tuning
 
 if TYPE_CHECKING:
     from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
@@ -49,6 +51,7 @@ __all__ = [
     "SQLStorageAdapter",
     "SQLTransaction",
     "ThreadedExecutor",
+    "Tuning",
     "Work",
     "WorkQueue",
     "count_waiting",

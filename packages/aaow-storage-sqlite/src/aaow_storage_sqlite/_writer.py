@@ -302,11 +302,7 @@ class Writer:
     def _serve(self, transaction: InteractiveTransaction) -> None:
         """Do what the caller asks until the transaction is over. A fork does not wait for that, but for each step."""
         with self._gate.open_in_transaction():
-            try:
-                deliver([Outcome(transaction.opened)])
-                transaction.serve(self._connection, verify=self._files.check, while_working=self._gate)
-            except StorageError as error:
-                transaction.abort(self._connection, error)
+            transaction.serve(self._connection, verify=self._files.check, while_working=self._gate)
         with self._lock:
             self._lent = None
 

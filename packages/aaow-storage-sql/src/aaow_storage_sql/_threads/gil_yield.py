@@ -1,12 +1,11 @@
-"""Letting the threads of a store run beside an event loop that never rests.
+"""Yielding the GIL to the threads of a store while an event loop never rests.
 
-A loop whose tasks are always ready lets go of the interpreter for microseconds only, too short for a thread to wake up
-in, so that a thread may wait for its turn for ever. While operations wait on a loop, a timer looks whether the loop has
-rested since it last looked; where it has not, the loop's thread stands still until an outcome comes, for a moment at
-most, and the timer looks often from then on, until it has seen the loop rest for a while. For as long as it looks
-often, the loop stands still too when an operation begins to wait alone. What comes meanwhile is settled as soon as the
-loop goes on: each turn of the loop that it saves is a whole burst of work. The timer looks seldom at a loop that rests:
-waiting with a short timer may cost a processor more than an operation does.
+A loop whose tasks are always ready releases the GIL for microseconds only, too short for another thread to wake up, so
+that a thread may starve. While operations wait on a loop, a timer samples whether the loop has rested since the last
+sample. If it has not, the loop's thread blocks until an outcome comes, for `max_yield_s` at most, and the timer fires
+often until it has seen the loop rest for a while. During that time the loop also blocks when a lone operation begins to
+wait. Outcomes that come meanwhile are delivered at once: each iteration of the loop that this saves is a whole burst of
+work.
 """
 
 import asyncio
@@ -16,96 +15,92 @@ from collections.abc import Callable
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from aaow_storage_sql._threads.loop_waker import LoopWaker
-
-LOOK_SELDOM_S = 0.020
-LOOK_OFTEN_S = 0.001
-LOOKS_OFTEN = 50
-"""How many times in a row it looks often before it looks seldom again."""
-LONGEST_REST_S = 0.001
-LONGEST_REST_FOR_ONE_S = 0.0015
-"""How long it stands still when an operation begins to wait alone: a statement and its flush, on a slow machine."""
-BUSY = 0.9
+from aaow_storage_sql._tuning import DEFAULT, Tuning
 
 
 class StarvationGuard:
-    """Looks after one event loop for as long as operations wait on it."""
+    """Keeps one event loop from starving the threads that its operations wait for."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tuning: Tuning = DEFAULT) -> None:
         self.waiting = 0
         """How many operations wait on the loop."""
-        self._is_looking = False
-        self._looks_often = 0
-        self._looked_at = self._worked = 0.0
+        self._tuning = tuning
+        self._is_sampling = False
+        self._busy_samples_left = 0
+        self._sampled_at = self._cpu_time = 0.0
         self._outcome_came = threading.Event()
         self._outcome_came.set()
-        self._doorbell = LoopWaker(loop)
+        self._waker = LoopWaker(loop)
 
     def enter(self) -> None:
-        """Count an operation that waits; called on the loop."""
+        """Count an operation that begins to wait; called on the loop."""
         self.waiting += 1
-        if not self._is_looking:
-            self._is_looking = True
-            self._look_later()
-        elif self._looks_often and self.waiting == 1:
-            self._rest(LONGEST_REST_FOR_ONE_S)
+        if not self._is_sampling:
+            self._is_sampling = True
+            self._sample_later()
+        elif self._busy_samples_left and self.waiting == 1:
+            self._yield_gil(self._tuning.max_single_yield_s)
 
     def leave(self) -> None:
-        """Count one less; called on the loop."""
+        """Count one operation less; called on the loop."""
         self.waiting -= 1
 
-    def tell(self, settle: Callable[[], None]) -> None:
-        """Have `settle` called on the loop that this looks after; called from any thread."""
-        self._doorbell.ring(settle)
+    def notify(self, settle: Callable[[], None]) -> None:
+        """Have the loop call `settle`; called from any thread."""
+        self._waker.call_soon(settle)
         if not self._outcome_came.is_set():
             self._outcome_came.set()
 
-    def _look_later(self) -> None:
-        self._looked_at, self._worked = time.perf_counter(), time.thread_time()
-        asyncio.get_running_loop().call_later(LOOK_OFTEN_S if self._looks_often else LOOK_SELDOM_S, self._look)
+    def _sample_later(self) -> None:
+        self._sampled_at, self._cpu_time = time.perf_counter(), time.thread_time()
+        tuning = self._tuning
+        interval = tuning.busy_interval_s if self._busy_samples_left else tuning.idle_interval_s
+        asyncio.get_running_loop().call_later(interval, self._sample)
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         if not self.waiting:
-            self._is_looking = False
+            self._is_sampling = False
             return
-        if time.thread_time() - self._worked > BUSY * (time.perf_counter() - self._looked_at):
-            self._looks_often = LOOKS_OFTEN
-            self._rest(LONGEST_REST_S)
-        elif self._looks_often:
-            self._looks_often -= 1
-        self._look_later()
+        cpu_time, elapsed = time.thread_time() - self._cpu_time, time.perf_counter() - self._sampled_at
+        if cpu_time > self._tuning.busy_share * elapsed:
+            self._busy_samples_left = self._tuning.busy_samples
+            self._yield_gil(self._tuning.max_yield_s)
+        elif self._busy_samples_left:
+            self._busy_samples_left -= 1
+        self._sample_later()
 
-    def _rest(self, longest: float) -> None:
+    def _yield_gil(self, max_s: float) -> None:
         self._outcome_came.clear()
-        if self._doorbell.is_quiet:
-            self._outcome_came.wait(longest)
+        if not self._waker.has_pending:
+            self._outcome_came.wait(max_s)
         self._outcome_came.set()
-        self._doorbell.answer()
+        self._waker.run_pending()
 
 
-_watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, StarvationGuard]" = WeakKeyDictionary()
+_guards: "WeakKeyDictionary[asyncio.AbstractEventLoop, StarvationGuard]" = WeakKeyDictionary()
 _last: "tuple[ReferenceType[asyncio.AbstractEventLoop], StarvationGuard] | None" = None
-"""The loop that was asked about last, and its watch: most processes have one loop."""
+"""The loop that was asked for last, and its guard: most processes have one loop."""
 
 
 def guard_of(loop: asyncio.AbstractEventLoop) -> StarvationGuard:
-    """Return what looks after the loop; called on the loop."""
-    global _last  # noqa: PLW0603 - remembered for all loops
+    """Return the guard of a loop, a new one if it has none; called on the loop."""
+    global _last  # noqa: PLW0603 - one cache for all loops
     last = _last
     if last is not None and last[0]() is loop:
         return last[1]
-    watch = _watches.get(loop)
-    if watch is None:
-        watch = _watches[loop] = StarvationGuard(loop)
-    _last = ref(loop, _forget), watch
-    return watch
+    guard = _guards.get(loop)
+    if guard is None:
+        guard = _guards[loop] = StarvationGuard(loop)
+    _last = ref(loop, _forget), guard
+    return guard
 
 
 def _forget(gone: object) -> None:
-    global _last  # noqa: PLW0603 - as above
+    global _last  # noqa: PLW0603 - one cache for all loops
     if _last is not None and _last[0] is gone:
         _last = None
 
 
 def count_waiting(loop: asyncio.AbstractEventLoop) -> int:
-    """Return how many operations wait on the loop, of any store; called on the loop."""
+    """Return how many operations of all stores wait on the loop; called on the loop."""
     return guard_of(loop).waiting

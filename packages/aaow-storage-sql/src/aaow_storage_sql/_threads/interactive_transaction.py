@@ -1,4 +1,4 @@
-"""An explicit transaction: a connection and its thread, lent to one caller until the transaction ends."""
+"""An interactive transaction: a connection and its thread serve one caller until the transaction ends."""
 
 import itertools
 import threading
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_WAIT_S = 3600.0
+MAX_QUEUE_WAIT_S = 3600.0
+"""A timeout of a queue that every platform accepts."""
 _ADAPTER_CLOSED = "the adapter was closed while it was open"
 
 
 def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
-    """Run a job inside the transaction that is open; where it fails, only what it did is undone.
+    """Run a job inside the open transaction; if it fails, only its own effect is undone.
 
-    The database may have rolled the whole transaction back, SQLite when the disk is full for one; and it is rolled back
-    where what the job did could not be undone alone. `connection.is_in_transaction` tells.
+    Afterwards `connection.is_in_transaction` is False if all of the transaction was rolled back: by the database, as
+    SQLite does when the disk is full, or here, because the savepoint could not be rolled back to.
     """
-    if connection.dialect.has_statement_rollback and (attempted := job.run_fast_path(connection)) is not None:
-        return attempted
+    if connection.dialect.has_statement_rollback and (done := job.run_fast_path(connection)) is not None:
+        return done
     try:
         connection.command("SAVEPOINT operation")
     except StorageError as error:
@@ -53,8 +54,8 @@ def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
     return outcome
 
 
-class Step(Job[None]):
-    """A savepoint opened or closed: carried out even where nobody waits for it, and not undone by itself."""
+class Control(Job[None]):
+    """Opens or closes a savepoint. It runs even if its task was cancelled, and is not undone alone."""
 
     __slots__ = ()
 
@@ -63,8 +64,8 @@ class Step(Job[None]):
         self.claim()
 
 
-class Ending(Step):
-    """The last step of a transaction."""
+class End(Control):
+    """Commits the transaction or rolls it back."""
 
     __slots__ = ("outcome", "reason")
 
@@ -75,20 +76,21 @@ class Ending(Step):
 
 
 class InteractiveTransaction(ExecutorTransaction):
-    """Both sides of the loan: the coroutines of the caller, and `serve` for the thread that owns the connection."""
+    """Both sides of the transaction: coroutines for the caller, and `serve` for the thread of the connection."""
 
     def __init__(self, timeout: float) -> None:
         self.opened: Job[None] = Job(Call(Operation(_do_nothing, writes=True)))
         self.timeout = timeout
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        """What the caller asks for, in order; None if the adapter closes."""
         self._lock = threading.Lock()
         self._outcome: TransactionOutcome | None = None
         self._reason = ""
         self._savepoints = itertools.count(1)
-        self._in_hand: Job[Any] | None = None
-        """What the connection's thread is about to answer."""
+        self._in_progress: Job[Any] | None = None
+        """The job that the thread runs, until its outcome is delivered."""
 
-    # the caller's side
+    # The caller's side, on its event loop.
 
     @property
     def outcome(self) -> TransactionOutcome | None:
@@ -100,49 +102,46 @@ class InteractiveTransaction(ExecutorTransaction):
         return job.wait_shielded()
 
     async def commit(self) -> None:
-        await self._end(Ending(TransactionOutcome.COMMITTED, "it was committed; begin another one"))
+        await self._end(End(TransactionOutcome.COMMITTED, "it was committed; begin another one"))
 
     async def rollback(self) -> None:
-        await self._end(Ending(TransactionOutcome.ROLLED_BACK, "it was rolled back; begin another one"))
+        await self._end(End(TransactionOutcome.ROLLED_BACK, "it was rolled back; begin another one"))
 
     async def open_savepoint(self) -> int:
         number = next(self._savepoints)
-        await self._step(f"SAVEPOINT caller_{number}")
+        await self._control(f"SAVEPOINT caller_{number}")
         return number
 
     async def close_savepoint(self, number: int, *, undo: bool) -> None:
         undoing = (f"ROLLBACK TO caller_{number}",) if undo else ()
-        await self._step(*undoing, f"RELEASE caller_{number}")
+        await self._control(*undoing, f"RELEASE caller_{number}")
 
     def abandon(self) -> None:
-        """Roll back, since whoever began the transaction was cancelled before it was opened."""
-        ending = Ending(TransactionOutcome.ROLLED_BACK, "its beginning was cancelled")
-        ending.abandon()
-        self._jobs.put(ending)
+        """Roll back, because the caller was cancelled before the transaction was opened."""
+        end = End(TransactionOutcome.ROLLED_BACK, "its beginning was cancelled")
+        end.abandon()
+        self._jobs.put(end)
 
     def end_with_adapter(self) -> None:
-        """Roll back, since the adapter closes. Called from any thread."""
+        """Roll back, because the adapter closes; called from any thread."""
         self._jobs.put(None)
 
-    async def _step(self, *commands: str) -> None:
-        step = Step(lambda connection: _run_all(connection, commands))
-        self._send(step)
-        await step.wait_shielded()
+    async def _control(self, *commands: str) -> None:
+        control = Control(lambda connection: _run_all(connection, commands))
+        self._send(control)
+        await control.wait_shielded()
 
-    async def _end(self, ending: Ending) -> None:
-        self._send(ending)
-        await ending.wait_shielded()
+    async def _end(self, end: End) -> None:
+        self._send(end)
+        await end.wait_shielded()
 
     def _send(self, job: Job[Any]) -> None:
         with self._lock:
-            self._check()
+            if self._outcome is not None:
+                raise self._over()
             self._jobs.put(job)
 
-    def _check(self) -> None:
-        if self._outcome is not None:
-            raise TransactionError(f"the transaction is over: {self._reason}")
-
-    # the side of the connection's thread
+    # The side of the connection's thread.
 
     def serve(
         self,
@@ -151,18 +150,21 @@ class InteractiveTransaction(ExecutorTransaction):
         verify: Callable[[], None] = lambda: None,
         while_working: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Do what the caller asks, in the transaction that is open on the connection, until it ends.
+        """Tell the caller that the transaction is open, and run its jobs until the transaction ends.
 
-        `verify` is called when a commit is done, and raises a StorageError where that is worth nothing. The connection
-        is used inside of `while_working` alone. Whatever this raises, what the caller asked for until then is answered,
-        and the transaction is over.
+        The transaction is open on the connection already. `verify` is called after a commit, and raises a StorageError
+        if that commit is worth nothing. The connection is used inside `while_working` only. A StorageError here ends
+        the transaction. Any other error does so too, and is raised; each job has an outcome before.
         """
         connection.is_interactive = True
         try:
+            deliver([Outcome(self.opened)])
             self._serve(connection, verify, while_working or nullcontext())
         except BaseException as error:
             self._close_after(error)
-            raise
+            if not isinstance(error, StorageError):
+                raise
+            roll_back(connection, error)
         finally:
             connection.is_interactive = False
 
@@ -172,39 +174,39 @@ class InteractiveTransaction(ExecutorTransaction):
         deadline = time.monotonic() + self.timeout
         while self._outcome is None:
             try:
-                job = self._jobs.get(timeout=min(max(deadline - time.monotonic(), 0), LONGEST_WAIT_S))
+                job = self._jobs.get(timeout=min(max(deadline - time.monotonic(), 0), MAX_QUEUE_WAIT_S))
             except Empty:
                 job = None
                 if time.monotonic() < deadline:
                     continue
-            self._in_hand = job
+            self._in_progress = job
             with while_working:
                 is_late = time.monotonic() >= deadline
                 if job is None or is_late:
-                    self._break_off(connection, job, is_late=is_late)
-                elif isinstance(job, Ending):
+                    self._expire(connection, job, is_late=is_late)
+                elif isinstance(job, End):
                     self._carry_out(connection, job, verify)
-                elif isinstance(job, Step) or job.claim():
+                elif isinstance(job, Control) or job.claim():
                     self._run(connection, job)
 
     def _run(self, connection: "SQLConnection", job: Job[Any]) -> None:
         try:
-            is_step = isinstance(job, Step)
-            with connection.interruptible_by(job, cancels=not is_step):
-                outcome = job.run(connection) if is_step else run_in_savepoint(connection, job)
-                if is_step and outcome.error is not None:  # what the savepoint was to undo may be there, or be gone
+            is_control = isinstance(job, Control)
+            with connection.interruptible_by(job, cancels=not is_control):
+                outcome = job.run(connection) if is_control else run_in_savepoint(connection, job)
+                if is_control and outcome.error is not None:  # the state of the savepoint is not known
                     roll_back(connection, outcome.error)
         except StorageError as error:
             outcome = Outcome(job, error=error)
         if not connection.is_in_transaction:
-            self._close(TransactionOutcome.ABORTED, f"it was rolled back as a whole: {_told(outcome.error)}")
+            self._close(TransactionOutcome.ABORTED, f"all of it was rolled back: {_with_notes(outcome.error)}")
         deliver([outcome])
 
-    def _carry_out(self, connection: "SQLConnection", ending: Ending, verify: Callable[[], None]) -> None:
+    def _carry_out(self, connection: "SQLConnection", end: End, verify: Callable[[], None]) -> None:
         error: StorageError | None = None
         try:
-            with connection.interruptible_by(ending, cancels=False):
-                if ending.outcome is TransactionOutcome.COMMITTED:
+            with connection.interruptible_by(end, cancels=False):
+                if end.outcome is TransactionOutcome.COMMITTED:
                     connection.commit()
                     verify()
                 else:
@@ -214,48 +216,46 @@ class InteractiveTransaction(ExecutorTransaction):
             roll_back(connection, error)
             self._close(TransactionOutcome.ABORTED, f"its commit failed: {failure}")
         else:
-            self._close(ending.outcome, ending.reason)
-        deliver([Outcome(ending, error=error)])
+            self._close(end.outcome, end.reason)
+        deliver([Outcome(end, error=error)])
 
-    def _break_off(self, connection: "SQLConnection", job: Job[Any] | None, *, is_late: bool) -> None:
+    def _expire(self, connection: "SQLConnection", job: Job[Any] | None, *, is_late: bool) -> None:
         roll_back(connection)
         if is_late:
-            self._close(
-                TransactionOutcome.TIMED_OUT,
-                f"it was open for longer than {self.timeout:g} s; end it sooner, or pass a longer timeout",
-            )
+            reason = f"it was open for longer than {self.timeout:g} s; end it sooner, or pass a longer timeout"
+            self._close(TransactionOutcome.TIMED_OUT, reason)
         else:
             self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
         if job is not None:
-            deliver([self._refusal(job)])
+            deliver([self._refused(job)])
 
     def abort(self, connection: "SQLConnection", error: BaseException) -> None:
-        """End the transaction, since the connection, or the thread that has it, failed under it."""
+        """End the transaction, because its connection or its thread failed."""
         if self._outcome is None:
             self._close(TransactionOutcome.ABORTED, _described(error), error)
         roll_back(connection, error)
 
     def refuse(self, error: Exception) -> None:
-        """Let the caller know that the transaction could not be begun; without effect where it was."""
+        """Raise an error in the caller, because the transaction could not begin; no effect if it has begun."""
         if self._outcome is None:
             self._close(TransactionOutcome.ABORTED, str(error), error)
         deliver([Outcome(self.opened, error=error)])
 
     def after_fork_in_child(self) -> None:
-        """Be over, in a forked process: the connection's thread is the parent's."""
+        """End the transaction in a forked process: the connection and its thread are the parent's."""
         self._lock = threading.Lock()
         self._jobs = SimpleQueue()
         if self._outcome is None:
             self._outcome, self._reason = TransactionOutcome.ABORTED, INHERITED
 
     def _close_after(self, error: BaseException) -> None:
-        """Answer what was in hand and what waits, since `error` came between."""
-        in_hand = self._in_hand
+        """End the transaction and refuse the jobs that have no outcome yet, because `error` was raised."""
+        in_progress = self._in_progress
         if self._outcome is None:
             self._close(TransactionOutcome.ABORTED, _described(error), error)
-        if in_hand is not None:
-            is_committed = isinstance(in_hand, Ending) and self._outcome is in_hand.outcome
-            deliver([Outcome(in_hand) if is_committed else self._refusal(in_hand, error)])
+        if in_progress is not None:
+            is_committed = isinstance(in_progress, End) and self._outcome is in_progress.outcome
+            deliver([Outcome(in_progress) if is_committed else self._refused(in_progress, error)])
 
     def _close(self, outcome: TransactionOutcome, reason: str, cause: BaseException | None = None) -> None:
         with self._lock:
@@ -264,22 +264,25 @@ class InteractiveTransaction(ExecutorTransaction):
             with suppress(Empty):
                 job = self._jobs.get_nowait()
                 if job is not None:
-                    deliver([self._refusal(job, cause)])
+                    deliver([self._refused(job, cause)])
 
-    def _refusal(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
-        error = TransactionError(f"the transaction is over: {self._reason}")
+    def _refused(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
+        error = self._over()
         error.__cause__ = cause
         return Outcome(job, error=error)
+
+    def _over(self) -> TransactionError:
+        return TransactionError(f"the transaction is over: {self._reason}")
 
 
 def _described(error: BaseException) -> str:
     return str(error) if isinstance(error, StorageError) else f"an unexpected {type(error).__name__}: {error}"
 
 
-def _told(error: BaseException | None) -> str:
-    """Return what an error says, and what is noted of the clean-up after it."""
-    said = "the database did so" if error is None else _described(error)
-    return "; ".join([said, *getattr(error, "__notes__", ())])
+def _with_notes(error: BaseException | None) -> str:
+    """Return the message of an error and its notes, which are failures of the clean-up."""
+    message = "the database did so" if error is None else _described(error)
+    return "; ".join([message, *getattr(error, "__notes__", ())])
 
 
 def _do_nothing(connection: "SQLConnection") -> None:
@@ -292,10 +295,9 @@ def _run_all(connection: "SQLConnection", commands: Iterable[str]) -> None:
 
 
 def roll_back(connection: "SQLConnection", error: BaseException | None = None) -> None:
-    """Leave the transaction, if one is open; where that fails, give the driver's connection up.
+    """Roll the transaction back, if one is open; if that fails, discard the driver's connection.
 
-    The failure raises nothing, since the error that made the rollback necessary, if there is one, tells more. That gets
-    a note of it.
+    The failure is not raised, but added as a note to `error`, which is the reason for the rollback.
     """
     if not connection.is_in_transaction:
         return

@@ -1,4 +1,4 @@
-"""Work on its way to a thread, and its outcome on its way back to the event loop that waits for it."""
+"""A job: one call on its way to a thread, and its outcome on its way back to the event loop that waits for it."""
 
 import asyncio
 import functools
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aaow_storage_sql._operation import FALL_BACK, Call
 from aaow_storage_sql._threads.gil_yield import guard_of
+from aaow_storage_sql._tuning import DEFAULT
 
 if TYPE_CHECKING:
     from aaow_storage_sql._statements.connection import SQLConnection
 
 T = TypeVar("T")
 
-MOST_AT_ONCE = 16
-"""How many tasks are woken in one turn of a loop, so that its timers and its other tasks need not wait for hundreds."""
+MAX_WAKEUPS = DEFAULT.max_wakeups
 
 
 class Job(Generic[T]):
-    """Work that a task of the running event loop is about to wait for.
+    """A call that a task of the running event loop is about to wait for.
 
-    A job whose task was cancelled before a thread took it up is never run; one that was taken up is run whole.
+    A job never runs if its task is cancelled before a thread claims it. A claimed job runs to its end.
     """
 
     __slots__ = ("_end", "_future", "_interrupt", "_is_claimed", "call", "guard", "loop")
@@ -38,73 +38,73 @@ class Job(Generic[T]):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether its task was cancelled, so that nothing waits for the outcome."""
         return self._future.cancelled()
 
     def claim(self) -> bool:
-        """Take the job up, or away; only the first to try may."""
+        """Claim the job, to run it or to keep it from running; True for the first call, from any thread."""
         return self._is_claimed.acquire(blocking=False)
 
     def release(self) -> None:
-        """Undo `take`: nothing was done, and another may try."""
+        """Undo `claim`: nothing was done, and another thread may claim the job."""
         self._is_claimed.release()
 
     def wait(self) -> Coroutine[Any, Any, T]:
-        """Wait for what comes of work that changes nothing; a task that is cancelled leaves at once."""
-        return self._result(settles=False)
+        """Wait for the outcome of a job that writes nothing; a cancelled task leaves at once."""
+        return self._result(is_shielded=False)
 
     def wait_shielded(self) -> Coroutine[Any, Any, T]:
-        """Wait for what comes of the work; a task that is cancelled leaves when the work is done, or never will be."""
-        return self._result(settles=True)
+        """Wait for the outcome; a cancelled task leaves once the job is done, or is sure never to run."""
+        return self._result(is_shielded=True)
 
-    async def _result(self, *, settles: bool) -> T:
+    async def _result(self, *, is_shielded: bool) -> T:
         self.guard.enter()
         try:
             if self._future.done():
-                await asyncio.sleep(0)  # it came while the loop stood still, and now the other tasks have their turn
+                await asyncio.sleep(0)  # it was settled while the loop was blocked: let the other tasks run first
             return await self._future
         except asyncio.CancelledError:
             if (interrupt := self._interrupt) is not None:
                 interrupt()
             if not self._future.cancelled():
-                self._future.exception()  # the outcome came first; an error in it is nobody's any more
-            elif settles and not self.claim():
-                await self._settled()
+                self._future.exception()  # settled just before the cancellation: mark the error as retrieved
+            elif is_shielded and not self.claim():
+                await self._wait_until_settled()
             raise
         finally:
             self.guard.leave()
 
     def set_interrupt(self, interrupt: Callable[[], None] | None) -> None:
-        """Say what makes the thread that runs the job fail at it, once its task is cancelled; None for nothing.
+        """Set the function that makes the running job fail once its task is cancelled; None for no such function.
 
-        It is called on the loop of the task, perhaps when the job is done, and must not block.
+        It is called on the loop of the task, perhaps after the job is done, and must not block.
         """
         self._interrupt = interrupt
 
     def abandon(self) -> None:
-        """Say that nobody is going to wait."""
+        """Mark the job as cancelled: no task is going to wait for it."""
         self._future.cancel()
 
-    async def _settled(self) -> None:
-        """Wait until the outcome has come, however often the task is cancelled meanwhile."""
+    async def _wait_until_settled(self) -> None:
+        """Wait for the outcome, however often the task is cancelled meanwhile."""
         self._end = self._end or asyncio.Event()
         while not self._end.is_set():
             with suppress(asyncio.CancelledError):
                 await self._end.wait()
 
     def settle(self, outcome: "Outcome") -> None:
-        """Wake the task that waits; called on its own loop, and again without effect."""
+        """Wake the task that waits; called on its own loop. A second call has no effect."""
         if self._future.done():
             if self._future.cancelled():
                 self._end = self._end or asyncio.Event()
                 self._end.set()
         elif outcome.error is not None:
-            self._future.set_exception(_settable(outcome.error))
+            self._future.set_exception(_as_future_error(outcome.error))
         else:
             self._future.set_result(outcome.value)
 
     def run_fast_path(self, connection: "SQLConnection") -> "Outcome | None":
-        """Try the work in one statement, and return what came of it; None where it is not done and must be run."""
+        """Run the fast path of the operation; None if there is none, or if it fell back and `run` has to follow."""
         call = self.call
         fast_path = call.operation.fast_path
         if fast_path is None:
@@ -116,7 +116,7 @@ class Job(Generic[T]):
         return None if value is FALL_BACK else Outcome(self, value)
 
     def run(self, connection: "SQLConnection") -> "Outcome":
-        """Run the work, and return what came of it."""
+        """Run the operation."""
         try:
             return Outcome(self, self.call.run(connection))
         except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
@@ -124,7 +124,7 @@ class Job(Generic[T]):
 
 
 class Outcome:
-    """What came of a job: a value or an error."""
+    """The value or the error of a job."""
 
     __slots__ = ("error", "job", "value")
 
@@ -134,35 +134,35 @@ class Outcome:
         self.error = error
 
 
-def _settable(error: BaseException) -> BaseException:
-    """Return the error as a future takes it: all but StopIteration."""
+def _as_future_error(error: BaseException) -> BaseException:
+    """Return the error, or a RuntimeError in the place of a StopIteration, which no future accepts."""
     if not isinstance(error, StopIteration):
         return error
-    wrapped = RuntimeError("the work raised StopIteration")
+    wrapped = RuntimeError("the operation raised StopIteration")
     wrapped.__cause__ = error
     return wrapped
 
 
 def deliver(outcomes: Sequence[Outcome]) -> None:
-    """Send outcomes to the loops that wait for them, each loop woken once."""
+    """Send outcomes to the loops that wait for them, and wake each loop once."""
     loops = {outcome.job.loop for outcome in outcomes}
     if len(loops) == 1:
-        _wake(outcomes)
+        _notify(outcomes)
         return
     for loop in loops:
-        _wake([outcome for outcome in outcomes if outcome.job.loop is loop])
+        _notify([outcome for outcome in outcomes if outcome.job.loop is loop])
 
 
-def _wake(outcomes: Sequence[Outcome]) -> None:
-    outcomes[0].job.guard.tell(functools.partial(_settle, outcomes))
+def _notify(outcomes: Sequence[Outcome]) -> None:
+    outcomes[0].job.guard.notify(functools.partial(_settle, outcomes))
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:
     try:
-        for outcome in outcomes[:MOST_AT_ONCE]:
+        for outcome in outcomes[:MAX_WAKEUPS]:
             outcome.job.settle(outcome)
-    except BaseException:  # an interrupt from the keyboard comes anywhere
+    except BaseException:  # a KeyboardInterrupt may come anywhere
         outcomes[0].job.loop.call_soon(_settle, outcomes)
         raise
-    if len(outcomes) > MOST_AT_ONCE:
-        outcomes[0].job.loop.call_soon(_settle, outcomes[MOST_AT_ONCE:])
+    if len(outcomes) > MAX_WAKEUPS:
+        outcomes[0].job.loop.call_soon(_settle, outcomes[MAX_WAKEUPS:])

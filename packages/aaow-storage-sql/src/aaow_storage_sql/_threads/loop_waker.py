@@ -1,7 +1,7 @@
-"""How a thread gets the attention of an event loop.
+"""Waking an event loop from another thread, by an eventfd if the system has one.
 
-asyncio's own way, `call_soon_threadsafe`, takes a write, two reads and an exception each time, and most of that while
-somebody waits. A descriptor that counts, which Linux has, takes a write and a read.
+`call_soon_threadsafe` costs a write to a socket, two reads and an exception each time. An eventfd costs one write and
+one read.
 """
 
 import asyncio
@@ -13,47 +13,47 @@ from queue import SimpleQueue
 
 
 class LoopWaker:
-    """Has a loop call what threads hand in.
+    """Has one event loop run callbacks that other threads hand in.
 
-    The descriptor is closed when the loop and whoever rings have forgotten the doorbell.
+    The descriptor is closed when the waker is garbage: when neither the loop nor any thread refers to it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self._handed_in: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._descriptor = self._heard_by(loop)
+        self._pending: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._descriptor = self._register(loop)
 
-    def ring(self, callback: Callable[[], None]) -> None:
-        """Have it called by the loop, from any thread; a loop that is closed, or gone, calls nothing."""
-        self._handed_in.put(callback)
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have the loop run the callback; called from any thread. Nothing happens if the loop is closed or gone."""
+        self._pending.put(callback)
         if self._descriptor is not None:
             try:
                 os.eventfd_write(self._descriptor, 1)
-            except OSError:  # the program has closed descriptors that are not its own
+            except OSError:  # the program has closed descriptors that it did not open
                 self._descriptor = None
             else:
                 return
         loop = self._loop()
         if loop is not None:
-            with suppress(RuntimeError):  # the loop is closed, so nothing waits there
-                loop.call_soon_threadsafe(self.answer)
+            with suppress(RuntimeError):  # the loop is closed, so no task waits on it
+                loop.call_soon_threadsafe(self.run_pending)
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether nothing is left to call."""
-        return self._handed_in.empty()
+    def has_pending(self) -> bool:
+        """Whether a callback has not run yet."""
+        return not self._pending.empty()
 
-    def answer(self) -> None:
-        """Call what was handed in; called on the loop. Those behind a call that raises are called in the next turn."""
+    def run_pending(self) -> None:
+        """Run the callbacks; called on the loop. If one raises, those after it run in the next iteration."""
         try:
-            while not self._handed_in.empty():
-                self._handed_in.get()()
+            while not self._pending.empty():
+                self._pending.get()()
         finally:
-            if not self._handed_in.empty() and (loop := self._loop()) is not None:
-                loop.call_soon(self.answer)
+            if not self._pending.empty() and (loop := self._loop()) is not None:
+                loop.call_soon(self.run_pending)
 
-    def _heard_by(self, loop: asyncio.AbstractEventLoop) -> int | None:
-        """Return a descriptor that the loop watches, or None where there is no such thing, or none to be had now."""
+    def _register(self, loop: asyncio.AbstractEventLoop) -> int | None:
+        """Return a descriptor that the loop polls; None if the system has no eventfd, or the process no free one."""
         if not hasattr(os, "eventfd"):
             return None
         try:
@@ -61,14 +61,14 @@ class LoopWaker:
         except OSError:  # the process has as many descriptors open as it may
             return None
         try:
-            loop.add_reader(descriptor, self._hear, descriptor)
+            loop.add_reader(descriptor, self._drain, descriptor)
         except (NotImplementedError, OSError):
             os.close(descriptor)
             return None
         weakref.finalize(self, os.close, descriptor).atexit = False
         return descriptor
 
-    def _hear(self, descriptor: int) -> None:
+    def _drain(self, descriptor: int) -> None:
         with suppress(BlockingIOError):  # a forked process shares the descriptor, and has read it
             os.eventfd_read(descriptor)
-        self.answer()
+        self.run_pending()

@@ -1,4 +1,4 @@
-"""One attempt at opening a store: a thread is at it, and a task waits, which may be cancelled."""
+"""One attempt to open a store: a thread opens it, and a task that may be cancelled waits for the thread."""
 
 import asyncio
 import threading
@@ -11,13 +11,13 @@ from aaow_storage_sql._threads.thread import start_thread
 
 T = TypeVar("T")
 
-_BETWEEN_INTERRUPTS_S = 0.05
+_INTERRUPT_INTERVAL_S = 0.05
 
 
 class Opening:
-    """Tells the thread that opens a store when it has to give up, and makes what it waits for fail.
+    """Lets a task cancel the thread that opens a store, and interrupt what that thread waits for.
 
-    On that thread a cancellation is an `asyncio.CancelledError`, raised where the thread would wait or go on.
+    On the thread a cancellation is an `asyncio.CancelledError`, raised at the next check, sleep or interrupted wait.
     """
 
     def __init__(self) -> None:
@@ -28,19 +28,19 @@ class Opening:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the thread is to give up."""
+        """Whether the thread has to stop."""
         return self._is_cancelled.is_set()
 
     def cancel(self) -> None:
-        """Make the thread give up; returns at once. What it waits for needs `interrupt_until_ended` too."""
+        """Tell the thread to stop, and return at once. A blocked thread needs `interrupt_until_ended` too."""
         self._is_cancelled.set()
 
     def end(self) -> None:
-        """Say that the thread opens nothing more."""
+        """Mark the attempt as ended: the thread opens nothing more."""
         self._has_ended.set()
 
     def check(self) -> None:
-        """Go on, unless the attempt was cancelled.
+        """Do nothing, unless the attempt was cancelled.
 
         Raises:
             asyncio.CancelledError: it was.
@@ -48,7 +48,7 @@ class Opening:
         self.sleep(0)
 
     def sleep(self, seconds: float) -> None:
-        """Wait for that long.
+        """Block for that many seconds.
 
         Raises:
             asyncio.CancelledError: the attempt was cancelled, before or meanwhile.
@@ -58,9 +58,9 @@ class Opening:
 
     @contextmanager
     def interrupt_with(self, interrupt: Callable[[], object]) -> Iterator[None]:
-        """Call a function of another thread, again and again, when the attempt is cancelled inside the block.
+        """Call a function from another thread, repeatedly, once the attempt is cancelled inside the block.
 
-        It makes what the block waits for fail, and returns soon; it is not running any more when the block has ended.
+        The function makes the wait inside the block fail, and returns soon. It does not run after the block.
         """
         self.check()
         with self._lock:
@@ -72,18 +72,18 @@ class Opening:
                 self._interrupts.remove(interrupt)
 
     def interrupt_until_ended(self) -> None:
-        """Make whatever the thread waits for fail, until it has ended. Blocks until then."""
+        """Interrupt what the thread waits for, again and again, and block until the attempt has ended."""
         while True:
             with self._lock:
                 for interrupt in self._interrupts:
                     interrupt()
-            if self._has_ended.wait(_BETWEEN_INTERRUPTS_S):
+            if self._has_ended.wait(_INTERRUPT_INTERVAL_S):
                 return
 
     def run_in_thread(self, function: Callable[[], T], discard: Callable[[T], object], name: str) -> T:
-        """Return what a function returns that nothing can interrupt: it runs on a thread of its own.
+        """Run a function that nothing can interrupt on a thread of its own, and return its result.
 
-        Where the attempt is cancelled meanwhile, that thread is left to itself, and discards what comes.
+        If the attempt is cancelled meanwhile, the thread goes on alone, and passes its result to `discard`.
 
         Raises:
             asyncio.CancelledError: the attempt was cancelled.
@@ -108,6 +108,6 @@ class Opening:
             with self.interrupt_with(future.cancel):
                 return future.result()
         except (CancelledError, asyncio.CancelledError):
-            if not future.cancel() and future.exception() is None:  # it came just before
+            if not future.cancel() and future.exception() is None:  # the result came just before
                 discard(future.result())
             raise asyncio.CancelledError from None

@@ -1,4 +1,4 @@
-"""Functions on threads of their own: those of a loop's default executor may all be busy with the program's own work."""
+"""Running a function on a thread of its own: the default executor of a loop may be busy with the program's own work."""
 
 import asyncio
 import contextvars
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def run_in_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """Run a function on a thread of its own, and return the future of the running loop that gets what comes of it.
+    """Run a function on a new thread, and return a future of the running loop for its result or error.
 
-    The thread is gone when the future is done. The function is run to its end even where the future is cancelled, or
-    its loop closed.
+    The thread has ended when the future is done. The function runs to its end even if the future is cancelled or the
+    loop is closed.
 
     Raises:
         StorageUnavailableError: no thread can be started.
@@ -35,7 +35,7 @@ def run_in_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
             loop.call_soon_threadsafe(end, settle)
 
     def end(settle: Callable[[], object]) -> None:
-        thread.join()  # this was the last that it did
+        thread.join()  # the call of `end` was the last thing that it did
         if not future.done():
             settle()
 
@@ -43,14 +43,14 @@ def run_in_thread(function: Callable[[], T], name: str) -> asyncio.Future[T]:
     return future
 
 
-async def wait_despite_cancellation(future: asyncio.Future[T], longest: float) -> None:
-    """Wait until a future is done, or for that many seconds; cancellations that come meanwhile are dropped.
+async def wait_despite_cancellation(future: asyncio.Future[T], timeout_s: float) -> None:
+    """Wait until a future is done, for that many seconds at most, and ignore cancellations meanwhile.
 
-    It is for a task that is being cancelled, and raises `CancelledError` afterwards in any case.
+    Only for a task that is being cancelled, and raises `CancelledError` afterwards in any case.
     """
-    deadline = asyncio.get_running_loop().time() + longest
+    deadline = asyncio.get_running_loop().time() + timeout_s
     while not future.done() and (left := deadline - asyncio.get_running_loop().time()) > 0:
         with suppress(asyncio.CancelledError):
             await asyncio.wait([future], timeout=left)
     if future.done() and not future.cancelled():
-        future.exception()  # it has no reader
+        future.exception()  # mark it as retrieved

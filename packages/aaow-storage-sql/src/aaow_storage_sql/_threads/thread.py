@@ -1,4 +1,4 @@
-"""Starting a thread, and the errors of threads that cannot be started or have ended."""
+"""Starting a thread, and the errors for a thread that cannot be started or has died."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from aaow_storage.errors import StorageError, StorageUnavailableError
 
 
 def start_thread(name: str, target: Callable[..., object], *args: Any, **options: Any) -> threading.Thread:
-    """Start a thread that does not keep the interpreter from exiting, and return it.
+    """Start a daemon thread and return it.
 
     Raises:
         StorageUnavailableError: the system has no room for another thread.
@@ -18,18 +18,19 @@ def start_thread(name: str, target: Callable[..., object], *args: Any, **options
         thread.start()
     except (RuntimeError, MemoryError) as error:
         problem = f"the thread {name!r} cannot be started: {error}"
-        raise StorageUnavailableError(f"{problem}; end other threads, or raise the limit of the system") from error
+        remedy = "end other threads, or raise the system's limit of threads or memory"
+        raise StorageUnavailableError(f"{problem}; {remedy}") from error
     return thread
 
 
 def thread_ended_error(what: str, cause: BaseException) -> StorageError:
-    """Return the error for whatever waits for a thread that has ended unexpectedly, or comes later.
+    """Return the error for a caller that waits for a thread which died of an unexpected error, or calls later.
 
-    `what` says which thread it was. Each call returns an error of its own, since each is raised in another task.
+    `what` names the store and the thread. Each call makes a new error, since each is raised in another task.
     """
     error = StorageError(
-        f"{what} has ended because of an unexpected {type(cause).__name__}: {cause}; whether what it had begun was "
-        "stored is not known, and nothing after that is taken: close the adapter and open it again"
+        f"{what} has ended because of an unexpected {type(cause).__name__}: {cause}; "
+        "the operation may or may not be stored, and no more are accepted: close the adapter and open it again"
     )
     error.__cause__ = cause
     return error

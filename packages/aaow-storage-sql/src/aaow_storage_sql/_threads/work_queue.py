@@ -1,4 +1,4 @@
-"""The queue of a thread."""
+"""The queue that the threads of a store take their work from."""
 
 import threading
 from collections.abc import Callable
@@ -13,10 +13,11 @@ T = TypeVar("T")
 
 
 class WorkQueue(Generic[T]):
-    """The queue of a thread. After `close` nothing gets in, and each reader finds the end behind what was accepted."""
+    """A queue that can be closed: it then accepts nothing, and each reader finds the end after what was accepted."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[T | None] = SimpleQueue()
+        """The items; None is the end, one for each reader."""
         self._lock = threading.Lock()
         self._is_closed = False
         self._refusal: Callable[[], StorageError] = _closed
@@ -25,7 +26,7 @@ class WorkQueue(Generic[T]):
         """Accept an item.
 
         Raises:
-            AdapterClosedError: the inbox is closed.
+            AdapterClosedError: the queue is closed.
             StorageError: its thread has ended; see `abort`.
         """
         with self._lock:
@@ -34,20 +35,20 @@ class WorkQueue(Generic[T]):
             self._queue.put(item)
 
     def close(self, readers: int = 1) -> None:
-        """Accept nothing more, and let each of the reading threads know."""
+        """Accept nothing more, and send the end to each of the reading threads."""
         with self._lock:
             self._is_closed = True
             for _ in range(readers):
                 self._queue.put(None)
 
     def close_without_lock(self, readers: int = 1) -> None:
-        """Do what `close` does where nothing can be put any more; it takes no lock, so a finalizer may call it."""
+        """Do the same once `put` cannot be called any more. It takes no lock, so a finalizer may call it."""
         self._is_closed = True
         for _ in range(readers):
             self._queue.put(None)
 
     def abort(self, refusal: Callable[[], StorageError], readers: int = 0) -> list[T]:
-        """Accept nothing more, since a reading thread has ended; let the others know, and return what waits.
+        """Accept nothing more because a reading thread died; send the others the end, and return what waits.
 
         From now on `put` raises what `refusal` returns.
         """
@@ -64,27 +65,27 @@ class WorkQueue(Generic[T]):
                 self._queue.put(None)
         return waiting
 
-    def get(self, most: int = 1) -> list[T]:
-        """Wait for the next item; return it and what waits behind it, up to so many, and nothing at the end."""
+    def get(self, max_items: int = 1) -> list[T]:
+        """Wait for an item; return it and those after it, up to so many. Return an empty list at the end."""
         item = self._queue.get()
         if item is None:
             return []
-        return [item] if self._queue.empty() else [item, *self.get_nowait(most - 1)]
+        return [item] if self._queue.empty() else [item, *self.get_nowait(max_items - 1)]
 
-    def get_nowait(self, most: int) -> list[T]:
-        """Return what waits, up to so many; leave the end where it is."""
-        taken: list[T] = []
+    def get_nowait(self, max_items: int) -> list[T]:
+        """Return what waits, up to so many; leave the end in the queue."""
+        items: list[T] = []
         try:
-            # To look first takes less than an exception does.
-            while len(taken) < most and not self._queue.empty():
+            # Looking first is cheaper than an exception.
+            while len(items) < max_items and not self._queue.empty():
                 item = self._queue.get_nowait()
                 if item is None:
                     self._queue.put(None)
                     break
-                taken.append(item)
+                items.append(item)
         except Empty:  # another reader was quicker
             pass
-        return taken
+        return items
 
 
 def _closed() -> StorageError:
