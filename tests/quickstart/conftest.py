@@ -51,13 +51,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """Where the quickstart keeps its store by default."""
+    """The path of the quickstart's default store."""
     return str(tmp_path / FILE)
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[CompletedProcess[str], str]:
-    """What one run of the shipped workflow printed, and where its store is; nothing may be written to that."""
+    """The output of one run of the shipped workflow, and the path of its store, which tests must not change."""
     folder = tmp_path_factory.mktemp("finished")
     return run_quickstart(folder), str(folder / FILE)
 

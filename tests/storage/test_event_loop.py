@@ -1,4 +1,4 @@
-"""Storage is called from a task of asyncio, and says so where it is not."""
+"""A call from outside of an asyncio task is refused, and the error says so."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""The strict JSON codec: what goes in comes out, or the error says where it would not."""
+"""The strict JSON codec: a value is read back equal and with its types, or the error names the part that is wrong."""
 
 import math
 from collections import OrderedDict, UserDict

@@ -1,4 +1,4 @@
-"""From filters to plans: names and values are checked, and what is wrong is named."""
+"""The planner checks the names and values of a filter, and its errors name what is wrong."""
 
 import math
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""A type checker takes what is right, and refuses what is marked as wrong in `uses.py`, for the reason given there."""
+"""A type checker accepts the right uses in `uses.py`, and refuses exactly the marked ones, with the marked code."""
 
 import re
 from pathlib import Path

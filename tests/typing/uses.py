@@ -1,4 +1,4 @@
-"""Uses of the interface that a type checker takes, and those that it refuses: these carry what it says of them."""
+"""Uses of the interface that a type checker accepts, and others that it refuses, marked with the code of the error."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
