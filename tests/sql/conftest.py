@@ -8,8 +8,9 @@ import pytest_asyncio
 
 from aaow_storage import StorageAdapter, create_adapter
 from aaow_storage_sql import HEAD, SQLConnection
-from aaow_storage_sqlite._connections import Settings, Synchronous, open_writer
+from aaow_storage_sqlite._connections import open_writer
 from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._settings import Settings, Synchronous
 from aaow_storage_sqlite._upgrade import migrate_store
 
 

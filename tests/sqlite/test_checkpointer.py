@@ -1,31 +1,28 @@
-"""The write-ahead log stays short, whoever reads meanwhile."""
+"""The write-ahead log stays short, even beside overlapping readers."""
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sqlite import _checkpointer
-from aaow_storage_sqlite._connections import Settings, open_checkpointer
+from aaow_storage_sqlite._connections import open_checkpointer
+from aaow_storage_sqlite._settings import Settings
+from aaow_storage_sqlite._tuning import Tuning
 
 pytestmark = pytest.mark.asyncio
 
 MEBIBYTE = 2**20
-
-
-@pytest.fixture
-def early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything begin at a fraction of the size."""
-    monkeypatch.setattr(_checkpointer, "COPY_EVERY_BYTES", MEBIBYTE // 8)
-    monkeypatch.setattr(_checkpointer, "COPY_EVERY_PAGES", 16)
-    monkeypatch.setattr(_checkpointer, "RESTART_ABOVE_PAGES", 64)
-    monkeypatch.setattr(_checkpointer, "CHANGES_AT_FIRST", 4)
+EARLY = Tuning(checkpoint_bytes=MEBIBYTE // 8, restart_bytes=MEBIBYTE // 2, initial_checkpoint_changes=4)
+"""Checkpoints begin at a fraction of the usual size."""
+Create = Callable[..., StorageAdapter]
 
 
 @contextmanager
@@ -68,26 +65,22 @@ async def write(storage: StorageAdapter, mebibytes: int) -> None:
         await storage.save_workflow(StoredWorkflow(id="w", name="n", version="1", definition=definition))
 
 
-@pytest.mark.usefixtures("early")
-async def test_the_log_stays_short_beside_readers_that_overlap(path: Path):
-    async with create_adapter("sqlite", str(path)) as storage:
+async def test_the_log_stays_short_beside_readers_that_overlap(path: Path, create_tuned: Create):
+    async with create_tuned(path, EARLY) as storage:
         with readers_that_overlap(path) as sizes:
             await write(storage, 16)
     assert 0 < max(sizes) < 8 * MEBIBYTE
 
 
-@pytest.mark.usefixtures("early")
-async def test_the_log_is_used_again_from_its_start_without_waiting_for_it_to_be_long(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(_checkpointer, "RESTART_ABOVE_PAGES", 2**31)
-    async with create_adapter("sqlite", str(path)) as storage:
+async def test_the_log_is_overwritten_from_its_beginning_before_it_is_long(path: Path, create_tuned: Create):
+    async with create_tuned(path, attrs.evolve(EARLY, restart_bytes=2**62)) as storage:
         await write(storage, 32)
         assert 0 < log_of(path).stat().st_size < 16 * MEBIBYTE
 
 
-@pytest.mark.usefixtures("early")
-async def test_the_log_stays_short_where_the_store_was_locked_when_it_grew(path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_the_log_stays_short_if_the_store_was_locked_when_it_grew(
+    path: Path, create_tuned: Create, monkeypatch: pytest.MonkeyPatch
+):
     refused = []
 
     def refuse_once(settings: Settings) -> SQLConnection:
@@ -97,16 +90,15 @@ async def test_the_log_stays_short_where_the_store_was_locked_when_it_grew(path:
         return open_checkpointer(settings)
 
     monkeypatch.setattr(_checkpointer, "open_checkpointer", refuse_once)
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, EARLY) as storage:
         await write(storage, 16)
         assert log_of(path).stat().st_size < 8 * MEBIBYTE
     assert refused
 
 
-@pytest.mark.usefixtures("early")
-async def test_closing_leaves_no_log_where_another_connection_keeps_the_store_open(path: Path):
+async def test_closing_truncates_the_log_if_another_connection_keeps_the_store_open(path: Path, create_tuned: Create):
     other = sqlite3.connect(path)
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, EARLY) as storage:
         assert other.execute("SELECT count(*) FROM workflows").fetchone() == (0,)
         await write(storage, 1)
         assert log_of(path).stat().st_size > 0
@@ -122,12 +114,11 @@ async def test_an_adapter_that_writes_little_needs_no_thread_for_checkpoints(pat
         assert not any(name.startswith("aaow-checkpointer") for name in begun)
 
 
-@pytest.mark.usefixtures("early")
-async def test_what_was_checkpointed_is_there_after_reopening(path: Path):
+async def test_what_was_checkpointed_is_there_after_reopening(path: Path, create_tuned: Create):
     before = set(threading.enumerate())
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, EARLY) as storage:
         await write(storage, 4)
         stored = await storage.get_workflow("w")
     assert set(threading.enumerate()) <= before
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, EARLY) as storage:
         assert await storage.get_workflow("w") == stored

@@ -1,76 +1,86 @@
-"""Two halves take turns only where that pays: where operations take longer than their commit."""
+"""Batches are split in two only if that pays: if the operations run longer than their commit takes."""
 
-from aaow_storage_sqlite._commit_pipeline import FEWEST, SHORTEST_COMMIT_S, UNDIVIDED, Halves
+import attrs
 
-RAN_S = 0.00001
+from aaow_storage_sqlite._commit_pipeline import CommitPipeline
+from aaow_storage_sqlite._tuning import Tuning
+
+TUNING = Tuning()
+RUN_S = 0.00001
 """How long one operation runs."""
 
 
-def noted(count: int, committed_s: float, halves: Halves | None = None) -> Halves:
-    halves = halves or Halves()
-    halves.note(count, count * RAN_S, committed_s)
-    return halves
+def record(count: int, commit_s: float, pipeline: CommitPipeline | None = None) -> CommitPipeline:
+    pipeline = pipeline or CommitPipeline(TUNING)
+    pipeline.record_commit(count, count * RUN_S, commit_s)
+    return pipeline
 
 
-def test_all_go_together_until_a_commit_has_shown_how_long_it_takes():
-    assert Halves().share_of(64) == 64
+def test_nothing_is_split_before_a_commit_was_measured():
+    assert CommitPipeline(TUNING).next_batch_size(64) == 64
 
 
-def test_one_half_goes_where_all_operations_take_longer_than_a_commit():
-    halves = noted(64, 63 * RAN_S)
-    assert halves.share_of(64) == 32
-    assert halves.is_half
-    assert halves.share_of(65) == 33
+def test_one_half_is_next_if_all_operations_run_longer_than_a_commit():
+    pipeline = record(64, 63 * RUN_S)
+    assert pipeline.next_batch_size(64) == 32
+    assert pipeline.is_split
+    assert pipeline.next_batch_size(65) == 33
 
 
-def test_all_go_together_where_a_commit_takes_longer_than_they_do():
-    halves = noted(64, 64 * RAN_S)
-    assert halves.share_of(64) == 64
-    assert not halves.is_half
+def test_nothing_is_split_if_a_commit_takes_longer_than_the_operations():
+    pipeline = record(64, 64 * RUN_S)
+    assert pipeline.next_batch_size(64) == 64
+    assert not pipeline.is_split
 
 
-def test_what_pays_for_many_does_not_for_fewer():
-    halves = noted(64, 50 * RAN_S)
-    assert [halves.share_of(count) for count in (64, 50, 51)] == [32, 50, 26]
+def test_what_pays_for_many_operations_does_not_for_fewer():
+    pipeline = record(64, 50 * RUN_S)
+    assert [pipeline.next_batch_size(count) for count in (64, 50, 51)] == [32, 50, 26]
 
 
-def test_few_operations_are_never_halved():
-    halves = Halves()
-    halves.note(1, 1.0, SHORTEST_COMMIT_S)
-    assert [halves.share_of(count) for count in (FEWEST - 1, FEWEST)] == [FEWEST - 1, FEWEST // 2]
+def test_few_operations_are_never_split():
+    pipeline = CommitPipeline(TUNING)
+    pipeline.record_commit(1, 1.0, TUNING.min_split_commit_s)
+    fewest = TUNING.min_split_operations
+    assert [pipeline.next_batch_size(count) for count in (fewest - 1, fewest)] == [fewest - 1, fewest // 2]
 
 
-def test_beside_a_commit_that_takes_no_time_there_is_nothing_to_win():
-    assert noted(64, SHORTEST_COMMIT_S / 2).share_of(64) == 64
+def test_nothing_is_split_if_a_commit_takes_no_time():
+    assert record(64, TUNING.min_split_commit_s / 2).next_batch_size(64) == 64
 
 
-def test_a_commit_of_a_half_that_waited_for_the_loop_is_not_taken_for_a_slow_disk():
-    halves = noted(64, 20 * RAN_S)
-    halves.share_of(64)
-    noted(32, 1000 * RAN_S, halves)
-    assert halves.share_of(64) == 32
+def test_a_ratio_of_zero_turns_splitting_off():
+    pipeline = CommitPipeline(attrs.evolve(TUNING, max_split_commit_ratio=0.0))
+    assert record(64, 20 * RUN_S, pipeline).next_batch_size(64) == 64
 
 
-def test_a_disk_that_stays_slow_is_seen_after_some_halves():
-    halves = noted(64, 20 * RAN_S)
-    halves_tried = 0
-    while halves.share_of(64) == 32:
-        noted(32, 1000 * RAN_S, halves)
-        halves_tried += 1
-    assert 20 <= halves_tried <= 30
+def test_the_commit_of_a_half_that_waited_for_the_gil_does_not_count_as_a_slow_disk():
+    pipeline = record(64, 20 * RUN_S)
+    pipeline.next_batch_size(64)
+    record(32, 1000 * RUN_S, pipeline)
+    assert pipeline.next_batch_size(64) == 32
+
+
+def test_a_disk_that_stays_slow_is_noticed_after_some_halves():
+    pipeline = record(64, 20 * RUN_S)
+    halves = 0
+    while pipeline.next_batch_size(64) == 32:
+        record(32, 1000 * RUN_S, pipeline)
+        halves += 1
+    assert 20 <= halves <= 30
 
 
 def test_a_quick_commit_of_a_half_counts_at_once():
-    halves = noted(64, 60 * RAN_S)
-    halves.share_of(64)
-    noted(32, 20 * RAN_S, halves)
-    assert halves.share_of(24) == 12
+    pipeline = record(64, 60 * RUN_S)
+    pipeline.next_batch_size(64)
+    record(32, 20 * RUN_S, pipeline)
+    assert pipeline.next_batch_size(24) == 12
 
 
-def test_while_other_processes_write_all_go_together():
-    halves = noted(64, 20 * RAN_S)
-    halves.note_other_process()
-    for _ in range(UNDIVIDED):
-        assert halves.share_of(64) == 64
-        noted(64, 20 * RAN_S, halves)
-    assert halves.share_of(64) == 32
+def test_nothing_is_split_while_another_process_writes():
+    pipeline = record(64, 20 * RUN_S)
+    pipeline.record_contention()
+    for _ in range(TUNING.single_batch_commits):
+        assert pipeline.next_batch_size(64) == 64
+        record(64, 20 * RUN_S, pipeline)
+    assert pipeline.next_batch_size(64) == 32

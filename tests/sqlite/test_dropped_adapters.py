@@ -1,4 +1,4 @@
-"""Adapters that are dropped while they are open: a warning names the store, and its threads release everything."""
+"""An adapter that is dropped while it is open: a warning names the store, and its threads release everything."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from aaow_storage_sql import Call, Operation
 pytestmark = pytest.mark.asyncio
 
 PATIENCE_S = 10.0
+Released = Callable[[Path], Awaitable[None]]
 
 
 def a_workflow(id: str) -> StoredWorkflow:
@@ -34,25 +35,24 @@ def heard() -> Iterator[list[warnings.WarningMessage]]:
         yield heard
 
 
-def descriptors_on(path: Path) -> list[str]:
-    opened = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            opened.append(str(descriptor.readlink()))
-        except OSError:  # the descriptor of the listing itself
-            continue
-    return [name for name in opened if name.startswith(str(path))]
+@pytest.fixture
+def released(descriptors_on: Callable[[Path], list[str]]) -> Released:
+    """A function that waits until no thread and no descriptor of a store is left."""
+
+    async def wait(path: Path) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while (threads := [each.name for each in threading.enumerate() if str(path) in each.name]) or (
+            descriptors_on(path)
+        ):
+            assert time.monotonic() < deadline, (threads, descriptors_on(path))
+            await asyncio.sleep(0.01)
+
+    return wait
 
 
-async def released(path: Path) -> None:
-    """Wait until no thread and no descriptor of a store is left."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (threads := [each.name for each in threading.enumerate() if str(path) in each.name]) or descriptors_on(path):
-        assert time.monotonic() < deadline, (threads, descriptors_on(path))
-        await asyncio.sleep(0.01)
-
-
-async def test_it_is_released_and_the_warning_names_its_store(path: Path, heard: list[warnings.WarningMessage]):
+async def test_a_dropped_adapter_is_released_and_the_warning_names_its_store(
+    path: Path, released: Released, heard: list[warnings.WarningMessage]
+):
     async def forget() -> None:
         adapter = create_adapter("sqlite", str(path))
         await adapter.initialize()
@@ -68,7 +68,9 @@ async def test_it_is_released_and_the_warning_names_its_store(path: Path, heard:
         assert await again.count_workflows() == 1
 
 
-async def test_a_folder_of_a_store_in_memory_goes_with_it(heard: list[warnings.WarningMessage]):
+async def test_the_folder_of_a_dropped_store_in_memory_is_removed(
+    released: Released, heard: list[warnings.WarningMessage]
+):
     async def forget() -> Path:
         adapter = create_adapter("sqlite", "sqlite://")
         await adapter.initialize()
@@ -85,7 +87,9 @@ async def test_a_folder_of_a_store_in_memory_goes_with_it(heard: list[warnings.W
     assert len(heard) == 1
 
 
-async def test_a_transaction_that_is_used_keeps_its_adapter(path: Path, heard: list[warnings.WarningMessage]):
+async def test_a_transaction_that_is_used_keeps_its_adapter(
+    path: Path, released: Released, heard: list[warnings.WarningMessage]
+):
     async def begin() -> Transaction:
         adapter = create_adapter("sqlite", str(path))
         await adapter.initialize()
@@ -104,8 +108,8 @@ async def test_a_transaction_that_is_used_keeps_its_adapter(path: Path, heard: l
 
 
 @pytest.mark.parametrize("where", ["writer", "reader"])
-async def test_the_last_reference_may_go_on_a_thread_of_the_store_itself(
-    path: Path, heard: list[warnings.WarningMessage], where: str
+async def test_the_last_reference_may_be_dropped_on_a_thread_of_the_store_itself(
+    path: Path, released: Released, heard: list[warnings.WarningMessage], where: str
 ):
     collected = threading.Event()
 
@@ -133,7 +137,7 @@ async def test_the_last_reference_may_go_on_a_thread_of_the_store_itself(
 
 
 async def test_a_warning_that_is_made_an_error_does_not_keep_it_from_being_released(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, released: Released, monkeypatch: pytest.MonkeyPatch
 ):
     unraisable = []
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
@@ -168,7 +172,7 @@ asyncio.run(leave(sys.argv[1]))
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
-async def test_a_process_exits_in_silence_whatever_it_has_not_closed(path: Path, kept: int):
+async def test_a_process_exits_without_output_whatever_it_has_not_closed(path: Path, kept: int):
     for url in (str(path), "sqlite://"):
         done = await asyncio.to_thread(
             subprocess.run,

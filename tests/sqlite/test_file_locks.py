@@ -1,8 +1,9 @@
-"""Locks that stay when the program itself reads the files of its store."""
+"""Locks that survive when the program itself reads the files of its store."""
 
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +17,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the system has no locks that belong to a descriptor"),
 ]
 
-LOOK = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM workflows'); c.close()"
+Descriptors = Callable[[Path], list[str]]
+OPEN_AND_CLOSE = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM workflows'); c.close()"
+)
 KILLED = """
 import asyncio, os, sys
 import subprocess
@@ -49,19 +53,9 @@ def read_files(path: Path) -> None:
         path.with_name(path.name + suffix).read_bytes()
 
 
-def look_from_elsewhere(path: Path) -> None:
+def open_in_another_process(path: Path) -> None:
     """Open the store in another process, and close it."""
-    subprocess.run([sys.executable, "-c", LOOK, str(path)], check=True)
-
-
-def descriptors_on(path: Path) -> list[str]:
-    opened = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            opened.append(str(descriptor.readlink()))
-        except OSError:  # the descriptor of the listing itself
-            continue
-    return [name for name in opened if name.startswith(str(path))]
+    subprocess.run([sys.executable, "-c", OPEN_AND_CLOSE, str(path)], check=True)
 
 
 async def test_another_process_does_not_remove_the_log_of_a_program_that_has_read_its_files(
@@ -71,23 +65,23 @@ async def test_another_process_does_not_remove_the_log_of_a_program_that_has_rea
     log = path.with_name(f"{path.name}-wal")
     before = log.stat().st_ino
     read_files(path)
-    look_from_elsewhere(path)
+    open_in_another_process(path)
     assert log.stat().st_ino == before
     await storage.save_workflow(a_workflow("after"))
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as other:
         assert other.execute("SELECT count(*) FROM workflows").fetchone() == (2,)
 
 
-async def test_what_a_program_acknowledged_that_reads_its_files_is_there_after_its_death(path: Path):
+async def test_what_a_program_that_reads_its_files_acknowledged_survives_its_death(path: Path):
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(path), LOOK], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-c", KILLED, str(path), OPEN_AND_CLOSE], stdout=subprocess.PIPE, text=True, check=False
     )
     async with create_adapter("sqlite", str(path)) as storage:
         assert done.stdout.split() == [str(number) for number in range(20)]
         assert await storage.count_workflows() == 20
 
 
-async def test_the_log_is_removed_by_closing(path: Path):
+async def test_closing_removes_the_log(path: Path, descriptors_on: Descriptors):
     async with create_adapter("sqlite", str(path)) as storage, create_adapter("sqlite", str(path)) as other:
         await storage.save_workflow(a_workflow("w"))
         read_files(path)
@@ -96,12 +90,12 @@ async def test_the_log_is_removed_by_closing(path: Path):
     assert descriptors_on(path) == []
 
 
-async def test_closing_drops_no_lock_of_another_connection_of_the_program(path: Path):
+async def test_closing_drops_no_lock_of_another_connection_of_the_program(path: Path, descriptors_on: Descriptors):
     with closing(sqlite3.connect(path, isolation_level=None)) as beside:
         async with create_adapter("sqlite", str(path)) as storage:
             await storage.save_workflow(a_workflow("w"))
             assert beside.execute("SELECT count(*) FROM workflows").fetchone() == (1,)
-        look_from_elsewhere(path)
+        open_in_another_process(path)
         assert path.with_name(f"{path.name}-wal").exists()
         beside.execute("DELETE FROM workflows")
     async with create_adapter("sqlite", str(path)) as storage:
@@ -109,7 +103,9 @@ async def test_closing_drops_no_lock_of_another_connection_of_the_program(path: 
     assert descriptors_on(path) == []
 
 
-async def test_a_file_system_without_such_locks_is_no_reason_to_refuse(path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_store_opens_on_a_file_system_without_such_locks(
+    path: Path, descriptors_on: Descriptors, monkeypatch: pytest.MonkeyPatch
+):
     def unknown(*_: object) -> None:
         raise OSError(22, "Invalid argument")
 

@@ -1,4 +1,4 @@
-"""Forked processes: what they inherited is refused, what they open is theirs, and the parent notices nothing."""
+"""Forked processes: inherited adapters are refused, new ones work, and the parent's store is not touched."""
 
 import asyncio
 import multiprocessing
@@ -16,7 +16,8 @@ import pytest
 from aaow_storage import StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import Call, Operation
-from aaow_storage_sqlite import _fork_locks, _memory_stores
+from aaow_storage_sqlite import _memory_stores
+from aaow_storage_sqlite._tuning import Tuning
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -32,7 +33,7 @@ def a_workflow(id: str) -> StoredWorkflow:
 
 
 def forked(main: Callable[[], Coroutine[Any, Any, None]]) -> int:
-    """Run a coroutine on a loop of its own in a forked process; return the id of that."""
+    """Run a coroutine in a forked process; return the id of that process."""
     process = os.fork()
     if process:
         return process
@@ -87,7 +88,7 @@ async def test_forked_processes_may_outlive_the_adapter_of_their_parent(path: Pa
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-async def test_a_fork_in_the_middle_of_much_work_waits_until_no_thread_is_inside_of_sqlite(path: Path, threads: int):
+async def test_a_fork_in_the_middle_of_much_work_waits_until_no_thread_is_inside_sqlite(path: Path, threads: int):
     async with create_adapter("sqlite", str(path), reader_threads=threads) as storage:
 
         async def work(name: int) -> None:
@@ -108,7 +109,7 @@ async def test_a_fork_in_the_middle_of_much_work_waits_until_no_thread_is_inside
         await asyncio.gather(*working, return_exceptions=True)
 
 
-async def test_a_store_that_is_in_a_transaction_at_the_fork_is_refused_at_once(storage: StorageAdapter, path: Path):
+async def test_a_store_in_a_transaction_at_the_fork_is_refused_in_the_child(storage: StorageAdapter, path: Path):
     async def child() -> None:
         with pytest.raises(StorageError, match="fork"):
             await create_adapter("sqlite", str(path)).initialize()
@@ -127,10 +128,9 @@ async def test_a_store_that_is_in_a_transaction_at_the_fork_is_refused_at_once(s
     assert await storage.count_workflows() == 1
 
 
-async def test_a_long_read_holds_a_fork_up_for_a_moment_only(
-    storage: StorageAdapter, path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(_fork_locks, "LONGEST_WAIT_S", 0.05)
+async def test_a_long_read_delays_a_fork_for_a_limited_time(path: Path, create_tuned: Callable[..., StorageAdapter]):
+    storage = create_tuned(path, Tuning(max_fork_wait_s=0.05))
+    await storage.initialize()
     begun, release = threading.Event(), threading.Event()
 
     def hold(_: object) -> None:
@@ -147,6 +147,7 @@ async def test_a_long_read_holds_a_fork_up_for_a_moment_only(
     release.set()
     await reading
     assert await ended(process) == 0
+    await storage.close()
 
 
 async def test_closing_an_inherited_adapter_leaves_the_files_and_locks_of_the_parent(
@@ -167,7 +168,7 @@ async def test_closing_an_inherited_adapter_leaves_the_files_and_locks_of_the_pa
     assert await storage.count_workflows() == 2
 
 
-async def test_an_adapter_that_is_closed_at_the_fork_may_be_opened_by_the_child(path: Path):
+async def test_an_adapter_that_was_closed_before_the_fork_may_be_opened_by_the_child(path: Path):
     storage = create_adapter("sqlite", str(path))
     async with storage:
         await storage.save_workflow(a_workflow("w"))

@@ -1,4 +1,4 @@
-"""An index on what lies at a path in JSON is used, and changes no answer."""
+"""An index on a path in JSON is used, and changes no answer."""
 
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ async def metadata_found(path: Path, filters: Iterable[QueryFilter], indexes: li
 
 
 @pytest.mark.asyncio
-async def test_an_index_that_was_asked_for_serves_equality_in_the_order_of_the_list(path: Path):
+async def test_a_requested_index_is_used_for_equality_in_the_default_order(path: Path):
     async with create_adapter("sqlite", str(path), indexes=[USER]):
         pass
     plan = query_plan(path, QueryFilter({"metadata.user": "ann"}))
@@ -45,7 +45,7 @@ async def test_an_index_that_was_asked_for_serves_equality_in_the_order_of_the_l
 
 
 @pytest.mark.asyncio
-async def test_what_was_not_asked_for_has_none(path: Path):
+async def test_a_path_without_a_requested_index_has_none(path: Path):
     async with create_adapter("sqlite", str(path), indexes=[USER]):
         pass
     assert "json_" not in query_plan(path, QueryFilter({"metadata.team": "ann"}))
@@ -67,7 +67,7 @@ async def test_a_filter_finds_the_same_with_an_index_as_without(path: Path):
 
 
 @pytest.mark.asyncio
-async def test_indexes_are_made_once_for_each_path(path: Path, raw: Callable[..., list[tuple]]):
+async def test_indexes_are_created_once_for_each_path(path: Path, raw: Callable[..., list[tuple]]):
     indexes = ["Session.metadata.a_b", "Session.metadata.a.b", "Session.metadata.A_B", "StreamEvent.data.kind", USER]
     for _ in range(2):
         async with create_adapter("sqlite", str(path), indexes=indexes) as storage:
@@ -77,7 +77,7 @@ async def test_indexes_are_made_once_for_each_path(path: Path, raw: Callable[...
 
 
 @pytest.mark.asyncio
-async def test_a_store_that_is_not_to_be_migrated_gets_none(path: Path, raw: Callable[..., list[tuple]]):
+async def test_no_index_is_created_if_migrating_is_forbidden(path: Path, raw: Callable[..., list[tuple]]):
     async with create_adapter("sqlite", str(path)):
         pass
     storage = create_adapter("sqlite", str(path), indexes=[USER])
@@ -102,12 +102,12 @@ async def test_a_store_that_is_not_to_be_migrated_gets_none(path: Path, raw: Cal
         7,
     ],
 )
-def test_a_path_that_can_have_none_is_refused_by_name(name: object):
+def test_a_path_that_cannot_be_indexed_is_refused(name: object):
     with pytest.raises(ValidationError) as raised:
         create_adapter("sqlite", ":memory:", indexes=[name])
     assert raised.value.field == "indexes"
 
 
-def test_a_lone_text_is_not_a_list_of_paths():
+def test_a_string_is_not_a_list_of_paths():
     with pytest.raises(ValidationError, match="indexes"):
         create_adapter("sqlite", ":memory:", indexes=USER)

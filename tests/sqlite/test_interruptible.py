@@ -1,4 +1,4 @@
-"""A list whose task was cancelled gives its thread back, and takes nothing of another with it."""
+"""A cancelled list ends early, and affects no other work on its connection."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ SLOW = QueryFilter({"metadata.k": Ne(1)}, documents=False)
 
 
 class SlowFunction:
-    """A function of SQLite that is called for each row of `SLOW`, and goes on when it is let."""
+    """A SQL function that is called for each row of `SLOW`, and blocks until `may_go_on`."""
 
     def __init__(self) -> None:
         self.has_begun = threading.Event()
@@ -81,7 +81,7 @@ async def test_a_cancelled_list_leaves_its_transaction_as_it_was(path: Path, slo
 
 
 @pytest.mark.asyncio
-async def test_what_waits_behind_a_cancelled_list_is_answered(path: Path, slow: SlowFunction):
+async def test_reads_that_wait_after_a_cancelled_list_are_answered(path: Path, slow: SlowFunction):
     async with create_adapter("sqlite", str(path)) as storage:
         await storage.create_session(Session(workflow_id=None, workflow_snapshot={}, metadata={"k": 2}))
         cancelled = asyncio.create_task(storage.list_sessions(SLOW))

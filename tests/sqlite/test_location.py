@@ -1,4 +1,4 @@
-"""A store is named by a path, a file: URI, a sqlite:// URL, or is in memory."""
+"""A store is named by a path, a file: URI or a sqlite:// URL, or it is in memory."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_a_file_is_named_by_a_path_or_a_url(url: str | None, path: str, tmp_path
 
 
 @pytest.mark.parametrize("url", [":memory:", "sqlite://", "sqlite:///:memory:", "file::memory:", "file:x?mode=memory"])
-def test_memory_of_its_own_is_never_shared(url: str):
+def test_private_memory_is_never_shared(url: str):
     one, other = parse_location(url), parse_location(url)
     assert one.path is None
     assert one.memory_name != other.memory_name
@@ -47,7 +47,7 @@ def test_shared_memory_is_one_store_for_the_process(url: str):
     assert parse_location(url) == parse_location(url)
 
 
-def test_shared_memory_goes_by_its_name():
+def test_shared_memory_is_told_apart_by_its_name():
     assert parse_location("file:a?mode=memory&cache=shared") != parse_location("file:b?mode=memory&cache=shared")
 
 
@@ -55,7 +55,7 @@ def test_shared_memory_goes_by_its_name():
     ("url", "problem"),
     [
         ("", "names no store"),
-        ("postgresql://app:pw@db/runs", r"'postgresql://app:\*\*\*@db/runs' is a URL of something else"),
+        ("postgresql://app:pw@db/runs", r"'postgresql://app:\*\*\*@db/runs' is a URL of another kind of store"),
         ("a\x00b", "names no store"),
         ("file:", "names no file"),
         ("file://server/share/runs.db", "not this machine"),
@@ -86,14 +86,14 @@ def test_any_other_form_is_refused_with_what_to_do(url: str, problem: str):
         ("sqlite:///app:pw@db/runs", "names a host"),
     ],
 )
-def test_a_name_that_no_file_can_have_is_refused(url: str, problem: str):
+def test_a_name_that_no_file_can_have_or_that_looks_like_a_login_is_refused(url: str, problem: str):
     with pytest.raises(ValidationError, match=problem) as caught:
         parse_location(url)
     assert caught.value.field == "url"
     str(caught.value).encode()  # it can be shown
 
 
-def test_a_relative_path_in_a_folder_that_is_gone_is_refused(tmp_path: Path, monkeypatch):
+def test_a_relative_path_is_refused_if_the_working_folder_is_gone(tmp_path: Path, monkeypatch):
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -103,6 +103,6 @@ def test_a_relative_path_in_a_folder_that_is_gone_is_refused(tmp_path: Path, mon
     assert parse_location(str(tmp_path / "runs.db")).path == tmp_path / "runs.db"
 
 
-def test_what_is_no_text_is_refused_by_its_type():
+def test_a_url_that_is_no_text_is_refused_by_its_type():
     with pytest.raises(ValidationError, match="must be str, not PosixPath"):
         parse_location(Path("runs.db"))

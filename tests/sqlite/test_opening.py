@@ -1,4 +1,4 @@
-"""Opening a store: what is made, what is set, and what is refused, with the path in the message."""
+"""Opening a store: what is created, what is set, and what is refused, with the path in the message."""
 
 import signal
 import sqlite3
@@ -21,7 +21,8 @@ from aaow_storage_sql import HEAD, VERSION_TABLE, SQLConnection
 from aaow_storage_sqlite import _connections, _memory_stores
 from aaow_storage_sqlite._indexes import create_indexes, json_index
 from aaow_storage_sqlite._location import Location
-from aaow_storage_sqlite._upgrade import bring_up_to_date, version
+from aaow_storage_sqlite._settings import Settings, Synchronous
+from aaow_storage_sqlite._upgrade import upgrade, version
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,7 +32,7 @@ async def opened(url: Path | str, **options) -> None:
         pass
 
 
-async def test_missing_folders_are_made(tmp_path: Path):
+async def test_missing_folders_are_created(tmp_path: Path):
     await opened(tmp_path / "a" / "b" / "store.db")
     assert (tmp_path / "a" / "b" / "store.db").is_file()
 
@@ -41,20 +42,20 @@ async def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path):
         await opened(tmp_path)
 
 
-async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
+async def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageUnavailableError, match=str(tmp_path / "file")):
         await opened(tmp_path / "file" / "store.db")
 
 
-async def test_a_place_that_cannot_be_written_is_named():
-    # Not even root can make a file there.
+async def test_a_path_that_cannot_be_written_is_named():
+    # Not even root can create a file there.
     with pytest.raises(StorageUnavailableError, match=r"/proc/store\.db"):
         await opened("/proc/store.db")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on open files")
-async def test_a_process_that_may_open_no_more_files_is_told_so_and_leaves_none_open(path: Path):
+async def test_opening_without_spare_descriptors_is_refused_and_leaves_none_open(path: Path):
     await opened(path)
     program = """
 import asyncio, os, resource, sys, threading
@@ -102,14 +103,14 @@ async def test_mode_rw_does_not_create_a_file(path: Path):
 
 
 @pytest.mark.parametrize("content", [b"hello, this is no database" * 100, bytes(range(256)) * 64])
-async def test_a_file_that_is_no_database_or_is_encrypted_is_refused_and_left_alone(path: Path, content: bytes):
+async def test_a_file_that_is_no_database_or_is_encrypted_is_refused_and_unchanged(path: Path, content: bytes):
     path.write_bytes(content)
     with pytest.raises(CorruptDataError, match=f"{path} is not a SQLite database, or is encrypted"):
         await opened(path)
     assert path.read_bytes() == content
 
 
-async def test_a_store_of_a_newer_release_is_refused_and_left_alone(path: Path, raw):
+async def test_a_store_of_a_newer_release_is_refused_and_unchanged(path: Path, raw):
     await opened(path)
     raw(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     before = path.read_bytes()
@@ -120,20 +121,20 @@ async def test_a_store_of_a_newer_release_is_refused_and_left_alone(path: Path, 
     assert path.read_bytes() == before
 
 
-async def test_the_tables_of_another_application_are_not_taken_over(path: Path, raw):
+async def test_tables_of_another_application_with_names_of_ours_are_refused(path: Path, raw):
     raw("CREATE TABLE sessions (mine)")
     with pytest.raises(SchemaVersionError, match="sessions are another application's"):
         await opened(path)
     assert raw("SELECT name FROM sqlite_master") == [("sessions",)]
 
 
-async def test_the_tables_of_another_application_are_left_alone(path: Path, raw):
+async def test_other_tables_of_another_application_are_unchanged(path: Path, raw):
     raw("CREATE TABLE customers (mine)")
     await opened(path)
     assert raw("SELECT sql FROM sqlite_master WHERE name = 'customers'") == [("CREATE TABLE customers (mine)",)]
 
 
-async def test_what_a_migration_meets_is_an_error_of_storage_and_leaves_the_store_as_it_was(path: Path, raw):
+async def test_a_failed_migration_raises_a_storage_error_and_leaves_the_store_as_it_was(path: Path, raw):
     await opened(path)
     raw(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
     before = raw("SELECT name, sql FROM sqlite_master ORDER BY name")
@@ -144,7 +145,7 @@ async def test_what_a_migration_meets_is_an_error_of_storage_and_leaves_the_stor
 
 
 class LockedAtFirst(SQLConnection):
-    """A connection that meets another process which rebuilds the index of the log."""
+    """A connection that twice meets another process that rebuilds the index of the log."""
 
     refused = 0
 
@@ -157,12 +158,12 @@ class LockedAtFirst(SQLConnection):
         return super().rows(*arguments)
 
 
-async def test_opening_waits_for_whoever_rebuilds_the_index_of_the_log(path: Path):
-    settings = _connections.Settings(Location(path), _connections.Synchronous.FULL, busy_timeout=10)
+async def test_opening_waits_for_a_process_that_rebuilds_the_index_of_the_log(path: Path):
+    settings = Settings(Location(path), Synchronous.FULL, busy_timeout=10)
     opened = _connections.open_writer(settings)
     with closing(opened.driver_connection) as driver:
         connection = LockedAtFirst(driver, opened.dialect)
-        bring_up_to_date(connection, 10, migrate=True)
+        upgrade(connection, 10, migrate=True)
         assert (connection.refused, version(connection)) == (2, HEAD)
         connection.refused = 0
         create_indexes(connection, [json_index("Session.metadata.user")], 10)
@@ -214,7 +215,7 @@ async def test_a_store_in_memory_claims_no_durability_and_is_gone_when_closed():
         assert await storage.count_sessions() == 0
 
 
-async def test_what_a_killed_process_left_in_memory_is_removed_by_the_next(tmp_path: Path, monkeypatch):
+async def test_the_memory_store_of_a_killed_process_is_removed_by_the_next(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(_memory_stores, "_MEMORY_FILE_SYSTEM", tmp_path)
     script = f"""
 import asyncio, os, pathlib, signal
@@ -254,7 +255,7 @@ async def test_closing_leaves_one_file(storage: StorageAdapter, path: Path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-async def test_opening_a_store_that_is_up_to_date_does_without_alembic(path: Path):
+async def test_opening_an_upgraded_store_does_not_import_alembic(path: Path):
     await opened(path)
     program = (
         "import asyncio, sys; from aaow_storage import open_adapter\n"
@@ -266,7 +267,7 @@ async def test_opening_a_store_that_is_up_to_date_does_without_alembic(path: Pat
     assert run.stdout.strip() == "False"
 
 
-async def test_what_people_find_in_the_file_is_readable(storage: StorageAdapter, raw):
+async def test_the_tables_are_readable_with_plain_sql(storage: StorageAdapter, raw):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={"nodes": []}, metadata={"n": 1}))
     query = (
         "SELECT date(s.created_at / 1000000, 'unixepoch') = date('now'), s.metadata ->> 'n', d.body"
@@ -275,8 +276,8 @@ async def test_what_people_find_in_the_file_is_readable(storage: StorageAdapter,
     assert raw(query) == [(1, 1, '{"nodes":[]}')]
 
 
-async def test_sqlite_of_the_standard_library_is_all_that_is_needed():
-    assert sqlite3.sqlite_version_info >= _connections.OLDEST_SQLITE
+async def test_the_standard_library_has_a_new_enough_sqlite():
+    assert sqlite3.sqlite_version_info >= _connections.MIN_SQLITE_VERSION
 
 
 @pytest.mark.parametrize(
@@ -288,7 +289,7 @@ async def test_sqlite_of_the_standard_library_is_all_that_is_needed():
         'CREATE INDEX "Budget_Pools" ON theirs (id)',
     ],
 )
-async def test_a_name_of_ours_in_another_case_is_another_applications(foreign: str, tmp_path: Path):
+async def test_a_name_of_ours_in_another_case_is_refused(foreign: str, tmp_path: Path):
     path = tmp_path / "theirs.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (id)")

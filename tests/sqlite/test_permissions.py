@@ -1,4 +1,4 @@
-"""The permissions that a new store gets: what was asked for, from the first moment on, whatever the umask is."""
+"""A new store has the permissions that were asked for, from the first moment on, whatever the umask is."""
 
 import os
 import stat
@@ -59,7 +59,7 @@ async def test_without_a_mode_the_umask_decides(mask: int, umask: Callable[[int]
 @pytest.mark.asyncio
 @pytest.mark.parametrize("mask", UMASKS, ids=oct)
 @pytest.mark.parametrize(("file_mode", "folder_mode"), [(0o600, 0o700), (0o640, 0o750), (0o660, 0o770), (0o644, 0o755)])
-async def test_folders_that_are_made_match_the_file_and_may_be_entered(
+async def test_new_folders_match_the_file_and_may_be_entered(
     file_mode: int, folder_mode: int, mask: int, umask: Callable[[int], int], tmp_path: Path
 ):
     umask(mask)
@@ -69,7 +69,7 @@ async def test_folders_that_are_made_match_the_file_and_may_be_entered(
 
 
 @pytest.mark.asyncio
-async def test_what_is_there_keeps_its_mode(tmp_path: Path):
+async def test_an_existing_file_and_folder_keep_their_modes(tmp_path: Path):
     path = tmp_path / "agents.db"
     folder_mode = mode(tmp_path)
     await modes_of_a_new_store(path, None)
@@ -79,7 +79,7 @@ async def test_what_is_there_keeps_its_mode(tmp_path: Path):
 
 
 @pytest.mark.asyncio
-async def test_at_no_moment_is_the_mode_wider(
+async def test_a_new_file_and_folder_have_no_wider_mode_at_any_moment(
     umask: Callable[[int], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = []
@@ -90,7 +90,7 @@ async def test_at_no_moment_is_the_mode_wider(
 
 
 @pytest.mark.asyncio
-async def test_a_file_is_made_where_nodes_are_for_the_administrator_alone(
+async def test_a_file_is_created_even_if_only_the_administrator_may_call_mknod(
     umask: Callable[[int], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def refuse(*_: object) -> None:
@@ -103,7 +103,7 @@ async def test_a_file_is_made_where_nodes_are_for_the_administrator_alone(
 
 def test_a_folder_keeps_the_group_of_its_parent(tmp_path: Path):
     tmp_path.chmod(0o2755)
-    _permissions.make_place(tmp_path / "a" / "agents.db", 0o660)
+    _permissions.create_folders_and_file(tmp_path / "a" / "agents.db", 0o660)
     assert mode(tmp_path / "a") == 0o2770
 
 

@@ -1,4 +1,4 @@
-"""A store that is refused stays as it is: its bytes, its journal mode, its log, and the folder around it."""
+"""A refused store is unchanged: its bytes, its journal mode, its log and its folder."""
 
 import sqlite3
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("mode", ["delete", "wal", "truncate"])
 @pytest.mark.parametrize("kind", STORES)
-async def test_a_refused_store_is_left_as_it_is(path: Path, kind: str, mode: str):
+async def test_a_refused_store_is_unchanged(path: Path, kind: str, mode: str):
     statements, migrate = STORES[kind]
     path.touch()
     if statements:
@@ -52,7 +52,7 @@ async def test_a_refused_store_is_left_as_it_is(path: Path, kind: str, mode: str
 
 
 @pytest.mark.parametrize("folder", [".", "missing/deeper"])
-async def test_a_missing_file_that_may_not_be_migrated_is_not_made(tmp_path: Path, folder: str):
+async def test_a_missing_file_is_not_created_if_migrating_is_forbidden(tmp_path: Path, folder: str):
     with pytest.raises(SchemaVersionError, match="migrate=True"):
         await create_adapter("sqlite", str(tmp_path / folder / "store.db")).initialize(migrate=False)
     assert list(tmp_path.iterdir()) == []
@@ -75,22 +75,22 @@ async def test_a_refused_store_keeps_the_log_that_a_killed_process_left(path: Pa
     assert after == before
 
 
-async def test_a_store_that_another_process_made_newer_just_before_is_refused_and_kept(
+async def test_a_store_that_another_process_upgraded_just_before_is_refused_and_unchanged(
     path: Path, raw: Callable[..., list[tuple]], monkeypatch: pytest.MonkeyPatch
 ):
-    def bring_up_to_date(connection, *_, **__) -> None:
+    def upgrade(connection, *_, **__) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             for statement in NEWER:
                 other.execute(statement)
         migrate_store(connection, HEAD, 1)
 
-    monkeypatch.setattr(_executor, "bring_up_to_date", bring_up_to_date)
+    monkeypatch.setattr(_executor, "upgrade", upgrade)
     with pytest.raises(SchemaVersionError, match="9999"):
         await create_adapter("sqlite", str(path)).initialize()
     assert raw("SELECT name FROM sqlite_master WHERE type = 'table'") == [(VERSION_TABLE,)]
 
 
-async def test_a_store_that_fails_to_migrate_raises_an_error_of_storage_and_stays(
+async def test_a_store_that_fails_to_migrate_raises_a_storage_error_and_is_unchanged(
     path: Path, raw: Callable[..., list[tuple]]
 ):
     raw("CREATE TABLE mine (a)")
@@ -101,7 +101,7 @@ async def test_a_store_that_fails_to_migrate_raises_an_error_of_storage_and_stay
     assert raw("SELECT name FROM sqlite_master ORDER BY name") == [("ix_workflows_created_at_id",), ("mine",)]
 
 
-async def test_an_adapter_that_was_refused_opens_when_the_store_allows_it(path: Path, raw: Callable[..., list[tuple]]):
+async def test_an_adapter_that_was_refused_opens_once_the_store_is_right(path: Path, raw: Callable[..., list[tuple]]):
     for statement in NEWER:
         raw(statement)
     adapter = create_adapter("sqlite", str(path))

@@ -1,4 +1,4 @@
-"""The files of a store that is open are removed or replaced: it is noticed, and said, and no other file is touched."""
+"""If files of an open store are removed or replaced, that is reported, and no other file is touched."""
 
 import asyncio
 import os
@@ -14,9 +14,14 @@ import pytest
 
 from aaow_storage import StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import StorageError, TransactionError
-from aaow_storage_sqlite import _checkpointer, _store_files
+from aaow_storage_sqlite import _store_files
+from aaow_storage_sqlite._tuning import Tuning
 
 pytestmark = pytest.mark.asyncio
+
+CHECKS_ALWAYS = Tuning(files_check_interval_s=0.0)
+CHECKS_RARELY = Tuning(files_check_interval_s=3600.0)
+Create = Callable[..., StorageAdapter]
 
 
 def a_workflow(id: str) -> StoredWorkflow:
@@ -70,23 +75,22 @@ LOSSES = [
     *(remove_all, remove_database, remove_log, remove_memory, replace_database, replace_log, move_folder),
     move_database,
 ]
-RIGHT_AWAY = [remove_all, remove_database, remove_log, replace_database, move_folder, move_database]
-"""What is noticed before the very next commit is acknowledged, however soon that is."""
+NOTICED_AT_ONCE = [remove_all, remove_database, remove_log, replace_database, move_folder, move_database]
+"""Losses that are noticed before the very next commit is acknowledged, however soon that is."""
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A place in a folder that may be moved."""
+    """A path in a folder that may be moved."""
     folder = tmp_path / "folder"
     folder.mkdir()
     return folder / "store.db"
 
 
-@pytest.fixture(params=["by name", "by number"])
-def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at files as Linux does, and as other systems do."""
-    monkeypatch.setattr(_store_files, "LOOKS_AGAIN_AFTER_S", 0.0)
-    if request.param == "by number":
+@pytest.fixture(params=["by name", "by inode"])
+def identification(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Identify files by name, as on Linux, and by inode, as on other systems."""
+    if request.param == "by inode":
         monkeypatch.setattr(_store_files, "_PATH_ONLY", None)
 
 
@@ -108,10 +112,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.exists() else {}
 
 
-@pytest.mark.usefixtures("looks")
+@pytest.mark.usefixtures("identification")
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda each: each.__name__)
-async def test_everything_is_refused_once_the_files_are_not_in_their_places(path: Path, lose: Callable[[Path], None]):
-    storage = create_adapter("sqlite", str(path))
+async def test_everything_is_refused_once_the_files_are_not_at_their_paths(
+    path: Path, create_tuned: Create, lose: Callable[[Path], None]
+):
+    storage = create_tuned(path, CHECKS_ALWAYS)
     await storage.initialize()
     await storage.save_workflow(a_workflow("before"))
     lose(path)
@@ -137,22 +143,21 @@ async def test_everything_is_refused_once_the_files_are_not_in_their_places(path
         await storage.close()
 
 
-@pytest.mark.parametrize("lose", RIGHT_AWAY, ids=lambda each: each.__name__)
-async def test_the_next_commit_is_not_acknowledged(
-    path: Path, lose: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lose", NOTICED_AT_ONCE, ids=lambda each: each.__name__)
+async def test_the_next_commit_after_a_loss_is_not_acknowledged(
+    path: Path, create_tuned: Create, lose: Callable[[Path], None]
 ):
-    monkeypatch.setattr(_store_files, "LOOKS_AGAIN_AFTER_S", 3600.0)
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, CHECKS_RARELY) as storage:
         await storage.save_workflow(a_workflow("before"))
         lose(path)
         with pytest.raises(StorageError, match="while the store was open"):
             await storage.save_workflow(a_workflow("after"))
 
 
-async def test_readers_look_again_after_a_moment(storage: StorageAdapter, path: Path):
+async def test_readers_check_the_files_again_after_the_check_interval(storage: StorageAdapter, path: Path):
     assert await storage.list_workflows() == []
     path.unlink()
-    await asyncio.sleep(2 * _store_files.LOOKS_AGAIN_AFTER_S)  # so long the last look is trusted
+    await asyncio.sleep(2 * Tuning().files_check_interval_s)  # the last check is trusted for that long
     with pytest.raises(StorageError, match="while the store was open"):
         await storage.list_workflows()
 
@@ -168,14 +173,14 @@ async def test_a_transaction_does_not_commit_into_files_that_are_gone(storage: S
         await tx.get_workflow("w")
 
 
-async def test_many_writers_at_once_all_hear_of_it(storage: StorageAdapter, path: Path):
+async def test_many_writers_at_once_all_get_the_error(storage: StorageAdapter, path: Path):
     remove_all(path)
     saves = (storage.save_workflow(a_workflow(f"w{number}")) for number in range(64))
     results = await asyncio.gather(*saves, return_exceptions=True)
     assert all(isinstance(result, StorageError) for result in results)
 
 
-async def test_what_a_log_held_that_was_removed_is_saved_by_closing(path: Path):
+async def test_closing_saves_the_content_of_a_log_that_was_removed(path: Path):
     storage = create_adapter("sqlite", str(path))
     await storage.initialize()
     await storage.save_workflow(a_workflow("before"))
@@ -187,7 +192,7 @@ async def test_what_a_log_held_that_was_removed_is_saved_by_closing(path: Path):
         assert await again.get_workflow("before") is not None
 
 
-async def test_nothing_is_copied_over_what_another_program_has_saved_since(path: Path):
+async def test_closing_does_not_overwrite_what_another_program_has_saved_since(path: Path):
     storage = create_adapter("sqlite", str(path))
     await storage.initialize()
     await storage.save_workflow(a_workflow("before"))
@@ -202,14 +207,11 @@ async def test_nothing_is_copied_over_what_another_program_has_saved_since(path:
         assert connection.execute("SELECT number FROM since").fetchall() == [(1,)]
 
 
-async def test_copying_the_log_makes_no_file_in_the_place_of_one_that_is_gone(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(_checkpointer, "COPY_EVERY_BYTES", 2**10)
-    storage = create_adapter("sqlite", str(path))
+async def test_a_checkpoint_creates_no_file_in_place_of_one_that_is_gone(path: Path, create_tuned: Create):
+    storage = create_tuned(path, Tuning(checkpoint_bytes=2**10))
     await storage.initialize()
     remove_all(path)
-    storage._executor._writer._checkpointer.after_commit(lambda: None)
+    storage._executor._writer._checkpointer.next_step()
     for number in range(3):
         with pytest.raises(StorageError):
             await storage.save_workflow(a_workflow(f"w{number}"))
@@ -217,7 +219,7 @@ async def test_copying_the_log_makes_no_file_in_the_place_of_one_that_is_gone(
     assert list(path.parent.iterdir()) == []
 
 
-async def test_a_folder_that_may_not_be_searched_for_now_is_no_loss(
+async def test_a_folder_that_cannot_be_searched_at_the_moment_is_not_a_loss(
     storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch
 ):
     files = storage._executor._writer._files
@@ -232,8 +234,7 @@ async def test_a_folder_that_may_not_be_searched_for_now_is_no_loss(
     await storage.save_workflow(a_workflow("w"))
 
 
-async def test_closing_leaves_no_descriptor(path: Path):
+async def test_closing_leaves_no_descriptor(path: Path, descriptors_on: Callable[[Path], list[str]]):
     async with create_adapter("sqlite", str(path)):
         pass
-    links = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink() and file.exists()]
-    assert [link for link in links if str(link).startswith(str(path))] == []
+    assert descriptors_on(path) == []

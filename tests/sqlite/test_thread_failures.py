@@ -1,4 +1,4 @@
-"""A thread of a store that ends unexpectedly: what waits for it, and what comes later, is refused, and hears why."""
+"""If a thread of a store ends unexpectedly, waiting and later operations are refused, with the cause."""
 
 import asyncio
 import threading
@@ -12,14 +12,17 @@ from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, Transaction
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
 from aaow_storage_sql._threads import interactive_transaction
 from aaow_storage_sqlite import _checkpointer, _readers, _writer
+from aaow_storage_sqlite._tuning import Tuning
 
 pytestmark = pytest.mark.asyncio
 
 PATIENCE_S = 10.0
+EARLY = Tuning(checkpoint_bytes=2**17, restart_bytes=2**19, initial_checkpoint_changes=4)
+"""The log is copied often."""
 
 
 class UnexpectedError(Exception):
-    """What no code is prepared for."""
+    """An error that no code is prepared for."""
 
 
 def a_workflow(id: str) -> StoredWorkflow:
@@ -27,7 +30,7 @@ def a_workflow(id: str) -> StoredWorkflow:
 
 
 def raising_once(original: Callable[..., Any], error: BaseException | None = None) -> Callable[..., Any]:
-    """Return the function, which raises the first time that it is called."""
+    """Return the function, made to raise the first time that it is called."""
     errors = [error or UnexpectedError("a fault")]
 
     def called(*args: Any, **options: Any) -> Any:
@@ -39,7 +42,7 @@ def raising_once(original: Callable[..., Any], error: BaseException | None = Non
 
 
 async def answers(*calls: Any) -> list[Any]:
-    """Return what comes of the calls, each of which has to be answered in time."""
+    """Return the results or errors of the calls, each of which has to be answered in time."""
     return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), PATIENCE_S)
 
 
@@ -51,7 +54,7 @@ async def in_a_transaction(storage: StorageAdapter, id: str) -> None:
 
 
 async def writes(storage: StorageAdapter, round: str) -> list[Any]:
-    """Ask for writes of each kind, alone and together."""
+    """Return the results of writes of each kind, alone and together."""
     alone = await answers(storage.save_workflow(a_workflow(f"{round} alone")))
     pool = await answers(storage.create_budget_pool(BudgetPool(id=f"{round} pool", total_budget=1)))
     transaction = await answers(in_a_transaction(storage, f"{round} transaction"))
@@ -65,48 +68,51 @@ async def writes(storage: StorageAdapter, round: str) -> list[Any]:
 
 
 WRITER = (
-    *("_more", "_done_now", "_is_done_in_one_statement", "_share_of", "_commit", "_begin", "_begin_at_once", "_lend"),
-    *("_committed_together", "_committed", "_commit_transaction", "_verified", "_serve", "_has_committed"),
-    "_send_held",
+    *("_next_requests", "_process", "_next_batch_size", "_blocking", "_acknowledge", "_checkpoint"),
+    *("_autocommit", "_commit_batch", "_commit_group", "_run_and_commit", "_verify"),
+    *("_run_interactive", "_serve", "_begin", "_commit"),
 )
-INBOX = ("get", "get_nowait")
+QUEUE = ("get", "get_nowait")
 MODULE = ("deliver", "run_in_savepoint", "roll_back", "_batches")
-HALVES = ("share_of", "note")
+PIPELINE = ("next_batch_size", "record_commit")
+ACKS = ("hold", "flush")
 
 
 def writer_collaborators(storage: StorageAdapter) -> dict[str, tuple[Any, str]]:
     writer = storage._executor._writer
     return {
         **{f"writer.{name}": (writer, name) for name in WRITER},
-        **{f"inbox.{name}": (writer._inbox, name) for name in INBOX},
+        **{f"queue.{name}": (writer._queue, name) for name in QUEUE},
         **{f"module.{name}": (_writer, name) for name in MODULE},
-        **{f"halves.{name}": (writer._halves, name) for name in HALVES},
+        **{f"pipeline.{name}": (writer._pipeline, name) for name in PIPELINE},
+        **{f"acks.{name}": (writer._acks, name) for name in ACKS},
         "files.check": (writer._files, "check"),
-        "files.check_now_and_then": (writer._files, "check_now_and_then"),
+        "files.check_if_due": (writer._files, "check_if_due"),
         "connection.command": (writer._connection, "command"),
-        "checkpointer.after_commit": (writer._checkpointer, "after_commit"),
+        "checkpointer.next_step": (writer._checkpointer, "next_step"),
     }
 
 
 PLACES = (
     *(f"writer.{name}" for name in WRITER),
-    *(f"inbox.{name}" for name in INBOX),
+    *(f"queue.{name}" for name in QUEUE),
     *(f"module.{name}" for name in MODULE),
-    *(f"halves.{name}" for name in HALVES),
-    *("files.check", "files.check_now_and_then", "connection.command", "checkpointer.after_commit"),
+    *(f"pipeline.{name}" for name in PIPELINE),
+    *(f"acks.{name}" for name in ACKS),
+    *("files.check", "files.check_if_due", "connection.command", "checkpointer.next_step"),
 )
 
 
 FAULTS = [
     *((place, UnexpectedError("a fault")) for place in PLACES),
-    ("writer._commit", MemoryError()),
+    ("writer._commit_batch", MemoryError()),
     ("module.deliver", MemoryError()),
-    ("inbox.get", SystemExit(1)),
+    ("queue.get", SystemExit(1)),
 ]
 
 
 @pytest.mark.parametrize(("place", "fault"), FAULTS, ids=lambda each: each if isinstance(each, str) else repr(each))
-async def test_whatever_fails_in_the_writer_no_caller_waits_for_ever(
+async def test_no_caller_waits_for_ever_whatever_fails_in_the_writer(
     path: Path, monkeypatch: pytest.MonkeyPatch, place: str, fault: BaseException
 ):
     storage = create_adapter("sqlite", str(path))
@@ -140,7 +146,7 @@ IN_A_TRANSACTION = {
 
 
 @pytest.mark.parametrize("place", IN_A_TRANSACTION)
-async def test_whatever_fails_in_a_transaction_its_caller_hears_of_it(
+async def test_a_caller_gets_the_error_of_whatever_fails_in_a_transaction(
     path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ):
     storage = create_adapter("sqlite", str(path))
@@ -165,7 +171,7 @@ async def test_whatever_fails_in_a_transaction_its_caller_hears_of_it(
         assert await storage.list_workflows() == []
 
 
-async def test_a_transaction_that_closing_cannot_roll_back_is_over_all_the_same(
+async def test_a_transaction_that_closing_cannot_roll_back_has_ended_nevertheless(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     storage = create_adapter("sqlite", str(path))
@@ -182,16 +188,16 @@ async def test_a_transaction_that_closing_cannot_roll_back_is_over_all_the_same(
 
 
 READER = {
-    "get": lambda readers: (readers._other, "get"),
+    "get": lambda readers: (readers._other_reads, "get"),
     "answer": lambda readers: (readers, "_answer"),
-    "read some": lambda _: (_readers, "read_some"),
+    "read on one snapshot": lambda _: (_readers, "read_on_one_snapshot"),
     "deliver": lambda _: (_readers, "deliver"),
 }
 
 
 @pytest.mark.parametrize("place", READER)
 @pytest.mark.parametrize("threads", [1, 3])
-async def test_whatever_fails_in_a_reader_no_caller_waits_for_ever(
+async def test_no_caller_waits_for_ever_whatever_fails_in_a_reader(
     path: Path, monkeypatch: pytest.MonkeyPatch, place: str, threads: int
 ):
     storage = create_adapter("sqlite", str(path), reader_threads=threads, inline_reads=False)
@@ -213,7 +219,7 @@ async def test_whatever_fails_in_a_reader_no_caller_waits_for_ever(
 
 
 class NoThreads:
-    """Lets so many threads be started, and then refuses, as the system does."""
+    """Allows so many threads of a name to be started, and then refuses, as the system does."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, allowed: int, named: str) -> None:
         self._start = threading.Thread.start
@@ -232,8 +238,12 @@ class NoThreads:
 
 
 @pytest.mark.parametrize(("named", "allowed"), [("aaow-reader", 0), ("aaow-reader", 1), ("aaow-writer", 0)])
-async def test_a_store_whose_threads_cannot_be_started_is_not_opened_and_leaves_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch, named: str, allowed: int
+async def test_a_store_whose_threads_cannot_be_started_is_not_opened_and_leaves_nothing_open(
+    path: Path,
+    descriptors_on: Callable[[Path], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+    allowed: int,
 ):
     storage = create_adapter("sqlite", str(path))
     with monkeypatch.context() as patched:
@@ -246,38 +256,17 @@ async def test_a_store_whose_threads_cannot_be_started_is_not_opened_and_leaves_
         await storage.save_workflow(a_workflow("w"))
 
 
-def descriptors_on(path: Path) -> list[str]:
-    """Return what this process has open of a store."""
-    opened = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            opened.append(str(descriptor.readlink()))
-        except OSError:  # the descriptor of the listing itself
-            continue
-    return [name for name in opened if name.startswith(str(path))]
-
-
-@pytest.fixture
-def early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the log copied often."""
-    monkeypatch.setattr(_checkpointer, "COPY_EVERY_BYTES", 2**17)
-    monkeypatch.setattr(_checkpointer, "COPY_EVERY_PAGES", 16)
-    monkeypatch.setattr(_checkpointer, "RESTART_ABOVE_PAGES", 64)
-    monkeypatch.setattr(_checkpointer, "CHANGES_AT_FIRST", 4)
-
-
 async def save_much(storage: StorageAdapter) -> None:
     for number in range(100):
         definition = {"text": f"{number} " + "x" * 2**17}
         await storage.save_workflow(StoredWorkflow(id="w", name="n", version="1", definition=definition))
 
 
-@pytest.mark.usefixtures("early")
-async def test_writes_go_on_where_the_thread_that_copies_the_log_cannot_be_started(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_writes_go_on_if_the_checkpoint_thread_cannot_be_started(
+    path: Path, create_tuned: Callable[..., StorageAdapter], monkeypatch: pytest.MonkeyPatch
 ):
     log = path.with_name(f"{path.name}-wal")
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, EARLY) as storage:
         with monkeypatch.context() as patched:
             refusing = NoThreads(patched, 0, "aaow-checkpointer")
             await save_much(storage)
@@ -287,14 +276,17 @@ async def test_writes_go_on_where_the_thread_that_copies_the_log_cannot_be_start
         assert [thread.name for thread in threading.enumerate() if thread.name.startswith("aaow-checkpointer")]
 
 
-@pytest.mark.usefixtures("early")
-@pytest.mark.parametrize("name", ["open_checkpointer", "_copied"])
+@pytest.mark.parametrize("name", ["open_checkpointer", "_copy_pages"])
 @pytest.mark.parametrize("fault", [UnexpectedError, SystemExit])
-async def test_writes_go_on_where_the_thread_that_copies_the_log_fails(
-    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: type[BaseException]
+async def test_writes_go_on_if_the_checkpoint_thread_fails(
+    path: Path,
+    create_tuned: Callable[..., StorageAdapter],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    fault: type[BaseException],
 ):
     monkeypatch.setattr(_checkpointer, name, raising_once(getattr(_checkpointer, name), fault("a fault")))
-    async with create_adapter("sqlite", str(path)) as storage:
+    async with create_tuned(path, EARLY) as storage:
         await save_much(storage)
         await save_much(storage)
         assert path.with_name(f"{path.name}-wal").stat().st_size < 2**24

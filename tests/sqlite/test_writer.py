@@ -1,10 +1,10 @@
-"""The writing thread: what waits together is committed together, and each operation still stands or falls alone."""
+"""The writer commits waiting operations together, and each still succeeds or fails by itself."""
 
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from pathlib import Path
 from typing import Any
@@ -20,191 +20,37 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     TransactionError,
 )
-from aaow_storage_sql import Call, Job, Operation, Outcome, deliver
-from aaow_storage_sqlite import _writer
-from aaow_storage_sqlite._connections import open_writer
+from aaow_storage_sql import Call, Job, Operation, Outcome
 
 pytestmark = pytest.mark.asyncio
 
 PATIENCE_S = 10.0
+HoldWriter = Callable[[StorageAdapter], AbstractAsyncContextManager[None]]
+StartAll = Callable[..., Coroutine[Any, Any, list[asyncio.Task[Any]]]]
 
 
 def a_session(id: str, **changes) -> Session:
     return Session(id=id, **{"workflow_id": None, "workflow_snapshot": {"nodes": []}, **changes})
 
 
-@asynccontextmanager
-async def held_writer(storage: StorageAdapter) -> AsyncIterator[None]:
-    """Keep the writing thread busy, so that what is asked for meanwhile waits together."""
-    arrived, release = asyncio.Event(), threading.Event()
-    loop = asyncio.get_running_loop()
-
-    def hold(connection) -> None:
-        loop.call_soon_threadsafe(arrived.set)
-        assert release.wait(PATIENCE_S)
-
-    holding = asyncio.create_task(storage._executor.submit(Call(Operation(hold, writes=True))))
-    await arrived.wait()
-    try:
-        yield
-    finally:
-        release.set()
-        await asyncio.wait_for(holding, PATIENCE_S)
-
-
-async def start_all(*coroutines) -> list[asyncio.Task]:
-    """Start the operations, and go on when each has handed its work over."""
-    tasks = [asyncio.create_task(coroutine, context=Context()) for coroutine in coroutines]
-    await asyncio.sleep(0)
-    return tasks
-
-
-class AlwaysHalf:
-    """Tells the writer to commit in halves, whatever it measures."""
-
-    is_half = True
-    has_met_another = False
-
-    def share_of(self, count: int) -> int:
-        return (count + 1) // 2
-
-    def note(self, *_: object) -> None:
-        pass
-
-    def note_other_process(self) -> None:
-        self.has_met_another = True
-
-
-@pytest.fixture
-def steps(storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Commit in halves; return what the writer does from then on: its statements' first words, and who is told."""
-    steps: list[str] = []
-    writer = storage._executor._writer
-    writer._halves = AlwaysHalf()
-    writer._connection.driver_connection.set_trace_callback(lambda sql: steps.append(sql.split()[0]))
-
-    def told(outcomes) -> None:
-        steps.append(f"{len(outcomes)} told")
-        deliver(outcomes)
-
-    monkeypatch.setattr(_writer, "deliver", told)
-    monkeypatch.setattr(_writer, "LONGEST_HELD_S", PATIENCE_S)
-    return steps
-
-
-def pools(storage: StorageAdapter, count: int) -> list[Coroutine[Any, Any, None]]:
-    """Return operations of one statement each."""
-    return [storage.create_budget_pool(BudgetPool(id=f"p{number}", total_budget=1)) for number in range(count)]
-
-
-async def test_what_came_of_one_half_is_told_as_the_commit_of_the_other_begins(
-    storage: StorageAdapter, steps: list[str]
+async def test_operations_that_wait_together_share_one_commit(
+    storage: StorageAdapter, hold_writer: HoldWriter, start_all: StartAll
 ):
-    async with held_writer(storage):
-        tasks = await start_all(*pools(storage, 5))
-        steps.clear()
-    await asyncio.gather(*tasks)
-    assert steps == [
-        "COMMIT",  # of the job that held the writer
-        *("BEGIN", "INSERT", "INSERT", "INSERT", "1 told", "COMMIT"),
-        *("BEGIN", "INSERT", "INSERT", "3 told", "COMMIT"),
-        "2 told",
-    ]
-
-
-async def test_one_half_is_told_even_where_the_other_is_cancelled_meanwhile(storage: StorageAdapter, steps: list[str]):
-    writer, loop, are_gone = storage._executor._writer, asyncio.get_running_loop(), threading.Event()
-    begin = writer._begin
-
-    def cancel() -> None:
-        for task in tasks:
-            task.cancel()
-        asyncio.gather(*tasks, return_exceptions=True).add_done_callback(lambda _: are_gone.set())
-
-    def begin_late() -> None:
-        loop.call_soon_threadsafe(cancel)
-        assert are_gone.wait(PATIENCE_S)
-        begin()
-
-    async with held_writer(storage):
-        tasks = await start_all(*pools(storage, 3))
-        writer._begin = begin_late
-        steps.clear()
-    assert steps == ["COMMIT", "BEGIN", "ROLLBACK", "1 told"]
-
-
-async def test_nobody_is_kept_waiting_for_an_operation_that_may_take_long(storage: StorageAdapter, steps: list[str]):
-    async with held_writer(storage):
-        tasks = await start_all(*pools(storage, 1), storage.delete_session("none"), *pools(storage, 1))
-        steps.clear()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert steps[:4] == ["COMMIT", "BEGIN", "INSERT", "1 told"]
-    assert steps[4] == "SAVEPOINT"
-
-
-async def test_nobody_is_kept_waiting_for_many_operations(
-    storage: StorageAdapter, steps: list[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(_writer, "LONGEST_HELD_S", 0.0)
-    async with held_writer(storage):
-        tasks = await start_all(*pools(storage, 3))
-        steps.clear()
-    await asyncio.gather(*tasks)
-    assert steps[:4] == ["COMMIT", "BEGIN", "1 told", "INSERT"]
-
-
-async def test_nobody_is_kept_waiting_for_a_transaction(storage: StorageAdapter, steps: list[str]):
-    async with held_writer(storage):
-        tasks = await start_all(storage.begin_transaction())
-        steps.clear()
-    await (await tasks[0]).rollback()
-    assert steps[:3] == ["COMMIT", "1 told", "BEGIN"]
-
-
-async def test_nobody_is_kept_waiting_for_a_lock_of_another_process(storage: StorageAdapter, steps: list[str]):
-    writer = storage._executor._writer
-    is_taken = threading.Event()
-
-    def take_the_lock(_: object) -> None:
-        if not is_taken.is_set():
-            is_taken.set()
-            other.command("BEGIN IMMEDIATE")
-
-    other = open_writer(writer._settings)
-    writer._checkpointer.after_commit = take_the_lock
-    async with held_writer(storage):
-        waiting = await start_all(*pools(storage, 2))
-    assert not any(task.done() for task in waiting)  # the job that held the writer has ended nevertheless
-    assert writer._halves.has_met_another
-    other.command("COMMIT")
-    other.driver_connection.close()
-    await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)
-
-
-async def test_nobody_is_kept_waiting_for_the_log_to_be_copied(storage: StorageAdapter, steps: list[str]):
-    checkpointer = storage._executor._writer._checkpointer
-    checkpointer._is_almost_copied = True
-    async with held_writer(storage):
-        tasks = await start_all(*pools(storage, 2))
-        steps.clear()
-    await asyncio.gather(*tasks)
-    assert steps[:3] == ["COMMIT", "1 told", "PRAGMA"]
-
-
-async def test_operations_that_wait_together_share_one_commit(storage: StorageAdapter):
     commits = []
     connection = storage._executor._writer._connection.driver_connection
     connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-    async with held_writer(storage):
+    async with hold_writer(storage):
         tasks = await start_all(*(storage.create_session(a_session(f"s{number}")) for number in range(50)))
     await asyncio.gather(*tasks)
     assert await storage.count_sessions() == 50
     assert len(commits) == 2  # one for the job that held the writer
 
 
-async def test_an_operation_that_fails_in_a_batch_undoes_itself_alone(storage: StorageAdapter):
+async def test_only_the_operation_that_fails_in_a_batch_is_undone(
+    storage: StorageAdapter, hold_writer: HoldWriter, start_all: StartAll
+):
     await storage.create_session(a_session("taken"))
-    async with held_writer(storage):
+    async with hold_writer(storage):
         tasks = await start_all(
             storage.create_session(a_session("before")),
             storage.create_session(a_session("taken")),
@@ -216,12 +62,14 @@ async def test_an_operation_that_fails_in_a_batch_undoes_itself_alone(storage: S
     assert {session.id for session in await storage.list_sessions()} == {"taken", "before", "after"}
 
 
-async def test_an_operation_that_breaks_halfway_leaves_nothing_in_the_batch(storage: StorageAdapter):
+async def test_an_operation_that_raises_halfway_leaves_nothing_in_the_batch(
+    storage: StorageAdapter, hold_writer: HoldWriter, start_all: StartAll
+):
     def half(connection) -> None:
         connection.driver_connection.execute("INSERT INTO documents (digest, body) VALUES (x'01', 'half')")
         raise ZeroDivisionError
 
-    async with held_writer(storage):
+    async with hold_writer(storage):
         tasks = await start_all(
             storage._executor.submit(Call(Operation(half, writes=True))), storage.create_session(a_session("whole"))
         )
@@ -231,14 +79,14 @@ async def test_an_operation_that_breaks_halfway_leaves_nothing_in_the_batch(stor
     assert await storage._executor.submit(Call(counting)) == (1,)
 
 
-async def test_where_sqlite_rolls_back_a_whole_batch_the_others_are_committed_one_by_one(
-    storage: StorageAdapter, path: Path
+async def test_operations_are_committed_one_by_one_if_sqlite_rolls_back_their_batch(
+    storage: StorageAdapter, path: Path, hold_writer: HoldWriter, start_all: StartAll
 ):
     connection = storage._executor._writer._connection
     pages = connection.command("PRAGMA page_count")[0]
     connection.command(f"PRAGMA max_page_count = {pages + 20}")
     huge = StoredWorkflow(id="huge", name="n", version="1", definition={"text": "x" * 1_000_000})
-    async with held_writer(storage):
+    async with hold_writer(storage):
         tasks = await start_all(
             storage.create_session(a_session("before")),
             storage.save_workflow(huge),
@@ -274,8 +122,10 @@ async def test_a_full_disk_inside_a_transaction_ends_it_or_leaves_it_usable(stor
     assert {session.id for session in await storage.list_sessions()} == expected
 
 
-async def test_an_operation_cancelled_while_it_waits_is_not_run(storage: StorageAdapter):
-    async with held_writer(storage):
+async def test_an_operation_cancelled_while_it_waits_is_not_run(
+    storage: StorageAdapter, hold_writer: HoldWriter, start_all: StartAll
+):
+    async with hold_writer(storage):
         (task,) = await start_all(storage.create_session(a_session("s")))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -283,7 +133,7 @@ async def test_an_operation_cancelled_while_it_waits_is_not_run(storage: Storage
     assert await storage.get_session("s") is None
 
 
-async def test_an_operation_cancelled_while_it_runs_has_ended_when_its_task_has(storage: StorageAdapter):
+async def test_a_task_that_is_cancelled_while_its_operation_runs_ends_after_the_operation(storage: StorageAdapter):
     begun, release = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -306,7 +156,7 @@ async def test_an_operation_cancelled_while_it_runs_has_ended_when_its_task_has(
 
 
 @pytest.mark.parametrize("error", [None, NotFoundError("session", "s")])
-async def test_an_outcome_that_came_just_before_the_cancellation_is_not_waited_for_again(error: Exception | None):
+async def test_a_task_cancelled_just_after_its_outcome_came_does_not_wait_again(error: Exception | None):
     job = Job(Call(Operation(lambda _: None, writes=True)))
     task = asyncio.create_task(job.wait_shielded())
     await asyncio.sleep(0)
@@ -317,8 +167,10 @@ async def test_an_outcome_that_came_just_before_the_cancellation_is_not_waited_f
         await asyncio.wait_for(task, PATIENCE_S)
 
 
-async def test_closing_finishes_what_was_accepted(storage: StorageAdapter, path: Path):
-    async with held_writer(storage):
+async def test_closing_finishes_accepted_operations(
+    storage: StorageAdapter, path: Path, hold_writer: HoldWriter, start_all: StartAll
+):
+    async with hold_writer(storage):
         tasks = await start_all(*(storage.create_session(a_session(f"s{number}")) for number in range(20)))
         (closing,) = await start_all(storage.close())
     await asyncio.gather(*tasks, closing)
@@ -328,8 +180,10 @@ async def test_closing_finishes_what_was_accepted(storage: StorageAdapter, path:
         assert await again.count_sessions() == 20
 
 
-async def test_closing_refuses_a_transaction_that_waits(storage: StorageAdapter):
-    async with held_writer(storage):
+async def test_closing_refuses_a_transaction_that_has_not_begun(
+    storage: StorageAdapter, hold_writer: HoldWriter, start_all: StartAll
+):
+    async with hold_writer(storage):
         (waiting,) = await start_all(storage.begin_transaction())
         (closing,) = await start_all(storage.close())
         while not storage._executor._writer._is_stopping:
@@ -339,8 +193,10 @@ async def test_closing_refuses_a_transaction_that_waits(storage: StorageAdapter)
         await waiting
 
 
-async def test_a_transaction_cancelled_while_it_waits_is_never_begun(storage: StorageAdapter):
-    async with held_writer(storage):
+async def test_a_transaction_cancelled_while_it_waits_is_never_begun(
+    storage: StorageAdapter, hold_writer: HoldWriter, start_all: StartAll
+):
+    async with hold_writer(storage):
         (waiting,) = await start_all(storage.begin_transaction())
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -348,7 +204,7 @@ async def test_a_transaction_cancelled_while_it_waits_is_never_begun(storage: St
     await asyncio.wait_for(storage.create_session(a_session("s")), PATIENCE_S)
 
 
-async def test_a_lock_of_another_process_is_waited_for(storage: StorageAdapter, raw):
+async def test_a_write_waits_for_the_lock_of_another_process(storage: StorageAdapter, raw, start_all: StartAll):
     raw("BEGIN IMMEDIATE")
     (waiting,) = await start_all(storage.create_session(a_session("s")))
     assert await storage.count_sessions() == 0
@@ -365,7 +221,7 @@ async def test_a_lock_held_longer_than_the_busy_timeout_is_reported_as_transient
         await storage.create_session(a_session("s"))
 
 
-async def test_an_adapter_serves_the_loops_of_several_threads(storage: StorageAdapter):
+async def test_an_adapter_serves_event_loops_of_several_threads(storage: StorageAdapter):
     await storage.create_budget_pool(BudgetPool(id="pool", total_budget=1000))
 
     async def consume() -> None:
@@ -379,7 +235,9 @@ async def test_an_adapter_serves_the_loops_of_several_threads(storage: StorageAd
     assert (await storage.get_budget_pool("pool")).used_budget == 80
 
 
-async def test_work_for_a_loop_that_has_ended_is_done_and_harms_nobody(storage: StorageAdapter):
+async def test_an_operation_of_an_ended_event_loop_is_done_and_later_ones_work(
+    storage: StorageAdapter, hold_writer: HoldWriter
+):
     def leave() -> None:
         loop = asyncio.new_event_loop()
         task = loop.create_task(storage.create_session(a_session("left behind")))
@@ -388,7 +246,7 @@ async def test_work_for_a_loop_that_has_ended_is_done_and_harms_nobody(storage: 
         task.get_coro().close()
         task._log_destroy_pending = False
 
-    async with held_writer(storage):
+    async with hold_writer(storage):
         thread = threading.Thread(target=leave)
         thread.start()
         await asyncio.to_thread(thread.join)
@@ -404,7 +262,7 @@ async def test_no_thread_outlives_its_adapter(path: Path):
     assert not [name for name in names if str(path) in name]
 
 
-async def test_a_transaction_holds_up_other_writers_only(storage: StorageAdapter):
+async def test_a_transaction_delays_other_writers_but_not_readers(storage: StorageAdapter, start_all: StartAll):
     await storage.create_session(a_session("s"))
     async with storage.transaction() as tx:
         changed = await tx.update_session("s", status="paused")

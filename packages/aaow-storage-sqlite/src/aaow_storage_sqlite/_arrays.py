@@ -1,4 +1,4 @@
-"""Many values as one parameter, which SQLite reads as a table."""
+"""A list of values bound as one JSON parameter, which SQLite reads as a table."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from aaow_storage.authoring import dumps
 
 
 class JSONArray(sa.types.TypeDecorator[Any]):
-    """A list of values, each as a column of that type holds it, bound as a JSON array."""
+    """A list of values, each encoded as in a column of the item type, bound as a JSON array."""
 
     impl = sa.Text
     cache_ok = True
@@ -19,6 +19,6 @@ class JSONArray(sa.types.TypeDecorator[Any]):
         self.item = item
 
     def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], str]:
-        """Return what encodes the list."""
+        """Return the function that encodes the list."""
         encode: Any = self.item.dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)
         return lambda values: dumps([*map(encode, values)])

@@ -1,14 +1,15 @@
-"""Moving what was committed from the write-ahead log into the database, beside the writer and not inside its commits.
+"""Copying the write-ahead log into the database (checkpoints), outside the writer's commits.
 
-A thread copies, which holds up nobody. But under steady load it never catches up. So when it almost has, the writer
-copies the few pages that are left, between two commits. Where nobody reads at that moment, the next commit goes to the
-start of the log: to write over what is there costs two thirds of what it costs to make the file longer.
+A thread copies the log, which delays no writer. But under steady load it never catches up. So when few pages are left,
+the writer copies them between two commits. If no reader uses the log at that moment, the next commit starts at the
+beginning of the log: overwriting costs two thirds of what extending the file costs.
 
-Readers that overlap keep SQLite from starting the log anew, so that it would grow for ever. So when it is long, the
-writer restarts it in any case: that waits for the readers of the moment.
+Overlapping readers keep SQLite from starting the log anew, and it would grow for ever. So a long log is restarted by
+the writer in any case, which waits for the current readers.
 
-How long it is, is asked of a descriptor and not of `stat`: Linux 6.13 and later remember that somebody saw the times of
-a file, and change them at its next write, which makes each flush write the inode too: a second write to the disk.
+The length of the log is read from a descriptor and not by `stat`: Linux 6.13 and later remember that the times of a
+file were read, and update them at its next write. Each flush would then write the inode too, a second write to the
+disk.
 """
 
 import os
@@ -19,64 +20,52 @@ from contextlib import suppress
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql import SQLConnection, start_thread
-from aaow_storage_sqlite._connections import PAGE_BYTES, Settings, open_checkpointer
-from aaow_storage_sqlite._fork_locks import Gate
+from aaow_storage_sqlite._connections import PAGE_BYTES, open_checkpointer
+from aaow_storage_sqlite._fork_locks import ForkLock
+from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
-
-COPY_EVERY_BYTES = 8 * 2**20
-COPY_EVERY_PAGES = COPY_EVERY_BYTES // PAGE_BYTES
-RESTART_ABOVE_PAGES = 64 * 2**20 // PAGE_BYTES
-RESTART_WAITS_MS = 100
-FEW_PAGES = 64
-MOST_COPIES = 5
-"""How often the thread copies what came while it copied, until that is few pages."""
-CHANGES_AT_FIRST = 400
-MOST_CHANGES = 100_000
 
 
 class Checkpointer:
-    """Looks after the write-ahead log of one writer. The thread and its connection are there once they are needed.
+    """Keeps the write-ahead log of one writer short. Its thread and connection are created when first needed.
 
-    Whatever fails here is no reason to refuse what is to be written: it is tried again when the log is longer.
+    A failed checkpoint is no reason to refuse a write: it is tried again when the log is longer.
     """
 
     def __init__(self, settings: Settings, writing: SQLConnection, files: StoreFiles) -> None:
         self._settings = settings
+        self._tuning = settings.tuning
+        self._checkpoint_pages = self._tuning.checkpoint_bytes // PAGE_BYTES
+        self._min_restart_pages = self._tuning.restart_bytes // PAGE_BYTES
         self._writing = writing
         writing.command("PRAGMA wal_autocheckpoint = 0")
         self._files = files
         self._changes_seen = 0
         self._bytes_seen = 0
-        self._changes_a_copy = CHANGES_AT_FIRST
-        self._restart_above = RESTART_ABOVE_PAGES
+        self._changes_between_checkpoints = self._tuning.initial_checkpoint_changes
+        self._restart_above_pages = self._min_restart_pages
         self._pages = 0
         self._thread: threading.Thread | None = None
         self._is_wanted = threading.Event()
         self._is_almost_copied = False
         self._is_stopping = False
 
-    def after_commit(self, before_waiting: Callable[[], None]) -> None:
-        """Do what is due; called by the writer, outside of a transaction.
+    def next_step(self) -> Callable[[], None] | None:
+        """Return what is due after a commit and may block, or None; the writer runs it outside a transaction.
 
-        `before_waiting` is called before anything that waits for the disk.
+        If the thread is to copy, it is only woken, which does not block.
         """
-        step = self._step_due()
-        if step is None:
-            return
-        if step != self._copy_later:
-            before_waiting()
-        with suppress(Exception):
-            step()
-
-    def _step_due(self) -> Callable[[], None] | None:
-        if self._pages > self._restart_above:
+        if self._pages > self._restart_above_pages:
             return self._restart
         if self._is_almost_copied:
-            return self._copy_the_rest
-        return self._copy_later if not self._is_wanted.is_set() and self._is_due() else None
+            return self._copy_rest
+        if not self._is_wanted.is_set() and self._is_due():
+            with suppress(Exception):
+                self._wake_thread()
+        return None
 
     def stop(self) -> None:
-        """End the thread, and leave a short log, where no reader needs a long one; called by the writer."""
+        """End the thread, and truncate the log unless a reader needs it; called by the writer."""
         self._is_stopping = True
         self._is_wanted.set()
         thread = self._thread
@@ -84,8 +73,8 @@ class Checkpointer:
             thread.join()
             self._checkpoint("TRUNCATE")
 
-    def _copy_later(self) -> None:
-        """Have the thread copy; where there is none, and none can be started, restart a long log without it."""
+    def _wake_thread(self) -> None:
+        """Have the thread copy the log; if none can be started, a long log is restarted without it."""
         if self._thread is None:
             try:
                 self._thread = start_thread(f"aaow-checkpointer {self._settings.location}", self._run)
@@ -97,57 +86,63 @@ class Checkpointer:
     def _is_due(self) -> bool:
         try:
             changes = self._writing.driver_connection.total_changes
-        except sqlite3.ProgrammingError:  # it was given up, and is not open again yet
+        except sqlite3.ProgrammingError:  # the connection was discarded, and is not reopened yet
             return False
         try:
             size = os.lseek(self._files.log, 0, os.SEEK_END)  # not stat: see above
         except OSError:  # the program has closed descriptors that are not its own
             size = self._bytes_seen
-        if changes - self._changes_seen < self._changes_a_copy and size - self._bytes_seen < COPY_EVERY_BYTES:
+        if (
+            changes - self._changes_seen < self._changes_between_checkpoints
+            and size - self._bytes_seen < self._tuning.checkpoint_bytes
+        ):
             return False
         self._changes_seen, self._bytes_seen = changes, size
         return True
 
     def _restart(self) -> None:
-        """Let the next commit go to the start of the log; where readers stay on, try again when it is longer."""
-        is_restarted = self._checkpoint("RESTART")
-        self._restart_above = RESTART_ABOVE_PAGES if is_restarted else self._pages + COPY_EVERY_PAGES
-        self._pages = 0
+        """Let the next commit start at the beginning of the log; if readers forbid it, retry when it is longer."""
+        with suppress(Exception):
+            is_restarted = self._checkpoint("RESTART")
+            self._restart_above_pages = (
+                self._min_restart_pages if is_restarted else self._pages + self._checkpoint_pages
+            )
+            self._pages = 0
 
-    def _copy_the_rest(self) -> None:
+    def _copy_rest(self) -> None:
         self._is_almost_copied = False
-        with suppress(StorageError):  # another process is at it
+        with suppress(Exception):  # such as another process that copies
             self._files.check()
-            pages, copied = _copied(self._writing)
+            pages, copied = _copy_pages(self._writing)
             if pages == copied:
                 self._pages = 0
 
     def _checkpoint(self, kind: str) -> bool:
-        """Copy what is left and restart the log, and say whether the readers allowed it."""
+        """Copy the rest of the log and restart it; return whether the readers allowed that."""
         try:
             self._files.check()
-            self._writing.command(f"PRAGMA busy_timeout = {RESTART_WAITS_MS}")
+            self._writing.command(f"PRAGMA busy_timeout = {self._tuning.max_restart_wait_ms}")
             row = self._writing.command(f"PRAGMA wal_checkpoint({kind})")
         except StorageError:
             return False
         finally:
-            with suppress(StorageError):  # the writer waits that long once more, at most
+            with suppress(StorageError):  # then a later statement of the writer may wait that long
                 self._writing.command("PRAGMA busy_timeout = 0")
         return row is not None and row[0] == 0
 
     def _run(self) -> None:
         connection: SQLConnection | None = None
-        gate = Gate(str(self._settings.location.path))
-        with suppress(BaseException):  # where it ends unexpectedly, another thread is started when the log is longer
+        fork_lock = ForkLock(str(self._settings.location.path), self._tuning.max_fork_wait_s)
+        with suppress(BaseException):  # after an unexpected end, another thread is started when the log is longer
             while True:
                 self._is_wanted.wait()
                 self._is_wanted.clear()
                 if self._is_stopping:
                     break
-                with suppress(Exception), gate:  # such as another process that is at it; it is due again soon
+                with suppress(Exception), fork_lock:  # such as another process that copies; it is soon due again
                     self._files.check()
                     connection = connection or open_checkpointer(self._settings)
-                    self._files.check()  # so what was opened is not what another process has put there meanwhile
+                    self._files.check()  # again, because another process may have replaced the files meanwhile
                     self._copy(connection)
         if connection is not None:
             connection.close()
@@ -156,26 +151,26 @@ class Checkpointer:
             self._thread = None
 
     def _copy(self, connection: SQLConnection) -> None:
-        pages, _ = _copied(connection)
+        pages, _ = _copy_pages(connection)
         if pages > self._pages:
-            changes = self._changes_a_copy * COPY_EVERY_PAGES // (pages - self._pages)
-            self._changes_a_copy = min(max(1, changes), MOST_CHANGES)
+            changes = self._changes_between_checkpoints * self._checkpoint_pages // (pages - self._pages)
+            self._changes_between_checkpoints = min(max(1, changes), self._tuning.max_checkpoint_changes)
         self._pages = pages
-        for _ in range(1, MOST_COPIES):
+        for _ in range(1, self._tuning.max_checkpoint_rounds):
             before = pages
-            pages, _ = _copied(connection)
-            if pages - before <= FEW_PAGES:
+            pages, _ = _copy_pages(connection)
+            if pages - before <= self._tuning.max_rest_pages:
                 self._is_almost_copied = True
                 break
 
 
-def _copied(connection: SQLConnection) -> tuple[int, int]:
-    """Copy what the readers allow to be copied; return how many pages the log has, and how many of them are copied.
+def _copy_pages(connection: SQLConnection) -> tuple[int, int]:
+    """Copy what the readers allow; return how many pages the log has, and how many of them are copied.
 
     Raises:
-        StorageUnavailableError: another connection is at it.
+        StorageUnavailableError: another connection is copying.
     """
     is_busy, pages, copied = connection.command("PRAGMA wal_checkpoint(PASSIVE)") or (1, 0, 0)
     if is_busy:
-        raise StorageUnavailableError("another connection copies the log")
+        raise StorageUnavailableError("another connection is copying the write-ahead log")
     return pages, copied

@@ -1,48 +1,77 @@
-"""How many of the operations in flight go into the next commit: all of them, or one half beside the other.
+"""Pipelined group commit: the event loop works on one batch while the next one is committed.
 
-Where all go into one commit, the event loop rests while the thread runs and commits them, and the thread rests while
-the loop's tasks take their outcomes and ask for more: nobody works while the disk flushes. So two halves take turns.
-The outcomes of one are sent as the other's commit begins, and the loop works on them beside the flush. Not before, when
-both would want the interpreter.
+If all operations in flight go into one commit, the event loop idles while the thread runs and commits them, and the
+thread idles while the loop's tasks take their outcomes and ask for more; nothing runs during the flush to disk. So the
+operations are split into two batches that take turns (double buffering). The acknowledgements of one batch are sent
+when the other's commit begins, so that the loop works on them during the flush. Not earlier: then both threads would
+compete for the GIL.
 
-Two halves flush twice. That pays where a flush takes less than the work that is done beside it, and where no other
-process waits for its turn to write after each.
+Two batches flush twice. That pays if a flush takes less time than the work that overlaps it, and if no other process
+waits for the lock after each commit.
 """
 
-FEWEST = 16
-SHORTEST_COMMIT_S = 0.0001
-"""Beside a shorter commit there is little time to work in."""
-MOST_GROWTH = 1.05
-UNDIVIDED = 256
-"""How many commits are of all operations once another process was met."""
+from collections.abc import Iterable
+
+from aaow_storage_sql import Outcome, deliver
+from aaow_storage_sqlite._tuning import Tuning
 
 
-class Halves:
-    """Tells from the commits of the past whether the next is to be of all operations or of one half of them."""
+class Acknowledgements:
+    """Outcomes of committed operations, held until the writer is about to block.
+
+    Attributes:
+        pending: the outcomes that are not sent yet.
+    """
 
     def __init__(self) -> None:
-        self._of_one_s = 0.0
+        self.pending: list[Outcome] = []
+
+    def hold(self, outcomes: Iterable[Outcome]) -> None:
+        """Keep outcomes until the next `flush`."""
+        self.pending += outcomes
+
+    def flush(self) -> None:
+        """Send the pending outcomes to the tasks that wait for them."""
+        if self.pending:
+            deliver(self.pending)
+            self.pending = []  # only now: if sending fails, they are sent again
+
+
+class CommitPipeline:
+    """Decides from past commits whether the next batch is all operations in flight, or one half of them.
+
+    Attributes:
+        is_split: whether the last batch was one half.
+    """
+
+    def __init__(self, tuning: Tuning) -> None:
+        self._tuning = tuning
+        self._operation_s = 0.0
         self._commit_s = 0.0
-        self._undivided = 0
-        self.is_half = False
-        """Whether the last share was one half."""
+        self._single_batches_left = 0
+        self.is_split = False
 
-    def share_of(self, count: int) -> int:
-        """Return how many to commit next of so many in flight: those that wait, and those that are to be told yet."""
-        pays = SHORTEST_COMMIT_S <= self._commit_s < count * self._of_one_s
-        self.is_half = pays and count >= FEWEST and not self._undivided
-        return (count + 1) // 2 if self.is_half else count
+    def next_batch_size(self, in_flight: int) -> int:
+        """Return how many operations to commit next; in flight are those that wait, and unacknowledged ones."""
+        tuning = self._tuning
+        max_commit_s = tuning.max_split_commit_ratio * in_flight * self._operation_s
+        self.is_split = (
+            tuning.min_split_commit_s <= self._commit_s < max_commit_s
+            and in_flight >= tuning.min_split_operations
+            and not self._single_batches_left
+        )
+        return (in_flight + 1) // 2 if self.is_split else in_flight
 
-    def note(self, count: int, ran_s: float, committed_s: float) -> None:
-        """Take account of a commit of so many operations: how long they ran, and how long the commit took.
+    def record_commit(self, count: int, run_s: float, commit_s: float) -> None:
+        """Record a commit of so many operations: how long they ran, and how long the commit took.
 
-        The commit of a half may have waited for the interpreter, while the loop had it. So it counts as little longer
-        than the one before it.
+        The commit of a half may have waited for the GIL, which the event loop held. So it may raise the measured time
+        only a little.
         """
-        self._undivided = max(0, self._undivided - 1)
-        self._of_one_s = ran_s / count
-        self._commit_s = min(committed_s, MOST_GROWTH * self._commit_s) if self.is_half else committed_s
+        self._single_batches_left = max(0, self._single_batches_left - 1)
+        self._operation_s = run_s / count
+        self._commit_s = min(commit_s, self._tuning.max_commit_growth * self._commit_s) if self.is_split else commit_s
 
-    def note_other_process(self) -> None:
-        """Take account of another process that had the lock."""
-        self._undivided = UNDIVIDED
+    def record_contention(self) -> None:
+        """Record that another process held the lock."""
+        self._single_batches_left = self._tuning.single_batch_commits

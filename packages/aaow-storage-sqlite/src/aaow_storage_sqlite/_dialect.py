@@ -1,4 +1,4 @@
-"""What SQLite does in its own way."""
+"""SQLite's dialect: its SQL, its error codes, and the functions that this backend adds."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailab
 from aaow_storage_sql import Dialect, Parameters, make_compiler
 from aaow_storage_sqlite._arrays import JSONArray
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
-from aaow_storage_sqlite._json_paths import can_be_found, json_value
+from aaow_storage_sqlite._json_paths import is_indexable, json_value
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _UNREADABLE = ("Could not decode to UTF-8", "malformed JSON", "user-defined function raised exception")
@@ -33,9 +33,9 @@ _NO_SUCH_SCHEMA = (
     "no such module",
     "unsupported file format",
 )
-"""What SQLite says of a statement where the schema is not what the migrations make; it has no code for that."""
-_LONGEST_VALUE = 2**28
-"""How many characters a value has at least that is too long for SQLite; each takes four bytes at most."""
+"""Texts of errors that mean that the schema is not what the migrations create; SQLite has no code for that."""
+_MIN_TOO_LONG_CHARS = 2**28
+"""Fewest characters of a value that is too long for SQLite; a character takes at most four bytes."""
 _TRANSIENT = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -52,23 +52,23 @@ _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def primary_code(error: BaseException | None) -> int | None:
-    """Return SQLite's primary result code of a driver's exception, None where it has none."""
+    """Return the primary result code of a driver's exception, None if it has none."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
 def is_locked(error: BaseException) -> bool:
-    """Say whether an error, or the driver's behind it, means that another connection holds a lock."""
+    """Return whether an error, or the driver's error that caused it, means that another connection holds a lock."""
     return primary_code(error) in _LOCKED or primary_code(error.__cause__) in _LOCKED
 
 
 def is_too_large(error: BaseException) -> bool:
-    """Say whether the driver's exception behind an error means that a value is larger than the connection takes."""
+    """Return whether the driver's exception that caused an error means that a value exceeds the connection's limit."""
     return primary_code(error.__cause__) == sqlite3.SQLITE_TOOBIG
 
 
 class SQLiteDialect(Dialect):
-    """The page of SQLite. `location` names the store in errors."""
+    """The dialect of one store, which `location` names in errors."""
 
     sqlalchemy_dialect: ClassVar[sa.Dialect] = sqlite_dialect(paramstyle="qmark")
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
@@ -85,10 +85,10 @@ class SQLiteDialect(Dialect):
         code = primary_code(error)
         if code in _CORRUPT or str(error).startswith(_UNREADABLE):
             return CorruptDataError(what)
-        if code == sqlite3.SQLITE_ERROR and any(sign in what for sign in _NO_SUCH_SCHEMA):
-            return CorruptDataError(f"{what}: the schema is not what initialize() makes; restore a backup")
+        if code == sqlite3.SQLITE_ERROR and any(text in what for text in _NO_SUCH_SCHEMA):
+            return CorruptDataError(f"{what}: the schema is not what initialize() creates; restore a backup")
         if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
-            if any(isinstance(value, str | bytes) and len(value) >= _LONGEST_VALUE for value in values):
+            if any(isinstance(value, str | bytes) and len(value) >= _MIN_TOO_LONG_CHARS for value in values):
                 return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
             return CorruptDataError(what)
         return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
@@ -107,7 +107,7 @@ class SQLiteDialect(Dialect):
 
     def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         values = sa.bindparam(parameter, type_=JSONArray(compared.type))
-        if kind is FieldKind.NUMBER:  # which SQLite may read a little differently than Python
+        if kind is FieldKind.NUMBER:  # SQLite may read one slightly differently than Python
             return sa.func.aaow_is_among(compared, values, type_=sa.Integer) == sa.literal_column("1")
         return compared.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(values)))
 
@@ -126,7 +126,7 @@ class SQLiteDialect(Dialect):
         return holds if value is None else sa.and_(value == sa.func.json_extract(operand, "$"), holds)
 
     def json_operand_shape(self, condition: Condition) -> bool:
-        return can_be_found(condition)
+        return is_indexable(condition)
 
     def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
         operand = condition.operand

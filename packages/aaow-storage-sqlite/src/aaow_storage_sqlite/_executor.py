@@ -1,10 +1,10 @@
-"""SQLite's executor: one writing thread, a few reading ones, and the schema brought up to date before they start."""
+"""SQLite's executor: one writer thread, a few reader threads, and a schema that is upgraded before they start."""
 
 import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-import attrs
+from attrs import evolve
 
 from aaow_storage.authoring import cleaning_up_after, given_up_after_fork, run_all
 from aaow_storage.errors import StorageError
@@ -21,13 +21,15 @@ from aaow_storage_sql import (
     roll_back,
 )
 from aaow_storage_sqlite import _file_locks, _memory_stores
-from aaow_storage_sqlite._connections import Settings, check_sqlite_version, find_place, make_folder, open_writer
+from aaow_storage_sqlite._connections import check_sqlite_version, open_writer, without_creating
 from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._inline_reads import InlineReads
 from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
 from aaow_storage_sqlite._readers import Readers
+from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
-from aaow_storage_sqlite._upgrade import bring_up_to_date, check_version
+from aaow_storage_sqlite._upgrade import check_version, upgrade
 from aaow_storage_sqlite._writer import Writer
 
 T = TypeVar("T")
@@ -36,12 +38,10 @@ T = TypeVar("T")
 class SQLiteExecutor(ThreadedExecutor):
     """Runs work on the threads of one store."""
 
-    def __init__(self, settings: Settings, reader_threads: int, *, inline_reads: bool) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self._reader_threads = reader_threads
-        self._inline_reads = inline_reads
-        self._inline: InlineReads | None = None
+        self._inline_reads: InlineReads | None = None
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
@@ -54,27 +54,27 @@ class SQLiteExecutor(ThreadedExecutor):
             if self._writer is None:
                 raise self._not_open()
             job = Job(call)
-            self._writer.put(job)
+            self._writer.submit(job)
             return job.wait_shielded()
         if operation.is_point_read:
             return self._find(call)
         job = Job(call)
-        self._open_readers().put(job)
+        self._open_readers().submit(job)
         return job.wait()
 
     async def _find(self, call: Call[T]) -> T:
-        """Run a point read on the event loop if that is quick enough, or else on a thread."""
+        """Run a point read on the event loop if that is quick, or else on a reader thread."""
         readers = self._open_readers()
         operation = call.operation
-        is_short = operation.lookup is not None
-        if self._inline is not None:
-            search = call.run if is_short else functools.partial(_on_one_state, call.run)
-            found = self._inline.find(operation, search)
+        is_lookup = operation.lookup is not None
+        if self._inline_reads is not None:
+            read = call.run if is_lookup else functools.partial(_read_on_one_snapshot, call.run)
+            found = self._inline_reads.find(operation, read)
             if found is not FALL_BACK:
                 return found
-            call = self._inline.measured(call)
+            call = self._inline_reads.measured(call)
         job = Job(call)
-        readers.put(job, is_short=is_short)
+        readers.submit(job, is_lookup=is_lookup)
         return await job.wait()
 
     def _open_readers(self) -> Readers:
@@ -86,7 +86,7 @@ class SQLiteExecutor(ThreadedExecutor):
         if self._writer is None:
             raise self._not_open()
         transaction = given_up_after_fork(InteractiveTransaction(timeout))
-        self._writer.put(transaction)
+        self._writer.submit(transaction)
         try:
             await transaction.opened.wait()
         except BaseException:
@@ -100,7 +100,7 @@ class SQLiteExecutor(ThreadedExecutor):
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
         check_sqlite_version()
-        settings = attrs.evolve(self._settings, location=_memory_stores.acquire(self._settings.location))
+        settings = evolve(self._settings, location=_memory_stores.acquire(self._settings.location))
         try:
             self._open(settings, opening, migrate=migrate)
         except BaseException as error:
@@ -121,33 +121,32 @@ class SQLiteExecutor(ThreadedExecutor):
         return str(self._settings.location)
 
     def releasing(self) -> Callable[[], None]:
-        return functools.partial(_release, self._writer, self._readers, self._inline, self._settings.location)
+        return functools.partial(_release, self._writer, self._readers, self._inline_reads, self._settings.location)
 
     def give_up(self) -> None:
-        _inherited.append((self._writer, self._readers, self._inline))
-        self._writer = self._readers = self._inline = None
+        _inherited.append((self._writer, self._readers, self._inline_reads))
+        self._writer = self._readers = self._inline_reads = None
 
     def _open(self, settings: Settings, opening: Opening, *, migrate: bool) -> None:
-        settings = attrs.evolve(settings, location=find_place(settings.location))
+        settings = evolve(settings, location=resolve_path(settings.location))
         if settings.location.path is None or not settings.location.path.exists():
             needs_upgrade(None, migrate=migrate)
-            make_folder(settings.location)
+            ensure_parent_directory(settings.location)
         _file_locks.check_inherited(str(settings.location.path))
         connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))
         try:
-            bring_up_to_date(connection, settings.busy_timeout, migrate=migrate, opening=opening)
+            upgrade(connection, settings.busy_timeout, migrate=migrate, opening=opening)
             if migrate:
                 create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
             connection.driver_connection.set_progress_handler(None, 0)
-            files = StoreFiles(settings.location)
+            files = StoreFiles(settings.location, settings.tuning.files_check_interval_s)
         except BaseException:
             connection.close()
             raise
-        # No connection that is opened from now on makes a file in the place of one that was removed.
-        settings = attrs.evolve(settings, location=attrs.evolve(settings.location, creates=False))
+        settings = without_creating(settings)
         try:
-            self._readers = Readers(settings, self._reader_threads, files)
-            self._inline = InlineReads(settings, files) if self._inline_reads else None
+            self._readers = Readers(settings, files)
+            self._inline_reads = InlineReads(settings, files) if settings.inline_reads else None
             files.check()
             self._writer = Writer(settings, connection, files)
         except BaseException as error:
@@ -156,12 +155,12 @@ class SQLiteExecutor(ThreadedExecutor):
             raise
 
     def _stop_reading(self) -> None:
-        inline, readers = self._inline, self._readers
-        self._inline = self._readers = None
-        _stop_reading(readers, inline)
+        inline_reads, readers = self._inline_reads, self._readers
+        self._inline_reads = self._readers = None
+        _stop_reading(readers, inline_reads)
 
 
-def _on_one_state(work: Work[T], connection: SQLConnection) -> T:
+def _read_on_one_snapshot(work: Work[T], connection: SQLConnection) -> T:
     connection.command("BEGIN")
     try:
         found = work(connection)
@@ -173,19 +172,22 @@ def _on_one_state(work: Work[T], connection: SQLConnection) -> T:
 
 
 _inherited: list[object] = []
-"""What a forked process has of the parent's stores. It stays there: to close it would act on the parent's files."""
+"""The parent's threads and connections, in a forked process. They are kept, because closing them, as the garbage
+collector would, acts on the parent's files."""
 
 
-def _release(writer: Writer | None, readers: Readers | None, inline: InlineReads | None, location: Location) -> None:
-    """Let the threads of a store that is not used any more end by themselves, the writer's last."""
+def _release(
+    writer: Writer | None, readers: Readers | None, inline_reads: InlineReads | None, location: Location
+) -> None:
+    """Let the threads of a dropped adapter end by themselves, the writer last."""
     if readers is not None:
-        readers.stop_unused()
+        readers.stop_dropped()
     if writer is not None:
-        stop_reading = functools.partial(_stop_reading, readers, inline)
-        writer.stop_unused(
+        stop_reading = functools.partial(_stop_reading, readers, inline_reads)
+        writer.stop_dropped(
             before_closing=stop_reading, after_closing=functools.partial(_memory_stores.release, location)
         )
 
 
-def _stop_reading(readers: Readers | None, inline: InlineReads | None) -> None:
-    run_all(*(each.stop for each in (inline, readers) if each is not None))
+def _stop_reading(readers: Readers | None, inline_reads: InlineReads | None) -> None:
+    run_all(*(each.stop for each in (inline_reads, readers) if each is not None))

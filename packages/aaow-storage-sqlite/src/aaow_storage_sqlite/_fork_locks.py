@@ -1,7 +1,7 @@
-"""Forking a process while threads of it use SQLite.
+"""Locks that keep a process from forking while one of its threads is inside SQLite.
 
-A fork copies what SQLite has in memory as it is at that moment: its locks, held by threads that the forked process does
-not have. So a fork waits until no thread is inside of SQLite, for a moment at most.
+A fork copies SQLite's memory as it is at that moment, with mutexes held by threads that the forked process does not
+have. So a fork waits until no thread is inside SQLite, but for a limited time.
 """
 
 import os
@@ -13,41 +13,39 @@ from weakref import WeakSet
 
 from aaow_storage_sqlite import _file_locks
 
-LONGEST_WAIT_S = 1.0
+_fork_locks: "WeakSet[ForkLock]" = WeakSet()
+_held_by_forks: "dict[int, list[ForkLock]]" = {}
+"""For each thread that is about to fork, by its id, the locks that it has taken."""
+_no_fork_waits = threading.Event()
+_no_fork_waits.set()
 
 
-_gates: "WeakSet[Gate]" = WeakSet()
-_closed: "dict[int, list[Gate]]" = {}
-"""For each thread that is about to fork, the gates that it has closed."""
-_are_open = threading.Event()
-_are_open.set()
-
-
-class Gate:
-    """Belongs to one connection: the block of a thread that uses the connection is `with gate`.
+class ForkLock:
+    """The lock of one connection: a thread uses the connection inside `with fork_lock:` only.
 
     Attributes:
-        lock: held inside of such a block.
+        lock: held by the thread that uses the connection.
         is_in_transaction: whether the connection is in a transaction while no thread uses it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_wait_s: float) -> None:
         self.path = path
+        self.max_wait_s = max_wait_s
         self.lock = threading.Lock()
         self.is_in_transaction = False
-        _gates.add(self)
+        _fork_locks.add(self)
 
     def __enter__(self) -> None:
-        if _closed:  # otherwise a thread that is busy would have the lock again before the fork gets it
-            _are_open.wait(LONGEST_WAIT_S)
+        if _held_by_forks:  # otherwise a busy thread would take the lock again before the fork gets it
+            _no_fork_waits.wait(self.max_wait_s)
         self.lock.acquire()
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()
 
     @contextmanager
-    def open_in_transaction(self) -> Iterator[None]:
-        """Leave the block of this gate, with a transaction open on its connection, and enter it again."""
+    def release_in_transaction(self) -> Iterator[None]:
+        """Release the lock for a block, with a transaction open on the connection, and take it again."""
         self.is_in_transaction = True
         self.lock.release()
         try:
@@ -57,32 +55,32 @@ class Gate:
             self.is_in_transaction = False
 
 
-def _close_gates() -> None:
-    deadline = time.monotonic() + LONGEST_WAIT_S
-    _are_open.clear()
-    closed = _closed[threading.get_ident()] = []
-    for gate in list(_gates):
-        if gate.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            closed.append(gate)  # noqa: PERF401 - noted at once, so that it is opened again whatever comes between
+def _before_fork() -> None:
+    began = time.monotonic()
+    _no_fork_waits.clear()
+    taken = _held_by_forks[threading.get_ident()] = []
+    for each in list(_fork_locks):
+        if each.lock.acquire(timeout=max(0.0, began + each.max_wait_s - time.monotonic())):
+            taken.append(each)  # noqa: PERF401 - noted at once, so that it is released if an exception follows
 
 
-def _open_gates() -> None:
-    for gate in _closed.pop(threading.get_ident(), ()):
-        gate.lock.release()
-    if not _closed:
-        _are_open.set()
+def _after_fork_in_parent() -> None:
+    for each in _held_by_forks.pop(threading.get_ident(), ()):
+        each.lock.release()
+    if not _held_by_forks:
+        _no_fork_waits.set()
 
 
-def _give_up_gates() -> None:
-    global _are_open  # noqa: PLW0603 - a thread of the parent may have held its lock
-    closed = set(_closed.pop(threading.get_ident(), ()))
-    _closed.clear()
-    _are_open = threading.Event()
-    _are_open.set()
-    in_use = {gate.path for gate in list(_gates) if gate not in closed or gate.is_in_transaction}
-    _gates.clear()
+def _after_fork_in_child() -> None:
+    global _no_fork_waits  # noqa: PLW0603 - a thread of the parent may have held its lock
+    taken = set(_held_by_forks.pop(threading.get_ident(), ()))
+    _held_by_forks.clear()
+    _no_fork_waits = threading.Event()
+    _no_fork_waits.set()
+    in_use = {each.path for each in list(_fork_locks) if each not in taken or each.is_in_transaction}
+    _fork_locks.clear()
     _file_locks.after_fork_in_child(in_use)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_close_gates, after_in_parent=_open_gates, after_in_child=_give_up_gates)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,4 +1,4 @@
-"""What SQLite lacks, as functions and collations in Python that every connection gets."""
+"""Python functions and collations, added to every connection, for comparisons that SQLite lacks."""
 
 import functools
 import sqlite3
@@ -14,9 +14,9 @@ JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
 IS_AMONG = "aaow_is_among"
 
-LONGEST_REMEMBERED = 64 * 1024
-SHORT = 1_000
-"""Operands of at most so many characters are remembered when they are decoded, and of longer ones a few."""
+MAX_CACHED_DOCUMENT_CHARS = 64 * 1024
+MAX_SHORT_OPERAND_CHARS = 1_000
+"""Up to this length many decoded operands are cached, of longer ones a few."""
 
 
 P = ParamSpec("P")
@@ -24,20 +24,20 @@ T = TypeVar("T")
 
 
 def install(connection: sqlite3.Connection, failures: list[Exception]) -> None:
-    """Give a connection the functions and collations.
+    """Add the functions and collations to a connection.
 
-    SQLite says of a function no more than that it raised, and takes for equal what a collation cannot compare. So the
-    first exception of theirs is put into `failures`.
+    SQLite reports only that a function raised, and treats values as equal if their collation raises. So the first
+    exception of either is appended to `failures`.
     """
-    connection.create_collation(AMOUNT_COLLATION, _noting(compare_amounts, failures))
-    connection.create_collation(JSON_COLLATION, _noting(compare_json, failures))
-    connection.create_function(JSON_MATCHES, 4, _noting(json_matches, failures), deterministic=True)
-    connection.create_function(JSON_SORT_VALUE, 2, _noting(json_sort_value, failures), deterministic=True)
-    connection.create_function(IS_AMONG, 2, _noting(is_among, failures), deterministic=True)
+    connection.create_collation(AMOUNT_COLLATION, _recording(compare_amounts, failures))
+    connection.create_collation(JSON_COLLATION, _recording(compare_json, failures))
+    connection.create_function(JSON_MATCHES, 4, _recording(json_matches, failures), deterministic=True)
+    connection.create_function(JSON_SORT_VALUE, 2, _recording(json_sort_value, failures), deterministic=True)
+    connection.create_function(IS_AMONG, 2, _recording(is_among, failures), deterministic=True)
 
 
-def _noting(function: Callable[P, T], failures: list[Exception]) -> Callable[P, T]:
-    def noting(*args: P.args, **kwargs: P.kwargs) -> T:
+def _recording(function: Callable[P, T], failures: list[Exception]) -> Callable[P, T]:
+    def recording(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except Exception as failure:
@@ -45,7 +45,7 @@ def _noting(function: Callable[P, T], failures: list[Exception]) -> Callable[P, 
                 failures.append(failure)
             raise
 
-    return noting
+    return recording
 
 
 def compare_amounts(one: str, other: str) -> int:
@@ -59,19 +59,19 @@ def compare_json(one: str, other: str) -> int:
 
 
 def json_matches(body: str | None, path: str, operator: str, operand: str) -> bool:
-    """Say whether what lies at a path in a document meets a condition."""
+    """Return whether the value at a path in a document meets a condition."""
     condition = _condition(operator, operand)
     return condition.matches(None if body is None else value_at(_document(body), _path(path)))
 
 
 def json_sort_value(body: str | None, path: str) -> str | None:
-    """Return what lies at a path in a document, as JSON; null and nothing are NULL."""
+    """Return the value at a path in a document, as JSON; NULL if it is null or missing."""
     value = None if body is None else value_at(_document(body), _path(path))
     return None if value is None else dumps(value)
 
 
 def is_among(value: float | None, values: str) -> bool | None:
-    """Say whether a number is one of those in a JSON array; NULL of NULL."""
+    """Return whether a number is in a JSON array; NULL for NULL."""
     return None if value is None else value in _numbers(values)
 
 
@@ -80,16 +80,16 @@ def _order(one: Any, other: Any) -> int:
 
 
 _last: tuple[str, Any] = ("null", None)
-"""The document that was decoded last, which the next condition on a row is about as well, and its text."""
+"""The text and value of the document decoded last: several conditions on a row read the same document."""
 
 
 def _document(body: str) -> Any:
-    global _last  # noqa: PLW0603 - remembered for all connections
+    global _last  # noqa: PLW0603 - one cache for all connections
     text, document = _last
     if text == body:
         return document
     document = loads(body)
-    if len(body) <= LONGEST_REMEMBERED:
+    if len(body) <= MAX_CACHED_DOCUMENT_CHARS:
         _last = body, document
     return document
 
@@ -107,7 +107,7 @@ def _numbers(values: str) -> frozenset[float]:
 
 
 def _condition(operator: str, operand: str) -> Condition:
-    return (_short_condition if len(operand) <= SHORT else _long_condition)(operator, operand)
+    return (_short_condition if len(operand) <= MAX_SHORT_OPERAND_CHARS else _long_condition)(operator, operand)
 
 
 def _decoded_condition(operator: str, operand: str) -> Condition:

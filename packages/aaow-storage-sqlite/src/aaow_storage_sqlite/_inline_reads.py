@@ -1,9 +1,9 @@
-"""Finding single records on the event loop itself, for as long as that proves to be quick.
+"""Reading single records on the event loop itself, while that is quick.
 
-To hand a search over to a thread and to take its outcome back costs several times what the search does. But it may have
-to wait for a disk, and the loop must not. So the loop searches only where few of its operations wait, for a moment
-before a thread has its turn, and while records of that kind are found quickly; the thread shows that first. A record
-with a large value is the thread's in any case: SQLite refuses to read the value on the loop's connection.
+Handing a read to a thread and taking its outcome back costs several times what the read does. But a read may have to
+wait for the disk, and the event loop must not. So the loop reads only if few of its operations wait, within a time
+budget for each iteration, and while reads of that kind are quick, which reader threads have to show first. A record
+with a large value is always read by a thread: SQLite refuses to read the value on the loop's connection.
 """
 
 import asyncio
@@ -13,111 +13,111 @@ from collections.abc import Hashable
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-import attrs
+from attrs import evolve
 
 from aaow_storage.errors import StorageError
 from aaow_storage_sql import FALL_BACK, Call, FallBack, Operation, SQLConnection, Work, count_waiting
-from aaow_storage_sqlite._connections import Settings, open_reader
+from aaow_storage_sqlite._connections import open_reader
 from aaow_storage_sqlite._dialect import is_locked, is_too_large
-from aaow_storage_sqlite._fork_locks import Gate
-from aaow_storage_sqlite._latency_breaker import Pace, Stopwatch
+from aaow_storage_sqlite._fork_locks import ForkLock
+from aaow_storage_sqlite._latency_breaker import LatencyBreaker, Stopwatch
+from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 
 T = TypeVar("T")
 
-FEW = 8
-"""Where as many operations wait, their threads are awake: to join them costs less than to take turns with them."""
-MOMENT_S = 0.00025
-"""How long the loop searches in one turn, before it goes on with its other tasks."""
-LARGEST_VALUE_BYTES = 64 * 1024
-"""How large a value is that the loop still reads, decodes and checks: in less than a millisecond."""
 
+class LoopBudget:
+    """The time that inline reads may take in one iteration of an event loop."""
 
-class Turn:
-    """A turn of one event loop, through all of its tasks that are ready."""
-
-    def __init__(self) -> None:
-        self._searched = 0.0
-        self._is_ending = False
+    def __init__(self, budget_s: float) -> None:
+        self._budget_s = budget_s
+        self._spent_s = 0.0
+        self._is_reset_scheduled = False
 
     def has_time(self) -> bool:
-        """Say whether there is time for a search; called on the loop."""
-        if self._searched < MOMENT_S:
+        """Return whether there is time for a read; called on the loop."""
+        if self._spent_s < self._budget_s:
             return True
-        if not self._is_ending:
-            self._is_ending = True
-            asyncio.get_running_loop().call_soon(self._end)
+        if not self._is_reset_scheduled:
+            self._is_reset_scheduled = True
+            asyncio.get_running_loop().call_soon(self._reset)
         return False
 
     def spend(self, seconds: float) -> None:
-        """Take account of a search."""
-        self._searched += seconds
+        """Record a read."""
+        self._spent_s += seconds
 
-    def _end(self) -> None:
-        self._searched = 0.0
-        self._is_ending = False
+    def _reset(self) -> None:
+        self._spent_s = 0.0
+        self._is_reset_scheduled = False
 
 
 class InlineReads:
-    """Finds records on the loop, on a connection of its own that waits for no lock."""
+    """Reads records on the event loop, on its own connection that waits for no lock."""
 
     def __init__(self, settings: Settings, files: StoreFiles) -> None:
+        self._tuning = settings.tuning
         self._files = files
-        self._gate = Gate(str(settings.location.path))
-        self._is_in_use = self._gate.lock
-        self._connection = open_reader(attrs.evolve(settings, busy_timeout=0.0))
-        self._connection.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
-        self._paces: dict[Hashable, Pace] = {}
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+        self._fork_lock = ForkLock(str(settings.location.path), self._tuning.max_fork_wait_s)
+        self._in_use = self._fork_lock.lock
+        self._connection = open_reader(evolve(settings, busy_timeout=0.0))
+        self._connection.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._tuning.max_inline_value_bytes)
+        self._breakers: dict[Hashable, LatencyBreaker] = {}
+        self._budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopBudget] = WeakKeyDictionary()
 
-    def find(self, kind: Hashable, search: Work[T]) -> T | FallBack:
-        """Return what a search of that kind finds, or `FALL_BACK` where a thread is to search.
+    def find(self, kind: Hashable, read: Work[T]) -> T | FallBack:
+        """Return the result of a read of that kind, or `FALL_BACK` if a thread has to do it.
 
         Raises:
-            StorageError: it cannot be read.
+            StorageError: the record cannot be read.
         """
-        pace = self._paces.get(kind)
-        if pace is None or not pace.is_quick:
+        breaker = self._breakers.get(kind)
+        if breaker is None or not breaker.allows_inline:
             return FALL_BACK
         loop = asyncio.get_running_loop()
-        turn = self._turns.get(loop)
-        if turn is None:
-            turn = self._turns[loop] = Turn()
-        if not turn.has_time() or count_waiting(loop) >= FEW or not self._is_in_use.acquire(blocking=False):
+        budget = self._budgets.get(loop)
+        if budget is None:
+            budget = self._budgets[loop] = LoopBudget(self._tuning.loop_budget_s)
+        if (
+            not budget.has_time()
+            or count_waiting(loop) >= self._tuning.max_inline_waiting
+            or not self._in_use.acquire(blocking=False)
+        ):
             return FALL_BACK
         watch = Stopwatch()
         try:
             with watch:
-                self._files.check_now_and_then()
-                return search(self._connection)
+                self._files.check_if_due()
+                return read(self._connection)
         except StorageError as error:
             if is_locked(error) or is_too_large(error):
                 return FALL_BACK
             raise
         finally:
-            self._is_in_use.release()
-            turn.spend(watch.lasted)
-            pace.note_on_loop(watch)
+            self._in_use.release()
+            budget.spend(watch.elapsed_s)
+            breaker.record_on_loop(watch)
 
     def measured(self, call: Call[T]) -> Call[T]:
-        """Return the call for a thread; it is timed if calls of its operation are not known to be quick."""
-        pace = self._paces.get(call.operation)
-        if pace is None:
-            pace = self._paces.setdefault(call.operation, Pace())
-        if pace.is_quick:
+        """Return the call for a thread, timed while the breaker needs probes of its operation."""
+        breaker = self._breakers.get(call.operation)
+        if breaker is None:
+            breaker = self._breakers.setdefault(call.operation, LatencyBreaker(self._tuning))
+        if breaker.allows_inline:
             return call
-        return Call(Operation(functools.partial(_timed, call.run, pace), writes=False))
+        return Call(Operation(functools.partial(_run_timed, call.run, breaker), writes=False))
 
     def stop(self) -> None:
-        """Close the connection, when it is not used; and keep it in use, so that no search begins again."""
-        self._is_in_use.acquire()
+        """Close the connection once it is not in use, and keep it locked, so that no read begins again."""
+        self._in_use.acquire()
         self._connection.close()
 
 
-def _timed(search: Work[T], pace: Pace, connection: SQLConnection) -> T:
+def _run_timed(read: Work[T], breaker: LatencyBreaker, connection: SQLConnection) -> T:
     watch = Stopwatch()
     try:
         with watch:
-            return search(connection)
+            return read(connection)
     finally:
-        pace.note_on_thread(watch)
+        breaker.record_on_thread(watch)

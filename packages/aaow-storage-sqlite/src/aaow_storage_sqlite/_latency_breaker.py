@@ -1,66 +1,63 @@
-"""Whether records are found quickly enough to find them on the event loop."""
+"""A circuit breaker that allows inline reads, on the event loop, only while they are quick."""
 
 import threading
 import time
 from typing import Self
 
-QUICK_S = 0.001
-AT_FIRST = 256
-"""How many searches in a row a thread has to do quickly before the loop does any."""
-TIMES_MORE = 8
-"""How many times as many, each time that the loop had to wait."""
-MOST = 2**20
-AS_LONG = 64
+from aaow_storage_sqlite._tuning import Tuning
 
 
 class Stopwatch:
-    """How long something took, and how much of that its thread did not work but waited."""
+    """Measures how long a block took, and how much of that its thread waited instead of using the CPU."""
 
-    __slots__ = ("_started", "_worked", "lasted", "waited")
+    __slots__ = ("_cpu_s", "_started", "elapsed_s", "waited_s")
 
     def __enter__(self) -> Self:
-        self._worked = time.thread_time()
+        self._cpu_s = time.thread_time()
         self._started = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.lasted = time.perf_counter() - self._started
-        self.waited = self.lasted - (time.thread_time() - self._worked)
+        self.elapsed_s = time.perf_counter() - self._started
+        self.waited_s = self.elapsed_s - (time.thread_time() - self._cpu_s)
 
 
-class Pace:
-    """Tells by the searches of the past, for a disk or anything else, whether the next one is going to be quick.
+class LatencyBreaker:
+    """Predicts from past reads of one kind whether the next one will be quick, on whatever disk.
 
-    Where a search on the loop waits, threads have to do `TIMES_MORE` as many quickly before the loop tries again. So
-    the loop waits a second time after some 2,000 searches at the earliest, after 16,000 a third time, after 130,000 a
-    fourth. A number halves again after `AS_LONG` times as many quick searches on the loop.
+    Each time that a read on the event loop has to wait, the probes needed on reader threads before the loop reads again
+    grow by the back-off factor. With the defaults the loop waits a second time after some 2,000 reads at the earliest,
+    a third time after 16,000, a fourth time after 130,000. The number halves again after many quick reads on the loop.
     """
 
-    def __init__(self) -> None:
-        self.is_quick = False
-        self._needed = AT_FIRST
-        self._in_a_row = 0
+    def __init__(self, tuning: Tuning) -> None:
+        self.allows_inline = False
+        self._tuning = tuning
+        self._probes_needed = tuning.initial_probes
+        self._quick_in_a_row = 0
         self._lock = threading.Lock()
 
-    def note_on_thread(self, watch: Stopwatch) -> None:
-        """Take account of a search on a thread, which may be slow at nobody's cost."""
+    def record_on_thread(self, watch: Stopwatch) -> None:
+        """Record a read on a reader thread, where a slow one delays no other task."""
         with self._lock:
-            if self.is_quick:
+            if self.allows_inline:
                 return
-            self._in_a_row = self._in_a_row + 1 if watch.lasted < QUICK_S else 0
-            if self._in_a_row >= self._needed:
-                self.is_quick = True
-                self._in_a_row = 0
+            is_quick = watch.elapsed_s < self._tuning.max_inline_latency_s
+            self._quick_in_a_row = self._quick_in_a_row + 1 if is_quick else 0
+            if self._quick_in_a_row >= self._probes_needed:
+                self.allows_inline = True
+                self._quick_in_a_row = 0
 
-    def note_on_loop(self, watch: Stopwatch) -> None:
-        """Take account of a search on the loop, where a slow one holds up every task."""
+    def record_on_loop(self, watch: Stopwatch) -> None:
+        """Record a read on the event loop, where a slow one delays every task."""
+        tuning = self._tuning
         with self._lock:
-            self._in_a_row += 1
-            if watch.lasted >= QUICK_S:
-                self.is_quick = False
-                self._in_a_row = 0
-                if watch.waited >= QUICK_S:
-                    self._needed = min(TIMES_MORE * self._needed, MOST)
-            elif self._in_a_row >= AS_LONG * self._needed:
-                self._needed = max(self._needed // 2, AT_FIRST)
-                self._in_a_row = 0
+            self._quick_in_a_row += 1
+            if watch.elapsed_s >= tuning.max_inline_latency_s:
+                self.allows_inline = False
+                self._quick_in_a_row = 0
+                if watch.waited_s >= tuning.max_inline_latency_s:
+                    self._probes_needed = min(tuning.backoff_factor * self._probes_needed, tuning.max_probes)
+            elif self._quick_in_a_row >= tuning.decay_factor * self._probes_needed:
+                self._probes_needed = max(self._probes_needed // 2, tuning.initial_probes)
+                self._quick_in_a_row = 0

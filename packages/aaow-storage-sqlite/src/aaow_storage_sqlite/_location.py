@@ -1,4 +1,4 @@
-"""Where a SQLite store is: a file or memory, told by a path, a `file:` URI or a `sqlite://` URL."""
+"""The location of a SQLite store, a file or memory, parsed from a path, a `file:` URI or a `sqlite://` URL."""
 
 import re
 from pathlib import Path
@@ -20,29 +20,29 @@ _FORMS = (
 _LOGIN = re.compile(
     r"(?://)?[^/\\:]{2,}:.*@|(?:.*[\s&?;])?(?:password|passwd|sslpassword|pwd)\s*=", re.IGNORECASE | re.DOTALL
 )
-"""What begins like the login of a server, or holds a password by its name, and next to no path does."""
+"""Matches text that begins like the login of a server, or names a password; hardly any path does."""
 
 
 @frozen
 class Location:
-    """A store: the file at `path`, or where that is None, memory that the process knows by its name."""
+    """A store: the file at `path`, or if that is None, memory that the process knows by `memory_name`."""
 
     path: Path | None = None
     memory_name: str = ""
     creates: bool = True
     named: Path | None = None
-    """The path as it was given, where `path` is the one behind its symbolic links."""
+    """The path as it was given, if `path` is the one with its symbolic links resolved."""
     file_mode: int | None = None
-    """The permissions of a new file; None for what the umask leaves of SQLite's own."""
+    """The permissions of a new file; None for SQLite's default, reduced by the umask."""
 
     @property
     def uri(self) -> str:
-        """The URI to connect to; a store in memory has one once it has a folder."""
+        """The URI to connect to. A store in memory has none before it has a folder."""
         return self._uri("rwc" if self.creates else "rw")
 
     @property
     def read_only_uri(self) -> str:
-        """The URI of a connection that changes nothing, not even by closing."""
+        """The URI of a connection that changes nothing, not even when it closes."""
         return self._uri("ro")
 
     def _uri(self, mode: str) -> str:
@@ -53,73 +53,73 @@ class Location:
 
 
 def parse_location(url: str | None) -> Location:
-    """Say where the store of a URL is; a relative path becomes absolute now.
+    """Return the location that a URL names; a relative path is made absolute now.
 
     Raises:
-        ValidationError: the URL has another form, or a parameter that is not known.
+        ValidationError: the URL has another form, or an unknown parameter.
     """
     text = DEFAULT_URL if url is None else url
     if not isinstance(text, str):
-        raise _wrong(f"must be str, not {type(text).__name__}; {_FORMS}")
+        raise _invalid(f"must be str, not {type(text).__name__}; {_FORMS}")
     if not text or "\x00" in text or text_problem(text) is not None:
-        raise _wrong(f"{redacted_url(text)!a} names no store: a path has no NUL and no lone surrogate; {_FORMS}")
+        raise _invalid(f"{redacted_url(text)!a} names no store: a path has no NUL and no lone surrogate; {_FORMS}")
     scheme, colon, rest = text.partition(":")
     match scheme.lower() if colon else "":
         case "file":
-            return _of_file_uri(text, rest)
+            return _parse_file_uri(text, rest)
         case "sqlite":
-            return _of_url(text, rest)
+            return _parse_sqlite_url(text, rest)
     if rest.startswith("//"):
-        raise _wrong(f"{redacted_url(text)!r} is a URL of something else; {_FORMS}")
+        raise _invalid(f"{redacted_url(text)!r} is a URL of another kind of store; {_FORMS}")
     if _LOGIN.match(text):
-        raise _login(text)
+        raise _looks_like_login(text)
     return _memory() if text == _MEMORY else _file(text)
 
 
-def _of_file_uri(text: str, rest: str) -> Location:
+def _parse_file_uri(text: str, rest: str) -> Location:
     rest = rest.partition("#")[0]
     path, _, query = rest.partition("?")
     if path.startswith("//"):
         authority, slash, tail = path[2:].partition("/")
         if authority not in {"", "localhost"}:
-            raise _wrong(f"the host in {redacted_url(text)!r} is not this machine; {_FORMS}")
+            raise _invalid(f"the host in {redacted_url(text)!r} is not this machine; {_FORMS}")
         path = slash + tail
     if _LOGIN.match(path):
-        raise _login(text)
-    path = _decoded(text, path)
+        raise _looks_like_login(text)
+    path = _decode(text, path)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     mode = parameters.pop("mode", "rwc")
     shared = parameters.pop("cache", "private")
     if parameters or mode not in {"rwc", "rw", "memory"} or shared not in {"shared", "private"}:
         known = "mode=rwc (the default), mode=rw (refuse to create), mode=memory, cache=shared, cache=private"
-        raise _wrong(f"the parameters of {redacted_url(text)!r} are not supported; there are {known}")
+        raise _invalid(f"the parameters of {redacted_url(text)!r} are not supported; there are {known}")
     if mode == "memory" or path == _MEMORY:
         name = _SHARED_MEMORY if path == _MEMORY else path
         return _memory(name) if shared == "shared" else _memory()
     return _file(path, creates=mode == "rwc")
 
 
-def _of_url(text: str, rest: str) -> Location:
-    """Read the part of a `sqlite://` URL behind the scheme: three slashes for a relative path, four for an absolute."""
+def _parse_sqlite_url(text: str, rest: str) -> Location:
+    """Parse the part of a `sqlite://` URL after the scheme: three slashes for a relative path, four for an absolute."""
     path, mark, _ = rest.partition("?")
     if mark:
         problem = "has parameters, which are not supported in a sqlite:// URL; pass them as options"
-        raise _wrong(f"{redacted_url(text)!r} {problem}")
+        raise _invalid(f"{redacted_url(text)!r} {problem}")
     if path in {"//", "///", f"///{_MEMORY}"}:
         return _memory()
     if not path.startswith("///") or _LOGIN.match(path[3:]):
-        raise _wrong(f"{redacted_url(text)!r} names a host or no path; {_FORMS}")
-    return _file(_decoded(text, path[3:]))
+        raise _invalid(f"{redacted_url(text)!r} names a host or no path; {_FORMS}")
+    return _file(_decode(text, path[3:]))
 
 
-def _decoded(text: str, path: str) -> str:
+def _decode(text: str, path: str) -> str:
     """Return a path without its percent-encoding."""
     try:
         decoded = unquote(path, errors="strict")
     except UnicodeDecodeError:
         decoded = ""
     if "\x00" in decoded or (path and not decoded):
-        raise _wrong(f"{redacted_url(text)!r} names no store: a path is UTF-8, percent-encoded, and has no %00")
+        raise _invalid(f"{redacted_url(text)!r} names no store: a path is UTF-8, percent-encoded, and has no %00")
     return decoded
 
 
@@ -129,15 +129,15 @@ def _memory(name: str | None = None) -> Location:
 
 def _file(path: str, *, creates: bool = True) -> Location:
     if not path:
-        raise _wrong(f"names no file; {_FORMS}")
+        raise _invalid(f"names no file; {_FORMS}")
     absolute, problem = _absolute(path)
     if absolute is None:
-        raise _wrong(problem)
+        raise _invalid(problem)
     return Location(absolute, creates=creates)
 
 
 def _absolute(path: str) -> tuple[Path | None, str]:
-    """Return the path from the root on, or what is wrong with it."""
+    """Return the absolute path, or None and the problem."""
     try:
         expanded = Path(path).expanduser()
     except RuntimeError:
@@ -148,10 +148,10 @@ def _absolute(path: str) -> tuple[Path | None, str]:
         return None, f"{path!r} is relative to the working folder, which is gone ({error}); use an absolute path"
 
 
-def _login(text: str) -> ValidationError:
+def _looks_like_login(text: str) -> ValidationError:
     problem = "looks like the login of a server; a file of that name is named by a file: URI, with %40 for @"
-    return _wrong(f"{redacted_url(text)!r} {problem} and %3D for =")
+    return _invalid(f"{redacted_url(text)!r} {problem} and %3D for =")
 
 
-def _wrong(problem: str) -> ValidationError:
+def _invalid(problem: str) -> ValidationError:
     return ValidationError("sqlite", "url", problem)

@@ -1,41 +1,42 @@
-"""Making the file of a store and the folders on the way to it, with the permissions that were asked for."""
+"""Creating the file of a store, and its folders, with the permissions that were asked for."""
 
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 
-_OF_ALL = (0, 3, 6)
-"""Where the permissions of others, of the group and of the owner begin in a mode."""
+_SHIFTS = (0, 3, 6)
+"""The positions of the permissions of others, of the group and of the owner in a mode."""
+_READ_OR_WRITE = 0o6
 
 
-def make_place(path: Path, file_mode: int | None) -> None:
-    """Make the folders that are missing, and where there is a mode, the file, empty; what is there stays as it is.
+def create_folders_and_file(path: Path, file_mode: int | None) -> None:
+    """Create the missing folders and, if there is a mode, the file, empty; nothing that exists is changed.
 
-    Without a mode the folders get what the umask leaves of 0o777, and SQLite makes the file with what it leaves of
-    0o644. With one, whatever the umask is, the file has exactly that mode, and a folder the same and search permission
-    where the file has read or write permission; at no moment has either of them more.
+    Without a mode the folders get what the umask leaves of 0o777, and SQLite later creates the file with what it leaves
+    of 0o644. With a mode the umask does not matter: the file gets exactly that mode, and a folder gets the same plus
+    search permission for whoever may read or write the file. At no moment do they have more.
 
     Raises:
-        OSError: a folder or the file cannot be made.
+        OSError: a folder or the file cannot be created.
     """
     if file_mode is None:
         path.parent.mkdir(parents=True, exist_ok=True)
         return
-    _make_folders(path.parent, _folder_mode(file_mode))
+    _create_folders(path.parent, _folder_mode(file_mode))
     with suppress(FileExistsError):
-        _make_file(path, file_mode)
+        _create_file(path, file_mode)
         _set_mode(path, file_mode)
 
 
 def _folder_mode(file_mode: int) -> int:
-    return file_mode | sum(1 << shift for shift in _OF_ALL if file_mode >> shift & 0o6)
+    return file_mode | sum(1 << shift for shift in _SHIFTS if file_mode >> shift & _READ_OR_WRITE)
 
 
-def _make_folders(folder: Path, mode: int) -> None:
+def _create_folders(folder: Path, mode: int) -> None:
     if folder.is_dir():
         return
-    _make_folders(folder.parent, mode)
+    _create_folders(folder.parent, mode)
     try:
         folder.mkdir(mode)
     except FileExistsError:
@@ -45,11 +46,11 @@ def _make_folders(folder: Path, mode: int) -> None:
         _set_mode(folder, mode)
 
 
-def _make_file(path: Path, mode: int) -> None:
-    """Make an empty file.
+def _create_file(path: Path, mode: int) -> None:
+    """Create an empty file, by `mknod` if possible, which opens no descriptor.
 
-    It is not opened where that can be avoided: to close a descriptor of a database gives up the locks that SQLite holds
-    on it for the whole process, and another adapter may have opened it meanwhile.
+    Closing a descriptor of a database drops the locks that SQLite holds on it for the whole process, and another
+    adapter may have opened the file meanwhile.
     """
     try:
         os.mknod(path, stat.S_IFREG | mode)
@@ -58,7 +59,7 @@ def _make_file(path: Path, mode: int) -> None:
 
 
 def _set_mode(path: Path, mode: int) -> None:
-    """Give what was made just now the permissions that the umask took from it; other bits stay, such as setgid."""
-    found = stat.S_IMODE(path.stat().st_mode)
-    if found & 0o777 != mode:
-        path.chmod(found & ~0o777 | mode)
+    """Restore the permissions that the umask removed from a new file or folder; other bits stay, such as setgid."""
+    current = stat.S_IMODE(path.stat().st_mode)
+    if current & 0o777 != mode:
+        path.chmod(current & ~0o777 | mode)

@@ -1,7 +1,7 @@
-"""The threads that read, each on a connection of its own. The writer never makes them wait.
+"""The reader threads, each with its own connection. The writer never makes them wait.
 
-One thread reads single records, so that none of these waits behind a list. A second would make them slower: threads of
-Python take turns, and each turn costs more than such a read.
+One thread does lookups, which find a record by a single statement, so that none of them waits for a list. A second one
+would make them slower: threads of Python hand over the GIL in turns, which costs more than a lookup.
 """
 
 import functools
@@ -20,109 +20,109 @@ from aaow_storage_sql import (
     start_thread,
     thread_ended_error,
 )
-from aaow_storage_sqlite._connections import Settings, open_reader
-from aaow_storage_sqlite._fork_locks import Gate
+from aaow_storage_sqlite._connections import open_reader
+from aaow_storage_sqlite._fork_locks import ForkLock
+from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 
 if TYPE_CHECKING:
     import threading
 
-MAX_BATCH = 16
-MOMENT_S = 0.001
-"""How long jobs share one state of the store, and wait for each other's outcomes."""
-
 
 class Readers:
-    """One thread for the short jobs, and others for the rest; a single thread does both."""
+    """One thread for lookups, and others for the rest; a single thread does both."""
 
-    def __init__(self, settings: Settings, count: int, files: StoreFiles) -> None:
-        self._location = settings.location
+    def __init__(self, settings: Settings, files: StoreFiles) -> None:
+        count = settings.reader_threads
+        self._settings = settings
+        self._tuning = settings.tuning
         self._files = files
-        self._short: WorkQueue[Job[Any]] = WorkQueue()
-        self._other: WorkQueue[Job[Any]] = WorkQueue() if count > 1 else self._short
+        self._lookups: WorkQueue[Job[Any]] = WorkQueue()
+        self._other_reads: WorkQueue[Job[Any]] = WorkQueue() if count > 1 else self._lookups
         self._threads: list[threading.Thread] = []
         try:
             for number in range(count):
-                self._start(open_reader(settings), number, are_short=number == 0 and count > 1)
+                self._start(number, only_lookups=number == 0 and count > 1)
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, connection: SQLConnection, number: int, *, are_short: bool) -> None:
-        inbox = self._short if number == 0 else self._other
-        name = f"aaow-reader-{number} {self._location}"
-        gate = Gate(str(self._location.path))
+    def _start(self, number: int, *, only_lookups: bool) -> None:
+        queue = self._lookups if number == 0 else self._other_reads
+        connection = open_reader(self._settings)
+        fork_lock = ForkLock(str(self._settings.location.path), self._tuning.max_fork_wait_s)
+        run = functools.partial(self._run, connection, queue, fork_lock, only_lookups=only_lookups)
         try:
-            self._threads.append(start_thread(name, self._run, connection, inbox, gate, are_short=are_short))
+            self._threads.append(start_thread(f"aaow-reader-{number} {self._settings.location}", run))
         except BaseException:
             connection.close()
             raise
 
-    def put(self, job: Job[Any], *, is_short: bool = False) -> None:
-        """Accept a job; a short one reads one record with one statement.
+    def submit(self, job: Job[Any], *, is_lookup: bool = False) -> None:
+        """Accept a job; a lookup finds one record by a single statement.
 
         Raises:
             AdapterClosedError: the readers are stopping.
         """
-        (self._short if is_short else self._other).put(job)
+        (self._lookups if is_lookup else self._other_reads).put(job)
 
     def stop(self) -> None:
-        """Finish what was accepted, and close the connections. Blocks until done."""
-        self._short.close()
-        if self._other is not self._short:
-            self._other.close(readers=max(0, len(self._threads) - 1))
+        """Finish accepted jobs, and close the connections. Blocks until done."""
+        self._lookups.close()
+        if self._other_reads is not self._lookups:
+            self._other_reads.close(readers=max(0, len(self._threads) - 1))
         for thread in self._threads:
             thread.join()
 
-    def stop_unused(self) -> None:
-        """Let the threads end, since nothing can be asked for any more; takes no lock and waits for nothing."""
-        self._short.close_without_lock()
-        if self._other is not self._short:
-            self._other.close_without_lock(readers=len(self._threads) - 1)
+    def stop_dropped(self) -> None:
+        """Let the threads end, because the adapter was dropped; takes no lock and waits for nothing."""
+        self._lookups.close_without_lock()
+        if self._other_reads is not self._lookups:
+            self._other_reads.close_without_lock(readers=len(self._threads) - 1)
 
-    def _run(self, connection: SQLConnection, inbox: WorkQueue[Job[Any]], gate: Gate, *, are_short: bool) -> None:
-        batch: deque[Job[Any]] = deque()
-        in_hand: list[Job[Any]] = []
+    def _run(
+        self, connection: SQLConnection, queue: WorkQueue[Job[Any]], fork_lock: ForkLock, *, only_lookups: bool
+    ) -> None:
+        current: list[Job[Any]] = []
         try:
-            while taken := inbox.get(MAX_BATCH):
-                in_hand = taken
-                batch = deque(taken)
-                with gate:
-                    self._answer(connection, batch, are_short=are_short)
-        except BaseException as error:  # noqa: BLE001 - handed to whatever waits
-            refusal = functools.partial(thread_ended_error, f"{self._location}: a thread that reads", error)
-            waiting = inbox.abort(refusal, readers=len(self._threads))
-            deliver([Outcome(job, error=refusal()) for job in (*in_hand, *waiting)])
+            while jobs := queue.get(self._tuning.max_reader_batch):
+                current = jobs
+                with fork_lock:
+                    self._answer(connection, deque(jobs), are_lookups=only_lookups)
+        except BaseException as error:  # noqa: BLE001 - passed on to everything that waits
+            refusal = functools.partial(thread_ended_error, f"{self._settings.location}: a thread that reads", error)
+            waiting = queue.abort(refusal, readers=len(self._threads))
+            deliver([Outcome(job, error=refusal()) for job in (*current, *waiting)])
         finally:
             connection.close()
 
-    def _answer(self, connection: SQLConnection, batch: deque[Job[Any]], *, are_short: bool) -> None:
-        """Answer the jobs, unless the files of the store are gone."""
+    def _answer(self, connection: SQLConnection, jobs: deque[Job[Any]], *, are_lookups: bool) -> None:
+        """Answer the jobs; with errors if the files of the store are gone."""
         try:
-            self._files.check_now_and_then()
+            self._files.check_if_due()
         except StorageError as error:
-            deliver([Outcome(job, error=error) for job in batch])
+            deliver([Outcome(job, error=error) for job in jobs])
             return
-        if are_short and len(batch) == 1:
-            # One statement sees one state without a transaction around it.
-            deliver([batch.popleft().run(connection)])
-        while batch:
-            deliver(read_some(connection, batch))
+        if are_lookups and len(jobs) == 1:
+            # A single statement sees one snapshot without a transaction around it.
+            deliver([jobs.popleft().run(connection)])
+        while jobs:
+            deliver(read_on_one_snapshot(connection, jobs, self._tuning.max_snapshot_s))
 
 
-def read_some(connection: SQLConnection, jobs: deque[Job[Any]]) -> list[Outcome]:
-    """Take jobs away and run them on one state of the store, for a moment; the first of them however long it takes.
+def read_on_one_snapshot(connection: SQLConnection, jobs: deque[Job[Any]], max_snapshot_s: float) -> list[Outcome]:
+    """Remove jobs from the left and run them on one snapshot: the first one, and others until the time is up.
 
-    The state is newer than every job, so each sees what was committed before it was asked for.
+    The snapshot is newer than every job, so each job sees what was committed before it was submitted.
     """
     outcomes: list[Outcome] = []
     try:
         connection.command("BEGIN")
     except StorageError as error:
-        unread = [*jobs]
+        outcomes = [Outcome(job, error=error) for job in jobs]
         jobs.clear()
-        return [Outcome(job, error=error) for job in unread]
-    until = time.perf_counter() + MOMENT_S
+        return outcomes
+    until = time.perf_counter() + max_snapshot_s
     while jobs and (not outcomes or (time.perf_counter() < until and connection.is_in_transaction)):
         job = jobs.popleft()
         if not job.is_cancelled:

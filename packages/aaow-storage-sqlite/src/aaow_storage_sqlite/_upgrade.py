@@ -1,13 +1,13 @@
-"""Bringing the schema of a SQLite store up to date, while other processes may try the same."""
+"""Upgrading the schema of a SQLite store, while other processes may try the same."""
 
 import sqlalchemy as sa
 
 from aaow_storage_sql import HEAD, Opening, SQLConnection, migrate_to, needs_upgrade, read_version, roll_back
-from aaow_storage_sqlite._connections import retry_while_locked
+from aaow_storage_sqlite._retry import retry_while_locked
 
 _master = sa.table("sqlite_master", sa.column("type", sa.String), sa.column("name", sa.String))
 _NAMES = sa.select(_master.c.name)
-"""The names of tables, views and indexes, of which no two may be the same; SQLite compares them without case."""
+"""The names of tables, views and indexes, which must differ; SQLite ignores their case."""
 
 
 def version(connection: SQLConnection) -> str | None:
@@ -20,7 +20,7 @@ def version(connection: SQLConnection) -> str | None:
 
 
 def check_version(connection: SQLConnection, *, migrate: bool) -> bool:
-    """Say whether the store has to be migrated before it can be used; nothing is written.
+    """Return whether the store has to be upgraded before it can be used; nothing is written.
 
     Raises:
         SchemaVersionError: it is another application's, or newer than this code, or older and `migrate` is False.
@@ -28,29 +28,27 @@ def check_version(connection: SQLConnection, *, migrate: bool) -> bool:
     return needs_upgrade(version(connection), migrate=migrate)
 
 
-def bring_up_to_date(
-    connection: SQLConnection, patience: float, *, migrate: bool, opening: Opening | None = None
-) -> None:
-    """Migrate the store where it is due: all of it, or none.
+def upgrade(connection: SQLConnection, timeout_s: float, *, migrate: bool, opening: Opening | None = None) -> None:
+    """Upgrade the store if it is due, in one transaction.
 
     Raises:
         SchemaVersionError: it is another application's, or newer than this code, or due and `migrate` is False.
-        StorageUnavailableError: another process held the lock for longer than `patience` seconds.
+        StorageUnavailableError: another process held the lock for longer than `timeout_s` seconds.
     """
-    # To read may take a lock too: whoever opens the store first rebuilds the index of its log.
-    if retry_while_locked(lambda: check_version(connection, migrate=migrate), patience, opening):
-        migrate_store(connection, HEAD, patience, opening)
+    # Reading may take a lock too: the first connection to open a store rebuilds the index of its log.
+    if retry_while_locked(lambda: check_version(connection, migrate=migrate), timeout_s, opening):
+        migrate_store(connection, HEAD, timeout_s, opening)
 
 
-def migrate_store(connection: SQLConnection, revision: str, patience: float, opening: Opening | None = None) -> None:
-    """Run the migrations to a revision, either way, in one transaction that no other process can write beside.
+def migrate_store(connection: SQLConnection, revision: str, timeout_s: float, opening: Opening | None = None) -> None:
+    """Run the migrations to a revision, up or down, in one transaction that excludes other writers.
 
     Raises:
         StorageError: a migration failed, and the store is as it was.
     """
     try:
-        retry_while_locked(lambda: connection.command("BEGIN IMMEDIATE"), patience, opening)
-        found = version(connection)  # another process may have migrated, or made tables, before this one had the lock
+        retry_while_locked(lambda: connection.command("BEGIN IMMEDIATE"), timeout_s, opening)
+        found = version(connection)  # another process may have migrated, or created tables, before we had the lock
         needs_upgrade(found, migrate=True)
         if found != revision:
             migrate_to(connection, found, revision)

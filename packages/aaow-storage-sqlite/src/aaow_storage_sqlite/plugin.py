@@ -1,4 +1,4 @@
-"""The plugin that the entry point `sqlite` names."""
+"""The plugin behind the entry point `sqlite`."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -6,33 +6,24 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from attrs import evolve
-
 from aaow_storage import Backend, Capability
-from aaow_storage.authoring import shown
-from aaow_storage.errors import ValidationError
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
-from aaow_storage_sqlite._connections import Settings, Synchronous
 from aaow_storage_sqlite._executor import SQLiteExecutor
-from aaow_storage_sqlite._indexes import json_index
 from aaow_storage_sqlite._location import parse_location
+from aaow_storage_sqlite._settings import parse_settings
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
 _VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours
 _SET_VERSION = f"UPDATE {VERSION_TABLE} SET version_num = ?"  # noqa: S608 - as above
 _OPTIONS = {
-    "synchronous": "'FULL' (the default): a commit survives loss of power; 'NORMAL': the death of the process",
+    "synchronous": "'FULL' (the default): a commit survives a loss of power; 'NORMAL': only the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
-    "reader_threads": "how many threads read: one for single records, the others for lists (2)",
-    "inline_reads": "whether the event loop finds single records itself while that is quick (True)",
+    "reader_threads": "number of reader threads: one for single records, the others for lists (2)",
+    "inline_reads": "whether the event loop reads single records itself while that is quick (True)",
     "file_mode": "the permissions of a new file, such as 0o600 (what the umask leaves of 0o644)",
-    "indexes": "paths in JSON that filters look for, such as 'Session.metadata.user'; each gets an index",
+    "indexes": "paths in JSON that filters use, such as 'Session.metadata.user'; an index is created for each",
 }
-
-
-_OWNERS = 0o600
 
 
 @hookimpl
@@ -59,19 +50,22 @@ def create(
     file_mode: int | None = None,
     indexes: Iterable[str] = (),
 ) -> SQLStorageAdapter:
-    """Make an adapter of the store at a path, a `file:` URI or a `sqlite://` URL.
+    """Return an adapter for the store at a path, a `file:` URI or a `sqlite://` URL.
 
     Raises:
         ValidationError: the URL or an option is wrong.
     """
-    location = evolve(parse_location(url), file_mode=_file_mode(file_mode))
-    settings = Settings(location, _synchronous(synchronous), _busy_timeout(busy_timeout), _indexes(indexes))
-    if type(reader_threads) is not int or not 1 <= reader_threads <= 64:  # noqa: PLR2004 - said in the message
-        raise ValidationError("sqlite", "reader_threads", f"must be an int from 1 to 64, not {shown(reader_threads)}")
-    if type(inline_reads) is not bool:
-        raise ValidationError("sqlite", "inline_reads", f"must be True or False, not {shown(inline_reads)}")
-    capabilities = _CAPABILITIES if location.path is not None else _CAPABILITIES - {Capability.DURABLE}
-    return SQLStorageAdapter(SQLiteExecutor(settings, reader_threads, inline_reads=inline_reads), capabilities)
+    settings = parse_settings(
+        url,
+        synchronous=synchronous,
+        busy_timeout=busy_timeout,
+        reader_threads=reader_threads,
+        inline_reads=inline_reads,
+        file_mode=file_mode,
+        indexes=indexes,
+    )
+    capabilities = _CAPABILITIES if settings.location.path is not None else _CAPABILITIES - {Capability.DURABLE}
+    return SQLStorageAdapter(SQLiteExecutor(settings), capabilities)
 
 
 @contextmanager
@@ -82,7 +76,7 @@ def temporary_store(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def newer_schema(url: str, **options: Any) -> Iterator[None]:
-    """Hold the store in a file as one that a later release has migrated."""
+    """Make the store look migrated by a later release for the duration of the block."""
     del options
     with closing(sqlite3.connect(parse_location(url).uri, uri=True, isolation_level=None)) as connection:
         ((version,),) = connection.execute(_VERSION).fetchall()
@@ -91,30 +85,3 @@ def newer_schema(url: str, **options: Any) -> Iterator[None]:
             yield
         finally:
             connection.execute(_SET_VERSION, (version,))
-
-
-def _file_mode(value: Any) -> int | None:
-    if value is None or (type(value) is int and 0 <= value <= 0o777 and value & _OWNERS == _OWNERS):  # noqa: PLR2004 - said in the message
-        return value
-    given = oct(value) if type(value) is int else shown(value)
-    problem = f"must be None, or permissions with which the owner may read and write, from 0o600 to 0o777, not {given}"
-    raise ValidationError("sqlite", "file_mode", problem)
-
-
-def _indexes(names: Any) -> tuple[sa.Index, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ValidationError("sqlite", "indexes", f"must be a list of paths, not {shown(names)}")
-    return tuple(json_index(name) for name in names)
-
-
-def _synchronous(value: Any) -> Synchronous:
-    for each in Synchronous:
-        if isinstance(value, str) and value.upper() == each:
-            return each
-    raise ValidationError("sqlite", "synchronous", f"must be 'FULL' or 'NORMAL', not {shown(value)}")
-
-
-def _busy_timeout(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ValidationError("sqlite", "busy_timeout", f"must be a number of seconds of 0 or more, not {shown(value)}")
-    return float(value)
