@@ -121,4 +121,4 @@ async def test_many_new_stores_are_opened_at_once_by_tasks_and_threads_of_one_pr
     run = subprocess.run(
         [sys.executable, "-c", MANY_AT_ONCE, str(tmp_path)], capture_output=True, text=True, check=False
     )
-    assert (run.returncode, run.stdout.split(), run.stderr) == (0, ["opened"] * 3, "")
+    assert (run.returncode, run.stdout.count("opened"), run.stderr) == (0, 3, "")
