@@ -11,7 +11,7 @@ import pytest
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
 from aaow_storage_sql._threads import interactive_transaction
-from aaow_storage_sqlite import _checkpointer, _readers, _writer
+from aaow_storage_sqlite import _checkpointer, _commit_pipeline, _readers, _writer
 from aaow_storage_sqlite._tuning import Tuning
 
 pytestmark = pytest.mark.asyncio
@@ -73,7 +73,7 @@ WRITER = (
     *("_run_interactive", "_serve", "_begin", "_commit"),
 )
 QUEUE = ("get", "get_nowait")
-MODULE = ("deliver", "run_in_savepoint", "roll_back", "_batches")
+MODULE = ("run_in_savepoint", "roll_back", "_batches")
 PIPELINE = ("next_batch_size", "record_commit")
 ACKS = ("hold", "flush")
 
@@ -86,6 +86,7 @@ def writer_collaborators(storage: StorageAdapter) -> dict[str, tuple[Any, str]]:
         **{f"module.{name}": (_writer, name) for name in MODULE},
         **{f"pipeline.{name}": (writer._pipeline, name) for name in PIPELINE},
         **{f"acks.{name}": (writer._acks, name) for name in ACKS},
+        "acks.deliver": (_commit_pipeline, "deliver"),
         "files.check": (writer._files, "check"),
         "files.check_if_due": (writer._files, "check_if_due"),
         "connection.command": (writer._connection, "command"),
@@ -99,14 +100,14 @@ PLACES = (
     *(f"module.{name}" for name in MODULE),
     *(f"pipeline.{name}" for name in PIPELINE),
     *(f"acks.{name}" for name in ACKS),
-    *("files.check", "files.check_if_due", "connection.command", "checkpointer.next_step"),
+    *("acks.deliver", "files.check", "files.check_if_due", "connection.command", "checkpointer.next_step"),
 )
 
 
 FAULTS = [
     *((place, UnexpectedError("a fault")) for place in PLACES),
     ("writer._commit_batch", MemoryError()),
-    ("module.deliver", MemoryError()),
+    ("acks.deliver", MemoryError()),
     ("queue.get", SystemExit(1)),
 ]
 
