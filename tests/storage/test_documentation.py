@@ -65,3 +65,11 @@ def test_the_clauses_of_the_contract_are_those_of_the_conformance_suite():
 
 def test_every_error_has_an_entry_in_the_troubleshooting_page():
     assert {heading.strip("`") for heading in headings("troubleshooting.md")} >= set(errors.__all__)
+
+
+def test_the_messages_that_the_troubleshooting_page_quotes_are_in_the_code():
+    rows = re.findall(r"^\| ([^|]*) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    quoted = {fragment for row in rows for fragment in re.findall(r'"([^"]+)"', row)}
+    code = "\n".join(path.read_text() for path in DOCS.parents[1].glob("*/src/**/*.py"))
+    assert "has no time zone" in quoted
+    assert {fragment for fragment in quoted if fragment not in code} == set()
