@@ -176,7 +176,7 @@ async def test_a_document_referenced_by_an_open_transaction_is_not_deleted(
 async def test_thousands_of_documents_are_stored_in_one_transaction(
     storage: StorageAdapter, raw: Callable[..., list[tuple]]
 ):
-    async with storage.transaction() as transaction:
+    async with storage.transaction(timeout=300) as transaction:
         for number in range(3_000):
             await transaction.create_session(session(f"{number:04}", {"n": number}))
         [(locks,)] = raw("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
