@@ -91,7 +91,7 @@ async def test_initializing_beside_a_lock_ends_when_its_time_is_up(path: Path, l
 async def test_a_statement_of_initializing_that_takes_long_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     monkeypatch.setattr(
-        "aaow_storage_sqlite._executor.create_indexes", lambda connection, *_: connection.command(endless)
+        "aaow_storage_sqlite._open_store.create_indexes", lambda connection, *_: connection.command(endless)
     )
     adapter = create_adapter("sqlite", str(path))
     async with asyncio.timeout(SOON_S):

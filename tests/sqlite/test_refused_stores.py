@@ -10,7 +10,7 @@ import pytest
 from aaow_storage import StoredWorkflow, create_adapter
 from aaow_storage.errors import SchemaVersionError, StorageError
 from aaow_storage_sql import HEAD, VERSION_TABLE
-from aaow_storage_sqlite import _executor
+from aaow_storage_sqlite import _open_store
 from aaow_storage_sqlite._upgrade import migrate_store
 
 pytestmark = pytest.mark.asyncio
@@ -84,7 +84,7 @@ async def test_a_store_that_another_process_upgraded_just_before_is_refused_and_
                 other.execute(statement)
         migrate_store(connection, HEAD, 1)
 
-    monkeypatch.setattr(_executor, "upgrade", upgrade)
+    monkeypatch.setattr(_open_store, "upgrade", upgrade)
     with pytest.raises(SchemaVersionError, match="9999"):
         await create_adapter("sqlite", str(path)).initialize()
     assert raw("SELECT name FROM sqlite_master WHERE type = 'table'") == [(VERSION_TABLE,)]

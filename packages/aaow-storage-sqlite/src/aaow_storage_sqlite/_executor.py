@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve
 
@@ -14,23 +14,20 @@ from aaow_storage_sql import (
     InteractiveTransaction,
     Job,
     Opening,
-    SQLConnection,
     ThreadedExecutor,
     Work,
-    needs_upgrade,
+    import_in_thread,
     roll_back,
 )
-from aaow_storage_sqlite import _file_locks, _memory_stores
-from aaow_storage_sqlite._connections import check_sqlite_version, open_writer, without_creating
-from aaow_storage_sqlite._indexes import create_indexes
-from aaow_storage_sqlite._inline_reads import InlineReads
+from aaow_storage_sqlite import _memory_stores
 from aaow_storage_sqlite._location import Location
-from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
-from aaow_storage_sqlite._readers import Readers
 from aaow_storage_sqlite._settings import Settings
-from aaow_storage_sqlite._store_files import StoreFiles
-from aaow_storage_sqlite._upgrade import check_version, upgrade
-from aaow_storage_sqlite._writer import Writer
+
+if TYPE_CHECKING:
+    from aaow_storage_sql import SQLConnection
+    from aaow_storage_sqlite._inline_reads import InlineReads
+    from aaow_storage_sqlite._readers import Readers
+    from aaow_storage_sqlite._writer import Writer
 
 T = TypeVar("T")
 
@@ -77,7 +74,7 @@ class SQLiteExecutor(ThreadedExecutor):
         readers.submit(job, is_lookup=is_lookup)
         return await job.wait()
 
-    def _open_readers(self) -> Readers:
+    def _open_readers(self) -> "Readers":
         if self._readers is None:
             raise self._not_open()
         return self._readers
@@ -99,14 +96,18 @@ class SQLiteExecutor(ThreadedExecutor):
         return self._writer is not None
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
+        import_in_thread("aaow_storage_sqlite._open_store")
+        from aaow_storage_sqlite._open_store import check_sqlite_version, open_store  # noqa: PLC0415 - imports SQLAlchemy
+
         check_sqlite_version()
         settings = evolve(self._settings, location=_memory_stores.acquire(self._settings.location))
         try:
-            self._open(settings, opening, migrate=migrate)
+            store = open_store(settings, opening, migrate=migrate)
         except BaseException as error:
             with cleaning_up_after(error):
                 _memory_stores.release(self._settings.location)
             raise
+        self._readers, self._inline_reads, self._writer = store.readers, store.inline_reads, store.writer
 
     def shut(self) -> None:
         if self._readers is not None and self._writer is not None:
@@ -127,40 +128,13 @@ class SQLiteExecutor(ThreadedExecutor):
         _inherited.append((self._writer, self._readers, self._inline_reads))
         self._writer = self._readers = self._inline_reads = None
 
-    def _open(self, settings: Settings, opening: Opening, *, migrate: bool) -> None:
-        settings = evolve(settings, location=resolve_path(settings.location))
-        if settings.location.path is None or not settings.location.path.exists():
-            needs_upgrade(None, migrate=migrate)
-            ensure_parent_directory(settings.location)
-        _file_locks.check_inherited(str(settings.location.path))
-        connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))
-        try:
-            upgrade(connection, settings.busy_timeout, migrate=migrate, opening=opening)
-            if migrate:
-                create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
-            connection.driver_connection.set_progress_handler(None, 0)
-            files = StoreFiles(settings.location, settings.tuning.files_check_interval_s)
-        except BaseException:
-            connection.close()
-            raise
-        settings = without_creating(settings)
-        try:
-            self._readers = Readers(settings, files)
-            self._inline_reads = InlineReads(settings, files) if settings.inline_reads else None
-            files.check()
-            self._writer = Writer(settings, connection, files)
-        except BaseException as error:
-            with cleaning_up_after(error):
-                run_all(self._stop_reading, functools.partial(files.close, connection.close))
-            raise
-
     def _stop_reading(self) -> None:
         inline_reads, readers = self._inline_reads, self._readers
         self._inline_reads = self._readers = None
         _stop_reading(readers, inline_reads)
 
 
-def _read_on_one_snapshot(work: Work[T], connection: SQLConnection) -> T:
+def _read_on_one_snapshot(work: Work[T], connection: "SQLConnection") -> T:
     connection.command("BEGIN")
     try:
         found = work(connection)
@@ -177,7 +151,7 @@ collector would, acts on the parent's files."""
 
 
 def _release(
-    writer: Writer | None, readers: Readers | None, inline_reads: InlineReads | None, location: Location
+    writer: "Writer | None", readers: "Readers | None", inline_reads: "InlineReads | None", location: Location
 ) -> None:
     """Let the threads of a dropped adapter end by themselves, the writer last."""
     if readers is not None:
@@ -189,5 +163,5 @@ def _release(
         )
 
 
-def _stop_reading(readers: Readers | None, inline_reads: InlineReads | None) -> None:
+def _stop_reading(readers: "Readers | None", inline_reads: "InlineReads | None") -> None:
     run_all(*(each.stop for each in (inline_reads, readers) if each is not None))

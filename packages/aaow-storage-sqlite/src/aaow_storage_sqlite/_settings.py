@@ -3,17 +3,19 @@
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from attrs import evolve, field, frozen
 
 from aaow_storage.authoring import shown
 from aaow_storage.errors import ValidationError
-from aaow_storage_sqlite._dialect import SQLiteDialect
-from aaow_storage_sqlite._indexes import json_index
 from aaow_storage_sqlite._location import Location, parse_location
 from aaow_storage_sqlite._tuning import Tuning
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from aaow_storage_sqlite._dialect import SQLiteDialect
 
 MAX_READER_THREADS = 64
 _OWNER_MODE = 0o600
@@ -39,7 +41,7 @@ class Settings:
     synchronous: Synchronous = Synchronous.FULL
     busy_timeout: float = 30.0
     """How long, in seconds, to wait for another connection's lock."""
-    indexes: tuple[sa.Index, ...] = ()
+    indexes: "tuple[sa.Index, ...]" = ()
     """The user's indexes, besides those of the schema."""
     reader_threads: int = 2
     inline_reads: bool = True
@@ -47,8 +49,10 @@ class Settings:
     tuning: Tuning = field(factory=Tuning)
 
     @property
-    def dialect(self) -> SQLiteDialect:
+    def dialect(self) -> "SQLiteDialect":
         """The dialect, with the store's name for errors."""
+        from aaow_storage_sqlite._dialect import SQLiteDialect  # noqa: PLC0415 - imports SQLAlchemy, in a thread
+
         return SQLiteDialect(str(self.location))
 
 
@@ -100,10 +104,15 @@ def _checked_busy_timeout(value: Any) -> float:
     return float(value)
 
 
-def _checked_indexes(names: Any) -> tuple[sa.Index, ...]:
+def _checked_indexes(names: Any) -> "tuple[sa.Index, ...]":
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise _invalid("indexes", f"must be a list of paths such as 'Session.metadata.user', not {shown(names)}")
-    return tuple(json_index(name) for name in names)
+    checked = tuple(names)
+    if not checked:
+        return ()
+    from aaow_storage_sqlite._indexes import json_index  # noqa: PLC0415 - imports SQLAlchemy, for those who want indexes
+
+    return tuple(json_index(name) for name in checked)
 
 
 def _checked_reader_threads(value: Any) -> int:

@@ -8,14 +8,12 @@ from typing import Any
 
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
-from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
+from aaow_storage_sql import SQLStorageAdapter
 from aaow_storage_sqlite._executor import SQLiteExecutor
 from aaow_storage_sqlite._location import parse_location
 from aaow_storage_sqlite._settings import parse_settings
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
-_VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours
-_SET_VERSION = f"UPDATE {VERSION_TABLE} SET version_num = ?"  # noqa: S608 - as above
 _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives a loss of power; 'NORMAL': only the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
@@ -77,11 +75,15 @@ def temporary_store(folder: Path) -> Iterator[str]:
 @contextmanager
 def newer_schema(url: str, **options: Any) -> Iterator[None]:
     """Make the store look migrated by a later release for the duration of the block."""
+    from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - imports SQLAlchemy
+
     del options
+    get_version = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours
+    set_version = f"UPDATE {VERSION_TABLE} SET version_num = ?"  # noqa: S608 - as above
     with closing(sqlite3.connect(parse_location(url).uri, uri=True, isolation_level=None)) as connection:
-        ((version,),) = connection.execute(_VERSION).fetchall()
-        connection.execute(_SET_VERSION, (f"after {version}",))
+        ((version,),) = connection.execute(get_version).fetchall()
+        connection.execute(set_version, (f"after {version}",))
         try:
             yield
         finally:
-            connection.execute(_SET_VERSION, (version,))
+            connection.execute(set_version, (version,))
