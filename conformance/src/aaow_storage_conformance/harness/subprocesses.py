@@ -203,6 +203,11 @@ def _exit_with_parent(channel: socket.socket) -> None:
 
 
 def _modules_to_preload(backend: Backend) -> list[str]:
-    """Name what is imported once, in the process that the others are forked from."""
+    """Name what is imported once, in the process that the others are forked from.
+
+    A backend may import most of its modules when its first store is opened: this process has them by now.
+    """
     usable = [each for each in available_backends().values() if each.problem is None]
-    return [__name__, *{each.create.__module__: None for each in (backend, *usable)}]
+    plugins = {each.create.__module__: None for each in (backend, *usable)}
+    packages = {name.partition(".")[0] for name in plugins}
+    return [__name__, *plugins, *(name for name in sys.modules if name.partition(".")[0] in packages - {"__main__"})]
