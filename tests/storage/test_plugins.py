@@ -53,7 +53,7 @@ def test_a_broken_plugin_says_why_only_when_it_is_asked_for(evaluate: Callable[.
 
 def test_two_distributions_that_claim_one_name_are_both_named(evaluate: Callable[..., Any]):
     error = evaluate("create_adapter('twice')")
-    assert "the distributions throwaway-one and throwaway-two each provide it" in error["message"]
+    assert "the distributions throwaway-one and throwaway-two both provide it" in error["message"]
 
 
 @pytest.mark.parametrize(
