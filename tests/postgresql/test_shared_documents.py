@@ -14,7 +14,7 @@ from aaow_storage import OrderBy, QueryFilter, Session, StorageAdapter, StoredWo
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql._repositories.documents import MOST_TRIES, encoded_document, put, release
+from aaow_storage_sql._repositories.documents import MAX_TRIES, encode_document, release_document, store_document
 
 pytestmark = pytest.mark.asyncio
 
@@ -141,18 +141,18 @@ async def test_an_unreferenced_document_is_deleted_with_the_next_release(
     connections: list[PostgreSQLConnection], raw: Callable[..., list[tuple]]
 ):
     one, other = connections
-    document, next_one = (encoded_document(each, record="Session", field="snapshot") for each in (SHARED, OTHER))
-    put(one, document)
-    put(one, next_one)
+    document, next_one = (encode_document(each, record="Session", field="snapshot") for each in (SHARED, OTHER))
+    store_document(one, document)
+    store_document(one, next_one)
     one.command("COMMIT")
-    put(other, document)
+    store_document(other, document)
     one.begin("READ COMMITTED")
-    release(one, document.digest)
+    release_document(one, document.digest)
     one.command("COMMIT")
     assert raw(DOCUMENTS) == [(2,)]
     other.command("ROLLBACK")
     one.begin("READ COMMITTED")
-    release(one, next_one.digest)
+    release_document(one, next_one.digest)
     one.command("COMMIT")
     assert raw(DOCUMENTS) == [(0,)]
 
@@ -161,14 +161,14 @@ async def test_a_document_referenced_by_an_open_transaction_is_not_deleted(
     connections: list[PostgreSQLConnection], raw: Callable[..., list[tuple]]
 ):
     one, other = connections
-    document = encoded_document(SHARED, record="Session", field="snapshot")
-    assert put(one, document) == document.digest
-    copies = {put(other, document) for _ in range(MOST_TRIES)}
+    document = encode_document(SHARED, record="Session", field="snapshot")
+    assert store_document(one, document) == document.digest
+    copies = {store_document(other, document) for _ in range(MAX_TRIES)}
     assert len(copies) == 1
     assert copies != {document.digest}
-    release(other, document.digest)
+    release_document(other, document.digest)
     one.command("COMMIT")
-    assert put(other, document) == document.digest
+    assert store_document(other, document) == document.digest
     other.command("COMMIT")
     assert raw(DOCUMENTS) == [(2,)]
 

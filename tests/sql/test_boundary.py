@@ -17,7 +17,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance.data.calls import Call, every_call
 from aaow_storage_sql import SQLConnection
-from aaow_storage_sql._mapping.hydration import Builder
+from aaow_storage_sql._mapping.hydration import Hydrator
 
 pytestmark = pytest.mark.asyncio
 
@@ -105,7 +105,7 @@ async def test_a_fault_in_the_making_of_a_record_names_the_record_and_keeps_its_
 ):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
     error = TypeError("a fault of the code")
-    monkeypatch.setattr(Builder, "__call__", fail_with(error))
+    monkeypatch.setattr(Hydrator, "__call__", fail_with(error))
     with pytest.raises(CorruptDataError, match=r"a stored Session with the id 's' .*: TypeError") as caught:
         await storage.get_session("s")
     assert caught.value.__cause__ is error

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from aaow_storage_sql import SQLConnection
 from aaow_storage_sql._schema.tables import stream_events
-from aaow_storage_sql._statements import connection as module
 from aaow_storage_sql._statements.compiled import COLUMNAR_FROM
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,9 +30,7 @@ def test_few_rows_and_many_are_made_alike(migrated: SQLConnection, count: int):
 
 
 @pytest.mark.parametrize("count", [9, 10, 11, 30])
-def test_rows_that_are_fetched_in_several_steps_are_all_there(
-    migrated: SQLConnection, monkeypatch: pytest.MonkeyPatch, count: int
-):
-    monkeypatch.setattr(module, "FETCH_SIZE", 10)
+def test_rows_that_are_fetched_in_several_steps_are_all_there(migrated: SQLConnection, count: int):
+    migrated.fetch_size = 10
     expected = put_in(migrated, count)
     assert migrated.rows(EVENTS) == expected

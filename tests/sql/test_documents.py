@@ -3,7 +3,7 @@
 import hashlib
 
 from aaow_storage_sql._repositories import documents
-from aaow_storage_sql._repositories.documents import LONGEST_REMEMBERED, MOST_REMEMBERED, digest_of
+from aaow_storage_sql._repositories.documents import MAX_CACHED_DIGESTS, MAX_CACHED_LENGTH, digest_of
 
 
 def sha256(text: str) -> bytes:
@@ -24,9 +24,9 @@ def test_a_text_that_was_just_seen_is_not_hashed_again(monkeypatch):
 
 def test_few_and_short_texts_are_remembered(monkeypatch):
     remembered: dict[int, tuple[str, bytes]] = {}
-    monkeypatch.setattr(documents, "_remembered", remembered)
-    for length in range(3 * MOST_REMEMBERED):
+    monkeypatch.setattr(documents, "_digests", remembered)
+    for length in range(3 * MAX_CACHED_DIGESTS):
         assert digest_of("x" * length) == sha256("x" * length)
-    assert 0 < len(remembered) <= MOST_REMEMBERED
-    assert digest_of("x" * (LONGEST_REMEMBERED + 1)) == sha256("x" * (LONGEST_REMEMBERED + 1))
-    assert LONGEST_REMEMBERED + 1 not in remembered
+    assert 0 < len(remembered) <= MAX_CACHED_DIGESTS
+    assert digest_of("x" * (MAX_CACHED_LENGTH + 1)) == sha256("x" * (MAX_CACHED_LENGTH + 1))
+    assert MAX_CACHED_LENGTH + 1 not in remembered

@@ -22,7 +22,7 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.errors import ValidationError
-from aaow_storage_sql._mapping.hydration import MOST_AT_ONCE, Builder, builder
+from aaow_storage_sql._mapping.hydration import MAX_ROWS, Hydrator, hydrator_for
 
 NODE = NodeExecutionState(node_id="n", output=[1, None, {"a": 2.5}], started_at=datetime(2026, 1, 1, tzinfo=UTC))
 RECORDS = [
@@ -76,16 +76,16 @@ def values_of(record: Any) -> dict[str, Any]:
 @each_record
 def test_a_record_is_built_of_its_own_values(record: Any):
     values = values_of(record)
-    built = builder(type(record), tuple(values))(tuple(values.values()))
+    built = hydrator_for(type(record), tuple(values))(tuple(values.values()))
     assert built == record
     assert attrs.evolve(built) == record
 
 
 @each_record
 def test_records_are_built_of_columns(record: Any):
-    rows = [tuple(values_of(record).values()), tuple(values_of(attrs.evolve(record)).values())] * MOST_AT_ONCE
-    built = builder(type(record), tuple(values_of(record))).all(iter(rows))
-    assert len(built) == 2 * MOST_AT_ONCE
+    rows = [tuple(values_of(record).values()), tuple(values_of(attrs.evolve(record)).values())] * MAX_ROWS
+    built = hydrator_for(type(record), tuple(values_of(record))).all(iter(rows))
+    assert len(built) == 2 * MAX_ROWS
     assert len({id(each) for each in built}) == len(built)
     assert all(each == record for each in built)
 
@@ -97,12 +97,12 @@ def test_a_value_among_others_is_taken_or_refused_as_the_record_does(record: Any
             values = {**values_of(record), field.name: value}
             rows = [tuple(values_of(record).values()), tuple(values.values())]
             by_record = outcome(lambda values=values: type(record)(**values))
-            by_columns = outcome(lambda rows=rows, values=values: Builder(type(record), tuple(values)).all(rows)[1])
+            by_columns = outcome(lambda rows=rows, values=values: Hydrator(type(record), tuple(values)).all(rows)[1])
             assert by_columns == by_record or field.type == ANY_JSON
 
 
 def test_no_rows_make_no_records():
-    assert builder(StreamEvent, tuple(values_of(RECORDS[-1]))).all([]) == []
+    assert hydrator_for(StreamEvent, tuple(values_of(RECORDS[-1]))).all([]) == []
 
 
 @each_record
@@ -111,7 +111,7 @@ def test_a_value_is_taken_or_refused_as_the_record_does(record: Any):
         for value in WRONG:
             values = {**values_of(record), field.name: value}
             by_record = outcome(lambda values=values: type(record)(**values))
-            by_builder = outcome(lambda values=values: Builder(type(record), tuple(values))(tuple(values.values())))
+            by_builder = outcome(lambda values=values: Hydrator(type(record), tuple(values))(tuple(values.values())))
             assert by_builder == by_record or field.type == ANY_JSON
 
 
@@ -124,17 +124,17 @@ def outcome(make: Callable[[], Any]) -> Any:
 
 
 def test_a_builder_needs_every_field():
-    with pytest.raises(TypeError, match="StreamEvent is not built of id"):
-        Builder(StreamEvent, ("id",))
+    with pytest.raises(TypeError, match="StreamEvent cannot be made of id"):
+        Hydrator(StreamEvent, ("id",))
 
 
 def test_a_row_with_too_few_values_is_refused():
     names = tuple(values_of(RECORDS[-1]))
     with pytest.raises(ValueError, match="shorter"):
-        builder(StreamEvent, names)(["id"])
+        hydrator_for(StreamEvent, names)(["id"])
 
 
 def test_a_word_becomes_the_member_that_it_names():
     values = {**values_of(RECORDS[1]), "status": "failed"}
-    built = builder(Session, tuple(values))(tuple(values.values()))
+    built = hydrator_for(Session, tuple(values))(tuple(values.values()))
     assert built.status is type(RECORDS[1].status).FAILED

@@ -17,7 +17,7 @@ from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import SQLConnection, metadata
 from aaow_storage_sql._repositories.execution_states import node_row_of, rows_of
 from aaow_storage_sql._statements import insert_statements
-from aaow_storage_sql._statements.insert import MOST_ROWS
+from aaow_storage_sql._statements.insert import MAX_ROWS
 from aaow_storage_sqlite._dialect import SQLiteDialect
 
 SESSION = Session(id="s", workflow_id=None, workflow_snapshot={})
@@ -30,7 +30,7 @@ def state_of(nodes: int, mark: int = 0) -> WorkflowExecutionState:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("nodes", [1, 2, 20, MOST_ROWS - 1, MOST_ROWS, 2 * MOST_ROWS + 7])
+@pytest.mark.parametrize("nodes", [1, 2, 20, MAX_ROWS - 1, MAX_ROWS, 2 * MAX_ROWS + 7])
 async def test_any_number_of_nodes_is_saved_and_replaced(storage: StorageAdapter, nodes: int):
     await storage.create_session(SESSION)
     for mark in range(2):
@@ -125,7 +125,7 @@ async def test_an_execution_moves_to_the_session_that_it_is_saved_for_again(stor
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("made", [insert_statements.simple_insert, insert_statements.simple_upsert])
+@pytest.mark.parametrize("made", [insert_statements.optimistic_insert, insert_statements.optimistic_upsert])
 async def test_sqlite_counts_no_foreign_keys_while_it_runs_the_simple_statements(made, storage, connection):
     await storage.create_session(SESSION)  # the schema is there
     assert {"FkCounter", "InitCoroutine"} <= opcodes(connection, insert_statements.upsert)

@@ -1,4 +1,4 @@
-"""The errors for what is stored and cannot be read."""
+"""Errors for stored values that cannot be read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,26 @@ from aaow_storage.errors import CorruptDataError, StorageError
 _KEYS = ("id", "session_id", "node_id", "tool_call_id")
 
 
-def named(names: Sequence[str], row: Sequence[Any]) -> str:
-    """Return what tells a row of those columns from others, for an error; nothing where no column does."""
+def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
+    """Return the key of a row, as "id 'x'", for an error; an empty text if no column is a key."""
     keys = [f"{name} {row[names.index(name)]!a:.100}" for name in _KEYS if name in names]
     return keys[0] if keys else ""
 
 
-def unreadable(what: str, of: str, error: Exception) -> StorageError:
-    """Return the error for what is stored and cannot be read, unless it is that the machine lacks memory."""
+def unreadable(what: str, row: str, error: Exception) -> StorageError:
+    """Return the error for a stored value that cannot be read; if memory ran out, that is the error instead.
+
+    Args:
+        what: the record, column or value.
+        row: the key of its row, see `describe_row`; empty if it is not known.
+        error: what was raised.
+    """
     if isinstance(error, MemoryError):
         return unforeseen(error)
-    where = f" of the row with the {of}" if of else ""
-    return CorruptDataError(f"{what}{where} cannot be what was saved: {described(error)}")
+    where = f" of the row with the {row}" if row else ""
+    return CorruptDataError(f"{what}{where} cannot be what was saved: {describe_error(error)}")
 
 
-def described(error: Exception) -> str:
-    """Return what an exception says, behind its kind where that is no error of storage."""
+def describe_error(error: Exception) -> str:
+    """Return the message of an error, after its type if it is no StorageError."""
     return str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"

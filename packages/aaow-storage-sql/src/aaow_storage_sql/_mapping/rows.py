@@ -1,4 +1,4 @@
-"""What the modules of operations share: records become rows, and rows records."""
+"""Records become rows, and rows become records."""
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
@@ -9,26 +9,26 @@ import sqlalchemy as sa
 from aaow_storage import ApprovalRequest, BudgetPool, Session, StoredWorkflow
 from aaow_storage.authoring import apply_changes, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, ValidationError
-from aaow_storage_sql._corrupt_data import named, unreadable
-from aaow_storage_sql._mapping.hydration import builder
+from aaow_storage_sql._corrupt_data import describe_row, unreadable
+from aaow_storage_sql._mapping.hydration import hydrator_for
 from aaow_storage_sql._schema.types import JSONText
 
 RecordT = TypeVar("RecordT")
 
 
 InsertedRow = dict[str, Any]
-"""A row that is to be put in, by its columns: without what is NULL, and with JSON as text."""
+"""A row to insert, by column names: without columns that are NULL, and with JSON as text."""
 
 
 class InsertedRows(NamedTuple):
-    """Rows that are to be put in together: their columns, in the order of the table, and the values of each row."""
+    """Rows to insert together: their columns, in the order of the table, and the values of each row."""
 
     names: tuple[str, ...]
     values: list[tuple[Any, ...]]
 
 
-class RowMaker:
-    """Makes rows of records, with a column for each of those fields."""
+class RowEncoder:
+    """Makes a row of a record, with a column for each of the fields that it was given."""
 
     def __init__(self, table: sa.Table, names: Sequence[str]) -> None:
         self._columns = tuple(table.columns.keys())
@@ -41,10 +41,10 @@ class RowMaker:
         ]
 
     def __call__(self, record: object, **others: Any) -> InsertedRow:
-        """Make the row, with others beside the fields. Who changes a document later changes nothing in the row.
+        """Make the row, with other columns beside the fields. Later changes to a document do not reach the row.
 
         Raises:
-            ValidationError: what was JSON when the record was built is not JSON any more.
+            ValidationError: what was JSON when the record was made is not JSON any more.
         """
         row = others
         for name, value in zip(self._names, self._values_of(record), strict=True):
@@ -56,10 +56,10 @@ class RowMaker:
         return row
 
     def all(self, records: Collection[object], **others: Any) -> InsertedRows:
-        """Make the rows of some records, with the same others in each; a column that is NULL in all is left out.
+        """Make the rows of several records, with the same other columns in each; leave out columns that are all NULL.
 
         Raises:
-            ValidationError: what was JSON when a record was built is not JSON any more.
+            ValidationError: what was JSON when a record was made is not JSON any more.
         """
         by_column = zip(*map(self._values_of, records), strict=True)
         columns: dict[str, Sequence[Any]] = {name: [value] * len(records) for name, value in others.items()}
@@ -77,55 +77,54 @@ class RowMaker:
         return InsertedRows(names, [*zip(*(columns[name] for name in names), strict=True)])
 
 
-def built(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:
-    """Make the record whose fields the row holds, in the order of the names.
+def hydrate(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:
+    """Make a record of a row, whose values are in the order of the names.
 
     Raises:
-        CorruptDataError: the row holds what no record can; the error names the record and the field.
+        CorruptDataError: the record refuses a value; the error names the record and the field.
     """
     try:
-        return builder(record, tuple(names))(row)
+        return hydrator_for(record, tuple(names))(row)
     except Exception as error:
         raise _corrupt(record, names, row, error) from error
 
 
-def all_built(record: type[RecordT], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RecordT]:
-    """Make the records whose fields the rows hold, in the order of the names.
+def hydrate_all(record: type[RecordT], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RecordT]:
+    """Make a record of each row.
 
     Raises:
-        CorruptDataError: a row holds what no record can; the error names the record and the field.
+        CorruptDataError: a record refuses a value; the error names the record and the field.
     """
     rows = [*rows]
     try:
-        return builder(record, tuple(names)).all(rows)
-    except Exception:  # noqa: BLE001 - raised again by the row that is wrong
-        return [built(record, names, row) for row in rows]
+        return hydrator_for(record, tuple(names)).all(rows)
+    except Exception:  # noqa: BLE001 - raised again for the row at fault
+        return [hydrate(record, names, row) for row in rows]
+
+
+def hydrate_fields(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
+    """Make a record of its fields.
+
+    Raises:
+        CorruptDataError: the record refuses a value.
+    """
+    return hydrate(record, tuple(fields), tuple(fields.values()))
 
 
 def _corrupt(record: type, names: Sequence[str], row: Sequence[Any], error: Exception) -> StorageError:
-    """Return the error for a row of which no record can be made."""
-    of = named(names, row)
-    return unreadable(f"a stored {record.__name__}{of and f' with the {of}'}", "", error)
-
-
-def built_with(record: type[RecordT], fields: dict[str, Any]) -> RecordT:
-    """Make the record with those fields.
-
-    Raises:
-        CorruptDataError: no record can have them.
-    """
-    return built(record, tuple(fields), tuple(fields.values()))
+    key = describe_row(names, row)
+    return unreadable(f"a stored {record.__name__}{key and f' with the {key}'}", "", error)
 
 
 ChangedT = TypeVar("ChangedT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
 
 
-def changed_record(stored: ChangedT, changes: Any) -> ChangedT:
+def change_stored(stored: ChangedT, changes: Any) -> ChangedT:
     """Return the stored record with the changes of an `update_*` applied.
 
     Raises:
-        ValidationError: a field is unknown or immutable, or its new value is wrong.
-        CorruptDataError: the record refuses what is stored in a field that was not named.
+        ValidationError: a field is unknown or immutable, or its new value is invalid.
+        CorruptDataError: the record refuses the stored value of a field that was not changed.
     """
     try:
         return apply_changes(stored, changes)
@@ -136,12 +135,12 @@ def changed_record(stored: ChangedT, changes: Any) -> ChangedT:
         raise CorruptDataError(f"the stored {type(stored).__name__} {stored.id!r} is not valid: {error}") from error
 
 
-def set_columns(table: sa.Table, names: Sequence[str]) -> sa.Update:
-    """Return the update of those columns of the row with one id; `new_values` makes its parameters."""
+def update_by_id(table: sa.Table, names: Sequence[str]) -> sa.Update:
+    """Return the UPDATE of those columns of the row with one id; `update_parameters` makes its parameters."""
     values = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
     return sa.update(table).where(table.c.id == sa.bindparam("id_")).values(values)
 
 
-def new_values(names: Sequence[str], record: Any) -> dict[str, Any]:
-    """Return the parameters of `set_columns` for a record."""
+def update_parameters(names: Sequence[str], record: Any) -> dict[str, Any]:
+    """Return the parameters of `update_by_id` for a record."""
     return {"id_": record.id, **{f"new_{name}": getattr(record, name) for name in names}}

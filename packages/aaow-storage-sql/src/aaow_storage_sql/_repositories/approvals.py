@@ -10,12 +10,12 @@ from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
 from aaow_storage.authoring import check_pending, plan_query, resolved
 from aaow_storage_sql._mapping.rows import (
     InsertedRow,
-    RowMaker,
-    all_built,
-    built,
-    changed_record,
-    new_values,
-    set_columns,
+    RowEncoder,
+    change_stored,
+    hydrate,
+    hydrate_all,
+    update_by_id,
+    update_parameters,
 )
 from aaow_storage_sql._operation import Lookup, operation
 from aaow_storage_sql._schema.tables import approval_requests
@@ -40,7 +40,7 @@ _FIELDS = (
 _ROWS = sa.select(*(approval_requests.c[name] for name in _FIELDS))
 _BY_ID = _ROWS.where(approval_requests.c.id == sa.bindparam("id"))
 _CHANGING = ("status", "context", "expires_at", "resolved_at", "resolved_by", "resolution_notes")
-_UPDATE = set_columns(approval_requests, _CHANGING)
+_UPDATE = update_by_id(approval_requests, _CHANGING)
 _OF_SESSION = Source(
     _ROWS.where(approval_requests.c.session_id == sa.bindparam("in_session")), dict(approval_requests.c)
 )
@@ -53,7 +53,7 @@ _PENDING = Source(
 _RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.created_at, approval_requests.c.id)
 
 
-row_of = RowMaker(approval_requests, _FIELDS)
+row_of = RowEncoder(approval_requests, _FIELDS)
 
 
 @operation(writes=True, is_single_statement=True)
@@ -62,7 +62,7 @@ def create(connection: SQLConnection, row: InsertedRow) -> None:
     insert_row(connection, approval_requests, row)
 
 
-_LOOKUP = Lookup("approval_request", _BY_ID, lambda row: built(ApprovalRequest, _FIELDS, row))
+_LOOKUP = Lookup("approval_request", _BY_ID, lambda row: hydrate(ApprovalRequest, _FIELDS, row))
 get = _LOOKUP.as_operation()
 
 
@@ -83,32 +83,32 @@ def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
     """Apply the changes to a pending request."""
     stored = _LOOKUP.lock(connection, id)
     check_pending(stored)
-    return _put_back(connection, changed_record(stored, changes))
+    return _update_row(connection, change_stored(stored, changes))
 
 
 @operation(writes=True)
 def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
     """Decide a pending request."""
-    return _put_back(connection, resolved(_LOOKUP.lock(connection, id), status, by=by, notes=notes, at=now()))
+    return _update_row(connection, resolved(_LOOKUP.lock(connection, id), status, by=by, notes=notes, at=now()))
 
 
 @operation(writes=True)
 def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
     """Expire the pending requests that have run out at that instant."""
     run_out = [
-        built(ApprovalRequest, _FIELDS, row)
+        hydrate(ApprovalRequest, _FIELDS, row)
         for row in connection.rows(connection.dialect.for_update(_RUN_OUT), {"at": at})
     ]
-    return [_put_back(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
+    return [_update_row(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
 
 
 def _requests(
     connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: dict[str, Any]
 ) -> list[ApprovalRequest]:
     plan = plan_query(ApprovalRequest, filter, "created_at")
-    return all_built(ApprovalRequest, _FIELDS, plan_rows(connection, source, plan, scope))
+    return hydrate_all(ApprovalRequest, _FIELDS, plan_rows(connection, source, plan, scope))
 
 
-def _put_back(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:
-    connection.run(_UPDATE, new_values(_CHANGING, request))
+def _update_row(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:
+    connection.run(_UPDATE, update_parameters(_CHANGING, request))
     return request

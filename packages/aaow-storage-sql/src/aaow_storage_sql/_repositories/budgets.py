@@ -10,12 +10,12 @@ from aaow_storage.authoring import consumed, increased, plan_query
 from aaow_storage.errors import ConflictError, CorruptDataError, NotFoundError
 from aaow_storage_sql._mapping.rows import (
     InsertedRow,
-    RowMaker,
-    all_built,
-    built,
-    changed_record,
-    new_values,
-    set_columns,
+    RowEncoder,
+    change_stored,
+    hydrate,
+    hydrate_all,
+    update_by_id,
+    update_parameters,
 )
 from aaow_storage_sql._operation import Lookup, operation
 from aaow_storage_sql._schema.tables import budget_pools
@@ -29,12 +29,12 @@ _BY_ID = _ROWS.where(budget_pools.c.id == sa.bindparam("id"))
 _A_CHILD = sa.select(budget_pools.c.id).where(budget_pools.c.parent_pool_id == sa.bindparam("id")).limit(1)
 _DELETE = sa.delete(budget_pools).where(budget_pools.c.id == sa.bindparam("id"))
 _CHANGING = ("total_budget", "used_budget", "status", "metadata")
-_UPDATE = set_columns(budget_pools, _CHANGING)
+_UPDATE = update_by_id(budget_pools, _CHANGING)
 _SOURCE = Source(_ROWS, dict(budget_pools.c))
 _CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in_pool")), dict(budget_pools.c))
 
 
-row_of = RowMaker(budget_pools, _FIELDS)
+row_of = RowEncoder(budget_pools, _FIELDS)
 
 
 @operation(writes=True, is_single_statement=True)
@@ -43,7 +43,7 @@ def create(connection: SQLConnection, row: InsertedRow) -> None:
     insert_row(connection, budget_pools, row)
 
 
-_LOOKUP = Lookup("budget_pool", _BY_ID, lambda row: built(BudgetPool, _FIELDS, row))
+_LOOKUP = Lookup("budget_pool", _BY_ID, lambda row: hydrate(BudgetPool, _FIELDS, row))
 get = _LOOKUP.as_operation()
 
 
@@ -51,21 +51,21 @@ get = _LOOKUP.as_operation()
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the pools that the filter takes."""
     plan = plan_query(BudgetPool, filter, "created_at")
-    return all_built(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
+    return hydrate_all(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
 
 
 @operation(writes=False)
 def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the children of a pool that the filter takes."""
     plan = plan_query(BudgetPool, filter, "created_at")
-    return all_built(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
+    return hydrate_all(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
 
 
 @operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
     """Apply the changes to the stored pool."""
-    changed = changed_record(_LOOKUP.lock(connection, id), changes)
-    _put_back(connection, changed)
+    changed = change_stored(_LOOKUP.lock(connection, id), changes)
+    _update_row(connection, changed)
     return changed
 
 
@@ -82,9 +82,9 @@ def delete(connection: SQLConnection, id: str) -> None:
 @operation(writes=True)
 def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Use the amount in the pool and in every ancestor."""
-    changed = consumed(_line_of(connection, id), amount)
+    changed = consumed(_lock_with_ancestors(connection, id), amount)
     for pool in changed:
-        _put_back(connection, pool)
+        _update_row(connection, pool)
     return changed[0]
 
 
@@ -92,11 +92,11 @@ def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
 def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Raise the total of the pool."""
     changed = increased(_LOOKUP.lock(connection, id), amount)
-    _put_back(connection, changed)
+    _update_row(connection, changed)
     return changed
 
 
-def _line_of(connection: SQLConnection, id: str) -> list[BudgetPool]:
+def _lock_with_ancestors(connection: SQLConnection, id: str) -> list[BudgetPool]:
     """Return the pool and its ancestors, and keep others from them until the transaction ends.
 
     Raises:
@@ -117,5 +117,5 @@ def _line_of(connection: SQLConnection, id: str) -> list[BudgetPool]:
     return line
 
 
-def _put_back(connection: SQLConnection, pool: BudgetPool) -> None:
-    connection.run(_UPDATE, new_values(_CHANGING, pool))
+def _update_row(connection: SQLConnection, pool: BudgetPool) -> None:
+    connection.run(_UPDATE, update_parameters(_CHANGING, pool))

@@ -1,12 +1,11 @@
-"""Workflow definitions and session snapshots, stored once for each content: a row says which by the digest.
+"""Documents: workflow definitions and session snapshots, stored once for each content, under their SHA-256 digest.
 
-A document belongs to the rows that point to it, and goes with the last of them, in the same transaction.
+Rows refer to a document by its digest. The transaction that deletes the last such row deletes the document too.
 
-Different records may share a document, and yet no transaction waits for another because of it. Whoever stores or
-deletes a document claims it until the transaction ends; whoever points to one holds a lock on its row that others can
-hold too. Where a transaction meets a claim or a lock that it would have to wait for, it stores a copy: the same JSON
-with a mark of white space behind it, which has a digest of its own. Where it cannot delete a document for that reason,
-it leaves it, and tries again later on the same connection.
+Records share documents, but no transaction waits for another because of that. A transaction that stores or deletes a
+document takes an advisory lock on it; one that refers to a document holds a shared lock on its row. If a transaction
+would have to wait for such a lock, it stores a copy: the same JSON with a suffix of white space, which has a digest of
+its own. If it cannot delete a document for that reason, it defers that, and tries again on the same connection later.
 """
 
 import hashlib
@@ -23,12 +22,13 @@ from attrs import frozen
 from aaow_storage import JSONObject
 from aaow_storage.authoring import QueryPlan, dumps_document, loads, without_documents
 from aaow_storage.errors import CorruptDataError, StorageUnavailableError
-from aaow_storage_sql._mapping.rows import all_built
+from aaow_storage_sql._mapping.rows import hydrate_all
 from aaow_storage_sql._schema.tables import DIGEST_BYTES, documents, sessions, workflows
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import MOST_TRIES
+from aaow_storage_sql._statements.insert import MAX_TRIES
 from aaow_storage_sql._statements.insert_statements import Insert, insert_if_absent
+from aaow_storage_sql._tuning import DEFAULT
 
 RecordT = TypeVar("RecordT")
 
@@ -44,147 +44,153 @@ _RELEASE = sa.delete(documents).where(*_IS_UNUSED)
 
 @frozen
 class Document:
-    """The text of a document, and the digest that it is stored under."""
+    """The text of a document and its digest."""
 
     digest: bytes
     body: str
 
 
-def encoded_document(document: JSONObject, *, record: str, field: str) -> Document:
-    """Encode a document.
+def encode_document(document: JSONObject, *, record: str, field: str) -> Document:
+    """Encode a document as JSON.
 
     Raises:
-        ValidationError: a part of it is not JSON; `record` and `field` say where.
+        ValidationError: a part of it is not JSON; `record` and `field` name it in the error.
     """
     body = dumps_document(document, record=record, field=field)
     return Document(digest_of(body), body)
 
 
-MOST_REMEMBERED = 64
-LONGEST_REMEMBERED = 256 * 1024
-_remembered: dict[int, tuple[str, bytes]] = {}
-"""Of some lengths, the last document that was that long, and its digest."""
+MAX_CACHED_DIGESTS = DEFAULT.max_cached_digests
+MAX_CACHED_LENGTH = DEFAULT.max_cached_document_length
+_digests: dict[int, tuple[str, bytes]] = {}
+"""The last document of each length, and its digest."""
 
 
 def digest_of(body: str) -> bytes:
     """Return the digest of a document.
 
-    To compare two texts costs a hundredth of hashing one, and sessions of one workflow have one and the same snapshot.
+    Comparing two texts costs a hundredth of hashing one, and the sessions of a workflow share one snapshot.
     """
-    known = _remembered.get(len(body))
+    known = _digests.get(len(body))
     if known is not None and known[0] == body:
         return known[1]
     digest = hashlib.sha256(body.encode()).digest()
-    if len(body) <= LONGEST_REMEMBERED:
-        if len(_remembered) >= MOST_REMEMBERED:
-            _remembered.clear()
-        _remembered[len(body)] = body, digest
+    if len(body) <= MAX_CACHED_LENGTH:
+        if len(_digests) >= MAX_CACHED_DIGESTS:
+            _digests.clear()
+        _digests[len(body)] = body, digest
     return digest
 
 
-Claim = Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]]
-"""Makes the condition that holds where no other transaction claims what has a number, and claims it; see `Dialect`."""
+AdvisoryLock = Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]]
+"""`Dialect.try_advisory_lock`."""
 
-_CLAIMS = int.from_bytes(hashlib.sha256(b"aaow-storage documents").digest()[:7], signed=True) << 8
-"""The first of 256 numbers that documents are claimed by: a transaction may store thousands, a server has few locks."""
-LEFT_AT_ONCE = 4
-"""How many documents that were left are tried again beside one that is released."""
-MOST_LEFT = 1000
+_FIRST_LOCK = int.from_bytes(hashlib.sha256(b"aaow-storage documents").digest()[:7], signed=True) << 8
+"""The first of 256 numbers of advisory locks; a server has too few locks for one a document."""
+DEFERRED_PER_RELEASE = DEFAULT.deferred_per_release
+MAX_DEFERRED = DEFAULT.max_deferred_documents
 
 
-def put(connection: SQLConnection, document: Document) -> bytes:
-    """Store a document, unless it is there, and return the digest to point to; it stays until the transaction ends.
+_CONTENDED = "other transactions keep storing and deleting the same document"
+
+
+def store_document(connection: SQLConnection, document: Document) -> bytes:
+    """Store a document unless it is there, and return the digest to refer to; it stays until the transaction ends.
 
     Raises:
-        StorageUnavailableError: others store and delete it all the time.
+        StorageUnavailableError: other transactions stored and deleted it at each try.
     """
-    claim = connection.dialect.try_advisory_lock
-    insert = _insert(connection.dialect.insert, claim)
+    try_lock = connection.dialect.try_advisory_lock
+    insert = _insert(connection.dialect.insert, try_lock)
     for copy in _copies(connection, document):
         if connection.row(connection.dialect.for_key_share(_EXISTS), {"digest": copy.digest}) is not None:
             return copy.digest
         values = {"digest": copy.digest, "body": copy.body}
-        if connection.run(insert, values if claim is None else {**values, "claim": _number(copy.digest)}):
+        if connection.run(insert, values if try_lock is None else {**values, "lock": _lock_number(copy.digest)}):
             return copy.digest
-    raise StorageUnavailableError("a document comes and goes; try again")
+    raise StorageUnavailableError(f"{_CONTENDED}; try again")
 
 
 @cache
-def _insert(insert: Insert, claim: Claim | None) -> Any:
-    """Return the statement that stores a document, where it is not there and nothing else claims it."""
-    if claim is None:
+def _insert(insert: Insert, try_lock: AdvisoryLock | None) -> Any:
+    """Return the statement that stores a document if it is not there, and no other transaction has its lock."""
+    if try_lock is None:
         return insert_if_absent(insert, documents, ("digest", "body"))
     row = sa.select(sa.bindparam("digest", type_=sa.LargeBinary), sa.bindparam("body", type_=sa.Text))
-    claimed = row.where(claim(sa.bindparam("claim", type_=sa.BigInteger)))
-    return insert(documents).from_select(["digest", "body"], claimed).on_conflict_do_nothing(index_elements=["digest"])
+    locked = row.where(try_lock(sa.bindparam("lock", type_=sa.BigInteger)))
+    return insert(documents).from_select(["digest", "body"], locked).on_conflict_do_nothing(index_elements=["digest"])
 
 
 def _copies(connection: SQLConnection, document: Document) -> Iterator[Document]:
-    """Return what to store, one after the other, until one need not wait for another transaction.
+    """Yield what to try to store, in turn, until one of them waits for no other transaction.
 
-    The document itself is tried twice: it may have come since it was looked for.
+    The document itself comes twice: another transaction may commit it between the first SELECT and INSERT.
     """
     yield document
     yield document
     if connection.dialect.try_advisory_lock is None:
-        yield from itertools.repeat(document, MOST_TRIES - 2)
+        yield from itertools.repeat(document, MAX_TRIES - 2)
         return
-    yield _copy(document, _marks.setdefault(connection, _mark()))
-    for _ in range(MOST_TRIES):
-        yield _copy(document, _mark())
+    yield _copy(document, _suffixes.setdefault(connection, _random_suffix()))
+    for _ in range(MAX_TRIES):
+        yield _copy(document, _random_suffix())
 
 
-_marks: WeakKeyDictionary[SQLConnection, str] = WeakKeyDictionary()
-"""The mark of the copies of each connection: what one transaction stores again and again is copied once."""
+_suffixes: WeakKeyDictionary[SQLConnection, str] = WeakKeyDictionary()
+"""The suffix of the copies of each connection, so that a transaction copies the same document once."""
 
 
-def _mark() -> str:
+def _random_suffix() -> str:
     return f"{secrets.randbits(64):064b}".replace("0", " ").replace("1", "\n")
 
 
-def _copy(document: Document, mark: str) -> Document:
-    body = document.body + mark
+def _copy(document: Document, suffix: str) -> Document:
+    body = document.body + suffix
     return Document(digest_of(body), body)
 
 
-def _number(digest: bytes) -> int:
-    return _CLAIMS + digest[0]
+def _lock_number(digest: bytes) -> int:
+    return _FIRST_LOCK + digest[0]
 
 
-def release(connection: SQLConnection, digest: bytes) -> None:
-    """Delete the document, where no row points to it any more; what is no digest is that of none.
+def release_document(connection: SQLConnection, digest: bytes) -> None:
+    """Delete the document unless a row refers to it; do nothing for a value that is no digest.
 
-    What another transaction holds is left, and tried again when the connection releases the next.
+    A document that another transaction has locked is deferred: the next release on this connection tries again.
     """
     if not is_digest(digest):
         return
-    claim = connection.dialect.try_advisory_lock
-    if claim is None:
+    try_lock = connection.dialect.try_advisory_lock
+    if try_lock is None:
         connection.run(_RELEASE, {"digest": digest})
         return
-    left = _left.setdefault(connection, [])
-    again, left[:LEFT_AT_ONCE] = left[:LEFT_AT_ONCE], []
-    left += [each for each in (digest, *again) if not _is_done_with(connection, each, claim)][: MOST_LEFT - len(left)]
+    deferred = _deferred.setdefault(connection, [])
+    again, deferred[:DEFERRED_PER_RELEASE] = deferred[:DEFERRED_PER_RELEASE], []
+    failed = [each for each in (digest, *again) if not _try_delete(connection, each, try_lock)]
+    deferred += failed[: MAX_DEFERRED - len(deferred)]
 
 
-_left: WeakKeyDictionary[SQLConnection, list[bytes]] = WeakKeyDictionary()
+_deferred: WeakKeyDictionary[SQLConnection, list[bytes]] = WeakKeyDictionary()
 
 
-def _is_done_with(connection: SQLConnection, digest: bytes, claim: Claim) -> bool:
-    """Delete a document where no row points to it, and say whether it was not left because of another transaction."""
-    is_unused, is_claimed = connection.row(_held(claim), {"digest": digest, "claim": _number(digest)}) or (0, 0)
-    if is_unused and is_claimed:
-        connection.run(_RELEASE, {"digest": digest})  # which sees what came before the lock, as `_held` need not
-    return not is_unused or bool(is_claimed)
+def _try_delete(connection: SQLConnection, digest: bytes, try_lock: AdvisoryLock) -> bool:
+    """Delete a document unless a row refers to it; False if another transaction has locked it."""
+    counts = connection.row(_lock_unused(try_lock), {"digest": digest, "lock": _lock_number(digest)})
+    unused, locked = counts or (0, 0)
+    if unused and locked:
+        connection.run(
+            _RELEASE, {"digest": digest}
+        )  # it checks again, because the SELECT's snapshot is older than its lock
+    return not unused or bool(locked)
 
 
 @cache
-def _held(claim: Claim) -> Any:
-    """Return the select that claims and locks a document no row points to; it counts what it found, and what it has."""
+def _lock_unused(try_lock: AdvisoryLock) -> Any:
+    """Return the SELECT that locks a document if no row refers to it; its columns count the found and the locked."""
     unused = sa.select(documents.c.digest).where(*_IS_UNUSED).cte("unused")
     held = (
         sa.select(documents.c.digest)
-        .where(documents.c.digest.in_(sa.select(unused.c.digest)), claim(sa.bindparam("claim", type_=sa.BigInteger)))
+        .where(documents.c.digest.in_(sa.select(unused.c.digest)), try_lock(sa.bindparam("lock", type_=sa.BigInteger)))
         .with_for_update(skip_locked=True)
         .cte("held")
     )
@@ -192,22 +198,24 @@ def _held(claim: Claim) -> Any:
     return sa.select(*counts)
 
 
-def listed(
+def hydrate_list(
     connection: SQLConnection, record: type[RecordT], names: Sequence[str], rows: Iterable[Row], plan: QueryPlan
 ) -> list[RecordT]:
-    """Make the records of a list: a row begins with the digest of the document, which is the last of the names.
+    """Make the records of a list. A row begins with the digest of its document, which is the field of the last name.
 
     Raises:
-        CorruptDataError: a document is missing, or not what was stored.
+        CorruptDataError: a document is missing, or is not what was stored.
     """
     if not plan.documents:
-        return [without_documents(made) for made in all_built(record, names, ([*values, {}] for _, *values in rows))]
+        return [without_documents(made) for made in hydrate_all(record, names, ([*values, {}] for _, *values in rows))]
     reader = DocumentReader(connection)
-    return all_built(record, names, ([*values, reader.document(digest, record, values[0])] for digest, *values in rows))
+    return hydrate_all(
+        record, names, ([*values, reader.document(digest, record, values[0])] for digest, *values in rows)
+    )
 
 
 class DocumentReader:
-    """Reads the documents that the rows of one list point to: each is read and decoded once, and shared by its rows."""
+    """Reads the documents of one list; each is read and decoded once, and shared by its rows."""
 
     def __init__(self, connection: SQLConnection) -> None:
         self._connection = connection
@@ -217,14 +225,14 @@ class DocumentReader:
         """Return the document of a record.
 
         Raises:
-            CorruptDataError: it is missing, or not what was stored.
+            CorruptDataError: it is missing, or is not what was stored.
             StorageUnavailableError: the task that waits for the list was cancelled.
         """
         document = self._documents.get(digest)
         if document is None:
             self._connection.check_not_cancelled()
             row = self._connection.row(_BODY, {"digest": digest}) if is_digest(digest) else None
-            document = decoded_body(digest, None if row is None else row[0], record, id)
+            document = decode_body(digest, None if row is None else row[0], record, id)
             self._documents[digest] = document
         return document
 
@@ -234,8 +242,8 @@ def is_digest(value: object) -> bool:
     return type(value) is bytes and len(value) == DIGEST_BYTES
 
 
-def decoded_body(digest: Any, body: Any, record: type, id: object) -> Any:
-    """Decode the text of the document of a record, checked against its digest; None is the text of one that is missing.
+def decode_body(digest: Any, body: Any, record: type, id: object) -> Any:
+    """Decode the text of the document of a record after checking its digest; None means that it is missing.
 
     Raises:
         CorruptDataError: it is not what was stored.

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from aaow_storage import NodeExecutionState, WorkflowExecutionState
-from aaow_storage_sql._mapping.rows import InsertedRow, InsertedRows, RowMaker, all_built, built_with
+from aaow_storage_sql._mapping.rows import InsertedRow, InsertedRows, RowEncoder, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import execution_states, node_execution_states
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -32,8 +32,8 @@ _NODES = (
 )
 
 
-_row = RowMaker(execution_states, _FIELDS)
-_node_row = RowMaker(node_execution_states, _NODE_FIELDS)
+_row = RowEncoder(execution_states, _FIELDS)
+_node_row = RowEncoder(node_execution_states, _NODE_FIELDS)
 
 
 def rows_of(state: WorkflowExecutionState) -> tuple[InsertedRow, InsertedRows | None]:
@@ -61,9 +61,9 @@ def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | 
     row = connection.row(connection.lock_if_interactive(_STATE), {"session_id": session_id})
     if row is None:
         return None
-    nodes = all_built(NodeExecutionState, _NODE_FIELDS, connection.rows(_NODES, {"session_id": session_id}))
+    nodes = hydrate_all(NodeExecutionState, _NODE_FIELDS, connection.rows(_NODES, {"session_id": session_id}))
     fields = dict(zip(_FIELDS, row, strict=True))
-    return built_with(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
+    return hydrate_fields(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 
 
 @operation(writes=True, is_single_statement=True, is_idempotent=True)

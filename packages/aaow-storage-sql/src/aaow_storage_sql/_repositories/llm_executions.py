@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import CorruptDataError
-from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, all_built, built, built_with
+from aaow_storage_sql._mapping.rows import InsertedRow, RowEncoder, hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
@@ -53,7 +53,7 @@ _CALLS_OF_SESSION = Source(
 _OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
 
 
-_row = RowMaker(llm_executions, _FIELDS)
+_row = RowEncoder(llm_executions, _FIELDS)
 _usage = attrgetter(*_USAGE_FIELDS)
 
 
@@ -87,7 +87,7 @@ def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: Qu
     return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
 
 
-call_row_of = RowMaker(tool_call_logs, _CALL_FIELDS)
+call_row_of = RowEncoder(tool_call_logs, _CALL_FIELDS)
 
 
 @operation(writes=True, is_single_statement=True)
@@ -112,20 +112,20 @@ def _calls(
     connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: Mapping[str, Any]
 ) -> list[ToolCallLog]:
     plan = plan_query(ToolCallLog, filter, "timestamp")
-    return all_built(ToolCallLog, _CALL_FIELDS, plan_rows(connection, source, plan, scope))
+    return hydrate_all(ToolCallLog, _CALL_FIELDS, plan_rows(connection, source, plan, scope))
 
 
 def _execution(row: Row) -> LLMExecution:
     session_id, node_id, *rest = row
     values, calls, usage = rest[: len(_FIELDS)], rest[len(_FIELDS)], rest[len(_FIELDS) + 1 :]
     fields = dict(zip(_FIELDS, values, strict=True))
-    return built_with(
+    return hydrate_fields(
         LLMExecution,
         {
             "session_id": session_id,
             "node_id": node_id,
             **fields,
-            "usage": None if usage.count(None) == len(usage) else built(TokenUsage, _USAGE_FIELDS, usage),
+            "usage": None if usage.count(None) == len(usage) else hydrate(TokenUsage, _USAGE_FIELDS, usage),
             "tool_calls": None if calls is None else _tool_calls(calls, fields["id"]),
         },
     )
@@ -138,7 +138,7 @@ def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:
         CorruptDataError: they are not what `_call_document` makes.
     """
     if type(calls) is list and all(type(call) is dict and call.keys() == _OF_CALL for call in calls):
-        return tuple(built_with(ToolCall, call) for call in calls)
+        return tuple(hydrate_fields(ToolCall, call) for call in calls)
     raise CorruptDataError(f"LLMExecution.tool_calls: those of the stored LLMExecution {id!a:.300} are not tool calls")
 
 

@@ -7,17 +7,31 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import NotFoundError
-from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, built, changed_record, new_values, set_columns
+from aaow_storage_sql._mapping.rows import (
+    InsertedRow,
+    RowEncoder,
+    change_stored,
+    hydrate,
+    update_by_id,
+    update_parameters,
+)
 from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, operation
-from aaow_storage_sql._repositories.documents import Document, decoded_body, encoded_document, listed, put, release
+from aaow_storage_sql._repositories.documents import (
+    Document,
+    decode_body,
+    encode_document,
+    hydrate_list,
+    release_document,
+    store_document,
+)
 from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import insert_row, is_inserted
+from aaow_storage_sql._statements.insert import insert_row, try_insert
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
-_BUILT = (*_FIELDS, "workflow_snapshot")
+_HYDRATED = (*_FIELDS, "workflow_snapshot")
 _ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in _FIELDS))
 _BY_ID = (
     sa.select(documents.c.body, *_ROWS.selected_columns)
@@ -27,17 +41,17 @@ _BY_ID = (
 _DIGEST = sa.select(sessions.c.snapshot_digest).where(sessions.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(sessions).where(sessions.c.id == sa.bindparam("id"))
 _CHANGING = ("status", "updated_at", "metadata")
-_UPDATE = set_columns(sessions, _CHANGING)
+_UPDATE = update_by_id(sessions, _CHANGING)
 _BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snapshot_digest)
 _SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY.scalar_subquery()})
 
 
-_row = RowMaker(sessions, _FIELDS)
+_row = RowEncoder(sessions, _FIELDS)
 
 
 def row_of(session: Session) -> tuple[InsertedRow, Document]:
     """Return the row of a session, and its snapshot."""
-    snapshot = encoded_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
+    snapshot = encode_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
     return _row(session, snapshot_digest=snapshot.digest), snapshot
 
 
@@ -45,19 +59,19 @@ def _create_with_known_snapshot(
     connection: SQLConnection, row: InsertedRow, snapshot: Document
 ) -> Literal[FallBack.FALL_BACK] | None:
     """Insert the session, unless anything is in the way, be it only that its snapshot is new."""
-    return None if is_inserted(connection, sessions, row) else FALL_BACK
+    return None if try_insert(connection, sessions, row) else FALL_BACK
 
 
 @operation(writes=True, fast_path=_create_with_known_snapshot)
 def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> None:
     """Insert the session and, unless it is stored already, its snapshot."""
-    digest = put(connection, snapshot)
+    digest = store_document(connection, snapshot)
     insert_row(connection, sessions, {**row, "snapshot_digest": digest})
 
 
 def _session(row: Row) -> Session:
     body, digest, *values = row
-    return built(Session, _BUILT, [*values, decoded_body(digest, body, Session, values[0])])
+    return hydrate(Session, _HYDRATED, [*values, decode_body(digest, body, Session, values[0])])
 
 
 _LOOKUP = Lookup("session", _BY_ID, _session)
@@ -68,7 +82,7 @@ get = _LOOKUP.as_operation()
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
     """Return the sessions that the filter takes."""
     plan = plan_query(Session, filter, "created_at")
-    return listed(connection, Session, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
+    return hydrate_list(connection, Session, _HYDRATED, plan_rows(connection, _SOURCE, plan), plan)
 
 
 @operation(writes=False)
@@ -80,8 +94,8 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 @operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    changed = changed_record(_LOOKUP.lock(connection, id), changes)
-    connection.run(_UPDATE, new_values(_CHANGING, changed))
+    changed = change_stored(_LOOKUP.lock(connection, id), changes)
+    connection.run(_UPDATE, update_parameters(_CHANGING, changed))
     return changed
 
 
@@ -92,4 +106,4 @@ def delete(connection: SQLConnection, id: str) -> None:
     if row is None:
         raise NotFoundError("session", id)
     connection.run(_DELETE, {"id": id})
-    release(connection, row[0])
+    release_document(connection, row[0])

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StreamEvent
 from aaow_storage.authoring import plan_query
-from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, all_built
+from aaow_storage_sql._mapping.rows import InsertedRow, RowEncoder, hydrate_all
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import stream_events
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -20,7 +20,7 @@ _OF_STREAM = Source(
 )
 
 
-row_of = RowMaker(stream_events, _FIELDS)
+row_of = RowEncoder(stream_events, _FIELDS)
 
 
 @operation(writes=True, is_single_statement=True, is_idempotent=True)
@@ -34,4 +34,4 @@ def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | N
     """Return the events of a stream that the filter takes."""
     plan = plan_query(StreamEvent, filter, "timestamp")
     rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
-    return all_built(StreamEvent, _FIELDS, rows)
+    return hydrate_all(StreamEvent, _FIELDS, rows)

@@ -7,17 +7,24 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import CorruptDataError, NotFoundError
-from aaow_storage_sql._mapping.rows import InsertedRow, RowMaker, built, changed_record
+from aaow_storage_sql._mapping.rows import InsertedRow, RowEncoder, change_stored, hydrate
 from aaow_storage_sql._operation import Lookup, operation
-from aaow_storage_sql._repositories.documents import Document, decoded_body, encoded_document, listed, put, release
+from aaow_storage_sql._repositories.documents import (
+    Document,
+    decode_body,
+    encode_document,
+    hydrate_list,
+    release_document,
+    store_document,
+)
 from aaow_storage_sql._schema.tables import documents, workflows
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import is_inserted, save_row
+from aaow_storage_sql._statements.insert import save_row, try_insert
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
-_BUILT = (*_FIELDS, "definition")
+_HYDRATED = (*_FIELDS, "definition")
 _ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in _FIELDS))
 _BY_ID = (
     sa.select(documents.c.body, *_ROWS.selected_columns)
@@ -30,12 +37,12 @@ _BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.defi
 _SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
 
 
-_row = RowMaker(workflows, _FIELDS)
+_row = RowEncoder(workflows, _FIELDS)
 
 
 def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
     """Return the row of a workflow, and its definition."""
-    definition = encoded_document(workflow.definition, record="StoredWorkflow", field="definition")
+    definition = encode_document(workflow.definition, record="StoredWorkflow", field="definition")
     return _row(workflow, definition_digest=definition.digest), definition
 
 
@@ -43,20 +50,20 @@ def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
 def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
     """Insert the workflow, or replace the whole row."""
     previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
-    digest = put(connection, definition)
+    digest = store_document(connection, definition)
     row = {**row, "definition_digest": digest}
     if previous is None:
-        if is_inserted(connection, workflows, row):
+        if try_insert(connection, workflows, row):
             return
         previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
     save_row(connection, workflows, row)
     if previous is not None and previous[0] != digest:
-        release(connection, previous[0])
+        release_document(connection, previous[0])
 
 
 def _workflow(row: Row) -> StoredWorkflow:
     body, digest, *values = row
-    return built(StoredWorkflow, _BUILT, [*values, decoded_body(digest, body, StoredWorkflow, values[0])])
+    return hydrate(StoredWorkflow, _HYDRATED, [*values, decode_body(digest, body, StoredWorkflow, values[0])])
 
 
 _LOOKUP = Lookup("workflow", _BY_ID, _workflow)
@@ -67,7 +74,7 @@ get = _LOOKUP.as_operation()
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
     """Return the workflows that the filter takes."""
     plan = plan_query(StoredWorkflow, filter, "created_at")
-    return listed(connection, StoredWorkflow, _BUILT, plan_rows(connection, _SOURCE, plan), plan)
+    return hydrate_list(connection, StoredWorkflow, _HYDRATED, plan_rows(connection, _SOURCE, plan), plan)
 
 
 @operation(writes=False)
@@ -79,7 +86,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 @operation(writes=True)
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    changed = changed_record(_to_change(connection, id), changes)
+    changed = change_stored(_to_change(connection, id), changes)
     save.run(connection, *row_of(changed))
     return changed
 
@@ -103,4 +110,4 @@ def delete(connection: SQLConnection, id: str) -> None:
     if row is None:
         raise NotFoundError("workflow", id)
     connection.run(_DELETE, {"id": id})
-    release(connection, row[0])
+    release_document(connection, row[0])

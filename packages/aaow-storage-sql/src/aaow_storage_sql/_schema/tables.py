@@ -224,7 +224,7 @@ _TABLES = {
 
 
 def table_of(record: type) -> sa.Table:
-    """Return the table of a kind of records that can be listed."""
+    """Return the table of a kind of records that can be hydrate_list."""
     return _TABLES[record]
 
 

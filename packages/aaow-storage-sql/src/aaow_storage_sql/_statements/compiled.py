@@ -1,4 +1,4 @@
-"""Statements compiled once, and how their parameters go in and their columns come out."""
+"""Compiled statements, which bind parameters and convert the values of columns."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql._corrupt_data import named, unreadable
+from aaow_storage_sql._corrupt_data import describe_row, unreadable
+from aaow_storage_sql._tuning import DEFAULT
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 _Processor = Callable[[Any], Any]
-COLUMNAR_FROM = 8
-"""From how many rows on it takes less to go through them column by column."""
+COLUMNAR_FROM = DEFAULT.min_columnar_rows
 
 
 class CompiledStatement:
-    """The text of a statement, and how its parameters go in and its columns come out."""
+    """The text of a statement, with the processors of its parameters and of its columns."""
 
     def __init__(self, statement: Any, dialect: sa.Dialect, schema: str | None = None) -> None:
         names = {"schema_translate_map": {None: schema}, "render_schema_translate": True} if schema else {}
@@ -27,7 +27,7 @@ class CompiledStatement:
         self.text = str(compiled)
         binds = [compiled.binds[name] for name in compiled.positiontup]
         self._names = [bind.key for bind in binds]
-        self._picked = _picker(self._names, {bind.key: bind.value for bind in binds if not bind.required})
+        self._pick = _picker(self._names, {bind.key: bind.value for bind in binds if not bind.required})
         bind_processors = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._bind_processors = [(index, each) for index, each in enumerate(bind_processors) if each is not None]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
@@ -36,17 +36,17 @@ class CompiledStatement:
         self._processors = [(index, processor) for index, processor in enumerate(processors) if processor is not None]
 
     def bind(self, given: Parameters) -> list[Any]:
-        """Return the values for one execution, in the order of the placeholders; None is NULL for all types."""
-        return _processed([*self._picked(given)], self._bind_processors)
+        """Return the values for one execution, in the order of the placeholders; None is NULL for every type."""
+        return _processed([*self._pick(given)], self._bind_processors)
 
     def bind_many(self, rows: Iterable[Row]) -> list[Any]:
-        """Return the values for several executions, one row after the other, each in the order of the placeholders."""
+        """Return the values of several rows, one row after the other, each in the order of the placeholders."""
         if self._bind_processors:
             return list(chain.from_iterable(_processed([*row], self._bind_processors) for row in rows))
         return list(chain.from_iterable(rows))
 
     def convert(self, row: Row) -> Row:
-        """Return the values of a row as the columns' types make them; NULL is None in all of them.
+        """Convert the values of a row by the types of its columns; NULL is None for every type.
 
         Raises:
             CorruptDataError: a value cannot be what was stored; the error names the column and the row.
@@ -56,35 +56,35 @@ class CompiledStatement:
         try:
             return tuple(_processed([*row], self._processors))
         except Exception as error:
-            raise self._refused(row, error) from error
+            raise self._unreadable_column(row, error) from error
 
     def convert_many(self, rows: list[Row]) -> list[Row]:
-        """Return the values of many rows as `convert` does."""
+        """Convert the values of several rows as `convert` does."""
         if not self._processors or len(rows) < COLUMNAR_FROM:
             return [*map(self.convert, rows)]
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         try:
             for index, processor in self._processors:
                 columns[index] = [None if value is None else processor(value) for value in columns[index]]
-        except Exception:  # noqa: BLE001 - raised again by the row that is wrong
+        except Exception:  # noqa: BLE001 - raised again for the row at fault
             return [*map(self.convert, rows)]
         return [*zip(*columns, strict=True)]
 
-    def _refused(self, row: Row, error: Exception) -> StorageError:
-        """Return the error for a row whose values cannot be processed."""
+    def _unreadable_column(self, row: Row, error: Exception) -> StorageError:
+        """Return the error for the column of a row whose value cannot be converted."""
         names = [column.name for column in self._columns]
         for index, processor in self._processors:
             try:
                 _processed([row[index]], [(0, processor)])
-            except Exception:  # noqa: BLE001 - it is the error that is told of
+            except Exception:  # noqa: BLE001 - the same error was raised before
                 table = getattr(self._columns[index], "table", None)
                 field = f"{getattr(table, 'name', 'a select')}.{names[index]}"
-                return unreadable(field, named(names, row), error)
+                return unreadable(field, describe_row(names, row), error)
         return unreadable("a row", "", error)
 
 
 def _processed(values: list[Any], processors: Iterable[tuple[int, _Processor]]) -> list[Any]:
-    """Return the values as the types of some of them make them; None stays."""
+    """Run processors on the values at their indexes, in place; None stays."""
     for index, processor in processors:
         value = values[index]
         if value is not None:
@@ -93,22 +93,19 @@ def _processed(values: list[Any], processors: Iterable[tuple[int, _Processor]]) 
 
 
 def _picker(names: Sequence[str], constants: Parameters) -> Callable[[Parameters], Iterable[Any]]:
-    """Return what picks the parameters of a statement from those that are given, and from what it holds itself."""
+    """Return the function that picks the values of the named parameters from given ones, or from the constants."""
     if not constants and len(names) > 1:
         return itemgetter(*names)
     return lambda given: map({**constants, **given}.__getitem__, names)
 
 
-COMPILED_STATEMENTS = 2_000
-
-
 def make_compiler(dialect: sa.Dialect, schema: str | None = None) -> Callable[[Any], CompiledStatement]:
-    """Return a function that compiles a statement for the dialect, and remembers it by its identity.
+    """Return a function that compiles statements for a dialect, and caches them by identity.
 
-    With a schema, every table is named in it.
+    Every table is qualified with the schema, if there is one.
     """
 
-    @functools.lru_cache(maxsize=COMPILED_STATEMENTS)
+    @functools.lru_cache(maxsize=DEFAULT.max_compiled_statements)
     def compiled(statement: Any) -> CompiledStatement:
         return CompiledStatement(statement, dialect, schema)
 

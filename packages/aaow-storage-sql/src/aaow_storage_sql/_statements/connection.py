@@ -1,7 +1,7 @@
-"""Running Core statements on a DBAPI connection, each compiled once.
+"""A connection that runs SQLAlchemy Core statements on the driver's connection, each compiled once.
 
-Core owns the schema, the types and the text of every statement; its own Connection stays out of the way, since
-compiling and executing through it costs several times what the database needs for a small statement.
+Core provides the schema, the types and the text of the statements. Its own Connection is not used: for a small
+statement it takes several times longer than the database.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,21 +12,20 @@ from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
 from aaow_storage_sql._statements.dialect import Dialect
-
-FETCH_SIZE = 1000
-"""How many rows are fetched at once."""
+from aaow_storage_sql._tuning import DEFAULT, Tuning
 
 
 class SQLConnection:
-    """One DBAPI connection, used by one thread at a time. Its errors are the errors of storage."""
+    """A connection of the driver, used by one thread at a time. It raises storage errors only."""
 
-    def __init__(self, driver_connection: Any, dialect: Dialect) -> None:
+    def __init__(self, driver_connection: Any, dialect: Dialect, tuning: Tuning = DEFAULT) -> None:
         self.driver_connection = driver_connection
         self.dialect = dialect
+        self.fetch_size = tuning.fetch_size
         self.is_interactive = False
-        """Whether a caller's own transaction is open: what it reads, it may be about to change."""
+        """Whether an interactive transaction is open: its caller may be about to change what it reads."""
         self.failures: list[Exception] = []
-        """What went wrong in functions of this code that the database called; it tells little of that, or nothing."""
+        """Errors in Python functions that the database called; its own error says little about them, or nothing."""
 
     @property
     def is_in_transaction(self) -> bool:
@@ -34,51 +33,51 @@ class SQLConnection:
         return self.dialect.is_in_transaction(self.driver_connection)
 
     def interruptible_by(self, *jobs: Any, cancels: bool = True) -> AbstractContextManager[None]:
-        """Hold while those jobs run, so that they may be interrupted; this kind of connection cannot be.
+        """Let the statements of those jobs be interrupted inside the block, once the tasks of all are cancelled.
 
-        Without `cancels`, what runs must not be told to fail.
+        This kind of connection cannot be interrupted. Without `cancels`, the running statement must not be cancelled.
         """
         del jobs, cancels
         return nullcontext()
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the tasks of all jobs that are answered have been cancelled."""
+        """Whether the tasks of all jobs that run now have been cancelled."""
         return False
 
     def check_not_cancelled(self) -> None:
-        """Check that a task still waits for what the connection does.
+        """Do nothing, unless the task that waits for the result was cancelled.
 
         Raises:
-            StorageUnavailableError: the task was cancelled.
+            StorageUnavailableError: it was.
         """
         if self.is_interrupted:
-            raise StorageUnavailableError("interrupted, since the task that waited was cancelled")
+            raise StorageUnavailableError("the operation was interrupted, because its task was cancelled")
 
     def lock_if_interactive(self, statement: Any) -> Any:
-        """Return the select of records as it is to be run: in a caller's own transaction it keeps others from them."""
+        """Return the SELECT, with FOR UPDATE in an interactive transaction."""
         return self.dialect.for_update(statement) if self.is_interactive else statement
 
     def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
-        """Return all rows of a select.
+        """Return all rows of a SELECT.
 
         Raises:
-            CorruptDataError: what is stored cannot be read.
-            StorageError: the select failed otherwise.
+            CorruptDataError: a stored value cannot be read.
+            StorageError: the SELECT failed otherwise.
         """
         return self.compiled_rows(self.dialect.compile(statement), parameters)
 
     def compiled_rows(self, compiled: CompiledStatement, parameters: Parameters) -> list[Row]:
-        """Return all rows of a select that is compiled; raises what `rows` does."""
+        """Return all rows of a compiled SELECT; raises what `rows` raises."""
         cursor = self._execute(compiled.text, compiled.bind(parameters))
         rows: list[Row] = []
         try:
-            while fetched := cursor.fetchmany(FETCH_SIZE):
+            while fetched := cursor.fetchmany(self.fetch_size):
                 rows += compiled.convert_many(fetched)
-                if len(fetched) < FETCH_SIZE:
+                if len(fetched) < self.fetch_size:
                     break
         except BaseException as error:
-            _close(cursor)  # while it is open, SQLite shows the connection no newer state of the store
+            _close(cursor)  # an open cursor keeps SQLite's read snapshot
             if isinstance(error, StorageError) or not isinstance(error, Exception):
                 raise
             raise self._unread(error) from error
@@ -88,22 +87,22 @@ class SQLConnection:
         return rows
 
     def row(self, statement: Any, parameters: Parameters = {}) -> Row | None:  # noqa: B006 - never changed
-        """Return the first row of a select, or None."""
+        """Return the first row of a SELECT, or None."""
         rows = self.rows(statement, parameters)
         return rows[0] if rows else None
 
     def run(self, statement: Any, parameters: Parameters = {}) -> int:  # noqa: B006 - never changed
-        """Run an insert, update or delete; return the number of rows it touched."""
+        """Run an INSERT, UPDATE or DELETE; return the number of rows that it changed."""
         compiled = self.dialect.compile(statement)
         touched: int = self._execute(compiled.text, compiled.bind(parameters)).rowcount
         return touched
 
     def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Row]) -> None:
-        """Run an insert of several rows; `of_one` is that of one row, whose parameters each row has in their order."""
+        """Run an INSERT of several rows; `of_one` is the INSERT of one row, whose parameters order the values."""
         self._execute(self.dialect.compile(statement).text, self.dialect.compile(of_one).bind_many(rows))
 
     def command(self, text: str) -> Row | None:
-        """Run a command that is no statement on data, such as one of transaction control; return its first row."""
+        """Run a command of plain SQL, such as COMMIT or a pragma; return its first row, or None."""
         cursor = self._execute(text, ())
         try:
             row: Row | None = None if cursor.description is None else cursor.fetchone()
@@ -113,7 +112,7 @@ class SQLConnection:
         return row
 
     def commit(self) -> None:
-        """Commit the transaction that is open.
+        """Commit the open transaction.
 
         Raises:
             StorageError: it was not committed.
@@ -121,12 +120,12 @@ class SQLConnection:
         self.command("COMMIT")
 
     def close(self) -> None:
-        """Close the driver's connection, for good. That it cannot be closed properly is of no use to anybody."""
+        """Close the driver's connection. An error is ignored, because nothing could be done about it."""
         with suppress(Exception):
             self.driver_connection.close()
 
     def discard(self) -> None:
-        """Give the driver's connection up, since its state is not known; a transaction that is open ends with it."""
+        """Close the driver's connection because its state is unknown; an open transaction ends with it."""
         self.close()
 
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
@@ -136,7 +135,7 @@ class SQLConnection:
             raise self.to_storage_error(error, values) from error
 
     def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
-        """Return the error of storage for one that came of a statement with those values."""
+        """Return the storage error for an error that a statement with those values raised."""
         return (
             self._failed_in_function(self.failures[0])
             if self.failures
@@ -144,17 +143,17 @@ class SQLConnection:
         )
 
     def _unread(self, error: Exception) -> StorageError:
-        """Return the error of storage for one that came while rows were fetched: the driver's, or a value's."""
+        """Return the storage error for an error in fetching rows: the driver's, or that of a value."""
         if self.failures or isinstance(error, self.dialect.driver_error):
             return self.to_storage_error(error)
         return unreadable("a row", "", error)
 
     def _failed_in_function(self, failure: Exception) -> StorageError:
         self.failures.clear()
-        return unreadable("a value that a query looked at", "", failure)
+        return unreadable("a value that the query read", "", failure)
 
 
 def _close(cursor: Any) -> None:
-    """Let the database forget the rows that are left, whatever it says to that."""
+    """Close a cursor that has rows left; an error is ignored, because another one is being raised."""
     with suppress(Exception):
         cursor.close()

@@ -1,4 +1,4 @@
-"""The few things that a database does in its own way, each on the one page of its dialect."""
+"""What differs between databases: each has one subclass of `Dialect`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
@@ -13,35 +13,35 @@ from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters
 
 
 class Dialect(ABC):
-    """What statements and connections need to know of a database."""
+    """The differences that statements and connections depend on."""
 
     sqlalchemy_dialect: ClassVar[sa.Dialect]
-    """Compiles the statements; positional parameters."""
+    """Compiles the statements, with positional parameters."""
     driver_error: ClassVar[type[Exception]]
-    """The root of the driver's exceptions."""
+    """The base class of the driver's exceptions."""
     insert: Callable[[sa.Table], Any]
-    """Begins an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    """Makes an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     has_statement_rollback: ClassVar[bool]
-    """Whether a statement that fails inside a transaction undoes itself, and leaves the transaction as it was."""
+    """Whether a statement that fails inside a transaction is rolled back alone, and the transaction goes on."""
     try_advisory_lock: Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None = None
-    """Makes the condition that no other open transaction claims a number, which claims it until this one ends.
+    """Makes the condition that takes an advisory lock on a number until the transaction ends; False if another has it.
 
-    It never waits. None where one transaction writes at a time.
+    It never waits. None for a database in which one transaction writes at a time.
     """
     compile: Callable[[Any], CompiledStatement]
-    """Compiles a statement once; see `make_compiler`."""
+    """Compiles a statement and caches it; see `make_compiler`."""
     schema: str | None = None
-    """The schema that statements name their tables in, or None for none."""
+    """The schema that qualifies the tables in statements, or None."""
 
     @abstractmethod
     def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
-        """Return the error of storage that a driver's exception means: the one place where that is decided.
+        """Return the storage error for an exception of the driver. No other code makes this decision.
 
-        The values are those that were bound to the statement that failed.
+        The values are those that were bound to the failed statement.
         """
 
     def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
-        """Return the error of storage for any exception: the driver's, be it wrapped by SQLAlchemy, or another."""
+        """Return the storage error for any exception; one of the driver may be wrapped by SQLAlchemy."""
         if isinstance(error, StorageError):
             return error
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, self.driver_error):
@@ -52,31 +52,31 @@ class Dialect(ABC):
 
     @abstractmethod
     def is_in_transaction(self, driver_connection: Any) -> bool:
-        """Say whether a transaction is open on the driver's connection, be it one that can only be rolled back."""
+        """Say whether a transaction is open, including one that can only be rolled back."""
 
     def aborts_transaction(self, error: BaseException) -> bool:
-        """Say whether an error leaves nothing but to roll the whole transaction back."""
+        """Say whether an error forces a rollback of the whole transaction."""
         del error
         return False
 
     def is_foreign_key_violation(self, error: StorageError) -> bool:
-        """Say whether a statement failed, and undid itself, because a row that it refers to is not there."""
+        """Say whether a statement failed, and was rolled back alone, because a row that it refers to is missing."""
         del error
         return False
 
     def for_update(self, statement: Any) -> Any:
-        """Return the select of rows that are about to be changed, which keeps others from changing them before."""
+        """Return the SELECT with a lock on its rows, which are about to be changed: FOR UPDATE."""
         return statement
 
     def for_key_share(self, statement: Any) -> Any:
-        """Return the select of rows that are about to be referred to, which keeps others from deleting them before.
+        """Return the SELECT with a lock that keeps its rows from being deleted: FOR KEY SHARE SKIP LOCKED.
 
         It finds no row that another open transaction deletes.
         """
         return statement
 
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-        """Return the expression for where a text holds another first, from 1; 0 where it does not."""
+        """Return the expression for the first position of a part in a text, from 1; 0 if the text has no such part."""
         return sa.func.instr(text, part)
 
     @abstractmethod
@@ -85,33 +85,33 @@ class Dialect(ABC):
 
     @abstractmethod
     def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
-        """Return the condition that a field is one of many values, none of them null, bound as one list."""
+        """Return the condition that a field is one of many values, none of them null, bound as one parameter."""
 
     @abstractmethod
     def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
-        """Return the expression for ORDER BY, with NULL before every value ascending."""
+        """Return the expression for ORDER BY; NULL comes before every value in ascending order."""
 
     @abstractmethod
     def json_condition(
         self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
     ) -> sa.ColumnElement[bool]:
-        """Return the condition on what lies at its path in a JSON column, without its negation; it is never NULL.
+        """Return the condition on the value at a path in a JSON column, without its negation; it is never NULL.
 
-        What is bound is what `json_parameters` returns; in the operand's place, the condition has its shape.
+        The condition has the shape of its operand in the place of the operand; `json_parameters` makes the parameters.
         """
 
     @abstractmethod
     def json_operand_shape(self, condition: Condition) -> Hashable:
-        """Return what `json_condition` needs to know of the operand, so that few statements differ."""
+        """Return the part of the operand that changes the text of the condition; equal shapes share a statement."""
 
     @abstractmethod
     def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
-        """Return the values to bind for a condition on JSON: `parameter`, and others whose names begin with it."""
+        """Return the parameters of a condition on JSON: `parameter`, and others whose names begin with it."""
 
     @abstractmethod
     def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
-        """Return an expression that sorts and compares what lies at a path in a JSON column, or is NULL."""
+        """Return the expression that sorts and compares the value at a path in a JSON column; NULL if there is none."""
 
     @abstractmethod
     def json_cursor(self, value: Any) -> Any:
-        """Return the value to bind for a comparison with `json_sort_value`; not called for None."""
+        """Return the parameter for a keyset cursor on `json_sort_value`; not called for None."""

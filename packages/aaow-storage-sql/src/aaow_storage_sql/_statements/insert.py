@@ -1,12 +1,11 @@
-"""Putting rows in, each with one statement that does nothing where a row it refers to is missing.
+"""Inserting rows, each with one statement that changes nothing if a row that it refers to is missing.
 
-The foreign keys of the metadata say what a row refers to. A missing document is nobody's mistake: who points to one
-stores it before.
+The foreign keys of the metadata say what a row refers to. Documents are always stored before the row that refers to
+them.
 
-Where the database undoes the statements that fail, the simplest insert is tried first, one that leaves it to the
-database to look for what the row refers to. SQLite keeps a copy of every page that a statement changes, unless it sees
-that the statement changes one row and fails before it does: an insert from a select, or one that may change a foreign
-key, takes twice as long.
+If the database rolls back a failed statement alone, an optimistic insert comes first, which leaves the foreign keys to
+the database. It is faster on SQLite, which copies every page that a statement changes unless the statement changes one
+row and fails before it does: an INSERT from a SELECT, or one that may change a foreign key, takes twice as long.
 """
 
 import functools
@@ -23,41 +22,39 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert_statements import (
     Insert,
     Names,
-    existence,
+    foreign_key_columns,
     insert_if_absent,
-    parent,
-    referring,
-    simple_insert,
-    simple_upsert,
+    optimistic_insert,
+    optimistic_upsert,
+    referenced_column,
+    select_existence,
     upsert,
     upsert_of_rows,
 )
+from aaow_storage_sql._tuning import DEFAULT
 
-MOST_TRIES = 10
-"""How often to insert where a missing row is there when it is looked for, since another connection brings it."""
-
-
-MOST_ROWS = 16
-"""How many rows one statement has at most; it has a power of two of them, so that few statements are compiled."""
+MAX_TRIES = DEFAULT.max_insert_tries
+MAX_ROWS = DEFAULT.max_inserted_rows
 
 
 def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:
     """Insert a row, or replace the whole row that has its primary key.
 
     Raises:
-        NotFoundError: a row that it refers to is not there.
+        NotFoundError: a row that it refers to is missing.
+        StorageUnavailableError: such a row was missing at each try, and there at each check.
     """
-    if _is_done_simply(connection, simple_upsert, table, row):
+    if _try_optimistic(connection, optimistic_upsert, table, row):
         return
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         if connection.run(upsert(connection.dialect.insert, table, tuple(row)), row):
             return
         _require_parents(connection, table, row)
-    raise _unsteady(table)
+    raise _contended(table)
 
 
 def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows) -> None:
-    """Insert or replace rows that refer to what is known to be there, no two with one primary key."""
+    """Insert or replace rows whose primary keys differ, and whose parents are known to be there."""
     insert = connection.dialect.insert
     one = upsert(insert, table, rows.names, checks_parents=False)
     for start, end in pairwise(_steps(len(rows.values))):
@@ -67,49 +64,50 @@ def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows) ->
 
 @functools.cache
 def _steps(count: int) -> list[int]:
-    """Return where the statements begin and end that put in so many rows."""
+    """Return the indexes between the statements that insert so many rows; each has a power of two of them."""
     steps = [0]
     while steps[-1] < count:
-        steps.append(steps[-1] + min(MOST_ROWS, 1 << (count - steps[-1]).bit_length() - 1))
+        steps.append(steps[-1] + min(MAX_ROWS, 1 << (count - steps[-1]).bit_length() - 1))
     return steps
 
 
 def insert_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:
-    """Insert a row whose id no other has.
+    """Insert a row whose id no other row has.
 
     Raises:
         AlreadyExistsError: a row has the id, whatever else is wrong.
-        NotFoundError: a row that it refers to is not there.
+        NotFoundError: a row that it refers to is missing.
+        StorageUnavailableError: such a row was missing at each try, and there at each check.
     """
-    if _is_done_simply(connection, simple_insert, table, row):
+    if _try_optimistic(connection, optimistic_insert, table, row):
         return
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         if connection.run(insert_if_absent(connection.dialect.insert, table, tuple(row)), row):
             return
-        if connection.row(existence(table.c.id), {"id": row["id"]}) is not None:
+        if connection.row(select_existence(table.c.id), {"id": row["id"]}) is not None:
             raise AlreadyExistsError(kind_of(table), row["id"])
         _require_parents(connection, table, row)
-    raise _unsteady(table)
+    raise _contended(table)
 
 
-def is_inserted(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
-    """Try to insert a row by one statement, and say whether it is there now; `insert_row` tells what was in the way."""
+def try_insert(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
+    """Insert a row with one statement; False if that changed nothing, and `insert_row` has to find out why."""
     if connection.dialect.has_statement_rollback:
-        return _is_done_simply(connection, simple_insert, table, row)
+        return _try_optimistic(connection, optimistic_insert, table, row)
     return connection.run(insert_if_absent(connection.dialect.insert, table, tuple(row)), row) > 0
 
 
-def _is_done_simply(
-    connection: SQLConnection, made: Callable[[Insert, sa.Table, Names], Any], table: sa.Table, row: InsertedRow
+def _try_optimistic(
+    connection: SQLConnection, make: Callable[[Insert, sa.Table, Names], Any], table: sa.Table, row: InsertedRow
 ) -> bool:
     dialect = connection.dialect
     if not dialect.has_statement_rollback:
         return False
-    own_references = _own_references(table)  # most tables have none
-    if own_references and any(row.get(name) == row["id"] for name in own_references):
-        return False  # the database finds what it refers to as soon as the row is there
+    self_references = _self_references(table)  # most tables have none
+    if self_references and any(row.get(name) == row["id"] for name in self_references):
+        return False  # the database would accept a row that refers to itself
     try:
-        return connection.run(made(dialect.insert, table, tuple(row)), row) > 0
+        return connection.run(make(dialect.insert, table, tuple(row)), row) > 0
     except StorageError as error:
         if not dialect.is_foreign_key_violation(error):
             raise
@@ -117,27 +115,32 @@ def _is_done_simply(
 
 
 @functools.cache
-def _own_references(table: sa.Table) -> list[str]:
-    """Return the columns by which a row may name itself as what it refers to."""
-    return [column.name for column in referring(table) if parent(column) is table.columns.get("id")]
+def _self_references(table: sa.Table) -> list[str]:
+    """Return the columns that refer to the id of the same table."""
+    id_column = table.columns.get("id")
+    return [column.name for column in foreign_key_columns(table) if referenced_column(column) is id_column]
 
 
-def _unsteady(table: sa.Table) -> StorageUnavailableError:
-    return StorageUnavailableError(f"what a row of {table.name} refers to comes and goes; try again")
+def _contended(table: sa.Table) -> StorageUnavailableError:
+    problem = f"other transactions keep inserting and deleting what a new row of {table.name} refers to"
+    return StorageUnavailableError(f"{problem}; try again")
 
 
 def _require_parents(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:
-    for column in referring(table):
-        if column.name not in row or parent(column).table is documents:
+    for column in foreign_key_columns(table):
+        if column.name not in row or referenced_column(column).table is documents:
             continue
-        for ancestor in _line(column):
+        for ancestor in _ancestors(column):
             parent_id = row[column.name]
-            if connection.row(existence(ancestor), {"id": parent_id}) is None:
+            if connection.row(select_existence(ancestor), {"id": parent_id}) is None:
                 raise NotFoundError(kind_of(ancestor.table), parent_id)
 
 
-def _line(column: sa.Column[Any]) -> list[sa.Column[Any]]:
-    """Return what a column refers to, behind what that in turn refers to: what is missing first is what is missing."""
+def _ancestors(column: sa.Column[Any]) -> list[sa.Column[Any]]:
+    """Return the columns that a column refers to, directly and through others, the farthest first.
+
+    An error names the first that is missing: a node state without its session lacks the session.
+    """
     if not column.foreign_keys:
         return []
-    return [*_line(parent(column)), parent(column)]
+    return [*_ancestors(referenced_column(column)), referenced_column(column)]

@@ -1,7 +1,7 @@
-"""The statements that put rows in: for each table and each choice of columns, since a row leaves out what is NULL.
+"""The INSERT statements, one for each table and each set of columns: a row leaves out the columns that are NULL.
 
-What is left out is NULL in the new row, and in the row that it replaces. A driver takes longer over a NULL than over
-most values, and a record has many.
+Those are NULL in the new row, and in a row that it replaces. Binding a NULL takes a driver longer than most values, and
+a record has many of them.
 """
 
 import functools
@@ -14,34 +14,34 @@ from aaow_storage_sql._schema.tables import documents
 from aaow_storage_sql._schema.types import JSONText
 
 Insert = Callable[[sa.Table], Any]
-"""Begins an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+"""The dialect's `insert`, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
 Names = tuple[str, ...]
-"""The columns that a row has, which are the parameters of its statement."""
+"""The columns of a row, which are the parameters of its statement."""
 
 
 @functools.cache
 def upsert(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool = True) -> Any:
-    """Return the statement that inserts a row or replaces it whole, where what it refers to is there."""
+    """Return the statement that inserts a row or replaces it whole, if the rows that it refers to exist."""
     columns = [column for column in table.columns if not column.primary_key]
     return _replacing(_insert(insert, table, names, checks_parents=checks_parents), table, columns)
 
 
 @functools.cache
 def upsert_of_rows(insert: Insert, table: sa.Table, names: Names, count: int) -> Any:
-    """Return the statement that does so for several rows, without a look at what they refer to.
+    """Return the statement that inserts or replaces several rows, and does not check what they refer to.
 
     Its parameters are those of the rows, one row after the other.
     """
     columns = _columns(table, names)
-    rows = [{column.name: _value_for(column, f"{column.name}_{row}") for column in columns} for row in range(count)]
+    rows = [{column.name: _bind_for(column, f"{column.name}_{row}") for column in columns} for row in range(count)]
     return _replacing(insert(table).values(rows), table, [each for each in table.columns if not each.primary_key])
 
 
 @functools.cache
-def simple_upsert(insert: Insert, table: sa.Table, names: Names) -> Any:
-    """Return the statement that inserts a row, or replaces one that refers to the same; else it touches nothing."""
+def optimistic_upsert(insert: Insert, table: sa.Table, names: Names) -> Any:
+    """Return the statement that inserts a row, or replaces one that has the same foreign keys, or changes nothing."""
     statement = _insert(insert, table, names, checks_parents=False)
-    kept = [column for column in referring(table) if not column.primary_key]
+    kept = [column for column in foreign_key_columns(table) if not column.primary_key]
     others = [column for column in table.columns if not column.primary_key and not column.foreign_keys]
     are_same = [column.is_not_distinct_from(statement.excluded[column.name]) for column in kept]
     return _replacing(statement, table, others, sa.and_(*are_same) if are_same else None)
@@ -49,41 +49,41 @@ def simple_upsert(insert: Insert, table: sa.Table, names: Names) -> Any:
 
 @functools.cache
 def insert_if_absent(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool = True) -> Any:
-    """Return the statement that inserts a row, or touches nothing where its primary key is taken."""
+    """Return the statement that inserts a row, or changes nothing if a row has its primary key."""
     keys = [column.name for column in table.primary_key.columns]
     statement = _insert(insert, table, names, checks_parents=checks_parents)
     return statement.on_conflict_do_nothing(index_elements=keys)
 
 
-def simple_insert(insert: Insert, table: sa.Table, names: Names) -> Any:
-    """Return the same without a look at what the row refers to."""
+def optimistic_insert(insert: Insert, table: sa.Table, names: Names) -> Any:
+    """Return the same statement without a check of what the row refers to."""
     return insert_if_absent(insert, table, names, checks_parents=False)
 
 
 @functools.cache
-def existence(column: sa.Column[Any]) -> sa.Select[Any]:
-    """Return the select that finds out whether a row has that id."""
+def select_existence(column: sa.Column[Any]) -> sa.Select[Any]:
+    """Return the SELECT that finds a row if one has that id."""
     return sa.select(sa.literal(1)).where(column == sa.bindparam("id"))
 
 
 @functools.cache
-def referring(table: sa.Table) -> list[sa.Column[Any]]:
-    """Return the columns that refer to another row."""
+def foreign_key_columns(table: sa.Table) -> list[sa.Column[Any]]:
+    """Return the columns that have a foreign key."""
     return [column for column in table.columns if column.foreign_keys]
 
 
-def parent(column: sa.Column[Any]) -> sa.Column[Any]:
-    """Return the column that one of these refers to."""
+def referenced_column(column: sa.Column[Any]) -> sa.Column[Any]:
+    """Return the column that a foreign key refers to."""
     (key,) = column.foreign_keys
     return key.column
 
 
 def _insert(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool) -> Any:
     columns = _columns(table, names)
-    parents = [_is_there(column) for column in columns if column.foreign_keys] if checks_parents else []
+    parents = [_parent_exists(column) for column in columns if column.foreign_keys] if checks_parents else []
     if not parents:
-        return insert(table).values({column.name: _value_for(column, column.name) for column in columns})
-    values = [_value_for(column, column.name) for column in columns]
+        return insert(table).values({column.name: _bind_for(column, column.name) for column in columns})
+    values = [_bind_for(column, column.name) for column in columns]
     return insert(table).from_select([column.name for column in columns], sa.select(*values).where(*parents))
 
 
@@ -99,17 +99,18 @@ def _columns(table: sa.Table, names: Names) -> list[sa.Column[Any]]:
     return [column for column in table.columns if column.name in names]
 
 
-def _is_there(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    """Return the condition that what a column refers to is there; a document that is being deleted is not.
+def _parent_exists(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that the row which a column refers to exists.
 
-    Different records share a document, so none waits until another transaction has, or has not, deleted it.
+    A document that another transaction deletes does not count: SKIP LOCKED, because records share documents, and none
+    has to wait for another.
     """
-    found = sa.select(sa.literal(1)).where(parent(column) == _value_for(column, column.name))
-    if parent(column).table is documents:
+    found = sa.select(sa.literal(1)).where(referenced_column(column) == _bind_for(column, column.name))
+    if referenced_column(column).table is documents:
         found = found.with_for_update(read=True, key_share=True, skip_locked=True)
     return found.exists()
 
 
-def _value_for(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
-    """Return the parameter for a column of a row, whose JSON is text already."""
+def _bind_for(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
+    """Return the parameter for a column; JSON is text already."""
     return sa.bindparam(name, type_=sa.Text() if isinstance(column.type, JSONText) else column.type)

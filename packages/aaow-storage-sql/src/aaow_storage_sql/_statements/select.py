@@ -1,7 +1,6 @@
-"""From a `QueryPlan` to a select: the text depends on the plan's shape only, and every value is bound.
+"""Makes a SELECT of a `QueryPlan`. Its text depends on the shape of the plan only, and every value is bound.
 
-What is compiled for an ordinary shape is remembered. Large shapes are many, and each would take up much memory: those
-are compiled again for each list.
+Compiled shapes are cached, except large ones: there are many of those, and each takes much memory.
 """
 
 import functools
@@ -16,22 +15,17 @@ from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, Q
 from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.dialect import Dialect
+from aaow_storage_sql._tuning import DEFAULT
 
 _ESCAPED_LENGTH = "_length"
 
-FEW_VALUES = 16
-"""Up to how many values of an `In` have a parameter each; more are one parameter."""
-REMEMBERED = 512
-"""How many shapes are remembered, for each of lists and counts."""
-MOST_CONDITIONS = 8
-MOST_KEYS = 5
-LONGEST_PATHS = 200
-"""A shape with more conditions, more keys of its order, or more characters in its paths is not remembered."""
+MAX_LIST_PARAMETERS = DEFAULT.max_list_parameters
+MAX_SHAPES = DEFAULT.max_compiled_shapes
 
 
 @attrs.frozen(eq=False)
 class Source:
-    """What a list is read from: a select without order, and for each field that a filter may name its expression."""
+    """What a list reads from: a SELECT without order, and the expression of each field that a filter may name."""
 
     select: sa.Select[Any]
     columns: Mapping[str, sa.ColumnElement[Any]]
@@ -39,23 +33,23 @@ class Source:
 
 @attrs.frozen
 class _Shape:
-    """All of a plan but its values."""
+    """A plan without its values."""
 
     conditions: tuple[Condition, ...]
     order: tuple[tuple[QueryField, Direction], ...]
     has_limit: bool
     has_offset: bool
     after: tuple[bool, ...] | None
-    """For each key of the order, whether the mark is null."""
+    """For each key of the order, whether the value of the keyset cursor is null."""
 
     @property
-    def is_ordinary(self) -> bool:
-        """Whether what is compiled for the shape is small enough to be remembered."""
+    def is_cacheable(self) -> bool:
+        """Whether the compiled shape is small enough to be cached."""
         fields = [*(condition.field for condition in self.conditions), *(field for field, _ in self.order)]
         return (
-            len(self.conditions) <= MOST_CONDITIONS
-            and len(self.order) <= MOST_KEYS
-            and sum(len(key) for field in fields for key in field.path) <= LONGEST_PATHS
+            len(self.conditions) <= DEFAULT.max_shape_conditions
+            and len(self.order) <= DEFAULT.max_shape_keys
+            and sum(len(key) for field in fields for key in field.path) <= DEFAULT.max_shape_path_length
         )
 
 
@@ -65,9 +59,9 @@ def plan_rows(
     plan: QueryPlan,
     scope: Parameters = {},  # noqa: B006 - never changed
 ) -> list[Row]:
-    """Return the rows of a plan; `scope` holds the parameters of the source's own select."""
+    """Return the rows of a plan; `scope` has the parameters of the source's own SELECT."""
     shape = _shape(connection.dialect, plan)
-    compiled = (compiled_list if shape.is_ordinary else compiled_list.__wrapped__)(
+    compiled = (compiled_list if shape.is_cacheable else compiled_list.__wrapped__)(
         connection.dialect, source, shape, is_locking=connection.is_interactive
     )
     connection.check_not_cancelled()
@@ -82,7 +76,7 @@ def plan_count(
 ) -> int:
     """Count the rows of a plan."""
     shape = _shape(connection.dialect, plan)
-    compiled = (compiled_count if shape.is_ordinary else compiled_count.__wrapped__)(connection.dialect, source, shape)
+    compiled = (compiled_count if shape.is_cacheable else compiled_count.__wrapped__)(connection.dialect, source, shape)
     rows = connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
     return int(rows[0][0])
 
@@ -95,12 +89,12 @@ def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
         order=plan.order,
         has_limit=plan.limit is not None,
         has_offset=bool(plan.offset),
-        after=None if plan.after is None else tuple(mark is None for mark in plan.after),
+        after=None if plan.after is None else tuple(value is None for value in plan.after),
     )
 
 
 def _operand_shape(dialect: Dialect, condition: Condition) -> Any:
-    """Return what the text of a condition needs to know of its operand."""
+    """Return the part of an operand that changes the text of its condition."""
     if condition.field.kind is FieldKind.JSON:
         return dialect.json_operand_shape(condition)
     if condition.operator is Operator.IN:
@@ -109,13 +103,13 @@ def _operand_shape(dialect: Dialect, condition: Condition) -> Any:
 
 
 def _parameter_count(values: int) -> int:
-    """Return how many parameters so many values have: a power of two, so that few statements differ, or 1 for all."""
-    if values > FEW_VALUES:
-        return _ALL_IN_ONE
+    """Return the number of parameters for so many values: a power of two (few statements differ), or `_AS_LIST`."""
+    if values > MAX_LIST_PARAMETERS:
+        return _AS_LIST
     return 1 << (values - 1).bit_length() if values else 0
 
 
-_ALL_IN_ONE = -1
+_AS_LIST = -1
 
 
 def _not_null(values: tuple[Any, ...]) -> list[Any]:
@@ -131,7 +125,7 @@ def _parameters(dialect: Dialect, plan: QueryPlan) -> dict[str, Any]:
         elif condition.operator is Operator.IN:
             values = _not_null(condition.operand)
             count = _parameter_count(len(values))
-            if count == _ALL_IN_ONE:
+            if count == _AS_LIST:
                 parameters[name] = values
             else:
                 padded = values + values[-1:] * (count - len(values))
@@ -140,22 +134,22 @@ def _parameters(dialect: Dialect, plan: QueryPlan) -> dict[str, Any]:
             parameters[name] = condition.operand
             if condition.operator is Operator.STARTS_WITH:
                 parameters[name + _ESCAPED_LENGTH] = len(condition.operand)
-    for number, ((field, _), mark) in enumerate(zip(plan.order, plan.after or (), strict=False)):
-        in_json = field.kind is FieldKind.JSON and mark is not None
-        parameters[f"after_{number}"] = dialect.json_cursor(mark) if in_json else mark
+    for number, ((field, _), value) in enumerate(zip(plan.order, plan.after or (), strict=False)):
+        in_json = field.kind is FieldKind.JSON and value is not None
+        parameters[f"after_{number}"] = dialect.json_cursor(value) if in_json else value
     return parameters
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
+@functools.lru_cache(maxsize=MAX_SHAPES)
 def compiled_list(dialect: Dialect, source: Source, shape: _Shape, *, is_locking: bool) -> CompiledStatement:
-    """Return the select of the rows of a shape, which in a caller's own transaction keeps others from them."""
+    """Return the SELECT of the rows of a shape, with FOR UPDATE if `is_locking`."""
     statement = _select(dialect, source, shape)
     return _compiled(dialect, dialect.for_update(statement) if is_locking else statement)
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
+@functools.lru_cache(maxsize=MAX_SHAPES)
 def compiled_count(dialect: Dialect, source: Source, shape: _Shape) -> CompiledStatement:
-    """Return the select that counts the rows of a shape."""
+    """Return the SELECT that counts the rows of a shape."""
     chosen = _select(dialect, source, shape).with_only_columns(source.columns["id"])
     return _compiled(dialect, sa.select(sa.func.count()).select_from(chosen.subquery()))
 
@@ -170,7 +164,7 @@ def _select(dialect: Dialect, source: Source, shape: _Shape) -> sa.Select[Any]:
     for number, condition in enumerate(shape.conditions):
         statement = statement.where(_where(dialect, source, condition, f"where_{number}"))
     if shape.after is not None:
-        statement = statement.where(_behind(keys, shape.after))
+        statement = statement.where(_after(keys, shape.after))
     statement = statement.order_by(*(dialect.sort_expression(key, direction) for key, direction in keys))
     if shape.has_limit or shape.has_offset:
         limit = sa.bindparam("limit", type_=sa.BigInteger) if shape.has_limit else sa.literal(_NO_LIMIT, sa.BigInteger)
@@ -236,7 +230,7 @@ def _one_of(
 ) -> sa.ColumnElement[bool]:
     is_listed: sa.ColumnElement[bool]
     count, with_null = condition.operand
-    if count == _ALL_IN_ONE:
+    if count == _AS_LIST:
         is_listed = dialect.is_in_list(compared, name, condition.field.kind)
     elif count:
         is_listed = compared.in_([sa.bindparam(f"{name}_{index}", type_=column.type) for index in range(count)])
@@ -248,27 +242,24 @@ def _one_of(
     return sa.or_(is_listed, column.is_(None)) if with_null else is_listed
 
 
-def _behind(
-    keys: list[tuple[sa.ColumnElement[Any], Direction]], marks_null: tuple[bool, ...]
-) -> sa.ColumnElement[bool]:
-    """Return the condition that a row is behind the mark: at the first key where they differ, it is on the far side."""
+def _after(keys: list[tuple[sa.ColumnElement[Any], Direction]], are_null: tuple[bool, ...]) -> sa.ColumnElement[bool]:
+    """Return the condition that a row comes after the keyset cursor: at the first key in which they differ."""
     alternatives: list[_Alternative] = []
-    for number, ((key, direction), is_null) in enumerate(zip(keys, marks_null, strict=True)):
-        mark = sa.bindparam(f"after_{number}", type_=key.type)
-        is_same = key.is_(None) if is_null else key == mark
-        alternatives.append((is_same, _beyond(key, mark, direction, is_null=is_null)))
-    return sa.and_(_not_before(keys[0], is_null=marks_null[0]), _one_of_alternatives(alternatives))
+    for number, ((key, direction), is_null) in enumerate(zip(keys, are_null, strict=True)):
+        cursor = sa.bindparam(f"after_{number}", type_=key.type)
+        is_same = key.is_(None) if is_null else key == cursor
+        alternatives.append((is_same, _past(key, cursor, direction, is_null=is_null)))
+    return sa.and_(_not_before(keys[0], is_null=are_null[0]), _one_of_alternatives(alternatives))
 
 
 _Alternative = tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]
-"""Of one key, that it is the mark's, and that it is beyond the mark."""
+"""For one key: the condition that it equals the cursor's, and the condition that it comes after it."""
 
 
 def _one_of_alternatives(alternatives: Sequence[_Alternative]) -> sa.ColumnElement[bool]:
-    """Return that one key is beyond the mark, and all before it are the mark's.
+    """Return the condition that one key comes after the cursor's and all keys before it equal the cursor's.
 
-    Half of the keys after the other half: so the expression is not much longer than the keys, and nests no deeper than
-    the parser of SQLite goes.
+    The keys are halved recursively: so the expression is short, and nests no deeper than SQLite's parser allows.
     """
     if len(alternatives) == 1:
         return alternatives[0][1]
@@ -277,18 +268,18 @@ def _one_of_alternatives(alternatives: Sequence[_Alternative]) -> sa.ColumnEleme
     return sa.or_(_one_of_alternatives(first), sa.and_(*are_same, _one_of_alternatives(second)))
 
 
-def _beyond(
-    key: sa.ColumnElement[Any], mark: sa.ColumnElement[Any], direction: Direction, *, is_null: bool
+def _past(
+    key: sa.ColumnElement[Any], cursor: sa.ColumnElement[Any], direction: Direction, *, is_null: bool
 ) -> sa.ColumnElement[bool]:
     if direction is Direction.ASCENDING:
-        return key.is_not(None) if is_null else key > mark
-    return sa.false() if is_null else sa.or_(key < mark, key.is_(None))
+        return key.is_not(None) if is_null else key > cursor
+    return sa.false() if is_null else sa.or_(key < cursor, key.is_(None))
 
 
 def _not_before(first: tuple[sa.ColumnElement[Any], Direction], *, is_null: bool) -> sa.ColumnElement[bool]:
-    """Return what the alternatives imply of the first key, as a range that an index can start from."""
+    """Return what the alternatives imply for the first key, as a range that an index can start from."""
     key, direction = first
-    mark = sa.bindparam("after_0", type_=key.type)
+    cursor = sa.bindparam("after_0", type_=key.type)
     if direction is Direction.ASCENDING:
-        return sa.true() if is_null else key >= mark
-    return key.is_(None) if is_null else sa.or_(key <= mark, key.is_(None))
+        return sa.true() if is_null else key >= cursor
+    return key.is_(None) if is_null else sa.or_(key <= cursor, key.is_(None))

@@ -227,7 +227,7 @@ class InteractiveTransaction(ExecutorTransaction):
         else:
             self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
         if job is not None:
-            deliver([self._refused(job)])
+            deliver([self._unreadable_column(job)])
 
     def abort(self, connection: "SQLConnection", error: BaseException) -> None:
         """End the transaction, because its connection or its thread failed."""
@@ -255,7 +255,7 @@ class InteractiveTransaction(ExecutorTransaction):
             self._close(TransactionOutcome.ABORTED, _described(error), error)
         if in_progress is not None:
             is_committed = isinstance(in_progress, End) and self._outcome is in_progress.outcome
-            deliver([Outcome(in_progress) if is_committed else self._refused(in_progress, error)])
+            deliver([Outcome(in_progress) if is_committed else self._unreadable_column(in_progress, error)])
 
     def _close(self, outcome: TransactionOutcome, reason: str, cause: BaseException | None = None) -> None:
         with self._lock:
@@ -264,9 +264,9 @@ class InteractiveTransaction(ExecutorTransaction):
             with suppress(Empty):
                 job = self._jobs.get_nowait()
                 if job is not None:
-                    deliver([self._refused(job, cause)])
+                    deliver([self._unreadable_column(job, cause)])
 
-    def _refused(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
+    def _unreadable_column(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
         error = self._over()
         error.__cause__ = cause
         return Outcome(job, error=error)
