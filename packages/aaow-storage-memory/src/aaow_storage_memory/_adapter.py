@@ -89,7 +89,9 @@ class MemoryTransaction(MemoryOperations, Transaction):
         with self._write_lock.mutex:
             self._check()
             if layer not in self._layers:
-                raise TransactionError("the savepoint has ended, with one that was opened before it")
+                raise TransactionError(
+                    "the savepoint has ended, with one that was opened before it: end the inner one first"
+                )
             while layer in self._layers:
                 self._layers.pop().apply()
 

@@ -1,7 +1,7 @@
-"""The adapter of every SQL backend: operations run by an executor, each in its own transaction or in the caller's.
+"""The adapter of every SQL backend, and its transactions. An executor runs the operations.
 
-It is the boundary behind which errors are the driver's, the system's or the code's. What comes out of it is an error of
-storage, a cancellation, or what ends the interpreter.
+This is the boundary of errors: below it they may be the driver's, the system's or bugs. It raises storage errors,
+cancellations, and errors that end the interpreter.
 """
 
 from collections.abc import AsyncIterator
@@ -28,11 +28,11 @@ Args = TypeVarTuple("Args")
 
 
 class SQLTransaction(SQLOperations, Transaction):
-    """Several operations on one connection that is lent to this transaction."""
+    """A transaction that the caller ends: all its operations run on one connection."""
 
     def __init__(self, transaction: ExecutorTransaction, executor: Executor) -> None:
         self._transaction = transaction
-        self._executor = executor  # so that it is not released while the transaction is used
+        self._executor = executor  # so that it is not garbage while the transaction is used
         self._savepoints: list[int] = []
 
     @property
@@ -63,7 +63,9 @@ class SQLTransaction(SQLOperations, Transaction):
                     await self._close_savepoint(number, undo=True)
             raise
         if self.outcome is None and number not in self._savepoints:
-            raise TransactionError("the savepoint has ended, with one that was opened before it")
+            raise TransactionError(
+                "the savepoint has ended, with one that was opened before it: end the inner one first"
+            )
         with storage_errors_alone():
             await self._close_savepoint(number, undo=False)
 
@@ -82,7 +84,7 @@ class SQLTransaction(SQLOperations, Transaction):
 
 
 class SQLStorageAdapter(SQLOperations, StorageAdapter):
-    """A store in a SQL database; the executor says which and how."""
+    """An adapter to a SQL database, which the executor opens."""
 
     def __init__(self, executor: Executor, capabilities: frozenset[Capability]) -> None:
         self._executor = executor

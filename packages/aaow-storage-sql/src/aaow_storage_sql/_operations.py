@@ -1,9 +1,7 @@
-"""Every operation, written once: it checks its arguments and says which function runs, and whether that writes.
+"""Every operation of the interface: it checks its arguments and runs an operation of a repository.
 
-Records become rows, with their JSON as text, before anything is awaited: what a caller does to a document while its
-operation waits has no effect.
-
-The adapter runs each in a transaction of its own, and a transaction runs each in itself; that is all they differ in.
+Records become rows, with their JSON as text, before the first await, so that a caller may change a document while its
+operation waits. The adapter runs each operation in a transaction of its own, a transaction in itself.
 """
 
 from abc import abstractmethod

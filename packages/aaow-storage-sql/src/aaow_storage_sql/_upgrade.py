@@ -1,4 +1,4 @@
-"""Bringing a store's schema to the version of this code, and telling which version it has."""
+"""Upgrading the schema of a store, and reading which version it has."""
 
 from typing import cast
 
@@ -20,10 +20,10 @@ _VERSIONS = sa.select(_version.c.version_num)
 
 
 def read_version(connection: SQLConnection, tables: set[str]) -> str | None:
-    """Return the revision of the store that has those tables, or None for one without a schema.
+    """Return the revision of the store that has those tables; None if it has no schema.
 
     Raises:
-        SchemaVersionError: tables of another application have the names of ours.
+        SchemaVersionError: another application has tables with the names of ours.
     """
     versions = connection.rows(_VERSIONS) if VERSION_TABLE in tables else []
     if versions:
@@ -36,10 +36,10 @@ def read_version(connection: SQLConnection, tables: set[str]) -> str | None:
 
 
 def needs_upgrade(version: str | None, *, migrate: bool) -> bool:
-    """Say whether the store has to be migrated before it can be used.
+    """Say whether the store has to be upgraded before use.
 
     Raises:
-        SchemaVersionError: it is newer than this code, or it is older and `migrate` is False.
+        SchemaVersionError: it is newer than this code, or older while `migrate` is False.
     """
     if version == HEAD:
         return False
@@ -52,13 +52,13 @@ def needs_upgrade(version: str | None, *, migrate: bool) -> bool:
 
 
 def migrate_to(connection: SQLConnection, current: str | None, revision: str) -> None:
-    """Run the migrations, either way, from the store's revision to another ("base" for none), in the open transaction.
+    """Run the migrations, up or down, from the store's revision to another ("base" for none), in the open transaction.
 
     Raises:
-        StorageError: one of them fails; the transaction has to be rolled back.
+        StorageError: a migration failed; the transaction has to be rolled back.
     """
-    # Imported here, since opening a store that is up to date does not need it. alembic's proxies `context` and `op`
-    # belong to the whole process: a program's own migrations may use them at this moment, so these do without.
+    # Imported here, because opening a store that is up to date does not need it. The migrations do not use alembic's
+    # proxies `context` and `op`: those belong to the process, and the program's own migrations may use them now.
     from alembic.migration import MigrationContext  # noqa: PLC0415
     from alembic.operations import Operations  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What alembic's operations get in the place of SQLAlchemy's Connection."""
+"""The connection of alembic's operations, in the place of SQLAlchemy's Connection."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class OperationsConnection:
-    """Runs the statements of operations on the store's own connection, which translates the driver's errors.
+    """Runs the statements of alembic's operations on the store's own connection, which translates driver errors.
 
-    There is no engine: listeners that a program has on all engines get nothing of this connection.
+    There is no engine, so that the program's listeners on engines see nothing of this connection.
     """
 
     def __init__(self, connection: SQLConnection) -> None:
@@ -21,7 +21,7 @@ class OperationsConnection:
 
     @property
     def dialect(self) -> sa.Dialect:
-        """The dialect that the operations' statements are compiled for."""
+        """The dialect that compiles the statements."""
         return self.connection.dialect.sqlalchemy_dialect
 
     def in_transaction(self) -> bool:
@@ -29,15 +29,15 @@ class OperationsConnection:
         return self.connection.is_in_transaction
 
     def execute(self, statement: Any, parameters: Any = None) -> None:
-        """Run what changes the schema.
+        """Run a statement that changes the schema.
 
         Raises:
-            StorageError: it fails.
+            StorageError: it failed.
         """
-        del parameters  # a statement on the schema has none
+        del parameters  # statements that change the schema have none
         self.connection.command(str(statement.compile(dialect=self.dialect)))
 
 
 def connection_of(op: "Operations") -> SQLConnection:
-    """Return the store's own connection, for what the operations have no method for."""
+    """Return the store's own connection, for statements that alembic has no operation for."""
     return cast("OperationsConnection", op.get_bind()).connection

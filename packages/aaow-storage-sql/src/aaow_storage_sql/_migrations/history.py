@@ -1,4 +1,4 @@
-"""The revisions in their order, as modules like any other: an archive has them too, and compiled files alone."""
+"""The revisions in order. They are imported, not found as files, so that they also work from a zip archive."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Revision(Protocol):
-    """One step of the schema, and the step back, inside the transaction that is open."""
+    """One step of the schema and its inverse, inside the open transaction."""
 
     revision: str
 

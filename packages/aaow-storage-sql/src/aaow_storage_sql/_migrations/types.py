@@ -1,4 +1,4 @@
-"""The types of columns that the revisions name. One that changes gets a second name: history stays as it was."""
+"""The column types of the revisions. They never change: a new type gets a new name, since old revisions use them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql

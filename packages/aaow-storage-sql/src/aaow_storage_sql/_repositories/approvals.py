@@ -45,12 +45,12 @@ _OF_SESSION = Source(
     _ROWS.where(approval_requests.c.session_id == sa.bindparam("in_session")), dict(approval_requests.c)
 )
 _IS_PENDING = approval_requests.c.status == ApprovalStatus.PENDING.value
-_HAS_RUN_OUT = approval_requests.c.expires_at <= sa.bindparam("at", type_=Instant())
+_IS_DUE = approval_requests.c.expires_at <= sa.bindparam("at", type_=Instant())
 _PENDING = Source(
-    _ROWS.where(_IS_PENDING, sa.or_(approval_requests.c.expires_at.is_(None), sa.not_(_HAS_RUN_OUT))),
+    _ROWS.where(_IS_PENDING, sa.or_(approval_requests.c.expires_at.is_(None), sa.not_(_IS_DUE))),
     dict(approval_requests.c),
 )
-_RUN_OUT = _ROWS.where(_IS_PENDING, _HAS_RUN_OUT).order_by(approval_requests.c.created_at, approval_requests.c.id)
+_DUE = _ROWS.where(_IS_PENDING, _IS_DUE).order_by(approval_requests.c.created_at, approval_requests.c.id)
 
 
 row_of = RowEncoder(approval_requests, _FIELDS)
@@ -68,13 +68,13 @@ get = _LOOKUP.as_operation()
 
 @operation(writes=False)
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ApprovalRequest]:
-    """Return the requests of a session that the filter takes."""
+    """Return the requests of a session that match the filter."""
     return _requests(connection, _OF_SESSION, filter, {"in_session": session_id})
 
 
 @operation(writes=False)
 def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime) -> list[ApprovalRequest]:
-    """Return the requests that can be decided at that instant and that the filter takes."""
+    """Return the requests that are pending and not expired at that instant, and match the filter."""
     return _requests(connection, _PENDING, filter, {"at": at})
 
 
@@ -88,18 +88,18 @@ def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
 
 @operation(writes=True)
 def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
-    """Decide a pending request."""
+    """Approve or reject a pending request."""
     return _update_row(connection, resolved(_LOOKUP.lock(connection, id), status, by=by, notes=notes, at=now()))
 
 
 @operation(writes=True)
 def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
-    """Expire the pending requests that have run out at that instant."""
-    run_out = [
+    """Expire the pending requests whose `expires_at` has come at that instant."""
+    due = [
         hydrate(ApprovalRequest, _FIELDS, row)
-        for row in connection.rows(connection.dialect.for_update(_RUN_OUT), {"at": at})
+        for row in connection.rows(connection.dialect.for_update(_DUE), {"at": at})
     ]
-    return [_update_row(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in run_out]
+    return [_update_row(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in due]
 
 
 def _requests(

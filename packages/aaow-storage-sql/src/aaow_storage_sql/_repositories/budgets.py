@@ -49,14 +49,14 @@ get = _LOOKUP.as_operation()
 
 @operation(writes=False)
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
-    """Return the pools that the filter takes."""
+    """Return the pools that match the filter."""
     plan = plan_query(BudgetPool, filter, "created_at")
     return hydrate_all(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
 
 
 @operation(writes=False)
 def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
-    """Return the children of a pool that the filter takes."""
+    """Return the child pools that match the filter."""
     plan = plan_query(BudgetPool, filter, "created_at")
     return hydrate_all(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
 
@@ -81,7 +81,7 @@ def delete(connection: SQLConnection, id: str) -> None:
 
 @operation(writes=True)
 def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
-    """Use the amount in the pool and in every ancestor."""
+    """Add the amount to the used budget of the pool and of each ancestor."""
     changed = consumed(_lock_with_ancestors(connection, id), amount)
     for pool in changed:
         _update_row(connection, pool)
@@ -90,31 +90,33 @@ def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
 
 @operation(writes=True)
 def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
-    """Raise the total of the pool."""
+    """Add the amount to the total budget of the pool."""
     changed = increased(_LOOKUP.lock(connection, id), amount)
     _update_row(connection, changed)
     return changed
 
 
 def _lock_with_ancestors(connection: SQLConnection, id: str) -> list[BudgetPool]:
-    """Return the pool and its ancestors, and keep others from them until the transaction ends.
+    """Return the pool and its ancestors, and lock their rows until the transaction ends.
 
     Raises:
         NotFoundError: there is no such pool.
-        CorruptDataError: an ancestor is missing, or is its own ancestor, neither of which can be made.
+        CorruptDataError: an ancestor is missing, or is its own ancestor.
     """
-    line = [_LOOKUP.lock(connection, id)]
+    pools = [_LOOKUP.lock(connection, id)]
     ids = {id}
-    while (parent_id := line[-1].parent_pool_id) is not None:
+    while (parent_id := pools[-1].parent_pool_id) is not None:
         try:
             parent = _LOOKUP.lock(connection, parent_id)
         except NotFoundError as error:
-            raise CorruptDataError(f"the parent {parent_id!r} of the budget pool {line[-1].id!r} is missing") from error
+            raise CorruptDataError(
+                f"the parent {parent_id!r} of the budget pool {pools[-1].id!r} is missing"
+            ) from error
         if parent_id in ids:
             raise CorruptDataError(f"the budget pool {parent_id!r} is an ancestor of itself")
         ids.add(parent_id)
-        line.append(parent)
-    return line
+        pools.append(parent)
+    return pools
 
 
 def _update_row(connection: SQLConnection, pool: BudgetPool) -> None:

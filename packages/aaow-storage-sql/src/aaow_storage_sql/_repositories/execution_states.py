@@ -37,7 +37,7 @@ _node_row = RowEncoder(node_execution_states, _NODE_FIELDS)
 
 
 def rows_of(state: WorkflowExecutionState) -> tuple[InsertedRow, InsertedRows | None]:
-    """Return the row of a state, and those of the nodes that it carries, if there are any."""
+    """Return the row of a state, and the rows of its node states; None if it has none."""
     nodes = state.node_states.values()
     return _row(state), _node_row.all(nodes, session_id=state.session_id) if nodes else None
 
@@ -49,7 +49,7 @@ def node_row_of(session_id: str, state: NodeExecutionState) -> InsertedRow:
 
 @operation(writes=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None) -> None:
-    """Replace the session-level fields, and insert or replace the node states that the state carries."""
+    """Insert or replace the row of the state, and insert or replace its node states; other node states stay."""
     save_row(connection, execution_states, row)
     if nodes is not None:
         save_rows(connection, node_execution_states, nodes)

@@ -74,14 +74,14 @@ def save(connection: SQLConnection, row: InsertedRow) -> None:
 
 @operation(writes=False)
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
-    """Return the executions of a session that the filter takes."""
+    """Return the executions of a session that match the filter."""
     plan = plan_query(LLMExecution, filter, "timestamp")
     return [_execution(row) for row in plan_rows(connection, _OF_SESSION, plan, {"in_session": session_id})]
 
 
 @operation(writes=False)
 def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
-    """Return the executions of a node that the filter takes."""
+    """Return the executions of a node that match the filter."""
     plan = plan_query(LLMExecution, filter, "timestamp")
     scope = {"in_session": session_id, "in_node": node_id}
     return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
@@ -98,13 +98,13 @@ def log_call(connection: SQLConnection, row: InsertedRow) -> None:
 
 @operation(writes=False)
 def calls_of_execution(connection: SQLConnection, execution_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
-    """Return the tool calls of an execution that the filter takes."""
+    """Return the tool calls of an execution that match the filter."""
     return _calls(connection, _CALLS_OF_EXECUTION, filter, {"in_execution": execution_id})
 
 
 @operation(writes=False)
 def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
-    """Return the tool calls of all executions of a session that the filter takes."""
+    """Return the tool calls of all executions of a session that match the filter."""
     return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})
 
 
@@ -132,18 +132,20 @@ def _execution(row: Row) -> LLMExecution:
 
 
 def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:
-    """Return the tool calls that an execution holds itself.
+    """Return the tool calls in the row of an execution.
 
     Raises:
-        CorruptDataError: they are not what `_call_document` makes.
+        CorruptDataError: they do not have the keys that `_call_document` writes.
     """
     if type(calls) is list and all(type(call) is dict and call.keys() == _OF_CALL for call in calls):
         return tuple(hydrate_fields(ToolCall, call) for call in calls)
-    raise CorruptDataError(f"LLMExecution.tool_calls: those of the stored LLMExecution {id!a:.300} are not tool calls")
+    raise CorruptDataError(
+        f"LLMExecution.tool_calls of the stored LLMExecution {id!a:.300} is not a list of tool calls"
+    )
 
 
 def _call_document(call: ToolCall) -> dict[str, Any]:
-    """Return the tool call as JSON, without anything of a subclass."""
+    """Return the tool call as JSON; attributes of a subclass are left out."""
     return {
         "tool_call_id": call.tool_call_id,
         "tool_name": call.tool_name,

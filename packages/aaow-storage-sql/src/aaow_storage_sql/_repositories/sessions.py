@@ -50,7 +50,7 @@ _row = RowEncoder(sessions, _FIELDS)
 
 
 def row_of(session: Session) -> tuple[InsertedRow, Document]:
-    """Return the row of a session, and its snapshot."""
+    """Return the row of a session, and its snapshot as a document."""
     snapshot = encode_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
     return _row(session, snapshot_digest=snapshot.digest), snapshot
 
@@ -58,13 +58,13 @@ def row_of(session: Session) -> tuple[InsertedRow, Document]:
 def _create_with_known_snapshot(
     connection: SQLConnection, row: InsertedRow, snapshot: Document
 ) -> Literal[FallBack.FALL_BACK] | None:
-    """Insert the session, unless anything is in the way, be it only that its snapshot is new."""
+    """Insert the session if its snapshot is stored already and nothing else is in the way."""
     return None if try_insert(connection, sessions, row) else FALL_BACK
 
 
 @operation(writes=True, fast_path=_create_with_known_snapshot)
 def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> None:
-    """Insert the session and, unless it is stored already, its snapshot."""
+    """Insert the session, and its snapshot unless that is stored already."""
     digest = store_document(connection, snapshot)
     insert_row(connection, sessions, {**row, "snapshot_digest": digest})
 
@@ -80,14 +80,14 @@ get = _LOOKUP.as_operation()
 
 @operation(writes=False)
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Session]:
-    """Return the sessions that the filter takes."""
+    """Return the sessions that match the filter."""
     plan = plan_query(Session, filter, "created_at")
     return hydrate_list(connection, Session, _HYDRATED, plan_rows(connection, _SOURCE, plan), plan)
 
 
 @operation(writes=False)
 def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
-    """Count the sessions that the filter takes."""
+    """Count the sessions that match the filter."""
     return plan_count(connection, _SOURCE, plan_query(Session, filter, "created_at"))
 
 
@@ -101,7 +101,7 @@ def update(connection: SQLConnection, id: str, changes: Any) -> Session:
 
 @operation(writes=True)
 def delete(connection: SQLConnection, id: str) -> None:
-    """Delete the session; foreign keys take with it what belongs to it."""
+    """Delete the session; its foreign keys delete what belongs to it."""
     row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("session", id)

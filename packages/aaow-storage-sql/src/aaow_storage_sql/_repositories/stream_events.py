@@ -31,7 +31,7 @@ def save(connection: SQLConnection, row: InsertedRow) -> None:
 
 @operation(writes=False)
 def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:
-    """Return the events of a stream that the filter takes."""
+    """Return the events of a stream that match the filter."""
     plan = plan_query(StreamEvent, filter, "timestamp")
     rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
     return hydrate_all(StreamEvent, _FIELDS, rows)

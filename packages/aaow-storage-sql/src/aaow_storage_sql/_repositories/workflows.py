@@ -41,14 +41,14 @@ _row = RowEncoder(workflows, _FIELDS)
 
 
 def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
-    """Return the row of a workflow, and its definition."""
+    """Return the row of a workflow, and its definition as a document."""
     definition = encode_document(workflow.definition, record="StoredWorkflow", field="definition")
     return _row(workflow, definition_digest=definition.digest), definition
 
 
 @operation(writes=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> None:
-    """Insert the workflow, or replace the whole row."""
+    """Insert the workflow or replace it whole; delete a definition that no row uses any more."""
     previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
     digest = store_document(connection, definition)
     row = {**row, "definition_digest": digest}
@@ -72,14 +72,14 @@ get = _LOOKUP.as_operation()
 
 @operation(writes=False)
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StoredWorkflow]:
-    """Return the workflows that the filter takes."""
+    """Return the workflows that match the filter."""
     plan = plan_query(StoredWorkflow, filter, "created_at")
     return hydrate_list(connection, StoredWorkflow, _HYDRATED, plan_rows(connection, _SOURCE, plan), plan)
 
 
 @operation(writes=False)
 def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
-    """Count the workflows that the filter takes."""
+    """Count the workflows that match the filter."""
     return plan_count(connection, _SOURCE, plan_query(StoredWorkflow, filter, "created_at"))
 
 
@@ -92,10 +92,10 @@ def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
 
 
 def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
-    """Return the stored workflow, and keep others from it.
+    """Return the stored workflow, and lock its row.
 
-    A statement that waits for the lock of a row finds it as it is afterwards, and joins it with the documents as they
-    were before: where another gave the workflow a new definition meanwhile, it is missing. The next statement finds it.
+    A second try, because PostgreSQL, after a wait for the lock, reads the new version of the row but joins it with its
+    old snapshot of the documents. A definition that another transaction stored meanwhile is missing from that.
     """
     try:
         return _LOOKUP.lock(connection, id)
@@ -105,7 +105,7 @@ def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
 
 @operation(writes=True)
 def delete(connection: SQLConnection, id: str) -> None:
-    """Delete the workflow, and its definition where nothing else points to it."""
+    """Delete the workflow, and its definition unless another row uses it."""
     row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("workflow", id)

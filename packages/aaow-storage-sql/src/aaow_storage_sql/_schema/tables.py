@@ -1,4 +1,4 @@
-"""The tables: the only place where a column is declared."""
+"""The tables. No other module declares a column, except the migrations."""
 
 from enum import StrEnum
 from typing import Any, cast
@@ -25,7 +25,7 @@ from aaow_storage_sql._schema.types import Amount, Instant, JSONText, Truth, id_
 
 VERSION_TABLE = "aaow_schema_version"
 REVISIONS = ("0001", "0002", "0003", "0004")
-"""The migrations, oldest first; a store at the last one has exactly the tables of this page."""
+"""The revisions, oldest first. A store at the last one has exactly the tables of this module."""
 
 DIGEST_BYTES = 32
 WORD_LENGTH = 32

@@ -1,6 +1,7 @@
-"""Column types: how the values of a record become what a database holds, and come back.
+"""Column types, which convert the values of records to the values of a database, and back.
 
-What cannot be made of a stored value is left as it is, for the record to refuse: that error names the field.
+A stored value that cannot be converted is returned as it is: the record then refuses it, with an error that names the
+field.
 """
 
 from collections.abc import Callable
@@ -35,13 +36,13 @@ def number() -> sa.types.TypeEngine[float]:
 
 
 class Truth(sa.Boolean):
-    """True or False, which a record has checked, and which drivers take as they are."""
+    """True or False. Drivers accept both as they are, and the record has checked them."""
 
     def bind_processor(self, dialect: sa.Dialect) -> None:
         """Leave the value to the driver."""
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
-        """Return what makes True of 1 and False of 0, where the database has numbers for them."""
+        """Return the function that makes True of 1 and False of 0, unless the database has booleans."""
         return None if dialect.name == "postgresql" else _truth_of
 
 
@@ -50,10 +51,7 @@ def _truth_of(value: Any) -> Any:
 
 
 class Instant(sa.TypeDecorator[datetime]):
-    """An aware datetime, in UTC.
-
-    It is `timestamptz` in PostgreSQL; elsewhere the number of microseconds since 1970: exact, small, and in order.
-    """
+    """An aware datetime in UTC: `timestamptz` in PostgreSQL, elsewhere the number of microseconds since 1970."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -63,11 +61,11 @@ class Instant(sa.TypeDecorator[datetime]):
         return dialect.type_descriptor(sa.TIMESTAMP(timezone=True) if _has_instants(dialect) else sa.BigInteger())
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
-        """Return what counts the microseconds."""
+        """Return the function that counts the microseconds."""
         return None if _has_instants(dialect) else _microseconds_of
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
-        """Return what makes the datetime, in UTC."""
+        """Return the function that makes the datetime."""
         return None if _has_instants(dialect) else _instant_of
 
 
@@ -89,7 +87,7 @@ def _has_instants(dialect: sa.Dialect) -> bool:
 
 
 class JSONText(sa.TypeDecorator[Any]):
-    """A JSON value as compact text; null is NULL. `field` names it in the error for a value that is not JSON."""
+    """A JSON value as compact text; null is NULL. Errors name the `record` and the `field`."""
 
     impl = sa.Text
     cache_ok = True
@@ -100,14 +98,14 @@ class JSONText(sa.TypeDecorator[Any]):
         self.field = field
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor:
-        """Return what encodes a value, strictly."""
+        """Return the function that encodes a value, strictly."""
         return self._text_of
 
     def _text_of(self, value: Any) -> str | None:
         return None if value is None else dumps(value, record=self.record, field=self.field)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        """Return what decodes the text."""
+        """Return the function that decodes the text."""
         return _decoded
 
 
@@ -130,11 +128,11 @@ class Amount(sa.TypeDecorator[Decimal]):
         return dialect.type_descriptor(NativeType("NUMERIC") if _has_amounts(dialect) else sa.Text())
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
-        """Return what writes the amount as a numeral."""
+        """Return the function that writes the amount as a numeral."""
         return None if _has_amounts(dialect) else _numeral_of
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
-        """Return what reads the numeral."""
+        """Return the function that reads the numeral."""
         return None if _has_amounts(dialect) else _amount_of
 
 
@@ -152,7 +150,7 @@ def _amount_of(text: Any) -> Any:
 
 
 class NativeType(sa.types.UserDefinedType[Any]):
-    """A type of PostgreSQL by its name, whose values are what the driver takes and returns."""
+    """A type of PostgreSQL by its name; the driver converts its values."""
 
     cache_ok = True
     render_bind_cast = True
