@@ -99,7 +99,7 @@ async def alone(storage: StorageAdapter, call: Callable[[StorageOperations], Awa
 
 
 async def in_a_savepoint(storage: StorageAdapter, call: Callable[[StorageOperations], Awaitable[Any]]) -> Any:
-    """Make the call in a savepoint that ends with what comes of the call."""
+    """Make the call in a savepoint, which ends with the result or error of the call."""
     async with storage.transaction() as transaction, transaction.savepoint():
         return await call(transaction)
 

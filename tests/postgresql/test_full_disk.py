@@ -25,7 +25,7 @@ def disk(server: Server) -> Iterator[Path]:
     folder.mkdir()
     options = f"size=16m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a disk")
+        pytest.skip("this machine does not allow tests to mount a disk")
     try:
         yield folder
     finally:
