@@ -124,8 +124,8 @@ async def test_a_collaborator_that_fails_at_the_start_of_a_thread_leaves_no_call
 
 
 def pools(storage: StorageAdapter) -> list[_worker_pool.WorkerPool]:
-    executor = storage._executor
-    return [executor._point_readers, executor._readers, executor._writers]
+    store = storage._executor._store
+    return [store.point_readers, store.readers, store.writers]
 
 
 async def test_if_no_thread_runs_and_none_can_be_started_the_error_is_typed(url: str, monkeypatch: pytest.MonkeyPatch):
@@ -151,10 +151,10 @@ async def test_if_no_more_threads_can_be_started_the_running_ones_take_the_work(
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse_to_start)
             await asyncio.gather(*(storage.consume_budget("p", 1) for _ in range(20)))
-            assert len(storage._executor._writers._workers) == 1
+            assert len(storage._executor._store.writers._workers) == 1
         await asyncio.gather(*(storage.consume_budget("p", 1) for _ in range(20)))
         assert (await storage.get_budget_pool("p")).used_budget == 40
-        assert len(storage._executor._writers._workers) > 1
+        assert len(storage._executor._store.writers._workers) > 1
 
 
 async def test_the_error_of_a_call_names_what_ended_its_thread(url: str, monkeypatch: pytest.MonkeyPatch):

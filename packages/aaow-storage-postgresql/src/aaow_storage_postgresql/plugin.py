@@ -5,15 +5,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_postgresql._conninfo import conninfo_of
 from aaow_storage_postgresql._executor import PostgreSQLExecutor
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import VERSION_TABLE, SQLStorageAdapter
+from aaow_storage_sql import SQLStorageAdapter
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
 _DEFAULT = Settings("")
@@ -89,6 +86,11 @@ def temporary_store(folder: Path) -> Iterator[str]:
 @contextmanager
 def newer_schema(url: str, *, schema: str | None = None, **options: Any) -> Iterator[None]:
     """Mark the store as migrated by a later release, for as long as the block lasts."""
+    import psycopg  # noqa: PLC0415 - for tests
+    from psycopg import sql  # noqa: PLC0415 - for tests
+
+    from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - imports SQLAlchemy
+
     del options
     table = sql.Identifier(*([schema] if schema is not None else []), VERSION_TABLE)
     set_version = sql.SQL("UPDATE {} SET version_num = %s").format(table)
