@@ -50,7 +50,7 @@ def fail_with(error: BaseException) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("error", FORESEEN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("is_inside", [False, True], ids=["on the adapter", "in a transaction"])
-async def test_every_operation_makes_an_error_of_storage_of_what_its_thread_raises(
+async def test_every_operation_raises_a_storage_error_whatever_its_thread_raises(
     storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch, error: Exception, is_inside: bool
 ):
     async def check(target: Any, call: Call) -> None:
@@ -73,7 +73,7 @@ async def test_every_operation_makes_an_error_of_storage_of_what_its_thread_rais
 
 @pytest.mark.parametrize("error", FORESEEN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("step", ["open", "shut"])
-async def test_opening_and_closing_make_an_error_of_storage_of_what_they_raise(
+async def test_opening_and_closing_raise_a_storage_error_whatever_happens(
     storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, error: Exception, step: str
 ):
     del storage
@@ -90,7 +90,7 @@ async def test_opening_and_closing_make_an_error_of_storage_of_what_they_raise(
     await adapter.close()
 
 
-async def test_what_ends_the_interpreter_and_a_cancellation_stay_what_they_are(
+async def test_an_exit_and_a_cancellation_are_raised_unchanged(
     storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch
 ):
     for error in (asyncio.CancelledError(), SystemExit(3)):
@@ -100,7 +100,7 @@ async def test_what_ends_the_interpreter_and_a_cancellation_stay_what_they_are(
         assert found is error
 
 
-async def test_a_fault_in_the_making_of_a_record_names_the_record_and_keeps_its_cause(
+async def test_a_bug_in_hydration_is_raised_with_the_record_and_the_cause(
     storage: StorageAdapter, monkeypatch: pytest.MonkeyPatch
 ):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))

@@ -24,13 +24,13 @@ def put_in(connection: SQLConnection, count: int) -> list[tuple]:
 
 
 @pytest.mark.parametrize("count", [0, 1, COLUMNAR_FROM - 1, COLUMNAR_FROM, 2 * COLUMNAR_FROM])
-def test_few_rows_and_many_are_made_alike(migrated: SQLConnection, count: int):
+def test_few_rows_and_many_rows_are_converted_alike(migrated: SQLConnection, count: int):
     expected = put_in(migrated, count)
     assert migrated.rows(EVENTS) == expected
 
 
 @pytest.mark.parametrize("count", [9, 10, 11, 30])
-def test_rows_that_are_fetched_in_several_steps_are_all_there(migrated: SQLConnection, count: int):
+def test_all_rows_are_returned_when_they_are_fetched_in_several_steps(migrated: SQLConnection, count: int):
     migrated.fetch_size = 10
     expected = put_in(migrated, count)
     assert migrated.rows(EVENTS) == expected

@@ -10,7 +10,7 @@ def sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def test_texts_of_one_length_keep_digests_of_their_own():
+def test_documents_of_one_length_have_digests_of_their_own():
     texts = ["aaaa", "aaab", "aaaa", "ääää", "aaab"]
     assert [digest_of(text) for text in texts] == [sha256(text) for text in texts]
 
@@ -22,7 +22,7 @@ def test_a_text_that_was_just_seen_is_not_hashed_again(monkeypatch):
     assert digest_of("a document " * 3) == digest
 
 
-def test_few_and_short_texts_are_remembered(monkeypatch):
+def test_the_cache_of_digests_keeps_few_and_short_documents(monkeypatch):
     remembered: dict[int, tuple[str, bytes]] = {}
     monkeypatch.setattr(documents, "_digests", remembered)
     for length in range(3 * MAX_CACHED_DIGESTS):

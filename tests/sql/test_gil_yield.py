@@ -184,7 +184,7 @@ async def test_each_loop_has_one_guard(storage: StorageAdapter):
     assert guard.waiting == 0
 
 
-def test_nothing_is_kept_of_a_loop_that_is_gone():
+def test_the_guard_of_a_loop_is_garbage_after_the_loop():
     async def watched() -> "ReferenceType[StarvationGuard]":
         return ref(guard_of(asyncio.get_running_loop()))
 

@@ -74,7 +74,7 @@ def values_of(record: Any) -> dict[str, Any]:
 
 
 @each_record
-def test_a_record_is_built_of_its_own_values(record: Any):
+def test_a_record_is_made_of_its_own_values(record: Any):
     values = values_of(record)
     built = hydrator_for(type(record), tuple(values))(tuple(values.values()))
     assert built == record
@@ -82,7 +82,7 @@ def test_a_record_is_built_of_its_own_values(record: Any):
 
 
 @each_record
-def test_records_are_built_of_columns(record: Any):
+def test_many_records_are_made_column_by_column(record: Any):
     rows = [tuple(values_of(record).values()), tuple(values_of(attrs.evolve(record)).values())] * MAX_ROWS
     built = hydrator_for(type(record), tuple(values_of(record))).all(iter(rows))
     assert len(built) == 2 * MAX_ROWS
@@ -91,7 +91,7 @@ def test_records_are_built_of_columns(record: Any):
 
 
 @each_record
-def test_a_value_among_others_is_taken_or_refused_as_the_record_does(record: Any):
+def test_a_column_accepts_and_rejects_the_values_that_the_record_does(record: Any):
     for field in attrs.fields(type(record)):
         for value in [*WRONG, getattr(record, field.name)]:
             values = {**values_of(record), field.name: value}
@@ -106,7 +106,7 @@ def test_no_rows_make_no_records():
 
 
 @each_record
-def test_a_value_is_taken_or_refused_as_the_record_does(record: Any):
+def test_a_field_accepts_and_rejects_the_values_that_the_record_does(record: Any):
     for field in attrs.fields(type(record)):
         for value in WRONG:
             values = {**values_of(record), field.name: value}
@@ -123,7 +123,7 @@ def outcome(make: Callable[[], Any]) -> Any:
         return str(error)
 
 
-def test_a_builder_needs_every_field():
+def test_a_hydrator_needs_every_field():
     with pytest.raises(TypeError, match="StreamEvent cannot be made of id"):
         Hydrator(StreamEvent, ("id",))
 
@@ -134,7 +134,7 @@ def test_a_row_with_too_few_values_is_refused():
         hydrator_for(StreamEvent, names)(["id"])
 
 
-def test_a_word_becomes_the_member_that_it_names():
+def test_a_text_becomes_the_member_of_an_enumeration():
     values = {**values_of(RECORDS[1]), "status": "failed"}
     built = hydrator_for(Session, tuple(values))(tuple(values.values()))
     assert built.status is type(RECORDS[1].status).FAILED

@@ -48,7 +48,7 @@ def test_the_parameters_of_one_row_are_those_of_many_row_by_row(table: sa.Table)
 
 
 @pytest.mark.asyncio
-async def test_what_a_state_has_no_longer_is_gone_be_it_saved_alone_or_among_others(storage: StorageAdapter):
+async def test_a_field_that_is_saved_as_none_is_deleted(storage: StorageAdapter):
     await storage.create_session(SESSION)
     full = NodeExecutionState(node_id="a", input=0, output=False, error="", retry_count=2, metadata={"mark": 1})
     bare = [NodeExecutionState(node_id=name) for name in ("a", "b", "c")]
@@ -89,7 +89,7 @@ def test_rows_made_together_have_the_columns_that_any_of_them_needs():
 
 
 @pytest.mark.asyncio
-async def test_what_is_missing_first_is_named(storage: StorageAdapter):
+async def test_the_error_names_the_farthest_ancestor_that_is_missing(storage: StorageAdapter):
     node = NodeExecutionState(node_id="n")
     with pytest.raises(NotFoundError, match="session"):
         await storage.update_node_state("s", "n", node)
@@ -101,7 +101,7 @@ async def test_what_is_missing_first_is_named(storage: StorageAdapter):
 
 
 @pytest.mark.asyncio
-async def test_a_record_is_no_parent_of_its_own(storage: StorageAdapter):
+async def test_a_record_cannot_be_its_own_parent(storage: StorageAdapter):
     with pytest.raises(NotFoundError, match="budget pool 'p'"):
         await storage.create_budget_pool(BudgetPool(id="p", parent_pool_id="p", total_budget=1))
     with pytest.raises(NotFoundError, match="session 's'"):
@@ -126,7 +126,7 @@ async def test_an_execution_moves_to_the_session_that_it_is_saved_for_again(stor
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("made", [insert_statements.optimistic_insert, insert_statements.optimistic_upsert])
-async def test_sqlite_counts_no_foreign_keys_while_it_runs_the_simple_statements(made, storage, connection):
+async def test_sqlite_counts_no_foreign_keys_while_it_runs_the_optimistic_statements(made, storage, connection):
     await storage.create_session(SESSION)  # the schema is there
     assert {"FkCounter", "InitCoroutine"} <= opcodes(connection, insert_statements.upsert)
     assert not {"FkCounter", "FkIfZero", "InitCoroutine"} & opcodes(connection, made)

@@ -45,7 +45,7 @@ def test_a_list_of_sessions_is_read_through_an_index(migrated: SQLConnection, fi
 
 
 @pytest.mark.parametrize("source", [_OF_SESSION, _OF_NODE, _CALLS_OF_SESSION, _PENDING])
-def test_what_belongs_to_something_is_found_without_a_scan(migrated: SQLConnection, source: Source):
+def test_records_of_a_parent_are_found_without_a_scan(migrated: SQLConnection, source: Source):
     scope = {"in_session": "s", "in_node": "n", "at": now()}
     assert "SCAN" not in query_plan(migrated, source, plan_query(Session, None, "id"), **scope)
 
@@ -56,7 +56,7 @@ def test_the_text_of_a_statement_depends_on_the_shape_of_the_filter_only(migrate
     assert compiled(migrated, one) is compiled(migrated, other)
 
 
-def test_a_condition_behind_a_mark_grows_with_the_keys_and_not_with_their_square(migrated: SQLConnection):
+def test_a_keyset_condition_grows_linearly_with_the_keys(migrated: SQLConnection):
     def length(keys: int) -> int:
         order = [OrderBy(("metadata", f"k{number:02}")) for number in range(keys)]
         return len(compiled(migrated, plan_query(Session, QueryFilter(order_by=order).after(A_SESSION), "id")).text)
@@ -64,7 +64,7 @@ def test_a_condition_behind_a_mark_grows_with_the_keys_and_not_with_their_square
     assert length(16) < 2.7 * length(8)
 
 
-def test_the_length_of_a_list_of_values_makes_few_statements(migrated: SQLConnection):
+def test_lists_of_values_of_all_lengths_share_few_statements(migrated: SQLConnection):
     texts = set()
     for count in range(1, 200):
         values = [str(number) for number in range(count)]
@@ -73,7 +73,7 @@ def test_the_length_of_a_list_of_values_makes_few_statements(migrated: SQLConnec
 
 
 @pytest.mark.asyncio
-async def test_large_shapes_are_not_remembered(storage: StorageAdapter):
+async def test_large_shapes_are_not_cached(storage: StorageAdapter):
     before = compiled_list.cache_info().currsize
     for first in range(0, 200, 20):
         where = {("metadata", f"k{number}"): Ne(1) for number in range(first, first + 20)}

@@ -81,7 +81,7 @@ def test_a_store_two_migrations_behind_is_upgraded_with_its_data_kept(connection
     assert raw.execute("SELECT id, name FROM workflows").fetchall() == [("w", "n")]
 
 
-def test_migrations_go_back_to_where_they_came_from(connection: SQLConnection):
+def test_downgrades_restore_the_schema_before(connection: SQLConnection):
     found = {}
     for revision in REVISIONS:
         migrate_store(connection, revision, PATIENCE_S)
@@ -114,7 +114,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(connection: SQLConnec
         ("approval_requests", "type", ApprovalType),
     ],
 )
-def test_the_database_itself_refuses_a_word_that_is_not_in_the_enumeration(
+def test_the_database_itself_rejects_a_text_that_is_not_in_the_enumeration(
     connection: SQLConnection, table: str, column: str, words: type
 ):
     migrate_store(connection, HEAD, PATIENCE_S)

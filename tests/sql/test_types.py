@@ -36,7 +36,7 @@ def test_amounts_come_back_exactly(numeral: str):
     assert Amount().result_processor(DIALECT, None)(stored) == Decimal(numeral)
 
 
-def test_a_document_that_changed_into_something_else_is_refused_by_its_name():
+def test_the_error_for_a_document_that_is_not_json_any_more_names_the_field():
     with pytest.raises(ValidationError, match=r"Session\.metadata\.tags\[0\]"):
         JSONText("Session", "metadata").bind_processor(DIALECT)({"tags": [{1}]})
 

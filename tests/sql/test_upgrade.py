@@ -68,7 +68,7 @@ def program() -> Iterator[sa.Connection]:
     engine.dispose()
 
 
-def test_a_migration_of_the_program_itself_goes_on_where_it_was(connection: SQLConnection, program: sa.Connection):
+def test_a_migration_of_the_program_itself_is_not_disturbed(connection: SQLConnection, program: sa.Connection):
     proxy.create_table("first", sa.Column("id", sa.Integer))
     migrating = threading.Thread(target=migrate_store, args=(connection, HEAD, PATIENCE_S))
     migrating.start()
@@ -81,7 +81,7 @@ def test_a_migration_of_the_program_itself_goes_on_where_it_was(connection: SQLC
     assert not {("first",), ("second",)} & set(names)
 
 
-def test_what_a_program_does_with_each_new_connection_is_not_done_with_a_store(connection: SQLConnection):
+def test_listeners_of_the_program_on_new_connections_do_not_run_for_a_store(connection: SQLConnection):
     def fail(*_: object) -> None:
         raise AssertionError("a listener of the program was called")
 
@@ -95,7 +95,7 @@ def test_what_a_program_does_with_each_new_connection_is_not_done_with_a_store(c
     assert version(connection) == HEAD
 
 
-def test_the_table_of_the_version_is_as_alembic_makes_it(connection: SQLConnection):
+def test_the_version_table_is_what_alembic_makes(connection: SQLConnection):
     migrate_store(connection, HEAD, PATIENCE_S)
     engine = sa.create_engine("sqlite://")
     with engine.connect() as other:
@@ -108,7 +108,7 @@ def test_the_table_of_the_version_is_as_alembic_makes_it(connection: SQLConnecti
     assert ours.split() == theirs.split()
 
 
-def test_a_store_that_went_back_to_nothing_has_no_version(connection: SQLConnection):
+def test_a_store_downgraded_to_base_has_no_version(connection: SQLConnection):
     for revision in (HEAD, "base", HEAD):
         migrate_store(connection, revision, PATIENCE_S)
         assert version(connection) == (None if revision == "base" else revision)

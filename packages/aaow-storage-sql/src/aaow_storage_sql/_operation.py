@@ -97,7 +97,8 @@ class Lookup(Generic[T]):
 
     def find(self, connection: "SQLConnection", id: str) -> T | None:
         """Return the record, or None."""
-        return self.hydrate(connection.row(connection.lock_if_interactive(self.statement), {"id": id}))
+        row = connection.row(connection.lock_if_interactive(self.statement), {"id": id})
+        return None if row is None else self.make(row)
 
     def lock(self, connection: "SQLConnection", id: str) -> T:
         """Return the record, and lock its row until the transaction ends.

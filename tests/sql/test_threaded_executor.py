@@ -77,7 +77,7 @@ def wait_for_its_thread(doors: Doors) -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("heeds", [True, False], ids=["a thread that heeds it", "one that opens all the same"])
-async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(doors: Doors, times: int, heeds: bool):
+async def test_a_cancelled_start_leaves_the_store_closed(doors: Doors, times: int, heeds: bool):
     doors.heeds = heeds
     starting = await inside(doors)
     for _ in range(times):
@@ -94,7 +94,7 @@ async def test_a_start_that_is_cancelled_leaves_it_closed_however_often(doors: D
     assert doors.is_open
 
 
-async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again(doors: Doors):
+async def test_a_start_cancelled_after_its_thread_opened_the_store_closes_it(doors: Doors):
     starting = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0)
     wait_for_its_thread(doors)
@@ -104,7 +104,7 @@ async def test_a_start_that_is_cancelled_when_its_thread_is_done_closes_again(do
     assert not doors.is_open
 
 
-async def test_what_another_start_has_found_open_stays_open(doors: Doors):
+async def test_a_cancelled_start_leaves_a_store_open_that_another_start_found_open(doors: Doors):
     first = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0)
     wait_for_its_thread(doors)
@@ -115,7 +115,7 @@ async def test_what_another_start_has_found_open_stays_open(doors: Doors):
     assert doors.is_open
 
 
-async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelled(doors: Doors):
+async def test_a_cancelled_start_does_not_wait_for_another_start(doors: Doors):
     first = await inside(doors)
     second = asyncio.create_task(doors.start(migrate=True))
     await asyncio.sleep(0.05)
@@ -129,7 +129,7 @@ async def test_a_start_that_waits_for_another_leaves_at_once_when_it_is_cancelle
     assert doors.is_open
 
 
-async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes_what_it_opened(
+async def test_a_cancelled_start_leaves_a_stuck_thread_alone_and_that_closes_what_it_opened(
     doors: Doors,
 ):
     doors._tuning = Tuning(undo_timeout_s=0.1)
@@ -145,7 +145,7 @@ async def test_a_thread_that_nothing_interrupts_is_left_after_a_while_and_closes
     assert (doors.opened, doors.shut_times, doors.is_open) == (2, 1, True)
 
 
-async def test_a_task_that_is_dropped_with_its_loop_leaves_it_closed(doors: Doors):
+async def test_a_start_whose_loop_is_gone_leaves_the_store_closed(doors: Doors):
     doors.heeds = False
     starting = doors.start(migrate=True)
 
@@ -179,7 +179,7 @@ async def test_neither_opening_nor_closing_waits_for_the_default_executor(doors:
     assert doors.opened == doors.shut_times == 1
 
 
-async def test_no_thread_is_left_of_opening_and_closing(doors: Doors):
+async def test_no_thread_is_left_after_opening_and_closing(doors: Doors):
     for _ in range(50):
         before = threading.enumerate()
         await doors.start(migrate=True)
@@ -188,7 +188,7 @@ async def test_no_thread_is_left_of_opening_and_closing(doors: Doors):
         assert threading.enumerate() == before
 
 
-async def test_a_process_that_can_start_no_thread_is_told_so(doors: Doors, monkeypatch: pytest.MonkeyPatch):
+async def test_storage_is_unavailable_if_no_thread_can_be_started(doors: Doors, monkeypatch: pytest.MonkeyPatch):
     class NoThread:
         def __init__(self, **_: object) -> None: ...
 
@@ -203,7 +203,7 @@ async def test_a_process_that_can_start_no_thread_is_told_so(doors: Doors, monke
     assert doors.is_open
 
 
-async def test_what_cannot_be_interrupted_is_left_to_its_thread_which_discards_what_comes():
+async def test_a_cancelled_opening_discards_the_late_result_of_a_function_that_cannot_be_interrupted():
     opening = Opening()
     is_inside, may_return, discarded = threading.Event(), threading.Event(), threading.Event()
 
@@ -229,7 +229,7 @@ async def test_what_cannot_be_interrupted_is_left_to_its_thread_which_discards_w
     assert await asyncio.to_thread(discarded.wait, SOON_S)
 
 
-async def test_what_comes_just_before_a_cancellation_is_discarded_too():
+async def test_a_result_just_before_the_cancellation_is_discarded_too():
     opening = Opening()
     discarded = threading.Event()
     opening.cancel()
