@@ -9,6 +9,7 @@ import pytest
 import aaow_storage_conformance
 from aaow_storage_conformance import CLAUSES, clause, data, harness, report, test_contract
 from aaow_storage_conformance import suite as suite_folder
+from aaow_storage_conformance._contract import AREAS
 
 
 def test_every_clause_has_a_test(suite: list[Any]):
@@ -36,6 +37,22 @@ def test_pytest_explains_the_asserts_of_every_module_that_has_some():
     folders = [data, harness, report, suite_folder]
     names = [f"{each.__name__}.{module.name}" for each in folders for module in pkgutil.iter_modules(each.__path__)]
     assert [name for name in names if "@pytest_ar" not in vars(importlib.import_module(name))] == []
+
+
+def test_the_table_of_areas_names_the_modules_that_check_them(suite: list[Any]):
+    table: dict[str, list[str]] = {}
+    for line in (suite_folder.__doc__ or "").splitlines():
+        area, _, modules = line.partition("  ")
+        if area in AREAS or (table and line.startswith("  ")):
+            table.setdefault(area or list(table)[-1], []).extend(filter(None, modules.strip(" ,").split(", ")))
+    checked = {area: {(test.owner.__mro__[1].__module__) for test in suite if area in areas_of(test)} for area in AREAS}
+    assert {area: set(names) for area, names in table.items()} == {
+        area: {name.rpartition(".")[2] for name in names} for area, names in checked.items()
+    }
+
+
+def areas_of(test: Any) -> set[str]:
+    return {name.partition("-")[0] for name in test.clauses}
 
 
 def test_an_unknown_clause_is_refused():

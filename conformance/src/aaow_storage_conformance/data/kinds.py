@@ -8,19 +8,25 @@ import pytest
 
 from aaow_storage import (
     ApprovalRequest,
+    BudgetPool,
     Capability,
     LLMExecution,
     LLMExecutionResult,
     NodeExecutionState,
+    Session,
+    StorageAdapter,
     StorageOperations,
+    StoredWorkflow,
     StreamEvent,
     ToolCallLog,
     WorkflowExecutionState,
 )
+from aaow_storage.authoring import KINDS as KIND_NAMES
 from aaow_storage_conformance._contract import requires
 from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.contents import everything_in
 
-SESSION_ID, EXECUTION_ID = "home session", "home execution"
+SESSION_ID, EXECUTION_ID, STREAM_ID = "home session", "home execution", "stream-1"
 
 
 async def prepare(storage: StorageOperations) -> None:
@@ -109,7 +115,7 @@ def _make_request(**fields: Any) -> ApprovalRequest:
 
 
 WORKFLOW = Kind(
-    name="workflow",
+    name=KIND_NAMES[StoredWorkflow],
     make=samples.a_workflow,
     store=lambda storage, record: storage.save_workflow(record),
     find=lambda storage, record: storage.get_workflow(record.id),
@@ -118,7 +124,7 @@ WORKFLOW = Kind(
     objects=("definition", "metadata"),
 )
 SESSION = Kind(
-    name="session",
+    name=KIND_NAMES[Session],
     make=samples.a_session,
     store=lambda storage, record: storage.create_session(record),
     find=lambda storage, record: storage.get_session(record.id),
@@ -126,7 +132,7 @@ SESSION = Kind(
     objects=("workflow_snapshot", "metadata"),
 )
 EXECUTION_STATE = Kind(
-    name="execution_state",
+    name=KIND_NAMES[WorkflowExecutionState],
     make=_make_state,
     store=lambda storage, record: storage.save_execution_state(record),
     find=_find_state,
@@ -146,7 +152,7 @@ NODE_STATE = Kind(
     documents=("input", "output"),
 )
 LLM_EXECUTION = Kind(
-    name="llm_execution",
+    name=KIND_NAMES[LLMExecution],
     make=_make_execution,
     store=_save_execution,
     find=_find_execution,
@@ -155,7 +161,7 @@ LLM_EXECUTION = Kind(
     objects=("metadata",),
 )
 TOOL_CALL = Kind(
-    name="tool_call",
+    name=KIND_NAMES[ToolCallLog],
     make=_make_tool_call,
     store=lambda storage, record: storage.log_tool_call(record),
     find=_find_tool_call,
@@ -165,7 +171,7 @@ TOOL_CALL = Kind(
     documents=("result",),
 )
 BUDGET_POOL = Kind(
-    name="budget_pool",
+    name=KIND_NAMES[BudgetPool],
     make=samples.a_pool,
     store=lambda storage, record: storage.create_budget_pool(record),
     find=lambda storage, record: storage.get_budget_pool(record.id),
@@ -173,7 +179,7 @@ BUDGET_POOL = Kind(
     objects=("metadata",),
 )
 APPROVAL_REQUEST = Kind(
-    name="approval_request",
+    name=KIND_NAMES[ApprovalRequest],
     make=_make_request,
     store=lambda storage, record: storage.create_approval_request(record),
     find=lambda storage, record: storage.get_approval_request(record.id),
@@ -182,7 +188,7 @@ APPROVAL_REQUEST = Kind(
     objects=("context",),
 )
 STREAM_EVENT = Kind(
-    name="stream_event",
+    name=KIND_NAMES[StreamEvent],
     make=samples.an_event,
     store=lambda storage, record: storage.save_stream_event(record),
     find=_find_event,
@@ -206,6 +212,16 @@ INSERTED = (SESSION, TOOL_CALL, BUDGET_POOL, APPROVAL_REQUEST)
 """The kinds that are stored by `create_*` or `log_*`."""
 SAVED = (WORKFLOW, EXECUTION_STATE, NODE_STATE, LLM_EXECUTION, STREAM_EVENT)
 """The kinds that are stored by `save_*` or `update_node_state`: a second time replaces the first."""
+
+
+async def fill_store(storage: StorageAdapter) -> dict[str, list[Any]]:
+    """Store two records of each kind that the store takes, and return all that is stored then."""
+    await prepare(storage)
+    for kind in KINDS:
+        if kind.capability is None or kind.capability in storage.capabilities:
+            for _ in range(2):
+                await kind.store(storage, kind.make())
+    return await everything_in(storage, streams=[STREAM_ID])
 
 
 def each(kinds: tuple[Kind, ...]) -> pytest.MarkDecorator:

@@ -12,10 +12,9 @@ from aaow_storage import StorageAdapter, StorageOperations
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call
 from aaow_storage_conformance.data.contents import everything_in, first_difference
+from aaow_storage_conformance.harness.time_limits import CANCELLED_WITHIN_S
 from aaow_storage_memory import MemoryAdapter
 
-SOON_S = 10.0
-"""How long, in seconds, what needs not wait may take on a busy machine; it is less than a transaction may be open."""
 DELAYS_S = (0.0002, 0.0006, 0.0015)
 """How long an operation gets, where it waits in one place for what a thread does in many steps."""
 STREAM_ID = "stream"
@@ -78,8 +77,8 @@ async def run_cancelled_at(work: Callable[[], Awaitable[Any]], at: int) -> tuple
 
 async def wait_until_done(*tasks: asyncio.Task[Any]) -> None:
     """Wait until the tasks are done, which is soon; raise what one of them raised that was not cancelled."""
-    _, waiting = await asyncio.wait(tasks, timeout=SOON_S)
-    assert not waiting, f"a cancelled task still waits after {SOON_S:g} s: {waiting}"
+    _, waiting = await asyncio.wait(tasks, timeout=CANCELLED_WITHIN_S)
+    assert not waiting, f"a cancelled task still waits after {CANCELLED_WITHIN_S:g} s: {waiting}"
     for task in tasks:
         if not task.cancelled():
             task.result()
@@ -123,7 +122,7 @@ class Scenario:
         Both adapters can write at once, and nothing comes late.
         """
         found = await contents_of(self.storage)
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(CANCELLED_WITHIN_S):
             await self._barrier.on(self.other)
             await self._barrier.on(self.storage)
         late = first_difference(await contents_of(self.storage), found)

@@ -1,1 +1,28 @@
-"""The classes of tests, one module a subject. Import them from `aaow_storage_conformance`."""
+"""The classes of tests, one module a subject. Import the classes from `aaow_storage_conformance`.
+
+Which modules check the clauses of an area, by the number of their tests of it:
+
+REC  records, documents, plain_values, resemblances, numbers, endings, returns, budgets, errors, executions, paging,
+     sessions
+OPS  operations, atomicity, races, sequences, returns, side_effects, updates, cancellation, model, records,
+     documents, executions, handles, numbers, resemblances, combinations, lifecycle, snapshots, budgets, concurrency,
+     endings, plain_values, sessions, states, streams, workflows
+WFL  workflows, sequences, numbers, operations, races, side_effects
+SES  sessions, sequences, model, resemblances, atomicity, numbers, operations, races, side_effects, snapshots
+STA  states, numbers, races, documents, isolation, operations, resemblances, returns, side_effects, snapshots
+LLM  executions, combinations, numbers, sequences, side_effects
+TOO  executions, numbers
+BUD  budgets, numbers, side_effects, returns, sequences, atomicity, concurrency, plain_values, races
+APR  approvals, side_effects, sequences, plain_values, returns, concurrency, numbers, queries, races
+STR  streams, errors, transactions
+QRY  paging, queries, filter_sizes, omissions, combinations, endings, differential, numbers, plain_values, snapshots,
+     streams
+TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
+     closing, concurrency, documents, lifecycle, nesting, snapshots, streams
+LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,
+     handles, isolation, operations
+ERR  errors, handling, returns, side_effects
+CON  cancellation, races, concurrency, atomicity, leaving, lifecycle, transactions, handles, isolation, sharing,
+     closing, durability, errors, numbers, states
+DUR  durability
+"""

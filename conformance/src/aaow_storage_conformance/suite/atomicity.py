@@ -15,13 +15,13 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in, first_difference
 from aaow_storage_conformance.data.kinds import KINDS, SESSION_ID, Kind, each, prepare
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S
 
 TURNS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 """How many turns of the event loop an operation gets before it is cancelled."""
 PARTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """How much of its time an operation gets, where it runs on a thread and the turns of the loop say little."""
 SETTLED_WITHIN_S = 1.0
-ENDS_WITHIN_S = 30.0
 
 Contents = dict[str, list[Any]]
 

@@ -9,8 +9,8 @@ from aaow_storage import StorageAdapter, StorageUnavailableError, Transaction, T
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.harness.refusals import check_closed
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.suite.closing import check_closed
 
 
 class Stop(Exception):  # noqa: N818 - not an error

@@ -15,7 +15,6 @@ from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.cancellation_points import (
     DELAYS_S,
     MAX_WAITS,
-    SOON_S,
     WRITES,
     Scenario,
     possible_outcomes,
@@ -25,6 +24,7 @@ from aaow_storage_conformance.harness.cancellation_points import (
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import CANCELLED_WITHIN_S
 
 TOGETHER = ("save_workflow", "create_session", "save_execution_state", "consume_budget")
 """Operations that a transaction is made of."""
@@ -116,7 +116,7 @@ class CancellationTests:
                 await save_together([Call("save_workflow", (workflow,)) for workflow in saved.values()])
             assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
             found = await storage.list_workflows()
-            async with asyncio.timeout(SOON_S):
+            async with asyncio.timeout(CANCELLED_WITHIN_S):
                 await samples.stored_workflow(other, id="barrier")
             assert await subprocess_functions.workflow_ids(storage) == [*(workflow.id for workflow in found), "barrier"]
             assert all(saved[workflow.id] == workflow for workflow in found)
@@ -135,7 +135,7 @@ class CancellationTests:
         for task in tasks:
             task.cancel()
         await wait_until_done(*tasks)
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(CANCELLED_WITHIN_S):
             assert (
                 await asyncio.gather(*(subprocess_functions.workflow_ids(storage) for _ in range(20))) == [["w"]] * 20
             )
@@ -220,7 +220,7 @@ class CancellationTests:
                 task, was_reached = await run_cancelled_at(begin, at)
                 if not task.cancelled():
                     await task.result().rollback()
-                async with asyncio.timeout(SOON_S):
+                async with asyncio.timeout(CANCELLED_WITHIN_S):
                     await samples.stored_workflow(other, id=f"{at:03} other")
                     await samples.stored_workflow(storage, id=f"{at:03} same")
                 if not was_reached:
@@ -251,7 +251,7 @@ class CancellationTests:
                 await samples.stored_workflow(transaction, id="held too")
             found = await subprocess_functions.workflow_ids(storage)
             assert [workflow.name for workflow in await storage.list_workflows()].count("cancelled") == 0
-            async with asyncio.timeout(SOON_S):
+            async with asyncio.timeout(CANCELLED_WITHIN_S):
                 for number, adapter in enumerate((other, storage)):
                     async with adapter.transaction() as following:
                         await samples.stored_workflow(following, id=f"later {number}")

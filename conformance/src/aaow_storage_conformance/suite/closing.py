@@ -7,27 +7,22 @@ import pytest
 
 from aaow_storage import (
     AdapterClosedError,
-    Capability,
     StorageAdapter,
     StorageError,
     StorageOperations,
     StoredWorkflow,
     Transaction,
     TransactionError,
-    TransactionOutcome,
 )
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import calls_without_streams, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.kinds import KINDS, prepare
+from aaow_storage_conformance.data.kinds import STREAM_ID, fill_store
 from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.refusals import check_closed, check_over
 from aaow_storage_conformance.harness.store import Store
-
-SOON_S = 20.0
-"""How long, in seconds, what needs not wait may take on a busy machine; it is less than a transaction may be open."""
-STREAM_ID = "stream-1"
+from aaow_storage_conformance.harness.time_limits import SOON_S
 
 
 class ClosingTests:
@@ -46,7 +41,7 @@ class ClosingTests:
     ) -> None:
         adapter = store.adapter()
         await adapter.initialize()
-        before = await filled(adapter)
+        before = await fill_store(adapter)
         await adapter.close()
         await check_closed(adapter)
         assert_identical(await everything_in(storage, streams=[STREAM_ID]), before)
@@ -157,7 +152,7 @@ class ClosingTests:
 
     @clause("LIF-2", "TXN-3")
     async def test_closing_rolls_back_open_transactions(self, storage: StorageAdapter, store: Store) -> None:
-        before = await filled(storage)
+        before = await fill_store(storage)
         adapter = store.adapter()
         await adapter.initialize()
         transaction = await adapter.begin_transaction()
@@ -269,43 +264,6 @@ class ClosingTests:
 
 
 _OVER = (AdapterClosedError, TransactionError)
-
-
-async def check_closed(adapter: StorageAdapter) -> None:
-    """Check that every call on the adapter is refused, since it is not open."""
-    has_streams = Capability.STREAM_EVENTS in adapter.capabilities
-    for call in every_call() if has_streams else calls_without_streams():
-        with pytest.raises(AdapterClosedError):
-            await call.on(adapter)
-    with pytest.raises(AdapterClosedError):
-        await adapter.begin_transaction()
-    with pytest.raises(AdapterClosedError):
-        async with adapter.transaction():
-            pytest.fail("a transaction was begun on an adapter that is not open")
-
-
-async def check_over(transaction: Transaction) -> None:
-    """Check that the transaction ended with its adapter, and that every call on it is refused."""
-    assert transaction.outcome is TransactionOutcome.ABORTED
-    for call in calls_without_streams():
-        with pytest.raises(TransactionError):
-            await call.on(transaction)
-    for end in (transaction.commit, transaction.rollback):
-        with pytest.raises(TransactionError):
-            await end()
-    with pytest.raises(TransactionError):
-        async with transaction.savepoint():
-            pytest.fail("a savepoint was opened after the end")
-
-
-async def filled(storage: StorageAdapter) -> dict[str, list[Any]]:
-    """Store two records of each kind, and return all that is there."""
-    await prepare(storage)
-    for kind in KINDS:
-        if kind.capability is None or kind.capability in storage.capabilities:
-            for _ in range(2):
-                await kind.store(storage, kind.make())
-    return await everything_in(storage, streams=[STREAM_ID])
 
 
 async def _save(storage: StorageOperations, id: str) -> StoredWorkflow:

@@ -17,13 +17,13 @@ from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.history import NODES, Entry, History, Writers, initial_calls, make_calls
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
 
 T = TypeVar("T")
 
 A_FEW = QueryFilter(limit=2)
 THREADS = PROCESSES = 4
 READS = 20
-ENDS_WITHIN_S = 60.0
 LONG_S = 0.5
 VERY_LONG_S = 7.0
 """Longer than the drivers of databases wait for a lock where nobody tells them."""
@@ -40,7 +40,7 @@ class ConcurrencyTests:
             _transactions(storage, 8, history),
         )
         reading = [asyncio.create_task(_read(storage, writing)) for _ in range(8)]
-        async with asyncio.timeout(ENDS_WITHIN_S):
+        async with asyncio.timeout(MANY_END_WITHIN_S):
             await writing
             await asyncio.gather(*reading)
         await history.check(storage)
@@ -48,7 +48,7 @@ class ConcurrencyTests:
     @clause("CON-1")
     async def test_sixty_four_tasks_write_and_read_on_two_adapters(self, storage: StorageAdapter, store: Store) -> None:
         history = await _prepared(storage)
-        async with store.open() as other, asyncio.timeout(ENDS_WITHIN_S):
+        async with store.open() as other, asyncio.timeout(MANY_END_WITHIN_S):
             writing = asyncio.gather(
                 _writers("one", 24).write(storage, history.record),
                 _writers("other", 24).write(other, history.record),
@@ -73,7 +73,7 @@ class ConcurrencyTests:
     @requires(Capability.DURABLE)
     async def test_four_processes_write_and_read(self, storage: StorageAdapter, store: Store) -> None:
         history = await _prepared(storage)
-        async with asyncio.timeout(ENDS_WITHIN_S):
+        async with asyncio.timeout(MANY_END_WITHIN_S):
             for entries in await asyncio.gather(
                 *(store.run_in_subprocess(_write_all, _writers(f"process {number}", 8)) for number in range(PROCESSES))
             ):
@@ -102,7 +102,7 @@ class ConcurrencyTests:
         self, storage: StorageAdapter, store: Store, seconds: float
     ) -> None:
         async with store.open() as other:
-            async with storage.transaction(timeout=ENDS_WITHIN_S) as transaction:
+            async with storage.transaction(timeout=MANY_END_WITHIN_S) as transaction:
                 await samples.stored_workflow(transaction, id="00")
                 waiting = [
                     start_in_fresh_context(work((other, storage)[number % 2], "00", f"{number:02}"))
@@ -112,7 +112,7 @@ class ConcurrencyTests:
                 assert not done, [task.exception() for task in done]
                 assert await subprocess_functions.workflow_ids(other) == []
                 assert await subprocess_functions.workflow_ids(transaction) == ["00"]
-            async with asyncio.timeout(ENDS_WITHIN_S):
+            async with asyncio.timeout(MANY_END_WITHIN_S):
                 await asyncio.gather(*waiting)
             assert await subprocess_functions.workflow_ids(other) == [f"{number:02}" for number in range(25)]
 
@@ -210,7 +210,7 @@ async def _check_reads(storage: StorageAdapter) -> None:
 
 async def _in_threads(store: Store, works: Sequence[Callable[[StorageAdapter], Awaitable[T]]]) -> list[T]:
     """Run each work in a thread and an event loop of its own, on an adapter of its own."""
-    start = threading.Barrier(len(works), timeout=ENDS_WITHIN_S)
+    start = threading.Barrier(len(works), timeout=MANY_END_WITHIN_S)
 
     async def work_on_its_own(work: Callable[[StorageAdapter], Awaitable[T]]) -> T:
         async with store.open() as adapter:

@@ -17,15 +17,14 @@ from aaow_storage_conformance.data.seed import inconclusive, rng_for
 from aaow_storage_conformance.harness.history import History, Writers, initial_calls, kill_this_process, make_calls
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.subprocesses import Report, Subprocess
+from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S, SOON_S
 
 INSTANTS, FEW_ROUNDS, MANY_ROUNDS = 2, 3, 25
 """How many processes are killed in one test."""
 MAX_ROUNDS = 200
 """After so many rounds without one that landed in the middle of something, a kill never does."""
 MAX_WAIT_S = 0.03
-SOON_S = 20.0
 MIN_STEP_S = 0.0005
-OPENS_WITHIN_S = 30.0
 MAX_ROUNDS_OF_FOUR = 5
 
 WAYS = {
@@ -86,7 +85,7 @@ class DurabilityTests:
         rng = rng_for("killed while it opened")
         waits_up_to_s, on_the_way, was_opened = MIN_STEP_S, 0, False
         while not was_opened:
-            assert waits_up_to_s < OPENS_WITHIN_S, f"no process opened the store within {OPENS_WITHIN_S:g} s"
+            assert waits_up_to_s < ENDS_WITHIN_S, f"no process opened the store within {ENDS_WITHIN_S:g} s"
             async with store.process(open_and_stay, rng.uniform(0, waits_up_to_s)) as process:
                 said_so = "open" in await process.last_reports()
             was_opened = await _opens_as_it_is(store)

@@ -49,6 +49,7 @@ from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, calls_w
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, FailingCall, prepare_for_failing_calls
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import AT_ONCE_S
 
 TREE: dict[type[StorageError], tuple[type[BaseException], ...]] = {
     ValidationError: (StorageError, ValueError),
@@ -88,7 +89,6 @@ PLACES = (
     "///no/such/folder/store?user=ann&password={secret}",
 )
 FIELDS = ("name", "created_at", "metadata.user")
-REFUSED_WITHIN_S = 5.0
 SHORT_S = 0.01
 
 
@@ -342,7 +342,7 @@ async def _shown_of(backend: str, url: str) -> list[str]:
     try:
         adapter = create_adapter(backend, url)
         try:
-            async with asyncio.timeout(REFUSED_WITHIN_S):
+            async with asyncio.timeout(AT_ONCE_S):
                 await adapter.initialize()
         finally:
             await adapter.close()

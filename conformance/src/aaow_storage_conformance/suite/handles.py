@@ -13,11 +13,11 @@ from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data.contents import assert_identical, first_difference
 from aaow_storage_conformance.data.steps import Step, in_groups, read_all, steps_for
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S
 
 T = TypeVar("T")
 
 PROCESSES = 3
-ENDS_WITHIN_S = 30.0
 
 
 class HandleTests:

@@ -13,8 +13,8 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import every_call
 from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.refusals import check_closed
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.suite.closing import check_closed
 
 COPIES: tuple[Callable[[Any], object], ...] = (copy.copy, copy.deepcopy, pickle.dumps)
 

@@ -24,9 +24,8 @@ from aaow_storage_conformance.data.contents import assert_identical, everything_
 from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import SOON_S
 
-SOON_S = 20.0
-"""How long, in seconds, what needs not wait may take on a busy machine; it is less than a transaction may be open."""
 SHORT_S = 0.2
 
 

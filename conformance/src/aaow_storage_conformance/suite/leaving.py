@@ -18,12 +18,9 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import calls_without_streams
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
+from aaow_storage_conformance.harness.refusals import check_closed
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.suite.closing import check_closed
-
-ENDS_WITHIN_S = 60
-AT_ONCE_S = 5.0
-"""How long, in seconds, a call on what was inherited may take."""
+from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux may a process with threads be forked")
 
@@ -146,7 +143,7 @@ async def in_forked_process(function: Callable[[], Awaitable[None]]) -> None:
 def _exit_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
     status = 1
     try:
-        signal.alarm(ENDS_WITHIN_S)
+        signal.alarm(int(MANY_END_WITHIN_S))
         asyncio.run(_in_time(function))
         status = 0
     except BaseException:  # noqa: BLE001 - the test must not go on in this process
@@ -156,5 +153,5 @@ def _exit_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
 
 
 async def _in_time(function: Callable[[], Awaitable[None]]) -> None:
-    async with asyncio.timeout(ENDS_WITHIN_S / 2):
+    async with asyncio.timeout(MANY_END_WITHIN_S / 2):
         await function()

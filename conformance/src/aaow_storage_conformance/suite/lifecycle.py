@@ -11,10 +11,11 @@ from aaow_storage import Capability, SchemaVersionError, StorageAdapter
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.kinds import KINDS, Kind, each, prepare
+from aaow_storage_conformance.data.kinds import KINDS, STREAM_ID, Kind, each, fill_store, prepare
 from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.refusals import check_closed, check_over
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.suite.closing import SOON_S, STREAM_ID, check_closed, check_over, filled
+from aaow_storage_conformance.harness.time_limits import SOON_S
 
 
 class Stop(Exception):  # noqa: N818 - not an error
@@ -234,7 +235,7 @@ class LifecycleTests:
     ) -> None:
         adapter = store.adapter()
         async with adapter:
-            before = await filled(adapter)
+            before = await fill_store(adapter)
             workflow, session, pool = (before[kind][0].id for kind in ("workflows", "sessions", "budget_pools"))
             assert_identical(await adapter.get_workflow(workflow), before["workflows"][0])
             assert_identical(await adapter.get_session(session), before["sessions"][0])
@@ -254,7 +255,7 @@ class LifecycleTests:
     async def test_a_durable_store_keeps_everything_while_nobody_has_it_open(self, store: Store) -> None:
         adapter = store.adapter()
         async with adapter:
-            stored = await filled(adapter)
+            stored = await fill_store(adapter)
             transaction = await adapter.begin_transaction()
             await samples.stored_workflow(transaction)
         for _ in range(2):
@@ -268,7 +269,7 @@ class LifecycleTests:
     async def test_another_process_finds_what_this_one_stored_and_the_other_way_round(
         self, storage: StorageAdapter, store: Store
     ) -> None:
-        stored_there = await store.run_in_subprocess(filled)
+        stored_there = await store.run_in_subprocess(fill_store)
         assert_identical(await everything_in(storage, streams=[STREAM_ID]), stored_there)
         await samples.stored_session(storage)
         await storage.update_workflow(stored_there["workflows"][0].id, metadata=None)

@@ -10,11 +10,14 @@ import pytest
 
 from aaow_storage import (
     AlreadyExistsError,
+    BudgetPool,
     ConflictError,
     NodeExecutionState,
     NotFoundError,
+    Session,
     StorageAdapter,
     StorageError,
+    StoredWorkflow,
 )
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
@@ -196,9 +199,7 @@ class RaceTests:
     ) -> None:
         async with store.open() as other:
             for turn in range(ROUNDS):
-                workflow = await samples.stored_workflow(storage)
-                session = await samples.stored_session(storage)
-                pool = await samples.stored_pool(storage)
+                workflow, session, pool = await _store_three(storage)
                 works: list[Work] = [
                     lambda on: on.delete_workflow(workflow.id),  # noqa: B023 - awaited here
                     lambda on: on.update_workflow(workflow.id, name="renamed"),  # noqa: B023 - as above
@@ -224,9 +225,7 @@ class RaceTests:
     ) -> None:
         async with store.open() as other:
             for turn in range(ROUNDS):
-                workflow = await samples.stored_workflow(storage)
-                session = await samples.stored_session(storage)
-                pool = await samples.stored_pool(storage)
+                workflow, session, pool = await _store_three(storage)
                 works: list[Work] = [
                     lambda on: on.delete_workflow(workflow.id),  # noqa: B023 - awaited here
                     lambda on: on.delete_session(session.id),  # noqa: B023 - as above
@@ -320,6 +319,14 @@ async def _at_once(adapters: Sequence[StorageAdapter], works: Sequence[Work], tu
         adapter = adapters[(number + turn // 2) % len(adapters)]
         tasks[number] = asyncio.create_task(_outcome(works[number](adapter)))
     return [await tasks[number] for number in range(len(works))]
+
+
+async def _store_three(storage: StorageAdapter) -> tuple[StoredWorkflow, Session, BudgetPool]:
+    return (
+        await samples.stored_workflow(storage),
+        await samples.stored_session(storage),
+        await samples.stored_pool(storage),
+    )
 
 
 async def _update_node(on: StorageAdapter, session_id: str, node: NodeExecutionState) -> None:

@@ -6,9 +6,10 @@ from aaow_storage import Capability, SchemaVersionError, StorageAdapter
 from aaow_storage_conformance._contract import clause, needs_newer_schema, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.data.kinds import STREAM_ID, fill_store
 from aaow_storage_conformance.harness import subprocess_functions
+from aaow_storage_conformance.harness.refusals import check_closed
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.suite.closing import STREAM_ID, check_closed, filled
 
 
 @requires(Capability.DURABLE)
@@ -20,7 +21,7 @@ class SchemaTests:
     @pytest.mark.parametrize("migrate", [True, False], ids=["may migrate", "may not migrate"])
     async def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(self, store: Store, migrate: bool) -> None:
         async with store.open() as storage:
-            stored = await filled(storage)
+            stored = await fill_store(storage)
         with store.newer_schema():
             adapter = store.adapter()
             for _ in range(2):

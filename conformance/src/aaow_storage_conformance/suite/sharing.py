@@ -7,10 +7,9 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.time_limits import AT_ONCE_S
 
 BEGINS_WITHIN_S = 0.2
-NOT_WAITING_S = 5.0
-"""How long what waits for nothing may take on a busy machine."""
 
 
 class SharingTests:
@@ -24,7 +23,7 @@ class SharingTests:
         async with store.open() as beside:
             first, second = await _begun_beside_each_other(storage, beside)
             await first.create_session(samples.a_session(id="1", workflow_snapshot=one))
-            async with asyncio.timeout(NOT_WAITING_S):
+            async with asyncio.timeout(AT_ONCE_S):
                 await second.create_session(samples.a_session(id="2", workflow_snapshot=other))
                 await asyncio.gather(
                     first.create_session(samples.a_session(id="3", workflow_snapshot=other)),
@@ -45,7 +44,7 @@ class SharingTests:
         async with store.open() as beside:
             creating, deleting = await _begun_beside_each_other(storage, beside)
             await creating.create_session(samples.a_session(id="new", workflow_snapshot=shared))
-            async with asyncio.timeout(NOT_WAITING_S):
+            async with asyncio.timeout(AT_ONCE_S):
                 await deleting.delete_session("old")
                 await creating.create_session(samples.a_session(id="newer", workflow_snapshot=shared))
             for transaction in {creating, deleting}:
