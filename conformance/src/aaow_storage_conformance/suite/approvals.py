@@ -1,4 +1,4 @@
-"""Approval requests: decided once, by one, and not after they have run out."""
+"""Approval requests: each is decided once, and never after it has expired."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ ONE_MICROSECOND = timedelta(microseconds=1)
 
 
 class ApprovalTests:
-    """From pending to approved, rejected or expired, and never back."""
+    """A request goes from pending to approved, rejected or expired, and never back."""
 
     @clause("APR-1")
     async def test_approving_returns_the_resolved_record_and_stores_it(self, storage: StorageAdapter) -> None:
@@ -208,7 +208,7 @@ class ApprovalTests:
         await storage.expire_approvals()
         request = await _pending(storage, expires_at=now() + timedelta(milliseconds=80))
         assert request.expires_at is not None
-        while (left := request.expires_at - now()) > timedelta(0):  # noqa: ASYNC110 - only time makes it run out
+        while (left := request.expires_at - now()) > timedelta(0):  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(left.total_seconds())
         assert await storage.list_pending_approvals() == []
         with pytest.raises(ConflictError):
@@ -327,6 +327,6 @@ class ApprovalTests:
 
 
 async def _pending(storage: StorageOperations, **fields: Any) -> ApprovalRequest:
-    """Store a request in a session of its own; it is pending unless the fields say otherwise."""
+    """Store a request in a new session; it is pending unless the fields say otherwise."""
     session = await samples.stored_session(storage)
     return await samples.stored_request(storage, session.id, **fields)

@@ -1,4 +1,4 @@
-"""Atomic and committed: an operation happens whole or not at all, and whoever looks next sees it."""
+"""Atomicity: an operation happens whole or not at all, and every later read sees it."""
 
 import asyncio
 import time
@@ -18,16 +18,16 @@ from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S
 
 TURNS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
-"""How many turns of the event loop an operation gets before it is cancelled."""
+"""Turns of the event loop before an operation is cancelled."""
 PARTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""How much of its time an operation gets, where it runs on a thread and the turns of the loop say little."""
+"""Fractions of its duration after which an operation is cancelled: one on a thread takes few turns of the loop."""
 SETTLED_WITHIN_S = 1.0
 
 Contents = dict[str, list[Any]]
 
 
 class AtomicityTests:
-    """What holds for every operation, whatever interrupts it and whoever watches."""
+    """Operations that are cancelled or fail, and reads by other adapters and processes."""
 
     @clause("OPS-6", "CON-2")
     async def test_a_state_whose_saving_is_cancelled_is_stored_whole_or_not_at_all(
@@ -248,7 +248,7 @@ class AtomicityTests:
 
 
 async def store_from_another_process(storage: StorageAdapter, workflow: Any, node: Any) -> None:
-    """Store what it is given."""
+    """Store the workflow and the node state."""
     await storage.save_workflow(workflow)
     await storage.update_node_state(SESSION_ID, node.node_id, node)
 
@@ -259,7 +259,7 @@ async def _check_cancelled(
     reset: Callable[[], Awaitable[None]],
     allowed: Sequence[Contents],
 ) -> None:
-    """Cancel the operation at many points, and check that the store holds one of the contents that are allowed."""
+    """Cancel the operation at many points; after each, the store must hold one of the allowed contents."""
     await reset()
     started = time.perf_counter()
     await operation()
@@ -279,11 +279,13 @@ async def _check_cancelled(
 
 
 async def _check_settles(storage: StorageAdapter, allowed: Sequence[Contents], when: str) -> None:
-    """Check that the store holds one of the contents, once what was in flight when it was cancelled has landed."""
+    """Check that the store comes to hold one of the allowed contents, once nothing is in flight any more."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     while True:
         found = await everything_in(storage)
         differences = [first_difference(found, contents) for contents in allowed]
         if None in differences:
             return
-        assert time.monotonic() < deadline, f"{when}: {differences}"
+        assert time.monotonic() < deadline, (
+            f"{when}: after {SETTLED_WITHIN_S:g} s the store holds none of the allowed contents: {differences}"
+        )

@@ -1,4 +1,4 @@
-"""Blocks that fail: their own error comes out, whatever the clean-up behind it does."""
+"""Blocks that fail raise their own error, even if the clean-up after it fails too."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,11 +14,11 @@ from aaow_storage_conformance.harness.store import Store
 
 
 class Stop(Exception):  # noqa: N818 - not an error
-    """What a test raises to leave a block."""
+    """Raised by a test to leave a block."""
 
 
 class BlockTests:
-    """The blocks of an adapter, of a transaction, and of a savepoint."""
+    """Blocks of adapters, transactions and savepoints."""
 
     @clause("TXN-1")
     @pytest.mark.parametrize("failure", [StorageUnavailableError("gone"), TransactionError("over"), OSError("full")])
@@ -72,7 +72,7 @@ class BlockTests:
 
 
 async def _end_and_stop(transaction: Transaction, end: Callable[[], Awaitable[None]]) -> None:
-    """End a transaction in a savepoint of it whose block raises then."""
+    """End a transaction inside one of its savepoints, then raise out of the savepoint's block."""
     async with transaction.savepoint():
         await samples.stored_workflow(transaction)
         await end()
@@ -80,7 +80,7 @@ async def _end_and_stop(transaction: Transaction, end: Callable[[], Awaitable[No
 
 
 def _fail_after(patch: pytest.MonkeyPatch, kind: type, name: str, failure: Exception) -> None:
-    """Have a coroutine method of a class raise when it has done its work, until the patch is undone."""
+    """Patch a coroutine method to raise after it has done its work."""
     method = getattr(kind, name)
 
     async def failing(self: Any, *args: Any, **kwargs: Any) -> None:

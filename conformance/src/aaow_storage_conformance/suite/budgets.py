@@ -1,4 +1,4 @@
-"""Budget pools: what is consumed, by whom, and what stops it."""
+"""Budget pools: consumption, its limits, and its effect on all ancestors."""
 
 import asyncio
 from decimal import Decimal
@@ -33,7 +33,7 @@ INVALID_AMOUNTS: tuple[Any, ...] = (
 
 
 class BudgetTests:
-    """Consuming and increasing, up and down a tree of pools."""
+    """Consuming from and increasing pools in a tree."""
 
     @clause("BUD-1")
     async def test_consuming_adds_to_the_pool_and_all_its_ancestors_and_nowhere_else(
@@ -283,7 +283,7 @@ class BudgetTests:
 
 
 async def _chain(storage: StorageOperations, *totals: Decimal | float | str) -> list[BudgetPool]:
-    """Store pools that are each the parent of the next."""
+    """Store pools, each the parent of the next."""
     chain: list[BudgetPool] = []
     for total in totals:
         parent_id = chain[-1].id if chain else None

@@ -1,4 +1,4 @@
-"""Cancellation, wherever a call waits: it happens whole or not at all, nothing comes late, and nothing is held."""
+"""Cancellation at every await point: the operation happens whole or not at all, and no lock is kept."""
 
 import asyncio
 import itertools
@@ -27,7 +27,7 @@ from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import CANCELLED_WITHIN_S
 
 TOGETHER = ("save_workflow", "create_session", "save_execution_state", "consume_budget")
-"""Operations that a transaction is made of."""
+"""The operations of the transactions in these tests."""
 each_write = pytest.mark.parametrize(
     "operation",
     [
@@ -38,7 +38,7 @@ each_write = pytest.mark.parametrize(
 
 
 class CancellationTests:
-    """Tasks that are cancelled, and what they leave behind."""
+    """Cancelled tasks, and what they leave behind."""
 
     @each_write
     @clause("CON-2", "OPS-6")
@@ -51,7 +51,7 @@ class CancellationTests:
             for at in range(MAX_WAITS):
                 call = scenario.call(operation)
                 task, was_reached = await run_cancelled_at(lambda: call.on(storage), at)  # noqa: B023 - awaited here
-                what = f"{operation}, cancelled where it waits, {at}"
+                what = f"{operation}() cancelled at await point {at}"
                 if await scenario.check(what, *possible_outcomes(task, [call])):
                     await scenario.set_up()
                 if not was_reached:
@@ -76,7 +76,7 @@ class CancellationTests:
                     await hurry(call, delay_s)
                 except TimeoutError:
                     alternatives.append([])
-                if await scenario.check(f"{operation} within {delay_s:g} s", *alternatives):
+                if await scenario.check(f"{operation}() with a timeout of {delay_s:g} s", *alternatives):
                     await scenario.set_up()
 
     @clause("CON-2", "OPS-6")
@@ -88,7 +88,7 @@ class CancellationTests:
             for turns in (0, 1, 2, 5, 20):
                 await scenario.set_up()
                 call = scenario.call("save_execution_state")
-                task = asyncio.create_task(_made(call, storage))
+                task = asyncio.create_task(_make_call(call, storage))
                 for turn in itertools.count():
                     await asyncio.sleep(0)
                     if task.done():
@@ -96,7 +96,10 @@ class CancellationTests:
                     if turn >= turns:
                         task.cancel()
                 await wait_until_done(task)
-                await scenario.check(f"cancelled from turn {turns} on", *possible_outcomes(task, [call]))
+                await scenario.check(
+                    f"save_execution_state() cancelled at each turn of the loop from {turns} on",
+                    *possible_outcomes(task, [call]),
+                )
 
     @clause("CON-2", "OPS-6")
     async def test_the_siblings_of_a_task_that_fails_happen_whole_or_not_at_all(
@@ -105,7 +108,7 @@ class CancellationTests:
         async def save_together(calls: Sequence[Call]) -> None:
             async with asyncio.TaskGroup() as group:
                 for call in calls:
-                    group.create_task(_made(call, storage))
+                    group.create_task(_make_call(call, storage))
                 for _ in range(3):
                     await asyncio.sleep(0)
                 raise ZeroDivisionError
@@ -130,7 +133,7 @@ class CancellationTests:
                 _, was_reached = await run_cancelled_at(lambda: call.on(storage), at)  # noqa: B023 - awaited here
                 if not was_reached:
                     break
-        tasks = [asyncio.create_task(_made(call, storage)) for call in reads * 4]
+        tasks = [asyncio.create_task(_make_call(call, storage)) for call in reads * 4]
         await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
@@ -150,9 +153,11 @@ class CancellationTests:
             cancelled = []
             for at in range(MAX_WAITS):
                 calls = [scenario.call(operation) for operation in TOGETHER]
-                task, was_reached = await run_cancelled_at(lambda: _in_a_block(storage, calls), at)  # noqa: B023 - awaited here
+                task, was_reached = await run_cancelled_at(lambda: _make_calls_in_a_block(storage, calls), at)  # noqa: B023 - awaited here
                 cancelled.append(task.cancelled())
-                if await scenario.check(f"a block, cancelled where it waits, {at}", *possible_outcomes(task, calls)):
+                if await scenario.check(
+                    f"transaction block cancelled at await point {at}", *possible_outcomes(task, calls)
+                ):
                     await scenario.set_up()
                 if not was_reached:
                     break
@@ -176,7 +181,7 @@ class CancellationTests:
                 if outcome is None:
                     await transaction.rollback()
                 was_committed = await scenario.check(
-                    f"a commit, cancelled where it waits, {at}", *possible_outcomes(task, calls)
+                    f"commit() cancelled at await point {at}", *possible_outcomes(task, calls)
                 )
                 assert was_committed == (outcome is TransactionOutcome.COMMITTED)
                 if was_committed:
@@ -196,10 +201,12 @@ class CancellationTests:
                 part = [scenario.call("save_execution_state")] + [scenario.call("consume_budget")] * has_savepoint
                 rest = [scenario.call("create_budget_pool")]
                 async with storage.transaction() as transaction:
-                    work = _in_a_savepoint if has_savepoint else _in_order
+                    work = _make_calls_in_a_savepoint if has_savepoint else _make_calls
                     task, was_reached = await run_cancelled_at(lambda: work(transaction, part), at)  # noqa: B023 - awaited here
-                    await _in_order(transaction, rest)
-                await scenario.check(f"a part, cancelled where it waits, {at}", *possible_outcomes(task, part, rest))
+                    await _make_calls(transaction, rest)
+                await scenario.check(
+                    f"part of a transaction cancelled at await point {at}", *possible_outcomes(task, part, rest)
+                )
                 if not was_reached:
                     break
 
@@ -226,7 +233,9 @@ class CancellationTests:
                 if not was_reached:
                     break
             else:
-                pytest.fail("beginning a transaction waits for ever")
+                pytest.fail(
+                    "a write waits for ever after a task was cancelled in begin_transaction(): the lock is still held"
+                )
 
     @clause("CON-2")
     async def test_tasks_cancelled_in_the_line_behind_a_transaction_never_write(
@@ -239,7 +248,7 @@ class CancellationTests:
                     start_in_fresh_context(
                         work(adapter, [Call("save_workflow", (samples.a_workflow(id="held", name="cancelled"),))])
                     )
-                    for work in (_in_order, _in_a_block)
+                    for work in (_make_calls, _make_calls_in_a_block)
                     for adapter in (storage, other) * 3
                 ]
                 for _ in range(20):
@@ -286,13 +295,15 @@ class CancellationTests:
             await scenario.set_up()
             works: list[Callable[[], Awaitable[Any]]] = [
                 adapter.list_workflows,
-                lambda: _in_order(adapter, [scenario.call("save_workflow")]),
-                lambda: _in_a_block(adapter, [scenario.call("save_workflow"), scenario.call("save_execution_state")]),
+                lambda: _make_calls(adapter, [scenario.call("save_workflow")]),
+                lambda: _make_calls_in_a_block(
+                    adapter, [scenario.call("save_workflow"), scenario.call("save_execution_state")]
+                ),
             ]
             for at in range(20):
                 for work in works:
                     await run_cancelled_at(work, at)
-                tasks = [asyncio.create_task(_awaited(work)) for work in works * 4]
+                tasks = [asyncio.create_task(_run_work(work)) for work in works * 4]
                 for _ in range(at):
                     await asyncio.sleep(0)
                 for task in tasks:
@@ -302,29 +313,29 @@ class CancellationTests:
         assert await find_leaks(before, ()) == []
 
 
-async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:
+async def _run_work(work: Callable[[], Awaitable[Any]]) -> Any:
     return await work()
 
 
-async def _made(call: Call, storage: StorageOperations) -> Any:
+async def _make_call(call: Call, storage: StorageOperations) -> Any:
     return await call.on(storage)
 
 
-async def _in_order(storage: StorageOperations, calls: Sequence[Call]) -> None:
+async def _make_calls(storage: StorageOperations, calls: Sequence[Call]) -> None:
     for call in calls:
         await call.on(storage)
 
 
-async def _in_a_block(storage: StorageAdapter, calls: Sequence[Call]) -> None:
+async def _make_calls_in_a_block(storage: StorageAdapter, calls: Sequence[Call]) -> None:
     async with storage.transaction() as transaction:
-        await asyncio.sleep(0)  # a place to be cancelled at, on a backend that never waits
-        await _in_order(transaction, calls)
+        await asyncio.sleep(0)  # an await point even if the backend never waits
+        await _make_calls(transaction, calls)
 
 
-async def _in_a_savepoint(transaction: Transaction, calls: Sequence[Call]) -> None:
+async def _make_calls_in_a_savepoint(transaction: Transaction, calls: Sequence[Call]) -> None:
     async with transaction.savepoint():
-        await _in_order(transaction, calls)
+        await _make_calls(transaction, calls)
 
 
 async def _save_in_a_block(storage: StorageAdapter, *ids: str) -> None:
-    await _in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=each),)) for each in ids])
+    await _make_calls_in_a_block(storage, [Call("save_workflow", (samples.a_workflow(id=each),)) for each in ids])

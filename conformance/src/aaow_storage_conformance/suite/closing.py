@@ -1,4 +1,4 @@
-"""Closing: what was accepted is finished, what is open is rolled back, and nothing works before or after."""
+"""Closing finishes accepted calls and rolls back open transactions; calls on an adapter that is not open raise."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ from aaow_storage_conformance.harness.time_limits import SOON_S
 
 
 class ClosingTests:
-    """Before the adapter is open, while it closes, and after."""
+    """Calls before the adapter is open, while it closes, and after."""
 
     @clause("LIF-2")
     async def test_every_call_before_initialize_raises(self, store: Store) -> None:
@@ -276,7 +276,7 @@ async def _save_in_transaction(storage: StorageAdapter, id: str) -> None:
 
 
 async def _succeeds(task: asyncio.Task[Any], *refusals: type[StorageError]) -> bool:
-    """Wait for a task, and say whether it went through rather than being refused."""
+    """Wait for a task; return whether it succeeded rather than raised one of the refusals."""
     try:
         await task
     except refusals:

@@ -1,4 +1,4 @@
-"""Two in one call: several changes in one update, and conditions and orders on one field written in two ways."""
+"""Calls that combine: several changes in one update; several conditions or orders on one field."""
 
 import itertools
 from typing import Any
@@ -43,12 +43,12 @@ PAIRS: tuple[tuple[Any, Any, str], ...] = (
     (Gt(4), Gt(3), "5"),
     (Ge(2), None, ""),
 )
-"""Two conditions on one of the ranks, and the ranks that meet both."""
+"""Two conditions on a rank, and the ranks that meet both."""
 Where = dict[Any, Any]
 
 
 class CombinationTests:
-    """All that one call names counts."""
+    """Everything that a call names takes effect."""
 
     @clause("QRY-1", "QRY-2")
     async def test_two_conditions_on_one_path_written_in_two_ways_both_hold(self, storage: StorageAdapter) -> None:

@@ -1,4 +1,4 @@
-"""Many at once: tasks, adapters, threads and processes on one store."""
+"""Concurrency: many tasks, adapters, threads and processes on one store."""
 
 import asyncio
 import threading
@@ -26,17 +26,17 @@ THREADS = PROCESSES = 4
 READS = 20
 LONG_S = 0.5
 VERY_LONG_S = 7.0
-"""Longer than the drivers of databases wait for a lock where nobody tells them."""
+"""Longer than the default lock timeout of database drivers."""
 
 
 class ConcurrencyTests:
-    """Whoever works on one store at once: all of it succeeds, and all of it is there."""
+    """Concurrent calls all succeed, and none of their writes is lost."""
 
     @clause("CON-1")
     async def test_sixty_four_tasks_write_and_read_on_one_adapter(self, storage: StorageAdapter) -> None:
-        history = await _prepared(storage)
+        history = await _prepare_history(storage)
         writing = asyncio.gather(
-            _writers("task", 48).write(storage, history.record),
+            _make_writers("task", 48).write(storage, history.record),
             _transactions(storage, 8, history),
         )
         reading = [asyncio.create_task(_read(storage, writing)) for _ in range(8)]
@@ -47,11 +47,11 @@ class ConcurrencyTests:
 
     @clause("CON-1")
     async def test_sixty_four_tasks_write_and_read_on_two_adapters(self, storage: StorageAdapter, store: Store) -> None:
-        history = await _prepared(storage)
+        history = await _prepare_history(storage)
         async with store.open() as other, asyncio.timeout(MANY_END_WITHIN_S):
             writing = asyncio.gather(
-                _writers("one", 24).write(storage, history.record),
-                _writers("other", 24).write(other, history.record),
+                _make_writers("one", 24).write(storage, history.record),
+                _make_writers("other", 24).write(other, history.record),
                 _transactions(other, 8, history),
             )
             reading = [asyncio.create_task(_read(adapter, writing)) for adapter in (storage, other) * 4]
@@ -62,8 +62,8 @@ class ConcurrencyTests:
 
     @clause("CON-1")
     async def test_event_loops_of_four_threads_write_and_read(self, storage: StorageAdapter, store: Store) -> None:
-        history = await _prepared(storage)
-        works = [partial(_write_all, writers=_writers(f"thread {number}", 8)) for number in range(THREADS)]
+        history = await _prepare_history(storage)
+        works = [partial(_write_all, writers=_make_writers(f"thread {number}", 8)) for number in range(THREADS)]
         for entries in await _in_threads(store, works):
             for entry in entries:
                 history.record(entry)
@@ -72,10 +72,13 @@ class ConcurrencyTests:
     @clause("CON-1")
     @requires(Capability.DURABLE)
     async def test_four_processes_write_and_read(self, storage: StorageAdapter, store: Store) -> None:
-        history = await _prepared(storage)
+        history = await _prepare_history(storage)
         async with asyncio.timeout(MANY_END_WITHIN_S):
             for entries in await asyncio.gather(
-                *(store.run_in_subprocess(_write_all, _writers(f"process {number}", 8)) for number in range(PROCESSES))
+                *(
+                    store.run_in_subprocess(_write_all, _make_writers(f"process {number}", 8))
+                    for number in range(PROCESSES)
+                )
             ):
                 for entry in entries:
                     history.record(entry)
@@ -109,7 +112,9 @@ class ConcurrencyTests:
                     for number, work in enumerate((_save, _save_in_a_block) * 12, start=1)
                 ]
                 done, _ = await asyncio.wait(waiting, timeout=seconds)
-                assert not done, [task.exception() for task in done]
+                assert not done, (
+                    f"tasks ended while a transaction held the store: {[task.exception() for task in done]}"
+                )
                 assert await subprocess_functions.workflow_ids(other) == []
                 assert await subprocess_functions.workflow_ids(transaction) == ["00"]
             async with asyncio.timeout(MANY_END_WITHIN_S):
@@ -168,30 +173,30 @@ class ConcurrencyTests:
 
 
 async def _write_all(storage: StorageAdapter, writers: Writers) -> list[Entry]:
-    """Let writers write, and return what they reported."""
+    """Run the writers, and return what they reported."""
     entries: list[Entry] = []
     await asyncio.gather(writers.write(storage, entries.append), _check_reads(storage))
     return entries
 
 
-def _writers(name: str, count: int) -> Writers:
+def _make_writers(name: str, count: int) -> Writers:
     return Writers(names=tuple(f"{name} {number:02}" for number in range(count)), turns=1)
 
 
-async def _prepared(storage: StorageAdapter) -> History:
+async def _prepare_history(storage: StorageAdapter) -> History:
     calls = initial_calls()
     await make_calls(storage, calls)
     return History(calls)
 
 
 async def _transactions(storage: StorageAdapter, count: int, history: History) -> None:
-    """Let tasks write whole transactions."""
+    """Run tasks that each write one transaction."""
     names = tuple(f"transaction {number:02}" for number in range(count))
     await Writers(names=names, turns=1, in_transactions=True).write(storage, history.record)
 
 
 async def _read(storage: StorageAdapter, writing: "asyncio.Future[Any]") -> None:
-    """Read while the writing goes on, once at least."""
+    """Read while the writing goes on, at least once."""
     for _ in range(READS):
         await _check_reads(storage)
         if writing.done():
@@ -199,7 +204,7 @@ async def _read(storage: StorageAdapter, writing: "asyncio.Future[Any]") -> None
 
 
 async def _check_reads(storage: StorageAdapter) -> None:
-    """Read a little of everything, and check that it fits together."""
+    """Read some records of each kind, and check that they belong together."""
     for session in await storage.list_sessions(A_FEW):
         state = await storage.get_execution_state(session.id)
         assert state is None or tuple(sorted(state.node_states)) == NODES
@@ -209,7 +214,7 @@ async def _check_reads(storage: StorageAdapter) -> None:
 
 
 async def _in_threads(store: Store, works: Sequence[Callable[[StorageAdapter], Awaitable[T]]]) -> list[T]:
-    """Run each work in a thread and an event loop of its own, on an adapter of its own."""
+    """Run each function in its own thread, event loop and adapter."""
     start = threading.Barrier(len(works), timeout=MANY_END_WITHIN_S)
 
     async def work_on_its_own(work: Callable[[StorageAdapter], Awaitable[T]]) -> T:

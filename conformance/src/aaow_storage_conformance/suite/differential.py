@@ -1,4 +1,4 @@
-"""Random filters on random records: a store has to find what the plan of the filter selects."""
+"""Random filters on random records: a store must list what the query plan selects from all records."""
 
 import asyncio
 import random
@@ -47,7 +47,7 @@ JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
     ("deep", "er"): TEXTS,
     ("any",): ANY,
 }
-"""What may lie at a path in a document. Lists are ordered only by those paths that hold one type of value."""
+"""Values at each path in a document. Lists are ordered only by paths that hold one type of value."""
 UNORDERED = ("any",)
 EXAMPLES = 150
 MAX_KEYS = 16
@@ -56,7 +56,7 @@ RECORDS = 40
 
 
 class DifferentialTests:
-    """The store and the plan agree."""
+    """The store and the query plan agree."""
 
     @clause("QRY-1", "QRY-2", "QRY-5", "QRY-6", "QRY-7")
     @every_listing
@@ -82,7 +82,7 @@ class DifferentialTests:
         def check(filter: QueryFilter) -> None:
             shrink_limit.begin_example()
             try:
-                found = run_in_loop(_listed(storage, listing, filter), loop)
+                found = run_in_loop(_list(storage, listing, filter), loop)
                 expected = plan_query(kind, filter, listing.time).select(records)
                 assert [record.id for record in found] == [record.id for record in expected]
             except Exception as error:
@@ -92,7 +92,7 @@ class DifferentialTests:
         await asyncio.to_thread(check)
 
 
-async def _listed(storage: StorageAdapter, listing: Listing, filter: QueryFilter) -> list[Any]:
+async def _list(storage: StorageAdapter, listing: Listing, filter: QueryFilter) -> list[Any]:
     return list(await listing.list(storage, filter))
 
 

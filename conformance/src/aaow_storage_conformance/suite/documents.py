@@ -1,4 +1,4 @@
-"""Documents: JSON comes back as it was, whatever it holds, however large, and whoever changes his copy."""
+"""JSON documents come back unchanged: with their types, at any size, and as copies of what is stored."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class DocumentTests:
-    """What holds for the JSON inside records."""
+    """The JSON inside records."""
 
     @clause("REC-4")
     @each(KINDS)
@@ -93,30 +93,30 @@ class DocumentTests:
     @each(KINDS)
     async def test_changing_what_was_passed_changes_nothing_stored(self, storage: StorageAdapter, kind: Kind) -> None:
         await prepare(storage)
-        record, twin = _twins(kind)
+        record, twin = _make_equal_records(kind)
         await kind.store(storage, record)
-        _spoil(kind, record)
+        _change_documents(kind, record)
         assert_identical(await kind.find(storage, twin), twin)
 
     @clause("REC-6")
     @each(KINDS)
     async def test_changing_what_was_read_changes_nothing_stored(self, storage: StorageAdapter, kind: Kind) -> None:
         await prepare(storage)
-        record, twin = _twins(kind)
+        record, twin = _make_equal_records(kind)
         await kind.store(storage, record)
         for _ in range(2):
-            _spoil(kind, await kind.find(storage, record))
+            _change_documents(kind, await kind.find(storage, record))
         assert_identical(await kind.find(storage, twin), twin)
 
     @clause("REC-6", "TXN-2")
     @each(KINDS)
     async def test_a_transaction_hands_out_copies_too(self, storage: StorageAdapter, kind: Kind) -> None:
         await prepare(storage)
-        record, twin = _twins(kind)
+        record, twin = _make_equal_records(kind)
         async with storage.transaction() as transaction:
             await kind.store(transaction, record)
-            _spoil(kind, record)
-            _spoil(kind, await kind.find(transaction, twin))
+            _change_documents(kind, record)
+            _change_documents(kind, await kind.find(transaction, twin))
             assert_identical(await kind.find(transaction, twin), twin)
         assert_identical(await kind.find(storage, twin), twin)
 
@@ -134,9 +134,9 @@ class DocumentTests:
             (await storage.consume_budget(pool.id, 1)).metadata,
             (await storage.approve_request(request.id, "ann")).context,
         )
-        _turn_over(passed)
+        _change_in_place(passed)
         for document in returned:
-            _turn_over(document)
+            _change_in_place(document)
         stored = await everything_in(storage)
         (stored_workflow,), (stored_session,) = stored["workflows"], stored["sessions"]
         (stored_pool,), (stored_request,) = stored["budget_pools"], stored["approval_requests"]
@@ -151,13 +151,13 @@ class DocumentTests:
         self, store: Store, storage: StorageAdapter, kind: Kind
     ) -> None:
         await prepare(storage)
-        record, twin = _twins(kind)
+        record, twin = _make_equal_records(kind)
         async with store.open() as other:
             before = await other.begin_transaction()
             await before.save_workflow(samples.a_workflow())
             waiting = asyncio.ensure_future(kind.store(storage, record))
             await asyncio.sleep(0)
-            _spoil(kind, record)
+            _change_documents(kind, record)
             await before.rollback()
             await waiting
         assert_identical(await kind.find(storage, twin), twin)
@@ -172,7 +172,7 @@ class DocumentTests:
         for records in (await everything_in(storage)).values():
             for record in records:
                 for field in ("definition", "metadata", "args", "node_states"):
-                    _turn_over(getattr(record, field, None))
+                    _change_in_place(getattr(record, field, None))
             records.clear()
         assert_identical(await everything_in(storage), before)
         assert_identical(await storage.get_workflow(workflow.id), workflow)
@@ -222,13 +222,13 @@ class DocumentTests:
 
 
 def _with_documents(kind: Kind, value: JSON) -> Any:
-    """Make a record in which every field that holds JSON holds that value."""
+    """Make a record with that value in every JSON field."""
     fields: dict[str, Any] = {field: {"value": value, "more": [value]} for field in kind.objects}
     return kind.make(**fields, **dict.fromkeys(kind.documents, value))
 
 
-def _twins(kind: Kind) -> tuple[Any, Any]:
-    """Make two equal records that share nothing that can change."""
+def _make_equal_records(kind: Kind) -> tuple[Any, Any]:
+    """Make two equal records that share no mutable object."""
     fields = (*kind.documents, *kind.objects)
     record = kind.make(**{field: _changeable() for field in fields})
     twin = attrs.evolve(record, **{field: _changeable() for field in fields})
@@ -243,21 +243,21 @@ def _changeable() -> dict[str, Any]:
     return {"list": [1, [2]], "object": {"a": {"b": 1}}}
 
 
-def _spoil(kind: Kind, record: Any) -> None:
+def _change_documents(kind: Kind, record: Any) -> None:
     for field in (*kind.documents, *kind.objects):
-        _turn_over(getattr(record, field))
+        _change_in_place(getattr(record, field))
     if kind is EXECUTION_STATE:
-        _turn_over(record.node_states["draft"].input)
-        _turn_over(record.node_states)
+        _change_in_place(record.node_states["draft"].input)
+        _change_in_place(record.node_states)
 
 
-def _turn_over(value: Any) -> None:
+def _change_in_place(value: Any) -> None:
     """Change every dict and list inside a value."""
     if isinstance(value, dict):
         for part in value.values():
-            _turn_over(part)
+            _change_in_place(part)
         value["added"] = "later"
     elif isinstance(value, list):
         for part in value:
-            _turn_over(part)
+            _change_in_place(part)
         value.append("later")

@@ -1,4 +1,4 @@
-"""Durability: what was acknowledged before the process was killed is there afterwards, and nothing is there in part."""
+"""Durability: after a process is killed, every acknowledged write is stored, and no write in part."""
 
 import asyncio
 import random
@@ -20,9 +20,9 @@ from aaow_storage_conformance.harness.subprocesses import Report, Subprocess
 from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S, SOON_S
 
 INSTANTS, FEW_ROUNDS, MANY_ROUNDS = 2, 3, 25
-"""How many processes are killed in one test."""
+"""Processes killed in one test."""
 MAX_ROUNDS = 200
-"""After so many rounds without one that landed in the middle of something, a kill never does."""
+"""Rounds after which a test is inconclusive if no kill came during a write."""
 MAX_WAIT_S = 0.03
 MIN_STEP_S = 0.0005
 MAX_ROUNDS_OF_FOUR = 5
@@ -33,13 +33,13 @@ WAYS = {
     "transactions": (1, True, 5),
     "transactions of many callers": (4, True, 12),
 }
-"""How many tasks write, whether in transactions, and how many reports come before a kill at most."""
+"""By name: the number of writing tasks, whether they use transactions, and the most reports before a kill."""
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
 @requires(Capability.DURABLE)
 class DurabilityTests:
-    """Processes that write, and are killed."""
+    """Processes that are killed while they write."""
 
     @each_way
     @clause("DUR-1")
@@ -47,9 +47,9 @@ class DurabilityTests:
         self, store: Store, way: str
     ) -> None:
         rng = rng_for("killed when it has acknowledged", way)
-        history = await _opened(store)
+        history = await _open_history(store)
         for number in range(INSTANTS):
-            writers = attrs.evolve(_writers(way, number), kills_itself_after=rng.randint(1, WAYS[way][2] // 2))
+            writers = attrs.evolve(_make_writers(way, number), kills_itself_after=rng.randint(1, WAYS[way][2] // 2))
             async with store.process(write, writers) as process:
                 for entry in await process.last_reports():
                     history.record(entry)
@@ -72,13 +72,13 @@ class DurabilityTests:
 
     @clause("DUR-1", "CON-1")
     async def test_when_one_of_four_writing_processes_is_killed_the_others_go_on(self, store: Store) -> None:
-        history = await _opened(store)
+        history = await _open_history(store)
         landed = rounds = 0
         while not landed and rounds < MAX_ROUNDS_OF_FOUR:
             landed += await _kill_one_of_four(store, history, f"round {rounds}")
             rounds += 1
         if not landed:
-            inconclusive(f"of {rounds} kills none came while something was being written")
+            inconclusive(f"none of {rounds} kills came during a write")
 
     @clause("DUR-1", "LIF-1")
     async def test_a_store_whose_first_opening_is_killed_is_opened_by_the_next(self, store: Store) -> None:
@@ -88,8 +88,10 @@ class DurabilityTests:
             assert waits_up_to_s < ENDS_WITHIN_S, f"no process opened the store within {ENDS_WITHIN_S:g} s"
             async with store.process(open_and_stay, rng.uniform(0, waits_up_to_s)) as process:
                 said_so = "open" in await process.last_reports()
-            was_opened = await _opens_as_it_is(store)
-            assert was_opened or not said_so, "a process had opened the store, and the next finds no schema in it"
+            was_opened = await _has_schema(store)
+            assert was_opened or not said_so, (
+                "a process reported the store open before it was killed, but the next process finds no schema in it"
+            )
             on_the_way += not was_opened
             waits_up_to_s *= 1.5
         async with store.open() as storage:
@@ -100,9 +102,9 @@ class DurabilityTests:
 
 
 async def open_and_stay(store: Store, report: Report, killed_after_s: float | None = None) -> None:
-    """Report when it begins to open the store, and when that is done; then stay.
+    """Report "opening" and "open", and keep the store open; run in a subprocess.
 
-    With a number of seconds the process kills itself that long after it began to open the store.
+    With `killed_after_s` the process kills itself so many seconds after "opening".
     """
     storage = store.adapter()
     report("opening")
@@ -119,7 +121,7 @@ def _kill_after(seconds: float) -> None:
 
 
 async def _kill_one_of_four(store: Store, history: History, name: str) -> bool:
-    """Kill one of four processes that write, and check the store; return whether it was in the middle of something."""
+    """Kill one of four writing processes, and check the store; return whether the kill came during a write."""
     groups = [tuple(f"{name} process {number} writer {each}" for each in range(4)) for number in range(4)]
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(store.process(write, Writers(names=group))) for group in groups]
@@ -139,19 +141,19 @@ async def _kill_one_of_four(store: Store, history: History, name: str) -> bool:
 
 
 async def write(store: Store, report: Report, writers: Writers) -> None:
-    """Let writers write on one adapter."""
+    """Run the writers on one adapter."""
     async with store.open() as storage:
         await writers.write(storage, report)
 
 
-def _writers(way: str, number: int) -> Writers:
-    """Make the writers of one round; no two rounds have a name in common."""
+def _make_writers(way: str, number: int) -> Writers:
+    """Make the writers of one round; their names are new in each round."""
     count, in_transactions, _ = WAYS[way]
     names = tuple(f"round {number:03} writer {each:02}" for each in range(count))
     return Writers(names=names, in_transactions=in_transactions)
 
 
-async def _opened(store: Store) -> History:
+async def _open_history(store: Store) -> History:
     calls = initial_calls()
     async with store.open() as storage:
         await make_calls(storage, calls)
@@ -159,11 +161,11 @@ async def _opened(store: Store) -> History:
 
 
 async def _check_kills(store: Store, way: str, rounds: int, rng: random.Random) -> None:
-    """Kill a writing process in every round, and go on until one was killed in the middle of something."""
-    history = await _opened(store)
+    """Kill a writing process in each round, and add rounds until a kill came during a write."""
+    history = await _open_history(store)
     landed_in_flight = number = 0
     while number < rounds or (not landed_in_flight and number < MAX_ROUNDS):
-        async with store.process(write, _writers(way, number)) as process:
+        async with store.process(write, _make_writers(way, number)) as process:
             reports = rng.randint(1, WAYS[way][2]) if number else WAYS[way][2]
             took_s = await _receive(process, reports, history)
             await asyncio.sleep(rng.uniform(0, min(took_s, MAX_WAIT_S)))
@@ -172,25 +174,25 @@ async def _check_kills(store: Store, way: str, rounds: int, rng: random.Random) 
         landed_in_flight += bool(history.in_flight)
         await _check_reopened(store, history)
         number += 1
-    assert history.count, f"of {number} processes none wrote anything before it was killed"
+    assert history.count, f"none of {number} processes wrote anything before it was killed"
     if not landed_in_flight:
-        inconclusive(f"of {number} kills none came while something was being written")
+        inconclusive(f"none of {number} kills came during a write")
 
 
-async def _opens_as_it_is(store: Store) -> bool:
-    """Say whether the store has its schema; where it has not, it must not have a part of it, which `migrate` tells."""
+async def _has_schema(store: Store) -> bool:
+    """Return whether the store has its schema; fail if it has a part of one."""
     try:
         await store.adapter().initialize(migrate=False)
     except SchemaVersionError as error:
         found = error.found
     else:
         return True
-    assert found is None, f"a kill while it opened left a part of a schema: {found}"
+    assert found is None, f"a kill during initialize() left a part of the schema: found {found}, expected None"
     return False
 
 
 async def _receive(process: Subprocess, count: int, history: History) -> float:
-    """Receive so many reports, and return how many seconds one unit of work of a writer took, as far as they tell."""
+    """Receive so many reports; return the seconds that one unit of a writer took, by their times."""
     history.record(await process.next_report())
     started, done = time.perf_counter(), history.count
     for _ in range(count - 1):

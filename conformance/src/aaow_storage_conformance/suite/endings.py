@@ -1,4 +1,4 @@
-"""Ids, texts and keys that are the same but for their ends, which an index or a hash of the beginning takes for one."""
+"""Long ids, texts and keys that differ only at their end, which an index on a prefix mixes up."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ from aaow_storage_conformance.data.list_calls import LISTINGS, Listing
 
 MAX_ID_LENGTH = 255
 ENDS = ("A", "a", "a ", "b", "b\N{COMBINING ACUTE ACCENT}")
-"""Ends in the order of their code points."""
+"""Endings in code point order."""
 LONG_IDS = tuple("i" * (MAX_ID_LENGTH - 2) + end for end in ENDS)
 TEXT_LENGTHS = (3_000, 70_000)
 KEY_LENGTH = 450
@@ -45,7 +45,7 @@ WITH_COUNT = [listing for listing in LISTINGS if listing.kind in (WORKFLOW, SESS
 
 
 class EndingTests:
-    """What differs in its last character is another."""
+    """Values that differ in their last character are different."""
 
     @clause("REC-2", "OPS-2")
     @each(tuple(kind for kind in KINDS if kind is not EXECUTION_STATE))
@@ -138,7 +138,9 @@ class EndingTests:
             while page := await storage.list_workflows(query):
                 walked += [workflow.name for workflow in page]
                 query = query.after(page[-1])
-                assert len(walked) <= len(ENDS), "the walk comes to no end"
+                assert len(walked) <= len(ENDS), (
+                    f"a walk by after() through {len(ENDS)} records visited {len(walked)}: it does not end"
+                )
             assert walked == (texts if direction is Direction.ASCENDING else texts[::-1])
 
     @clause("QRY-2", "REC-4")

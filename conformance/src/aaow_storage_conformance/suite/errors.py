@@ -1,4 +1,4 @@
-"""Errors: of the tree, with their facts, safe to send on, and nothing else, whatever goes in."""
+"""Errors: every failure raises a StorageError with its facts; it can be copied and pickled, and shows no password."""
 
 import asyncio
 import contextlib
@@ -67,12 +67,12 @@ TREE: dict[type[StorageError], tuple[type[BaseException], ...]] = {
 }
 
 WRONG: tuple[Any, ...] = (object(), b"x", 1j, Ellipsis)
-"""What no argument takes."""
+"""Values that no argument takes."""
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 1.5, 2**63 - 1, 2**64, 10**400, float("nan"), Decimal("Infinity"), Decimal("sNaN")),
     *("", "\x00", "\ud800", "x" * 300, "1e999999", [], {}, (), [None], {"a": object()}, {1: 2}, type, print),
 )
-"""What an argument may take or refuse, and a driver may stumble over."""
+"""Values that an argument may take or refuse, and that a driver may fail at."""
 
 CHANGES: dict[str, type] = {
     "update_workflow": WorkflowChanges,
@@ -81,7 +81,7 @@ CHANGES: dict[str, type] = {
     "update_approval_request": ApprovalChanges,
 }
 
-SECRET = "s3cr3t-w0rd"  # noqa: S105 - of no account
+SECRET = "s3cr3t-w0rd"  # noqa: S105 - the password of no account
 PLACES = (
     "//ann:{secret}@127.0.0.1:1/store",
     "//ann:{secret}@localhost/a/b?mode=unknown",
@@ -93,7 +93,7 @@ SHORT_S = 0.01
 
 
 class ErrorTests:
-    """What is raised, what it tells, and where it can be taken."""
+    """Types, attributes and copies of errors."""
 
     @clause("ERR-1")
     @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name) for each in FAILING_CALLS])
@@ -163,7 +163,7 @@ class ErrorTests:
 
     @clause("ERR-1")
     async def test_the_error_of_a_store_without_a_schema_survives_copying_and_pickling(self, store: Store) -> None:
-        """A backend without a schema has nothing to refuse."""
+        """A backend without a schema refuses nothing, and passes."""
         adapter = store.adapter()
         try:
             await adapter.initialize(migrate=False)
@@ -197,7 +197,7 @@ class ErrorTests:
             target = await stack.enter_async_context(storage.transaction()) if is_inside else storage
             for call in _calls_with(WRONG, storage.capabilities):
                 error = await _outcome_of(call, target)
-                assert isinstance(error, ValidationError), f"{call} raised {error!r}"
+                assert isinstance(error, ValidationError), f"{call} has to raise ValidationError; it came to {error!r}"
                 assert error.record
                 assert error.field
                 assert error.problem in str(error)
@@ -238,26 +238,26 @@ class ErrorTests:
     @pytest.mark.parametrize("place", PLACES, ids=["user", "user and path", "parameter", "parameter of a path"])
     async def test_the_password_of_a_url_shows_nowhere(self, store: Store, tmp_path: Path, place: str) -> None:
         schemes = {store.backend.name, (store.url or "").partition(":")[0] or store.backend.name}
-        with contextlib.chdir(tmp_path), _log() as log:
+        with contextlib.chdir(tmp_path), _collect_log() as log:
             for scheme in sorted(schemes):
-                shown = await _shown_of(store.backend.name, f"{scheme}:{place.format(secret=SECRET)}")
+                shown = await _texts_of(store.backend.name, f"{scheme}:{place.format(secret=SECRET)}")
                 assert not [text for text in shown if SECRET in text]
         assert not [text for text in log if SECRET in text]
 
 
 async def _outcome_of(call: Call, storage: StorageOperations) -> StorageError | None:
-    """Return the error that a call raises, None where it succeeds; one that is no storage error fails the test.
+    """Return the storage error that a call raises, or None if it succeeds; fail the test on any other error.
 
-    So does a plain StorageError: what a backend did not foresee can be wrapped in one, and tells no caller what to do.
+    A plain StorageError fails it too: its type tells a caller nothing.
     """
     try:
         await call.on(storage)
     except StorageError as error:
         if type(error) is StorageError:
-            pytest.fail(f"{call} raised {error!r}, which is of no kind of StorageError")
+            pytest.fail(f"{call} has to raise a subclass of StorageError; it raised {error!r}")
         return error
-    except Exception as error:  # noqa: BLE001 - whatever it is, it should not come out
-        pytest.fail(f"{call} raised {error!r}, which is not a StorageError")
+    except Exception as error:  # noqa: BLE001 - any other error is the failure
+        pytest.fail(f"{call} has to raise a StorageError; it raised {error!r}")
     return None
 
 
@@ -273,16 +273,16 @@ async def _error_inside(storage: StorageAdapter, failure: FailingCall) -> Storag
 
 
 def _check_kind(error: StorageError, kind: type[StorageError]) -> None:
-    """Check that the error is of that kind and what that is derived from, and of no other kind of the tree."""
+    """Check that the error is an instance of that type and its bases, and of no other type of the tree."""
     assert [each for each in TREE if isinstance(error, each)] == [each for each in TREE if issubclass(kind, each)]
     assert all(isinstance(error, base) for base in TREE[kind])
 
 
 def _check_cause(error: StorageError) -> None:
-    """Check that an error that was raised while another library's was handled has that for its cause."""
+    """Check that an error raised while handling a driver's error has it as `__cause__`."""
     met = error.__context__
     if met is not None and not isinstance(met, StorageError) and type(met).__module__ != "builtins":
-        assert error.__cause__ is not None, f"{error!r} lost {met!r}"
+        assert error.__cause__ is not None, f"the __cause__ of {error!r} has to be {met!r}; it is None"
 
 
 def _check_remade(error: StorageError) -> None:
@@ -304,7 +304,7 @@ def _check_record(error: StorageError, stored: Any, *, may_lack_it: bool) -> Non
 
 
 def _calls_with(values: tuple[Any, ...], capabilities: frozenset[Capability]) -> Iterator[Call]:
-    """Make every call with each of its arguments, those that may be left out too, replaced by each of the values."""
+    """Yield every call with each of its arguments, optional ones too, replaced by each of the values."""
     for call in every_call() if Capability.STREAM_EVENTS in capabilities else calls_without_streams():
         parameters = inspect.signature(getattr(StorageOperations, call.name)).parameters.values()
         options = [each.name for each in parameters if each.default is not each.empty]
@@ -317,7 +317,7 @@ def _calls_with(values: tuple[Any, ...], capabilities: frozenset[Capability]) ->
 
 
 def _odd_filters() -> Iterator[QueryFilter]:
-    """Make the filters that can be made of odd values; most cannot."""
+    """Yield the filters that can be built of odd values; most cannot."""
     makers: list[Callable[[Any], QueryFilter]] = [
         lambda odd: QueryFilter(limit=odd),
         lambda odd: QueryFilter(offset=odd),
@@ -337,8 +337,8 @@ def _odd_filters() -> Iterator[QueryFilter]:
                 yield make(odd)
 
 
-async def _shown_of(backend: str, url: str) -> list[str]:
-    """Return all that an adapter of the URL, or the error that refuses it, shows of itself."""
+async def _texts_of(backend: str, url: str) -> list[str]:
+    """Return every text that shows an adapter of the URL, or the error that refuses the URL."""
     try:
         adapter = create_adapter(backend, url)
         try:
@@ -352,8 +352,8 @@ async def _shown_of(backend: str, url: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _log() -> Iterator[list[str]]:
-    """Hold what is logged meanwhile, by whom and however low."""
+def _collect_log() -> Iterator[list[str]]:
+    """Collect all log records meanwhile, of every logger and level."""
     lines: list[str] = []
     root, handler = logging.getLogger(), logging.Handler()
     handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]  # all it is for

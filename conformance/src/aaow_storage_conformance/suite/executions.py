@@ -1,4 +1,4 @@
-"""LLM executions and tool calls, and the order in which everything that happens is listed."""
+"""LLM executions and tool calls, and lists in the order of time, then id."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -25,11 +25,11 @@ FEW, MANY, CALLED = 1_200, 100_000, 100
 TRANSACTION_S = 600.0
 
 ORDERED_STARTS = ("10", "9", "A", "B", "_", "a", "b", "\xe9", "\uffff", "\U0001f600")
-"""Starts of ids in the order of their code points, which is neither a language's order nor that of UTF-16."""
+"""Starts of ids in code point order, which is neither a language's order nor that of UTF-16."""
 
 
 class ExecutionTests:
-    """What holds for LLM executions."""
+    """LLM executions, their usage and their tool calls."""
 
     @clause("LLM-1")
     async def test_usage_comes_back_as_it_was_reported(self, storage: StorageAdapter) -> None:
@@ -89,8 +89,8 @@ class ExecutionTests:
     @clause("LLM-3")
     async def test_executions_are_listed_by_time_then_id(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
-        ordered = _in_order(samples.a_result, "timestamp")
-        for result in _shuffled(ordered):
+        ordered = _records_in_order(samples.a_result, "timestamp")
+        for result in _shuffle(ordered):
             await storage.save_llm_execution(SESSION_ID, "draft", result)
         expected = [samples.an_execution(SESSION_ID, "draft", result) for result in ordered]
         assert_identical(await storage.get_llm_executions(SESSION_ID), expected)
@@ -101,9 +101,9 @@ class ExecutionTests:
         await samples.stored_session(storage, id=SESSION_ID)
         for execution_id in ("z first", "a second"):
             await samples.stored_execution(storage, SESSION_ID, id=execution_id)
-        ordered = _in_order(lambda **fields: samples.a_tool_call("z first", **fields), "timestamp")
+        ordered = _records_in_order(lambda **fields: samples.a_tool_call("z first", **fields), "timestamp")
         ordered = [attrs.evolve(log, execution_id=("z first", "a second")[i % 2]) for i, log in enumerate(ordered)]
-        for log in _shuffled(ordered):
+        for log in _shuffle(ordered):
             await storage.log_tool_call(log)
         assert_identical(await storage.get_session_tool_calls(SESSION_ID), ordered)
         assert_identical(await storage.get_tool_calls("z first"), ordered[::2])
@@ -111,8 +111,8 @@ class ExecutionTests:
     @clause("LLM-3")
     async def test_approvals_are_listed_by_time_then_id(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
-        ordered = _in_order(lambda **fields: samples.a_request(SESSION_ID, **fields), "created_at")
-        for request in _shuffled(ordered):
+        ordered = _records_in_order(lambda **fields: samples.a_request(SESSION_ID, **fields), "created_at")
+        for request in _shuffle(ordered):
             await storage.create_approval_request(request)
         assert_identical(await storage.list_approval_requests(SESSION_ID), ordered)
         assert_identical(await storage.list_pending_approvals(), ordered)
@@ -120,21 +120,21 @@ class ExecutionTests:
     @clause("LLM-3")
     @requires(Capability.STREAM_EVENTS)
     async def test_stream_events_are_listed_by_time_then_id(self, storage: StorageAdapter) -> None:
-        ordered = _in_order(lambda **fields: samples.an_event("stream", **fields), "timestamp")
-        for event in _shuffled(ordered):
+        ordered = _records_in_order(lambda **fields: samples.an_event("stream", **fields), "timestamp")
+        for event in _shuffle(ordered):
             await storage.save_stream_event(event)
         assert_identical(await storage.get_stream_events("stream"), ordered)
 
     @clause("LLM-3", "OPS-1")
     async def test_workflows_sessions_and_pools_are_listed_by_time_then_id(self, storage: StorageAdapter) -> None:
-        workflows = _in_order(samples.a_workflow, "created_at")
-        sessions = _in_order(samples.a_session, "created_at")
-        pools = _in_order(samples.a_pool, "created_at")
-        for workflow in _shuffled(workflows):
+        workflows = _records_in_order(samples.a_workflow, "created_at")
+        sessions = _records_in_order(samples.a_session, "created_at")
+        pools = _records_in_order(samples.a_pool, "created_at")
+        for workflow in _shuffle(workflows):
             await storage.save_workflow(workflow)
-        for session in _shuffled(sessions):
+        for session in _shuffle(sessions):
             await storage.create_session(session)
-        for pool in _shuffled(pools):
+        for pool in _shuffle(pools):
             await storage.create_budget_pool(pool)
         assert_identical(await storage.list_workflows(), workflows)
         assert_identical(await storage.list_sessions(), sessions)
@@ -162,8 +162,8 @@ class ExecutionTests:
         assert_identical(await storage.get_session_tool_calls(SESSION_ID, page), logs[-2:])
 
 
-def _in_order(make: Callable[..., RecordT], field: str) -> list[RecordT]:
-    """Make records whose times differ by a microsecond or not at all, in the order in which they have to be listed."""
+def _records_in_order(make: Callable[..., RecordT], field: str) -> list[RecordT]:
+    """Make records whose times are equal or a microsecond apart, in the order in which they must be listed."""
     return [
         make(**{"id": f"{start}{'zma'[step]}", field: samples.EPOCH + timedelta(microseconds=step)})
         for step in range(3)
@@ -171,6 +171,6 @@ def _in_order(make: Callable[..., RecordT], field: str) -> list[RecordT]:
     ]
 
 
-def _shuffled(records: Sequence[RecordT]) -> list[RecordT]:
-    """Return the records in an order that is neither theirs nor its reverse, and always the same one."""
+def _shuffle(records: Sequence[RecordT]) -> list[RecordT]:
+    """Return the records in another order, neither sorted nor reversed, and the same in each run."""
     return [records[place * 7 % len(records)] for place in range(len(records))]

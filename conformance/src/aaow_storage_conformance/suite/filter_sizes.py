@@ -1,4 +1,4 @@
-"""Filters as large as they may be, and a little larger."""
+"""Filters at the limits of size are answered; larger ones are refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ RECORDS = 12
 
 
 class FilterSizeTests:
-    """The largest filters are answered, and larger ones refused."""
+    """Filters at each limit, and one above it."""
 
     @clause("QRY-3")
     @every_listing
@@ -98,7 +98,7 @@ class FilterSizeTests:
         await prepare_scopes(storage)
         field = _document(listing)
         for number in range(RECORDS):
-            # What decides between two records is the last key, which the id contradicts.
+            # Records differ in the last key only, and their ids sort the other way.
             document = {f"k{key}": 0 for key in range(MAX_KEYS - 1)} | {f"k{MAX_KEYS - 1}": RECORDS - number}
             await listing.store(storage, listing.make(id=f"r{number:02}", **{field: document}))
         order = [OrderBy((field, f"k{key}"), list(Direction)[key % 2]) for key in range(MAX_KEYS)]
@@ -129,13 +129,13 @@ class FilterSizeTests:
 
 
 def _document(listing: Listing) -> str:
-    """Return a JSON field of what is listed."""
+    """Return the name of a JSON field of the listed records."""
     fields = QUERY_FIELDS[type(listing.make())]
     return next(name for name, kind in fields.items() if kind is FieldKind.JSON)
 
 
 def _too_large(field: str) -> Iterator[tuple[int, QueryFilter]]:
-    """Yield filters that are a little larger than a limit, each with the limit."""
+    """Yield limits, each with a filter just above it."""
     yield MAX_KEYS, QueryFilter(order_by=[OrderBy("id")] * (MAX_KEYS + 1))
     yield MAX_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(MAX_KEYS + 1)])
     yield MAX_KEYS, QueryFilter(order_by=[OrderBy((field, f"k{number}")) for number in range(500)])

@@ -1,4 +1,4 @@
-"""Through another handle: what is read here is what was changed there, whatever was read here before."""
+"""Reads through one handle show what was changed through another: no handle keeps a stale cache."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ PROCESSES = 3
 
 
 class HandleTests:
-    """Read here, change there, read here again."""
+    """Read through one handle, change through another, read again."""
 
     @clause("OPS-7", "CON-1")
     @pytest.mark.parametrize("other", ["same adapter", "another adapter", "another thread"])
@@ -93,23 +93,23 @@ class HandleTests:
 
 
 class Undone(Exception):  # noqa: N818 - not an error
-    """What a test raises to undo a savepoint."""
+    """Raised by a test to undo a savepoint."""
 
 
 async def take_steps(storage: StorageAdapter, first: int, last: int) -> dict[str, Any]:
-    """Take some of the steps, and return all that is read then."""
+    """Take some of the steps, and return what all reads return then."""
     for step in steps_for(storage.capabilities)[first:last]:
         await step.change(storage)
     return await read_all(storage, storage.capabilities)
 
 
 async def _check_each_change(storage: StorageAdapter, change: Callable[[Step], Awaitable[dict[str, Any]]]) -> None:
-    """Check that each change, and nothing that was read before it, is read here and where it was made."""
+    """Check after each change that both handles read the same, and something else than before."""
     seen = await read_all(storage, storage.capabilities)
     for step in steps_for(storage.capabilities):
         read_there = await change(step)
         found = await read_all(storage, storage.capabilities)
-        assert first_difference(found, seen) is not None, step.name
+        assert first_difference(found, seen) is not None, f"reads did not change after {step.name}"
         assert_identical(found, read_there)
         seen = found
 
@@ -117,11 +117,11 @@ async def _check_each_change(storage: StorageAdapter, change: Callable[[Step], A
 async def _take(
     storage: StorageOperations, steps: list[Step], seen: dict[str, Any], capabilities: frozenset[Capability]
 ) -> dict[str, Any]:
-    """Take the steps, and return all that is read then, which is not what was seen before."""
+    """Take the steps, and return what all reads return then; it must differ from `seen`."""
     for step in steps:
         await step.change(storage)
     found = await read_all(storage, capabilities)
-    assert first_difference(found, seen) is not None, steps
+    assert first_difference(found, seen) is not None, f"reads did not change after {[step.name for step in steps]}"
     return found
 
 
@@ -129,7 +129,7 @@ async def _take(
 async def _writer(
     where: str, storage: StorageAdapter, store: Store
 ) -> AsyncIterator[Callable[[Step], Awaitable[dict[str, Any]]]]:
-    """Hold a function that takes a step through another handle, and returns all that is read there then."""
+    """Yield a function that takes a step through another handle, and returns what it reads there then."""
 
     async def take(step: Step, writer: StorageAdapter) -> dict[str, Any]:
         await step.change(writer)
@@ -153,7 +153,7 @@ async def _writer(
 
 @asynccontextmanager
 async def _loop_of_a_thread() -> AsyncIterator[Callable[[Coroutine[Any, Any, T]], Awaitable[T]]]:
-    """Hold a function that runs coroutines in the event loop of another thread."""
+    """Yield a function that runs coroutines in the event loop of another thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="the other loop", daemon=True)
     thread.start()

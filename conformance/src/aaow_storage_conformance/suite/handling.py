@@ -1,4 +1,4 @@
-"""What may not be done with an adapter: to copy it, to hold it in two blocks, or to call it outside of asyncio."""
+"""Misuse of an adapter: copying it, entering it twice, or calling it outside of asyncio raises at once."""
 
 import asyncio
 import copy
@@ -20,7 +20,7 @@ COPIES: tuple[Callable[[Any], object], ...] = (copy.copy, copy.deepcopy, pickle.
 
 
 class HandlingTests:
-    """Copies, second blocks and other event loops: each is refused at once, and nothing comes of it."""
+    """Copies, second blocks and other event loops are refused, and change nothing."""
 
     @clause("ERR-1")
     @pytest.mark.parametrize("make_copy", COPIES, ids=["copy", "deepcopy", "pickle"])
@@ -83,7 +83,7 @@ class HandlingTests:
 
 
 def _drive(calls: list[Callable[[], Any]], problems: list[str]) -> None:
-    """Make each call as another kind of event loop would, and note those that are not refused in words."""
+    """Drive each call as another kind of event loop would; append those that are not refused to `problems`."""
     for number, call in enumerate(calls):
         coroutine = call()
         try:
@@ -91,9 +91,9 @@ def _drive(calls: list[Callable[[], Any]], problems: list[str]) -> None:
         except StorageError as error:
             if "asyncio" not in str(error):
                 problems.append(f"call {number}: {error!r}")
-        except BaseException as error:  # noqa: BLE001 - what is looked for
+        except BaseException as error:  # noqa: BLE001 - any other error is a problem
             problems.append(f"call {number}: {error!r}")
         else:
-            problems.append(f"call {number} was begun")
+            problems.append(f"call {number} has to raise at once; it began")
         finally:
             coroutine.close()

@@ -12,7 +12,7 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 
 OPEN_S = 8.0
-"""How long, in seconds, the transactions here may stay open: longer than refusals take on a busy machine."""
+"""Timeout of the transactions in these tests: longer than a refusal takes on a busy machine."""
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -30,7 +30,7 @@ async def _in_a_group(*calls: Call) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for call in calls:
-                group.create_task(_awaited(call()))
+                group.create_task(_await_call(call()))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
 
@@ -43,7 +43,7 @@ WAYS = [_gather, _wait_for, _in_a_group, _in_a_task_of_a_task]
 
 
 class HolderTests:
-    """A transaction is held by the tasks that began it, use it, or were started by these since."""
+    """A transaction is held by the tasks that began it, use it, or were started by one of these since."""
 
     @clause("TXN-6")
     @pytest.mark.parametrize("way", WAYS, ids=[way.__name__.strip("_") for way in WAYS])
@@ -115,7 +115,7 @@ class HolderTests:
             await transaction.commit()
         elif ending is TransactionOutcome.ROLLED_BACK:
             await transaction.rollback()
-        while transaction.outcome is None:  # noqa: ASYNC110 - its time runs out, which no event tells
+        while transaction.outcome is None:  # noqa: ASYNC110 - no event tells that it timed out
             await asyncio.sleep(0.01)
         is_over.set()
         async with asyncio.timeout(OPEN_S):
@@ -141,5 +141,5 @@ class HolderTests:
             assert await start_in_fresh_context(storage.count_workflows()) == 0
 
 
-async def _awaited(call: Awaitable[Any]) -> Any:
+async def _await_call(call: Awaitable[Any]) -> Any:
     return await call

@@ -1,4 +1,4 @@
-"""Transactions beside others: who sees what, who waits for whom, and for how long."""
+"""Isolation: what concurrent transactions and reads see, what waits for what, and for how long."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -30,7 +30,7 @@ SHORT_S = 0.2
 
 
 class IsolationTests:
-    """Two sides of every transaction: its own, and everybody else's."""
+    """What a transaction sees, and what other tasks and adapters see of it."""
 
     @clause("TXN-2")
     async def test_a_transaction_sees_its_own_writes_in_every_operation(self, storage: StorageAdapter) -> None:
@@ -146,7 +146,9 @@ class IsolationTests:
                 await _soon(storage.begin_transaction())
             with pytest.raises(TransactionError):
                 async with asyncio.timeout(SOON_S), storage.transaction():
-                    pytest.fail("a second transaction was begun")
+                    pytest.fail(
+                        "transaction() by a task that holds one has to raise TransactionError; it began a second one"
+                    )
             await samples.stored_workflow(transaction, id="inside")
         assert [workflow.id for workflow in await storage.list_workflows()] == ["inside"]
         assert await storage.list_sessions() == []
@@ -216,7 +218,7 @@ class IsolationTests:
                 await call.on(transaction)
         with pytest.raises(TransactionError):
             async with transaction.savepoint():
-                pytest.fail("a savepoint was opened after the end")
+                pytest.fail("savepoint() on a transaction that timed out has to raise TransactionError; it opened one")
         assert await storage.list_sessions() == []
 
     @clause("TXN-7")
@@ -348,7 +350,7 @@ class IsolationTests:
 
 
 async def _soon(call: Awaitable[Any]) -> Any:
-    """Wait for what has to happen without waiting for a transaction to run out of its default time."""
+    """Await a call that must end before a transaction with the default timeout expires."""
     async with asyncio.timeout(SOON_S):
         return await call
 
@@ -369,7 +371,7 @@ async def _count_in(storage: StorageOperations) -> int:
 
 
 async def _count_up(storage: StorageAdapter) -> None:
-    """Read the counter and write it one higher, again where another transaction was first."""
+    """Increment the counter, and retry on a conflict."""
     while True:
         transaction: Transaction | None = None
         try:

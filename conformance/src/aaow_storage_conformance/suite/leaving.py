@@ -1,4 +1,4 @@
-"""Adapters that are left without being closed: dropped, or inherited by a forked process."""
+"""Adapters that nothing closes: garbage-collected, or inherited by a forked process."""
 
 import asyncio
 import gc
@@ -22,11 +22,11 @@ from aaow_storage_conformance.harness.refusals import check_closed
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
 
-forks = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux may a process with threads be forked")
+forks = pytest.mark.skipif(sys.platform != "linux", reason="forks a process with threads, which is safe on Linux only")
 
 
 class LeavingTests:
-    """An adapter that is dropped is released; one that was inherited refuses, and its parent notices nothing."""
+    """A dropped adapter frees its resources; an inherited one refuses calls, and the parent's goes on."""
 
     @clause("LIF-2")
     async def test_an_adapter_that_is_dropped_while_it_is_open_is_released_and_says_so(
@@ -104,12 +104,12 @@ class LeavingTests:
 
 
 async def _resource_warnings_of(leaving: Coroutine[None, None, None]) -> int:
-    """Run a coroutine, and return how many warnings come of what it has left."""
+    """Run a coroutine, collect garbage, and count the ResourceWarnings."""
     gc.collect()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         await asyncio.create_task(leaving)
-        await asyncio.sleep(0)  # so that the loop has let go of the task
+        await asyncio.sleep(0)  # the loop drops its reference to the task
         gc.collect()
     return sum(issubclass(each.category, ResourceWarning) for each in heard)
 
@@ -127,17 +127,17 @@ async def _open_close_and_drop(store: Store) -> None:
 
 
 async def in_forked_process(function: Callable[[], Awaitable[None]]) -> None:
-    """Run a coroutine function in a forked process, on a loop of its own, and fail where it fails."""
+    """Run a coroutine function in a forked process with a new event loop; fail if it fails."""
     with tempfile.TemporaryFile("w+") as problems:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: that is what this is about
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, which is tested here
             process = os.fork()
         if not process:
             _exit_with(function, problems.fileno())
         status = os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, process, 0))[1])
         problems.seek(0)
         if status:
-            pytest.fail(f"the forked process ended with {status}:\n{problems.read()}", pytrace=False)
+            pytest.fail(f"the forked process ended with status {status}, expected 0:\n{problems.read()}", pytrace=False)
 
 
 def _exit_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
@@ -146,7 +146,7 @@ def _exit_with(function: Callable[[], Awaitable[None]], problems: int) -> None:
         signal.alarm(int(MANY_END_WITHIN_S))
         asyncio.run(_in_time(function))
         status = 0
-    except BaseException:  # noqa: BLE001 - the test must not go on in this process
+    except BaseException:  # noqa: BLE001 - the test must not go on in the child process
         os.write(problems, traceback.format_exc().encode())
     finally:
         os._exit(status)

@@ -1,4 +1,4 @@
-"""From initialize to close, and again: opening a store, and what is found in it afterwards."""
+"""Lifecycle: initializing a store, opening it again, and finding what was stored."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ from aaow_storage_conformance.harness.time_limits import SOON_S
 
 
 class Stop(Exception):  # noqa: N818 - not an error
-    """What a test raises to leave a block."""
+    """Raised by a test to leave a block."""
 
 
 class LifecycleTests:
-    """Initializing, as a block too, and what is found when a store is opened again."""
+    """`initialize`, adapter blocks, and stores that are opened again."""
 
     @clause("LIF-1")
     async def test_initializing_again_keeps_everything(self, store: Store) -> None:
@@ -67,7 +67,7 @@ class LifecycleTests:
     @clause("LIF-1")
     @requires(Capability.DURABLE)
     async def test_four_processes_initialize_an_empty_store_at_once(self, store: Store, tmp_path: Path) -> None:
-        starts = [TogetherAt(tmp_path, number, 4) for number in range(4)]
+        starts = [Barrier(tmp_path, number, 4) for number in range(4)]
         await asyncio.gather(*(store.run_in_subprocess(_save_at_once, start, f"{n}") for n, start in enumerate(starts)))
         async with store.open() as storage:
             assert await subprocess_functions.workflow_ids(storage) == ["0", "1", "2", "3"]
@@ -96,7 +96,7 @@ class LifecycleTests:
 
     @clause("LIF-1")
     async def test_a_refused_store_stays_as_it_was_and_the_error_says_what_to_run(self, store: Store) -> None:
-        """A backend without a schema has nothing to migrate, so it may open the store instead."""
+        """A backend without a schema has nothing to migrate, and may open the store instead."""
         adapter = store.adapter()
         error = await _refusal_of(adapter)
         if error is not None:
@@ -137,7 +137,7 @@ class LifecycleTests:
             initializing = asyncio.create_task(adapter.initialize())
             for _ in range(turns):
                 await asyncio.sleep(0)
-            if not initializing.cancel():  # it was done before
+            if not initializing.cancel():  # it was done already
                 await initializing
                 await adapter.close()
                 continue
@@ -145,7 +145,7 @@ class LifecycleTests:
                 await asyncio.sleep(0)
                 initializing.cancel()
             ended, _ = await asyncio.wait([initializing], timeout=SOON_S)
-            assert ended, f"initialize() was cancelled {times} times, and has not ended after {SOON_S:g} s"
+            assert ended, f"initialize() was cancelled {times} times, and still waits after {SOON_S:g} s"
             assert initializing.cancelled()
             await check_closed(adapter)
         await adapter.initialize()
@@ -277,27 +277,27 @@ class LifecycleTests:
         assert_identical(await store.run_in_subprocess(everything_in, streams=[STREAM_ID]), stored_here)
 
 
-class TogetherAt:
-    """What another process can unpickle only when all the others have come too, which is before it opens the store."""
+class Barrier:
+    """A barrier in front of the store: it unpickles in a subprocess only when all subprocesses unpickle theirs."""
 
     def __init__(self, folder: Path, number: int, count: int) -> None:
         self._place = (folder, number, count)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _come_together, self._place
+        return _wait_at_barrier, self._place
 
 
-def _come_together(folder: Path, number: int, count: int) -> TogetherAt:
-    (folder / f"{number} has come").touch()
+def _wait_at_barrier(folder: Path, number: int, count: int) -> Barrier:
+    (folder / f"{number} is ready").touch()
     deadline = time.monotonic() + subprocess_functions.BARRIER_TIMEOUT_S
-    while len(list(folder.glob("* has come"))) < count:
+    while len(list(folder.glob("* is ready"))) < count:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"fewer than {count} processes have come to {folder}")
-    return TogetherAt(folder, number, count)
+            raise TimeoutError(f"fewer than {count} processes came to the barrier in {folder} in time")
+    return Barrier(folder, number, count)
 
 
-async def _save_at_once(storage: StorageAdapter, start: TogetherAt, id: str) -> None:
-    del start  # it made this process wait for the others
+async def _save_at_once(storage: StorageAdapter, start: Barrier, id: str) -> None:
+    del start  # unpickling it was the wait
     await samples.stored_workflow(storage, id=id)
 
 
