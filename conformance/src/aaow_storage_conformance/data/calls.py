@@ -1,4 +1,4 @@
-"""A call of every operation there is, for what holds for all of them."""
+"""One call of each operation, for rules that hold for all operations."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,20 +11,20 @@ from aaow_storage_conformance.data import samples
 
 @attrs.frozen
 class Call:
-    """One operation with good arguments; they name records that need not be there."""
+    """An operation with valid arguments; the records that they name need not exist."""
 
     name: str
     arguments: tuple[Any, ...] = ()
     changes: dict[str, Any] = attrs.field(factory=dict)
 
     def on(self, storage: StorageOperations) -> Awaitable[Any]:
-        """Make the call."""
+        """Call the operation on an adapter or a transaction."""
         made: Awaitable[Any] = getattr(storage, self.name)(*self.arguments, **self.changes)
         return made
 
 
 def every_call() -> list[Call]:
-    """Return a call of each operation on data."""
+    """Return one call of each operation on data."""
     return [
         Call("save_workflow", (samples.a_workflow(),)),
         Call("get_workflow", ("w",)),
@@ -73,7 +73,7 @@ STREAM_OPERATIONS = ("save_stream_event", "get_stream_events")
 
 
 def calls_without_streams() -> list[Call]:
-    """Return a call of each operation that every backend has."""
+    """Return one call of each operation that needs no capability."""
     return [call for call in every_call() if call.name not in STREAM_OPERATIONS]
 
 
@@ -82,4 +82,4 @@ WRITES: tuple[Callable[[StorageOperations], Awaitable[Any]], ...] = (
     lambda storage: storage.create_session(samples.a_session()),
     lambda storage: storage.create_budget_pool(samples.a_pool()),
 )
-"""Operations that store something, in a store of any content."""
+"""Writes that succeed whatever the store holds."""

@@ -1,4 +1,4 @@
-"""What a store holds, as one value to compare, and comparison that no two types pass."""
+"""The contents of a store as one value, and a comparison that is strict about types."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ async def everything_in(
     executions: Iterable[str] = (),
     streams: Iterable[str] = (),
 ) -> dict[str, list[Any]]:
-    """List every record that the lists lead to, or the ids that are named."""
+    """List all records that can be reached from the lists or from the given ids, by kind."""
     contents: dict[str, list[Any]] = {
         "workflows": list(await storage.list_workflows()),
         "sessions": list(await storage.list_sessions()),
@@ -45,34 +45,36 @@ async def everything_in(
 
 
 def assert_identical(found: Any, expected: Any) -> None:
-    """Check that two values are equal all the way down, with the same types, signs of zero and order of keys.
+    """Check that two values are equal at every level, with the same types, signs of zero and order of keys.
 
-    Node states alone may come in any order: they are a mapping, not a document.
+    Only node states may come in any order: they are a mapping, not a document.
     """
     difference = first_difference(found, expected)
     assert difference is None, difference
 
 
 def first_difference(found: Any, expected: Any) -> str | None:
-    """Say where two values first differ, or None where they do not. However deep they nest, it does not recurse."""
+    """Describe the first difference of two values, or return None; does not recurse, so values may nest deeply."""
     waiting = [(found, expected, "value")]
     while waiting:
         one, other, path = waiting.pop()
         if type(one) is not type(other):
-            return f"{path}: {_shown(one)} is {type(one).__name__}, expected {type(other).__name__} {_shown(other)}"
+            return (
+                f"{path}: found {type(one).__name__} {_shorten(one)}, expected {type(other).__name__} {_shorten(other)}"
+            )
         if attrs.has(type(other)):
             one, other = _fields(one), _fields(other)
         if isinstance(other, Mapping):
             if list(one) != list(other):
-                return f"{path}: has the keys {_shown(list(one))}, expected {_shown(list(other))}"
+                return f"{path}: found the keys {_shorten(list(one))}, expected {_shorten(list(other))}"
             waiting += [(one[key], other[key], f"{path}[{key!r}]") for key in reversed(other)]
         elif isinstance(other, list | tuple):
             if len(one) != len(other):
-                return f"{path}: has {len(one)} items, expected {len(other)}: {_shown(one)}, {_shown(other)}"
+                return f"{path}: found {len(one)} items {_shorten(one)}, expected {len(other)}: {_shorten(other)}"
             items = enumerate(zip(one, other, strict=True))
             waiting += reversed([(*pair, f"{path}[{index}]") for index, pair in items])
         elif repr(one) != repr(other) if isinstance(other, float) else one != other:
-            return f"{path}: is {_shown(one)}, expected {_shown(other)}"
+            return f"{path}: found {_shorten(one)}, expected {_shorten(other)}"
     return None
 
 
@@ -83,6 +85,6 @@ def _fields(record: Any) -> dict[str, Any]:
     return values
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     text = ascii(value)
     return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"

@@ -1,4 +1,4 @@
-"""Calls that fail on a store with known contents, and the errors that they have to raise."""
+"""Calls that fail on a store with known contents, and the errors that they must raise."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -23,15 +23,15 @@ Find = Callable[[StorageOperations], Awaitable[Any]]
 
 @attrs.frozen
 class FailingCall:
-    """A call, and the error it has to raise.
+    """A call, and the error that it must raise.
 
     Attributes:
-        name: what fails, as the name of a test case.
+        name: the name of the test case.
         kind: the type of the error.
         call: makes the call.
-        facts: the error's attributes.
-        record: finds the stored record that the error has to carry as `current`, None where it carries none.
-        may_lack_record: whether `current` may as well be None.
+        facts: attributes of the error.
+        record: finds the stored record that the error must carry as `current`; None if it carries none.
+        may_lack_record: whether `current` may be None too.
     """
 
     name: str
@@ -172,11 +172,11 @@ FAILING_CALLS: tuple[FailingCall, ...] = (
     _invalid("empty id", "id", lambda storage: storage.get_session("")),
     _invalid("unknown filter", "title", lambda storage: storage.list_workflows(QueryFilter({"title": "x"}))),
 )
-"""Every kind of failure that good and bad arguments lead to, on what `prepare_for_failing_calls` stores."""
+"""A call for each way to fail, on what `prepare_for_failing_calls` stores."""
 
 
 async def prepare_for_failing_calls(storage: StorageOperations) -> None:
-    """Store what the failures, and the calls of `every_call`, are about."""
+    """Store the records that `FAILING_CALLS` and `every_call` name."""
     await samples.stored_workflow(storage, id="w")
     await samples.stored_session(storage, id="s", workflow_id="w")
     await samples.stored_session(storage, id="bare")

@@ -1,4 +1,4 @@
-"""For every field of every record, the values that it has to refuse."""
+"""For every field of every record, values that it must refuse."""
 
 from decimal import Decimal
 from typing import Any
@@ -123,7 +123,7 @@ INVALID_FIELDS: dict[type, dict[str, tuple[Any, ...]]] = {
         "timestamp": values.INVALID_INSTANTS + NOT_NONE,
     },
 }
-"""For each record the fields of its own, and what they have to refuse."""
+"""For each record type, its fields and values that they must refuse."""
 
 VALID_RECORDS: tuple[Any, ...] = (
     samples.a_workflow(),
@@ -139,4 +139,4 @@ VALID_RECORDS: tuple[Any, ...] = (
     samples.a_request("s"),
     samples.an_event(),
 )
-"""One record of each type, in which all fields are right."""
+"""One valid record of each type."""

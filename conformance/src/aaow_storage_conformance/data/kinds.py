@@ -1,4 +1,4 @@
-"""The kinds of record: how one is made, stored and found again, so that a test can go through all of them."""
+"""The kinds of record: how each is made, stored and found, so that tests can go through all of them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -30,7 +30,7 @@ SESSION_ID, EXECUTION_ID, STREAM_ID = "home session", "home execution", "stream-
 
 
 async def prepare(storage: StorageOperations) -> None:
-    """Store the session, its state, and the execution that the records of every kind refer to."""
+    """Store the session, its state and the execution that records of the other kinds refer to."""
     await samples.stored_session(storage, id=SESSION_ID)
     await storage.save_execution_state(samples.a_state(SESSION_ID, node_states={}))
     await samples.stored_execution(storage, SESSION_ID, id=EXECUTION_ID)
@@ -41,16 +41,16 @@ class Kind:
     """One kind of record.
 
     Attributes:
-        name: what `NotFoundError.kind` and `AlreadyExistsError.kind` call it.
-        make: builds a full record, with the fields that are named.
-        store: stores a record, by the one operation that does.
-        find: returns the stored record with the ids of the one given, or None.
-        key: the field that holds its id.
-        texts: the names of its plain text fields.
-        instants: the names of its instants.
-        objects: the names of its fields that hold a JSON object.
-        documents: the names of its fields that hold any JSON value.
-        capability: what the store must claim to take such records.
+        name: its name in `NotFoundError.kind` and `AlreadyExistsError.kind`.
+        make: builds a record with a value in every field; takes fields by name.
+        store: stores a record.
+        find: returns the stored record with the same id, or None.
+        key: the name of the id field.
+        texts: the names of plain text fields.
+        instants: the names of fields that hold an instant.
+        objects: the names of fields that hold a JSON object.
+        documents: the names of fields that hold any JSON value.
+        capability: the capability that a store needs for such records, if any.
     """
 
     name: str
@@ -209,9 +209,9 @@ KINDS = (
     STREAM_EVENT,
 )
 INSERTED = (SESSION, TOOL_CALL, BUDGET_POOL, APPROVAL_REQUEST)
-"""The kinds that are stored by `create_*` or `log_*`."""
+"""Kinds stored by `create_*` or `log_*`: a second time fails."""
 SAVED = (WORKFLOW, EXECUTION_STATE, NODE_STATE, LLM_EXECUTION, STREAM_EVENT)
-"""The kinds that are stored by `save_*` or `update_node_state`: a second time replaces the first."""
+"""Kinds stored by `save_*` or `update_node_state`: a second time replaces the record."""
 
 
 async def fill_store(storage: StorageAdapter) -> dict[str, list[Any]]:
@@ -225,7 +225,7 @@ async def fill_store(storage: StorageAdapter) -> dict[str, list[Any]]:
 
 
 def each(kinds: tuple[Kind, ...]) -> pytest.MarkDecorator:
-    """Run a test for each kind, as its argument `kind`."""
+    """Run a test once for each kind, as its argument `kind`."""
     return pytest.mark.parametrize(
         "kind",
         [

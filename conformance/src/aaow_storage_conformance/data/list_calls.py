@@ -1,4 +1,4 @@
-"""Every operation that returns a list, with a scope of its own to list."""
+"""Every operation that takes a filter and returns a list, each with a scope to list."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,16 +18,16 @@ List = Callable[[StorageOperations, Any], Awaitable[Any]]
 
 @attrs.frozen(kw_only=True)
 class Listing:
-    """An operation that returns a list.
+    """An operation that returns a list, and its scope.
 
     Attributes:
-        kind: of the records that it lists.
-        list: calls it on its scope, with a filter.
-        scope: the fields of a record that belongs to the scope.
-        others: the fields of one that does not; None where there is no such record.
+        kind: the kind of the listed records.
+        list: calls the operation on its scope, with a filter.
+        scope: the fields of a record in the scope.
+        others: the fields of a record outside of the scope; None if there can be none.
         time: the field that it orders by.
-        wrong: names and values that only this kind of record refuses.
-        count: counts what it lists, where there is an operation for that.
+        wrong: field names and values that a filter on this kind must refuse.
+        count: counts the records of the scope, if there is an operation for that.
     """
 
     name: str
@@ -41,15 +41,15 @@ class Listing:
 
     @property
     def calls(self) -> tuple[List, ...]:
-        """The operations that take the filter."""
+        """The operations that take the filter: the list and, if there is one, the count."""
         return (self.list,) if self.count is None else (self.list, self.count)
 
     def make(self, **fields: Any) -> Any:
-        """Make a record of the scope."""
+        """Make a record in the scope."""
         return self.kind.make(**self.scope, **fields)
 
     def foreign(self, **fields: Any) -> Any:
-        """Make a record that is not of the scope, or None where there is none."""
+        """Make a record outside of the scope, or return None if there can be none."""
         return None if self.others is None else self.kind.make(**self.others, **fields)
 
     async def store(self, storage: StorageOperations, record: Any) -> None:
@@ -58,7 +58,7 @@ class Listing:
 
 
 async def prepare_scopes(storage: StorageOperations) -> None:
-    """Store what the scopes are made of."""
+    """Store the records that the scopes refer to."""
     for session_id in (HOME, OTHER):
         await samples.stored_session(storage, id=session_id)
     for execution_id in ("home execution", "other execution"):
@@ -207,4 +207,4 @@ every_listing = pytest.mark.parametrize(
         for listing in LISTINGS
     ],
 )
-"""Run a test for each of them, as its argument `listing`."""
+"""Run a test once for each of `LISTINGS`, as its argument `listing`."""

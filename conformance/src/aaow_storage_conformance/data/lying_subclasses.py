@@ -1,4 +1,4 @@
-"""Values of subclasses whose methods lie about the plain value that they hold."""
+"""Subclasses of str, datetime, Decimal, float and int whose methods lie about the plain value that they hold."""
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -10,11 +10,13 @@ import attrs
 
 
 def _lie(self: object, *_: object, **__: object) -> NoReturn:
-    raise AssertionError(f"{type(self).__name__} was asked for what it holds")
+    raise AssertionError(
+        f"the backend called a method of {type(self).__name__}; it has to convert it to the plain value first"
+    )
 
 
 class LyingText(str):
-    """A text that says to be another, and to be fit for everything."""
+    """A str whose methods claim another text, of any property."""
 
     __slots__ = ()
 
@@ -49,7 +51,7 @@ class LyingText(str):
 
 
 class LyingInstant(datetime):
-    """An instant that says to be another, as those of libraries do that freeze or shift time."""
+    """A datetime whose methods claim another instant, as in libraries that freeze or shift time."""
 
     def __str__(self) -> str:
         return "a lie"
@@ -70,7 +72,7 @@ class LyingInstant(datetime):
 
 
 class LyingAmount(Decimal):
-    """An amount that says to be another."""
+    """A Decimal whose methods claim another amount."""
 
     def __str__(self) -> str:
         return "7"
@@ -88,7 +90,7 @@ class LyingAmount(Decimal):
 
 
 class LyingFloat(float):
-    """A float that says to be another, as those of numpy might."""
+    """A float whose methods claim another number, as numpy's might."""
 
     def __str__(self) -> str:
         return "7.0"
@@ -108,7 +110,7 @@ class LyingFloat(float):
 
 
 class LyingInteger(int):
-    """An integer that says to be another."""
+    """An int whose methods claim another number."""
 
     def __str__(self) -> str:
         return "7"
@@ -122,15 +124,15 @@ class LyingInteger(int):
 
 
 def members_of(text: str) -> tuple[str, ...]:
-    """Return members of enumerations of a caller's own that are that text too."""
+    """Return members of two kinds of text enumerations that equal the text."""
     return (
-        StrEnum("Theirs", {"MEMBER": text}).MEMBER,  # type: ignore[attr-defined]  # made just now
-        Enum("Older", {"MEMBER": text}, type=str).MEMBER,  # type: ignore[attr-defined]  # made just now
+        StrEnum("Theirs", {"MEMBER": text}).MEMBER,  # type: ignore[attr-defined]  # mypy does not know members made at run time
+        Enum("Older", {"MEMBER": text}, type=str).MEMBER,  # type: ignore[attr-defined]  # mypy does not know members made at run time
     )
 
 
 def disguise(value: Any) -> Any:
-    """Return the value as an instance of a subclass; None for one that has no subclass here."""
+    """Return the value as an instance of its lying subclass, or None if there is none."""
     match value:
         case str():
             return LyingText(str.__str__(value))
@@ -146,10 +148,10 @@ def disguise(value: Any) -> Any:
 
 
 def disguise_fields(record: Any) -> dict[str, Any]:
-    """Return the scalar fields of a record, each in disguise."""
+    """Return the scalar fields of a record, each as an instance of a lying subclass."""
     values = {field.name: disguise(getattr(record, field.name)) for field in attrs.fields(type(record))}
     return {name: value for name, value in values.items() if value is not None}
 
 
 IMPOSTORS: tuple[Any, ...] = tuple(Mock(spec=kind) for kind in (str, datetime, Decimal, float, int))
-"""What `isinstance` takes for values, and what holds none."""
+"""Objects that `isinstance` takes for values, and that hold none."""

@@ -1,4 +1,4 @@
-"""What filters find, written down by hand: nothing here is computed by code that a backend may share."""
+"""Conditions and the records that they find, written by hand, independent of code that a backend may share."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -40,11 +40,11 @@ Cases = tuple[tuple[Any, str], ...]
 
 @attrs.frozen(kw_only=True)
 class QueryTable:
-    """Records that differ in one field, and for each condition on it the ids of the records that meet it.
+    """Records that differ in one field, and conditions on it with the ids of the records that meet them.
 
     Attributes:
-        records: the value of the field, by the id of the record.
-        cases: a value or operator, and the ids that it finds, in the order of the alphabet.
+        records: values of the field, by record id.
+        cases: a value or operator, and the ids that it finds, sorted and separated by spaces.
     """
 
     name: str
@@ -67,7 +67,7 @@ class QueryTable:
 
 
 def but(table: Mapping[str, Any], *ids: str) -> str:
-    """Return all ids of a table but some."""
+    """Return all ids of a table but the given ones."""
     return " ".join(sorted(set(table) - set(ids)))
 
 
@@ -349,7 +349,7 @@ JSON = QueryTable(
 )
 
 TABLES = (TEXT, BOOL, INSTANT, AMOUNT, NUMBER, ENUM)
-"""The tables on scalar fields."""
+"""The tables of scalar fields."""
 
 KEYS: tuple[str, ...] = (
     *("plain", "a.b", "a.b.c", "a b", "", " ", ".", "..", "0", "1", "-1"),
@@ -358,4 +358,4 @@ KEYS: tuple[str, ...] = (
     *("' OR '1'='1", "'; DROP TABLE workflows; --", "plain') OR (1=1", "%", "_", "pl%", "PLAIN", ":plain", "%s", "{}"),
     *("plain\x00", "\x00", "\n", "é", "e\u0301", "\N{GRINNING FACE}", "null", "None", "k" * 300),
 )
-"""Keys that a path has to take literally."""
+"""Keys that a path must take literally."""

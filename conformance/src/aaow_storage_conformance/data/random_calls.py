@@ -1,4 +1,4 @@
-"""Random calls with good arguments, and what is stored before the first, so that calls find something."""
+"""Random calls with valid arguments, and the records stored before the first, so that calls find some."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,13 +37,13 @@ from aaow_storage_conformance.data import random_records as records
 
 @attrs.frozen
 class RandomCall:
-    """One operation with its arguments."""
+    """An operation with its arguments."""
 
     name: str
     arguments: dict[str, Any]
 
     async def on(self, storage: StorageOperations) -> Any:
-        """Make the call."""
+        """Call the operation."""
         arguments = dict(self.arguments)
         of_record = [arguments.pop("id")] if self.name.startswith("update_") and "id" in arguments else []
         return await getattr(storage, self.name)(*of_record, **arguments)
@@ -139,7 +139,7 @@ INITIAL_CALLS = (
         )
     ),
 )
-"""What is stored before the first random call, so that calls find something."""
+"""Records stored before the first random call."""
 
 _FIELDS: dict[type, dict[Any, tuple[Any, ...]]] = {
     StoredWorkflow: {
@@ -252,7 +252,7 @@ _LOOK_UPS = (
 
 
 def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
-    """Return calls that change nothing, of the operations that are offered."""
+    """Return a strategy for calls that only read, of the offered operations."""
     lists = [
         _call(name, **{argument: records.one_of_these(ids) for argument, ids in scope.items()}, filter=_filter(kind))
         for name, (kind, scope) in _LISTS.items()
@@ -262,10 +262,9 @@ def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
 
 
 def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
-    """Return calls that may change something, of the operations that are offered.
+    """Return a strategy for calls that may write, of the offered operations.
 
-    An update names `updated_at`, so that two stores can be compared; and of the instants that a store makes by itself
-    that leaves `resolved_at`.
+    Updates set `updated_at`, so that two stores can be compared; only `resolved_at` is left to each store's clock.
     """
     calls = [
         _call("save_workflow", workflow=records.workflows),

@@ -1,4 +1,4 @@
-"""Random records on so few ids and values that they meet each other."""
+"""Random records with few ids and values, so that they often collide."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -38,12 +38,12 @@ SCALARS = tuple(value for value in JSONS if not isinstance(value, list | dict))
 
 
 def one_of_these(values: Any) -> st.SearchStrategy[Any]:
-    """Return one of the values."""
+    """Return a strategy for one of the values."""
     return st.sampled_from(values)
 
 
 def _fresh(value: Any) -> Any:
-    """Return a document of its own, so that no two records share one."""
+    """Return a copy of the document, so that no two records share it."""
     return loads(dumps(value))
 
 
@@ -79,7 +79,7 @@ sessions = st.builds(
 
 
 def node_states(node_id: str) -> st.SearchStrategy[NodeExecutionState]:
-    """Return states of one node."""
+    """Return a strategy for states of one node."""
     return st.builds(
         NodeExecutionState,
         node_id=st.just(node_id),

@@ -1,4 +1,4 @@
-"""Builders of full, realistic, distinct records: every field holds something else than its default."""
+"""Builders of realistic, distinct records in which no field has its default."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def a_workflow(**fields: Any) -> StoredWorkflow:
 
 
 def a_session(**fields: Any) -> Session:
-    """Make a session that names neither a workflow nor a parent, since both would have to be stored."""
+    """Make a session without a workflow and a parent, because both would have to be stored first."""
     number = next(_numbers)
     defaults = {
         "id": f"session-{number:06}",
@@ -110,7 +110,7 @@ def a_call(**fields: Any) -> ToolCall:
 
 
 def a_result(**fields: Any) -> LLMExecutionResult:
-    """Make a model call that ended, as it is handed to `save_llm_execution`."""
+    """Make the result of a finished model call, for `save_llm_execution`."""
     number = next(_numbers)
     defaults = {
         "id": f"execution-{number:06}",
@@ -126,7 +126,7 @@ def a_result(**fields: Any) -> LLMExecutionResult:
 
 
 def an_execution(session_id: str, node_id: str, result: LLMExecutionResult) -> LLMExecution:
-    """Make what the getters return for a result that was saved."""
+    """Make the record that getters return for a saved result."""
     fields = {field.name: getattr(result, field.name) for field in attrs.fields(LLMExecutionResult)}
     return LLMExecution(session_id=session_id, node_id=node_id, **fields)
 
@@ -148,7 +148,7 @@ def a_tool_call(execution_id: str, **fields: Any) -> ToolCallLog:
 
 
 def a_pool(**fields: Any) -> BudgetPool:
-    """Make a pool that names no parent, since it would have to be stored."""
+    """Make a pool without a parent, because the parent would have to be stored first."""
     number = next(_numbers)
     defaults = {
         "id": f"pool-{number:06}",
@@ -163,7 +163,7 @@ def a_pool(**fields: Any) -> BudgetPool:
 
 
 def a_request(session_id: str, **fields: Any) -> ApprovalRequest:
-    """Make a pending request that runs out in the far future."""
+    """Make a pending request that expires in the far future."""
     number = next(_numbers)
     defaults = {
         "id": f"approval-{number:06}",
@@ -189,12 +189,12 @@ def an_event(stream_id: str = "stream-1", **fields: Any) -> StreamEvent:
 
 
 def instant(number: int) -> datetime:
-    """Return an instant that no other number has, with microseconds that matter."""
+    """Return the instant of that number, distinct from all others by microseconds too."""
     return EPOCH + timedelta(seconds=number, microseconds=number)
 
 
 def a_definition(number: int) -> JSONObject:
-    """Make a workflow definition; its keys are not in the order of the alphabet."""
+    """Make a workflow definition with unsorted keys."""
     return {
         "nodes": [
             {"id": "draft", "type": "llm", "timeout": 30.0, "retries": 0},
@@ -207,7 +207,7 @@ def a_definition(number: int) -> JSONObject:
 
 
 def a_document(number: int) -> JSONObject:
-    """Make metadata; its keys are not in the order of the alphabet."""
+    """Make metadata with unsorted keys."""
     values: list[JSON] = [0, False, "", [], {}, None, 1, 1.0, -0.0]
     return {"user": f"ann-{number}", "nested": {"b": number, "a.b": values}, "10": 1, "9": 2}
 

@@ -1,4 +1,4 @@
-"""A history in which every operation that changes something has a step, and all that can be read of it."""
+"""A script with a step for every operation that writes, and calls that read all that it changes."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -17,12 +17,12 @@ LONG_AGO = datetime(2024, 3, 1, tzinfo=UTC)
 
 @attrs.frozen
 class Step:
-    """One operation that changes what is read.
+    """An operation that changes what reads return.
 
     Attributes:
-        name: of the operation, and of what it is done to where there are several such steps.
-        change: does it, and returns what the operation returned.
-        needs: what the store must claim.
+        name: the operation and, if several steps use it, what it is done to.
+        change: calls the operation, and returns its result.
+        needs: the capabilities that the store must claim.
     """
 
     name: str
@@ -84,16 +84,16 @@ STEPS: tuple[Step, ...] = (
     Step("delete_workflow", lambda storage: storage.delete_workflow("w")),
     Step("delete_session", lambda storage: storage.delete_session("s")),
 )
-"""Each operation that changes something, at least once, in an order in which each of them has something to do."""
+"""Every operation that writes, at least once, in an order in which each changes something."""
 
 
 def steps_for(capabilities: frozenset[Capability]) -> list[Step]:
-    """Return the steps that a store with those capabilities takes."""
+    """Return the steps for a store with those capabilities."""
     return [step for step in STEPS if step.needs <= capabilities]
 
 
 def in_groups(steps: list[Step]) -> list[list[Step]]:
-    """Return the steps in their order, in groups of a few."""
+    """Return the steps in order, in groups of a few."""
     return [steps[first : first + GROUP_SIZE] for first in range(0, len(steps), GROUP_SIZE)]
 
 
@@ -106,7 +106,7 @@ def _a_request(id: str) -> Any:
 
 
 def every_read(capabilities: frozenset[Capability]) -> list[Call]:
-    """Return calls of all operations that read, on the records of the steps."""
+    """Return calls of every operation that reads, on the records of the steps."""
     plain = [call for call in every_call() if call.name.partition("_")[0] in READS]
     filtered = [
         Call("list_workflows", (QueryFilter({"name": "w"}),)),
@@ -124,5 +124,5 @@ def every_read(capabilities: frozenset[Capability]) -> list[Call]:
 
 
 async def read_all(storage: StorageOperations, capabilities: frozenset[Capability]) -> dict[str, Any]:
-    """Make every call that reads, and return what each returned."""
+    """Make every call that reads, and return the results by call."""
     return {f"{call.name}{call.arguments}": await call.on(storage) for call in every_read(capabilities)}

@@ -1,4 +1,4 @@
-"""Values that storage tends to break on: some have to come back as they were, others have to be refused."""
+"""Values that storage tends to break on: some must come back unchanged, others must be refused."""
 
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -11,7 +11,7 @@ BERLIN_LIKE_SUMMER, BERLIN_LIKE_WINTER = timedelta(hours=2), timedelta(hours=1)
 
 
 class AutumnZone(tzinfo):
-    """A zone whose clocks went back, so that the hour behind two o'clock came twice."""
+    """A time zone whose clocks went back, so that the hour after two o'clock came twice."""
 
     def utcoffset(self, instant: datetime | None) -> timedelta:
         return BERLIN_LIKE_WINTER if instant is not None and instant.fold else BERLIN_LIKE_SUMMER
@@ -66,7 +66,7 @@ TEXTS: tuple[str, ...] = (
     "2024-02-30T25:61:61Z",
     "long " * 20_000,
 )
-"""Plain texts to be kept as they are."""
+"""Texts that must come back unchanged."""
 
 IDS: tuple[str, ...] = (
     *(text for text in TEXTS if 1 <= len(text) <= 255),
@@ -81,7 +81,7 @@ IDS: tuple[str, ...] = (
     "x" * 255,
     "\N{GRINNING FACE}" * 255,
 )
-"""Ids, no two of which are the same."""
+"""Ids that are all different."""
 
 INVALID_TEXTS: tuple[Any, ...] = (
     "a\x00b",
@@ -131,11 +131,11 @@ DOCUMENTS: tuple[JSON, ...] = (
     {"__proto__": {"x": 1}, "__class__": "y", "constructor": [], "$type": "datetime", "$ref": "#/a", "@id": 1},
     {"same": {"same": {"same": ["same", {"same": None}]}}},
 )
-"""JSON values, to be kept with their types, the signs of their zeros and the order of their keys."""
+"""JSON values that must come back with their types, signs of zero and order of keys."""
 
 
 def nested(levels: int, innermost: JSON = None) -> JSON:
-    """Make a value of lists and objects by turns, that many deep."""
+    """Make a value of that many levels, of lists and objects in turn."""
     value = innermost
     for level in range(levels):
         value = [value, level] if level % 2 else {"level": level, "inner": value}
@@ -143,13 +143,13 @@ def nested(levels: int, innermost: JSON = None) -> JSON:
 
 
 class Colour(StrEnum):
-    """A str that is not just a str."""
+    """An enumeration whose members are str."""
 
     RED = "red"
 
 
 def circular() -> list[Any]:
-    """Make a list that holds itself."""
+    """Make a list that contains itself."""
     value: list[Any] = []
     value.append(value)
     return value
@@ -162,7 +162,7 @@ NOT_DOCUMENTS: tuple[Any, ...] = (
     *({1: 2}, {None: 1}, {True: 1}, {1.0: 1}, {("a",): 1}, {b"a": 1}, {Colour.RED: 1}),
     *(datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), timedelta(1), nested(500), circular()),
 )
-"""What is not JSON, though some encoders take it."""
+"""Values that are not JSON, though some encoders take them."""
 
 INSTANTS: tuple[datetime, ...] = (
     datetime.min.replace(tzinfo=UTC),
@@ -189,7 +189,7 @@ INSTANTS: tuple[datetime, ...] = (
     datetime(1, 1, 1, 0, 0, tzinfo=timezone(timedelta(hours=-23))),
     datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone(timedelta(hours=23))),
 )
-"""Instants, no two of which are the same, at the edges of what their type can say."""
+"""Instants that are all different, some at the edges of the range of datetime."""
 
 INVALID_INSTANTS: tuple[Any, ...] = (
     datetime(2024, 1, 1),  # noqa: DTZ001 - without a zone on purpose

@@ -1,4 +1,4 @@
-"""A store and another beside it, in memory or of any backend: whatever is asked of both, both answer the same."""
+"""Random histories: the store under test and a model (the memory backend by default) answer every call alike."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ from aaow_storage_memory import MemoryAdapter
 EXAMPLES, STEPS = 10, 12
 MANY_EXAMPLES, MANY_STEPS = 200, 12
 MAX_LEVELS = 40
-"""How deep pools lie below each other in a history at most."""
+"""Most levels of pools in a history."""
 COMPARED = "compare everything"
 BEGINNING = "a store with a record of each kind"
 _RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ _ERRORS = (ValidationError, NotFoundError, AlreadyExistsError, ConflictError, Tr
 
 
 class ModelTests:
-    """Any sequence of operations, transactions, savepoints and reopenings."""
+    """Random sequences of operations, transactions, savepoints and reopenings."""
 
     @clause("OPS-3", "OPS-4", "SES-3", "TXN-1", "TXN-2", "TXN-4", "LIF-3")
     async def test_a_random_history_goes_as_in_the_model(
@@ -67,7 +67,7 @@ async def _check(store: Store, storage: StorageAdapter, model_store: Store | Non
     async with AsyncExitStack() as stack:
         for each in (store,) if model_store is None else (store, model_store):
             if Capability.DURABLE not in each.capabilities:
-                await stack.enter_async_context(each.open())  # such a store may be gone with the last adapter on it
+                await stack.enter_async_context(each.open())  # keeps open a store that lives as long as its adapters
         model = None if model_store is None else await stack.enter_async_context(model_store.open())
         await asyncio.to_thread(_compare_histories, storage, model, asyncio.get_running_loop(), examples, steps)
 
@@ -79,7 +79,7 @@ def _compare_histories(
     examples: int,
     steps: int,
 ) -> None:
-    """Run random histories on adapters that belong to a loop of another thread, and shorten one that fails."""
+    """Run random histories on adapters of another thread's loop, and shrink one that fails."""
     shrink_limit = ShrinkLimit()
     story: list[object] = []
 
@@ -112,11 +112,11 @@ async def _coroutine(question: Awaitable[Any]) -> Any:
 
 
 class Undo(Exception):  # noqa: N818 - it is no error
-    """Ends a savepoint that is to be undone."""
+    """Raised in a savepoint to undo it."""
 
 
 class Pair:
-    """The adapter and the model, in the same transaction and the same savepoints."""
+    """The adapter and the model, always in the same transaction and savepoints."""
 
     def __init__(self, storage: StorageAdapter, model: StorageAdapter | None) -> None:
         self.adapters = (storage, model or MemoryAdapter(capabilities=storage.capabilities))
@@ -125,15 +125,15 @@ class Pair:
 
     @property
     def inside(self) -> tuple[StorageOperations, ...]:
-        """What calls go to: the transactions, or where none is open the adapters."""
+        """Where calls go: to the open transactions, or else to the adapters."""
         return self.transactions or self.adapters
 
     async def begin(self) -> None:
-        """Empty the adapters, give the model what is left, and store a record of each kind in both."""
+        """Empty both stores, copy to the model what cannot be deleted, and store a record of each kind in both."""
         storage, model = self.adapters
         await model.initialize()
         for each in self.adapters:
-            await empty(each)
+            await delete_everything(each)
         if Capability.STREAM_EVENTS in storage.capabilities:
             for stream_id in random_records.STREAMS:
                 known = await model.get_stream_events(stream_id)
@@ -142,10 +142,10 @@ class Pair:
         await self.call(*random_calls.INITIAL_CALLS)
 
     async def call(self, *calls: random_calls.RandomCall, outside: bool = False) -> None:
-        """Ask both, one call after the other, and compare what they say."""
+        """Make each call on both, and compare the outcomes."""
         for call in calls:
             asked = self.adapters if outside else self.inside
-            found, expected = [await start_in_fresh_context(outcome(call.on(each))) for each in asked]
+            found, expected = [await start_in_fresh_context(outcome_of(call.on(each))) for each in asked]
             assert_identical(found, expected)
 
     async def begin_transaction(self) -> None:
@@ -174,28 +174,28 @@ class Pair:
             await (savepoint.__aexit__(Undo, Undo(), None) if undo else savepoint.__aexit__(None, None, None))
 
     async def reopen(self) -> None:
-        """Close and open both, in the middle of a transaction perhaps."""
+        """Close and open both, perhaps during a transaction."""
         for adapter in self.adapters:
             await adapter.close()
             await adapter.initialize()
         await self._forget_transaction()
 
     async def _forget_transaction(self) -> None:
-        """Leave the savepoints of a transaction that is over, which changes nothing any more."""
+        """Leave the savepoints of a transaction that is over."""
         self.transactions = ()
         while self.savepoints:
             await self.close_savepoint(undo=True)
 
     async def compare(self) -> None:
-        """Compare everything, as whoever holds the transaction sees it, and as everybody else does."""
+        """Compare all records, seen inside the transaction and outside of it."""
         for storage, model in {self.inside, self.adapters}:
             found, expected = [await start_in_fresh_context(_contents(each)) for each in (storage, model)]
             assert_identical(found, expected)
 
     async def end(self) -> None:
-        """Leave no transaction open, whatever failed, since the next history would wait for it; compare everything.
+        """End the transaction, because the next history would wait for it; compare all records.
 
-        The model is closed.
+        Closes the model.
         """
         try:
             try:
@@ -210,8 +210,8 @@ class Pair:
             await self.adapters[1].close()
 
 
-async def empty(storage: StorageAdapter) -> None:
-    """Delete everything but stream events, which no operation deletes."""
+async def delete_everything(storage: StorageAdapter) -> None:
+    """Delete all records but stream events, which no operation deletes."""
     for workflow in await storage.list_workflows():
         await storage.delete_workflow(workflow.id)
     for session in await storage.list_sessions():
@@ -224,22 +224,22 @@ async def empty(storage: StorageAdapter) -> None:
                 await storage.delete_budget_pool(pool.id)
 
 
-async def outcome(answer: Awaitable[Any]) -> Any:
-    """Return the answer, or what matters of the error, without the instants that each store makes for itself."""
+async def outcome_of(answer: Awaitable[Any]) -> Any:
+    """Return the result or the facts of the error, without instants that each store takes from its own clock."""
     try:
         found = await answer
     except StorageError as error:
         kind = next((each.__name__ for each in _ERRORS if isinstance(error, each)), type(error).__name__)
         current = getattr(error, "current", None)
         if isinstance(current, ApprovalRequest):
-            return ["error", kind, _without_own_instants(current)]
+            return ["error", kind, _without_clock_instants(current)]
         return ["error", kind, *([error.id] if isinstance(error, AlreadyExistsError) else [])]
-    return _without_own_instants(found)
+    return _without_clock_instants(found)
 
 
-def _without_own_instants(found: Any) -> Any:
+def _without_clock_instants(found: Any) -> Any:
     if isinstance(found, list):
-        return [_without_own_instants(each) for each in found]
+        return [_without_clock_instants(each) for each in found]
     if isinstance(found, ApprovalRequest) and found.resolved_at is not None:
         return attrs.evolve(found, resolved_at=_RESOLVED)
     return found
@@ -264,7 +264,7 @@ async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
         for node_id in random_records.NODES:
             made = await storage.get_node_llm_executions(session_id, node_id)
             contents[f"executions of {session_id} {node_id}"] = list(made)
-    return {name: _without_own_instants(records) for name, records in contents.items()}
+    return {name: _without_clock_instants(records) for name, records in contents.items()}
 
 
 def _machine(
@@ -274,7 +274,7 @@ def _machine(
         return Capability.STREAM_EVENTS in storage.capabilities or operation not in STREAM_OPERATIONS
 
     all_reads, all_writes = random_calls.reads(is_offered), random_calls.writes(is_offered)
-    reads = st.deferred(lambda: all_reads)  # whose text is shorter in what hypothesis tells
+    reads = st.deferred(lambda: all_reads)  # deferred, so that hypothesis prints a short name
     writes = st.deferred(lambda: all_writes)
 
     class History(RuleBasedStateMachine):

@@ -1,4 +1,4 @@
-"""Savepoints in savepoints: whichever of them fails, it undoes what is in it, and nothing around it."""
+"""Nested savepoints: one that fails undoes its own writes and those inside it, and none around it."""
 
 from contextlib import suppress
 
@@ -11,15 +11,15 @@ from aaow_storage_conformance.data.contents import assert_identical, everything_
 
 DEPTHS = (1, 3, 6)
 FAILING = tuple((depth, failing) for depth in DEPTHS for failing in range(1, depth + 2))
-"""How many savepoints there are, and which of them fails; one more than there are is none."""
+"""Pairs: how many savepoints nest, and which of them fails; one more than nest means none."""
 
 
 class Undone(Exception):  # noqa: N818 - not an error
-    """What a test raises to undo a savepoint."""
+    """Raised by a test to undo a savepoint."""
 
 
 class NestingTests:
-    """How far a failure reaches."""
+    """What a savepoint that fails undoes."""
 
     @clause("TXN-4")
     async def test_a_savepoint_that_fails_at_any_depth_undoes_what_is_in_it_and_no_more(
@@ -52,7 +52,7 @@ class NestingTests:
 
 
 async def _nest(transaction: Transaction, level: int, depth: int, failing: int, pool_id: str) -> None:
-    """Change something before and after the savepoint inside, and fail at the end of one of them."""
+    """Write before and after the next inner savepoint, and raise at the end of savepoint `failing`."""
     async with transaction.savepoint():
         await samples.stored_workflow(transaction, id=f"in {level}")
         await transaction.delete_workflow(f"old {level}")

@@ -1,4 +1,4 @@
-"""Large numbers: of rows, of values, of tasks, of levels, and of digits. Nothing is cut off, and nothing is rounded."""
+"""Large numbers of rows, values, tasks, levels and digits: nothing is cut off or rounded."""
 
 import asyncio
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ DURATIONS = (
     *(0.1 + 0.2, 1 / 3, 2 / 3, 0.0001, 0.00049, 12.3456, 999.9999999, 123456789.123456789, 86_400_000.000_001),
     *(5e-324, 2.2250738585072014e-308, 1e-300, 1.7976931348623157e308, 2.0**53 + 2, 1e16, 0.1, 16777217.0),
 )
-"""Milliseconds whose digits a narrower number, a decimal or a rounding loses."""
+"""Milliseconds that lose digits in a 32-bit float, a decimal column or by rounding."""
 
 
 class NumberTests:

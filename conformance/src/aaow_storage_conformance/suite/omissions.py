@@ -97,7 +97,9 @@ class OmissionTests:
         visited: list[Any] = []
         while page := await listing.list(storage, query):
             visited += page
-            assert len(visited) <= COUNT, "the walk comes to no end"
+            assert len(visited) <= COUNT, (
+                f"a walk by after() through {COUNT} records visited {len(visited)}: it does not end"
+            )
             query = query.after(page[-1])
         assert_identical(visited, whole)
 
@@ -159,7 +161,7 @@ class OmissionTests:
 
 
 async def _fill(storage: StorageAdapter, listing: Listing, document: str) -> None:
-    """Store records with a document of their own each, the last first."""
+    """Store records, each with another document, the last first."""
     await prepare_scopes(storage)
     for existing in await listing.list(storage, None):
         await (storage.delete_session if document == "workflow_snapshot" else storage.delete_workflow)(existing.id)

@@ -1,4 +1,4 @@
-"""The verbs: get, list, create, log, save, update and delete mean one thing each, for every kind."""
+"""Each verb (get, list, create, log, save, update, delete) means the same for every kind of record."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -41,7 +41,7 @@ async def delete(storage: StorageOperations, kind: Kind, key: str) -> None:
 
 
 class OperationTests:
-    """What each verb promises."""
+    """What each verb does, and what it raises."""
 
     @clause("OPS-1")
     async def test_what_is_not_there_is_none_or_an_empty_list(self, storage: StorageAdapter) -> None:
@@ -172,7 +172,7 @@ class OperationTests:
         nodes = {} if kind is not EXECUTION_STATE else {"node_states": first.node_states}
         for again in (
             kind.make(**{kind.key: key}, **nodes),
-            _cleared(kind.make(**{kind.key: key}, **nodes)),
+            _without_optional_fields(kind.make(**{kind.key: key}, **nodes)),
             first,
             first,
         ):
@@ -334,6 +334,6 @@ class OperationTests:
         await samples.stored_request(storage, SESSION_ID, status=ApprovalStatus.REJECTED, resolved_by="ann")
 
 
-def _cleared(record: Any) -> Any:
-    """Return the record with everything None that may be None."""
+def _without_optional_fields(record: Any) -> Any:
+    """Return the record with None in every optional field."""
     return attrs.evolve(record, **{field.name: None for field in attrs.fields(type(record)) if field.default is None})

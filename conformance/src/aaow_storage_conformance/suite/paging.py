@@ -1,4 +1,4 @@
-"""Orders and pages: where a record comes, and how a long list is walked."""
+"""Orders and pages: how lists sort, and how a long list is read page by page."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ BY_CODE_POINT = (
     *("", " ", "%", "10", "9", "A", "B", "Z", "_", "a", "aa", "b", "z", "~"),
     *("Ä", "ß", "ä", "é", "İ", "Ω", "中", "\ue000", "ﬁ", "\uffff", "\U00010000", "😀"),
 )
-"""Texts in the order of their code points, which is not that of any language, nor that of UTF-16."""
+"""Texts in code point order, which is neither a language's order nor that of UTF-16."""
 ORDERS: dict[str, tuple[OrderBy, ...]] = {
     "by default": (),
     "by id": (OrderBy("id"),),
@@ -59,7 +59,7 @@ WORDS = ("z", None, "Z", ..., "a", "a")
 
 
 class PagingTests:
-    """The order of lists, and ways through them."""
+    """Sorting, limits, offsets, and walks by `QueryFilter.after`."""
 
     @clause("QRY-5")
     @pytest.mark.parametrize("path", ["name", "metadata.name"])
@@ -314,7 +314,7 @@ class PagingTests:
 
 
 async def _fill(storage: StorageAdapter, listing: Listing, count: int) -> None:
-    """Store records of a listing, the last first, two of them at each instant."""
+    """Store records of a listing, the last first, two at each instant."""
     await prepare_scopes(storage)
     for number in reversed(range(count)):
         when = {listing.time: samples.instant(number // 2)}
@@ -325,7 +325,7 @@ async def _fill(storage: StorageAdapter, listing: Listing, count: int) -> None:
 
 
 async def _store_executions(storage: StorageOperations) -> str:
-    """Store 23 executions with many equal and absent values; return the id of their session."""
+    """Store 23 executions with many equal and absent values; return their session's id."""
     session = await samples.stored_session(storage)
     for number in reversed(range(23)):
         rank, word = RANKS[number % 7], WORDS[number % 6]
@@ -348,11 +348,11 @@ async def _walk(
     filter: QueryFilter,
     between: Callable[[list[LLMExecution]], Awaitable[None]] | None = None,
 ) -> list[LLMExecution]:
-    """Return all pages, one behind the other; call `between` after each."""
+    """Read all pages by `after`, and return their records; call `between` after each page."""
     visited: list[LLMExecution] = []
     page = await storage.get_llm_executions(session_id, filter)
     while page:
-        assert len(visited) < 500, "the walk comes to no end"
+        assert len(visited) < 500, f"a walk by after() visited {len(visited)} of 23 executions: it does not end"
         visited += page
         if between is not None:
             await between(page)

@@ -1,4 +1,4 @@
-"""Instances of subclasses: they are taken for the plain values that they hold, and those come back."""
+"""Instances of subclasses of str, datetime, Decimal, float and int are stored as the plain values that they hold."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,7 +40,7 @@ IDS = (LyingText, *(lambda text, number=number: members_of(text)[number] for num
 
 
 class PlainValueTests:
-    """What a caller's own subclasses of str, datetime, Decimal, float and int come to."""
+    """Subclasses in records, arguments, changes and filters."""
 
     @clause("REC-1")
     @pytest.mark.parametrize("record", VALID_RECORDS, ids=lambda record: type(record).__name__)

@@ -1,4 +1,4 @@
-"""Filters: what they find, what they refuse, and what they can never reach."""
+"""Filters: what they find, what they refuse, and that they never reach other scopes."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ INVALID_NAMES: tuple[FieldName, ...] = (
     *("nothing", "", " id", "ID", "id.x", ("id", "x"), "id; DROP TABLE sessions", "1", "remaining_budget", "__class__"),
     *("metadata", "context", "data", "args", "definition"),
 )
-"""Names that are no field to query by, of any record: unknown, a path into a scalar, or JSON without a path."""
+"""Names that no record can be filtered by: unknown, a path into a scalar, or a JSON field without a path."""
 INVALID_TEXTS: tuple[Any, ...] = (
     *(1, True, b"x", [], {}, ("x",), object()),
     *(Ne(1), Lt(None), Gt(1), Ge(True), In(["x", 1]), NotIn([b"x"]), Contains(1), StartsWith(None)),  # type: ignore[arg-type]  # on purpose
@@ -45,7 +45,7 @@ INVALID_PLACES: tuple[Any, ...] = (-1, 1.0, "1", True, 2**63)
 
 
 class QueryTests:
-    """The entries of `where`."""
+    """Conditions of `QueryFilter.where`."""
 
     @clause("QRY-1")
     @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -1,4 +1,4 @@
-"""Two at once: the same id, different fields of one record, and what one deletes while another adds to it."""
+"""Races: concurrent writes of one id, of fields of one record, and deletions during writes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +30,7 @@ Work = Callable[[StorageAdapter], Awaitable[Any]]
 
 
 class RaceTests:
-    """Whoever comes second finds what the first did; neither undoes the other."""
+    """The second write sees what the first did; neither undoes the other."""
 
     @each(INSERTED)
     @clause("OPS-2", "CON-1")
@@ -41,7 +41,7 @@ class RaceTests:
         async with store.open() as other:
             for turn in range(ROUNDS):
                 records = [kind.make(id=f"same {turn}") for _ in range(AT_ONCE)]
-                outcomes = await _at_once((storage, other), [_storing(kind, record) for record in records], turn)
+                outcomes = await _at_once((storage, other), [_storer(kind, record) for record in records], turn)
                 failures = [outcome for outcome in outcomes if outcome is not None]
                 assert [type(failure) for failure in failures] == [AlreadyExistsError] * (AT_ONCE - 1)
                 stored = records[outcomes.index(None)]
@@ -78,7 +78,7 @@ class RaceTests:
             for turn in range(ROUNDS):
                 first = kind.make()
                 records = [first, *(kind.make(**{kind.key: getattr(first, kind.key)}) for _ in range(AT_ONCE - 1))]
-                outcomes = await _at_once((storage, other), [_storing(kind, record) for record in records], turn)
+                outcomes = await _at_once((storage, other), [_storer(kind, record) for record in records], turn)
                 assert outcomes == [None] * AT_ONCE
                 found = await kind.find(storage, first)
                 assert found in records
@@ -91,8 +91,8 @@ class RaceTests:
     ) -> None:
         async with store.open() as other:
             for turn in range(ROUNDS):
-                stored, find, changes = await _to_change(storage, kind, f"{kind} {turn}")
-                works: list[Work] = [_updating(kind, stored.id, {name: value}) for name, value in changes.items()]
+                stored, find, changes = await _record_to_change(storage, kind, f"{kind} {turn}")
+                works: list[Work] = [_updater(kind, stored.id, {name: value}) for name, value in changes.items()]
                 outcomes = await _at_once((storage, other), works, turn)
                 assert [outcome for outcome in outcomes if isinstance(outcome, Exception)] == []
                 expected = attrs.evolve(stored, **changes)
@@ -312,7 +312,7 @@ async def _outcome(call: Awaitable[Any]) -> Any:
 
 
 async def _at_once(adapters: Sequence[StorageAdapter], works: Sequence[Work], turn: int) -> list[Any]:
-    """Begin all works at once, on the adapters in turn, in another order each turn; return what came of each."""
+    """Start all functions at once on alternating adapters, in another order each turn; return their outcomes."""
     tasks: dict[int, asyncio.Task[Any]] = {}
     for place in range(len(works)):
         number = (place + turn) % len(works)
@@ -333,16 +333,16 @@ async def _update_node(on: StorageAdapter, session_id: str, node: NodeExecutionS
     await on.update_node_state(session_id, node.node_id, node)
 
 
-def _storing(kind: Kind, record: Any) -> Work:
+def _storer(kind: Kind, record: Any) -> Work:
     return lambda on: kind.store(on, record)
 
 
-def _updating(kind: str, id: str, changes: dict[str, Any]) -> Work:
+def _updater(kind: str, id: str, changes: dict[str, Any]) -> Work:
     return lambda on: getattr(on, f"update_{kind}")(id, **changes)
 
 
-async def _to_change(storage: StorageAdapter, kind: str, id: str) -> tuple[Any, Any, dict[str, Any]]:
-    """Store a record; return it, how to find it, and a new value for each of several fields."""
+async def _record_to_change(storage: StorageAdapter, kind: str, id: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Store a record; return it, a function that finds it, and a new value for each of several fields."""
     if kind == "workflow":
         return (
             await samples.stored_workflow(storage, id=id),

@@ -1,4 +1,4 @@
-"""Records: what cannot be built, and what comes back as it was."""
+"""Records: invalid ones cannot be built or stored; valid ones come back equal."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ Call = Callable[[Any], Awaitable[object]]
 
 
 class RecordTests:
-    """What a backend may rely on in a record, and has to bring back."""
+    """Validation, and what is read back of each field."""
 
     @clause("REC-1")
     @pytest.mark.parametrize("record", VALID_RECORDS, ids=lambda record: type(record).__name__)
@@ -113,8 +113,8 @@ class RecordTests:
         await prepare(storage)
         records = [kind.make(**{kind.key: text}) for text in values.IDS]
         if kind is EXECUTION_STATE:
-            await _all(storage.create_session(samples.a_session(id=text)) for text in values.IDS)
-        await _all(kind.store(storage, record) for record in records)
+            await _consume(storage.create_session(samples.a_session(id=text)) for text in values.IDS)
+        await _consume(kind.store(storage, record) for record in records)
         for record in records:
             assert_identical(await kind.find(storage, record), record)
 
@@ -178,7 +178,7 @@ class RecordTests:
             kind.make(**{kind.key: f"text {index}"}, **dict.fromkeys(kind.texts, text))
             for index, text in enumerate(values.TEXTS)
         ]
-        await _all(kind.store(storage, record) for record in records)
+        await _consume(kind.store(storage, record) for record in records)
         for record in records:
             assert_identical(await kind.find(storage, record), record)
 
@@ -276,7 +276,7 @@ class RecordTests:
             assert_identical(await kind.find(storage, record), record)
 
 
-async def _all(calls: Any) -> None:
+async def _consume(calls: Any) -> None:
     for call in calls:
         await call
 
@@ -291,7 +291,7 @@ async def _store_anything(storage: StorageAdapter, kind: Kind, value: Any) -> No
 
 
 def _with_defaults(record: Any) -> Any:
-    """Return the record with every field that has a default at its default, ids apart."""
+    """Return the record with the default in every field that has one, but for ids."""
     required = {
         field.name: getattr(record, field.name)
         for field in attrs.fields(type(record))

@@ -1,4 +1,4 @@
-"""Documents that are almost the same: of one length, or equal for Python, with one difference at one place."""
+"""Similar documents: of the same length, or equal for Python, with one difference, stay different."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,7 +27,7 @@ from aaow_storage_conformance.data.kinds import (
 KIBIBYTE = 1024
 SIZES = (100, 9 * KIBIBYTE, 140 * KIBIBYTE)
 LONG_SIZES = (600 * KIBIBYTE, 2200 * KIBIBYTE)
-"""About how many bytes the documents have: more than what is compared, hashed or remembered of one at a time."""
+"""Approximate sizes in bytes, beyond what a backend might compare, hash or cache of a document."""
 sizes = pytest.mark.parametrize(
     "sizes", [pytest.param(SIZES, id="short"), pytest.param(LONG_SIZES, id="long", marks=pytest.mark.slow)]
 )
@@ -42,12 +42,12 @@ EQUAL_FOR_PYTHON: tuple[dict[str, Any], ...] = (
     {"b": [0, {"c": 1}], "a": 1},
     {"a": True, "b": [0, {"c": 1.0}]},
 )
-"""Documents that `==` takes for one, and that are eight."""
+"""Eight different documents that `==` calls equal."""
 
 NOT_MERGED: tuple[dict[str, Any], ...] = (
     *({"a": 1}, {"b": 2}, {"b": {"c": 1}}, {"b": {"d": 2}}, {"b": {}}, {}, {"a": [1]}, {"a": [2]}, {"a": []}, {}),
 )
-"""Documents each of which replaces the one before, and is not merged into it."""
+"""Documents that each replace the one before, rather than being merged into it."""
 
 Change = Callable[[StorageOperations, str, dict[str, Any]], Awaitable[Any]]
 UPDATES: dict[str, tuple[Kind, str, Change]] = {
@@ -72,8 +72,8 @@ UPDATES: dict[str, tuple[Kind, str, Change]] = {
 every_update = pytest.mark.parametrize("name", UPDATES)
 
 
-def alike(size: int) -> list[dict[str, Any]]:
-    """Make documents of about so many bytes and of one length, each different from the others at one place."""
+def similar_documents(size: int) -> list[dict[str, Any]]:
+    """Make documents of the same length, about `size` bytes, each with one difference at another place."""
     length = size // 4
     nodes: list[Any] = ["n" * length, {"rank": 1, "more": 2}, "m" * length, {"rank": 1, "more": 2}, "o" * length]
     places = (
@@ -89,7 +89,7 @@ def alike(size: int) -> list[dict[str, Any]]:
 
 
 class ResemblanceTests:
-    """Each document is itself, however like another it is."""
+    """Similar documents are stored, replaced and read separately."""
 
     @clause("REC-4", "REC-7")
     @each(KINDS)
@@ -98,8 +98,8 @@ class ResemblanceTests:
         self, storage: StorageAdapter, kind: Kind, sizes: tuple[int, ...]
     ) -> None:
         await prepare(storage)
-        documents = [document for size in sizes for document in _some(alike(size))]
-        records = [_with(kind, number, document) for number, document in enumerate(documents)]
+        documents = [document for size in sizes for document in _select(similar_documents(size))]
+        records = [_record_with(kind, number, document) for number, document in enumerate(documents)]
         for record in records:
             await kind.store(storage, record)
             assert_identical(await kind.find(storage, record), record)
@@ -112,7 +112,7 @@ class ResemblanceTests:
     async def test_what_becomes_of_a_document_changes_none_that_is_like_it(
         self, storage: StorageAdapter, size: int
     ) -> None:
-        documents = _some(alike(size))
+        documents = _select(similar_documents(size))
         workflows = [await samples.stored_workflow(storage, definition=document) for document in documents]
         sessions = [await samples.stored_session(storage, workflow_snapshot=document) for document in documents[::-1]]
         assert_identical(await storage.list_workflows(), workflows)
@@ -159,7 +159,12 @@ class ResemblanceTests:
     ) -> None:
         await prepare(storage)
         first = kind.make()
-        for document in (*EQUAL_FOR_PYTHON, EQUAL_FOR_PYTHON[0], *_some(alike(9 * KIBIBYTE)), *NOT_MERGED):
+        for document in (
+            *EQUAL_FOR_PYTHON,
+            EQUAL_FOR_PYTHON[0],
+            *_select(similar_documents(9 * KIBIBYTE)),
+            *NOT_MERGED,
+        ):
             fields: dict[str, Any] = dict.fromkeys((*kind.objects, *kind.documents), document)
             if kind is LLM_EXECUTION:
                 call = samples.a_call(tool_call_id="call", args=document, result=document, error=None)
@@ -189,7 +194,12 @@ class ResemblanceTests:
         await prepare(storage)
         record = kind.make()
         await kind.store(storage, record)
-        for document in (*EQUAL_FOR_PYTHON, EQUAL_FOR_PYTHON[0], *_some(alike(9 * KIBIBYTE)), *NOT_MERGED):
+        for document in (
+            *EQUAL_FOR_PYTHON,
+            EQUAL_FOR_PYTHON[0],
+            *_select(similar_documents(9 * KIBIBYTE)),
+            *NOT_MERGED,
+        ):
             returned = await change(storage, record.id, document)
             assert_identical(getattr(returned, field), document)
             assert_identical(getattr(await kind.find(storage, record), field), document)
@@ -200,7 +210,7 @@ class ResemblanceTests:
         self, storage: StorageAdapter, kind: Kind
     ) -> None:
         await prepare(storage)
-        records = [_with(kind, number, document) for number, document in enumerate(EQUAL_FOR_PYTHON)]
+        records = [_record_with(kind, number, document) for number, document in enumerate(EQUAL_FOR_PYTHON)]
         for record in records:
             await kind.store(storage, record)
             assert_identical(await kind.find(storage, record), record)
@@ -209,13 +219,13 @@ class ResemblanceTests:
                 assert_identical(await kind.find(storage, record), record)
 
 
-def _with(kind: Kind, number: int, document: dict[str, Any]) -> Any:
-    """Make a record with an id of its own that holds the document in each of its fields that hold one."""
+def _record_with(kind: Kind, number: int, document: dict[str, Any]) -> Any:
+    """Make a record with a new id and the document in each of its document fields."""
     fields: dict[str, Any] = dict.fromkeys((*kind.objects, *kind.documents), document)
     own: dict[str, Any] = {"node_states": {}} if kind is EXECUTION_STATE else {kind.key: f"record {number:02}"}
     return kind.make(**own, **fields)
 
 
-def _some(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return all of the documents, or where they are long some that differ at the beginning, middle and end."""
+def _select(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the documents, or if they are long, some that differ at the beginning, middle and end."""
     return documents if len(documents[0]["nodes"][0]) < 4 * KIBIBYTE else [*documents[:1], *documents[5::2]]

@@ -1,4 +1,4 @@
-"""What operations return: the record as it is stored, a new list, or None, and nothing that the store goes on using."""
+"""Return values: the record as stored, a new list, or None; changing them changes nothing stored."""
 
 import copy
 import inspect
@@ -31,17 +31,17 @@ from aaow_storage_conformance.harness.store import Store
 SECOND = timedelta(seconds=1)
 
 SILENT = ("save", "create", "log", "delete", "update_node_state")
-"""How the names of the operations begin that return None."""
+"""Prefixes of the operations that return None."""
 
 
 @attrs.frozen
 class Change:
-    """An operation that returns the record that it changed.
+    """An operation that returns the changed record.
 
     Attributes:
-        kind: of the record.
-        call: changes the record with an id.
-        fields: of the record before.
+        kind: the kind of the record.
+        call: changes the record with the given id.
+        fields: what the record holds before the change.
     """
 
     kind: Kind
@@ -91,7 +91,7 @@ where = pytest.mark.parametrize("is_inside", [False, True], ids=["adapter", "tra
 
 
 class ReturnTests:
-    """What comes back from each operation, and whose it is."""
+    """What each operation returns, and that the caller owns it."""
 
     @clause("OPS-4", "BUD-1", "BUD-2", "APR-1")
     @where
@@ -164,7 +164,7 @@ class ReturnTests:
 
         async def read_by_names(operations: StorageOperations) -> None:
             for call in every_read(storage.capabilities):
-                named = _named(call)
+                named = _with_named_arguments(call)
                 assert_identical(await named.on(operations), await call.on(operations))
                 if "filter" in inspect.signature(getattr(StorageOperations, call.name)).parameters:
                     nothing = attrs.evolve(named, changes={**named.changes, "filter": QueryFilter(limit=0)})
@@ -175,7 +175,7 @@ class ReturnTests:
         for call in calls_without_streams():
             if not call.name.startswith(("get", "list", "count", "update_workflow", "update_session", "delete_budget")):
                 transaction = await storage.begin_transaction()
-                await _named(call).on(transaction)
+                await _with_named_arguments(call).on(transaction)
                 assert (call, await read_all(transaction, storage.capabilities) == before) == (call, False)
                 await transaction.rollback()
         for decide, by, why in (
@@ -204,7 +204,7 @@ class ReturnTests:
                     one.append("added")
                     assert_identical(await call.on(operations), other)
                 else:
-                    assert one is None or attrs.has(type(one)), f"{call} returned {one!r}"
+                    assert one is None or attrs.has(type(one)), f"{call} has to return records; it returned {one!r}"
 
         await _run(check, storage, is_inside=is_inside)
         await prepare_for_failing_calls(storage)
@@ -221,10 +221,10 @@ class ReturnTests:
                 if returned is None:
                     continue
                 before = copy.deepcopy(await read_all(operations, storage.capabilities))
-                _spoil(returned)
+                _change_in_place(returned)
                 spoiled = await read_all(operations, storage.capabilities)
                 assert_identical(spoiled, before)
-                _spoil(spoiled)
+                _change_in_place(spoiled)
                 assert_identical(await read_all(operations, storage.capabilities), before)
 
         await _run(spoil_all, storage, is_inside=is_inside)
@@ -240,7 +240,7 @@ class ReturnTests:
             expected = copy.deepcopy(read[0])
             for mine in read:
                 assert_identical(mine, expected)
-                _spoil(mine)
+                _change_in_place(mine)
 
     @clause("REC-6", "ERR-1")
     @where
@@ -256,7 +256,7 @@ class ReturnTests:
                 with pytest.raises(StorageError) as raised:
                     await failure.call(operations)
                 if isinstance(raised.value, ConflictError):
-                    _spoil([raised.value.current, getattr(raised.value, "pool", None)])
+                    _change_in_place([raised.value.current, getattr(raised.value, "pool", None)])
             assert_identical(await read_all(operations, storage.capabilities), before)
             assert_identical([await operations.get_budget_pool(name) for name in ("p", "suspended")], pools)
 
@@ -266,7 +266,7 @@ class ReturnTests:
     async def test_an_error_of_a_driver_is_the_cause_of_the_error_that_is_raised(
         self, store: Store, tmp_path: Path
     ) -> None:
-        """A place that cannot be reached is what every driver fails at; a backend without places refuses the URL."""
+        """Every driver fails at a place that cannot be reached; a backend without places refuses the URL."""
         (tmp_path / "a file").write_bytes(b"no store " * 1000)
         scheme = (store.url or "").partition(":")[0] or store.backend.name
         for place in ("//127.0.0.1:1/store", f"///{tmp_path}/a file/store", f"///{tmp_path}/a file"):
@@ -277,7 +277,7 @@ class ReturnTests:
             error = await _error_of_opening(adapter)
             context = None if error is None else error.__context__
             if error is not None and isinstance(context, Exception) and not isinstance(context, StorageError):
-                assert error.__cause__ is not None, f"{error!r} lost {context!r}"
+                assert error.__cause__ is not None, f"the __cause__ of {error!r} has to be {context!r}; it is None"
 
 
 async def _error_of_opening(adapter: StorageAdapter) -> StorageError | None:
@@ -293,7 +293,7 @@ async def _error_of_opening(adapter: StorageAdapter) -> StorageError | None:
 async def _run(
     work: Callable[[StorageOperations], Awaitable[None]], storage: StorageAdapter, *, is_inside: bool
 ) -> None:
-    """Do the work on the adapter, or in a transaction that is rolled back."""
+    """Run the function on the adapter, or in a transaction that is then rolled back."""
     if not is_inside:
         await work(storage)
         return
@@ -304,8 +304,8 @@ async def _run(
         await transaction.rollback()
 
 
-def _named(call: Call) -> Call:
-    """Return the call with every argument named that may be."""
+def _with_named_arguments(call: Call) -> Call:
+    """Return the call with all arguments given by name, if they may be."""
     parameters = list(inspect.signature(getattr(StorageOperations, call.name)).parameters.values())[1:]
     pairs = list(zip(parameters, call.arguments, strict=False))
     return attrs.evolve(
@@ -318,17 +318,17 @@ def _named(call: Call) -> Call:
     )
 
 
-def _spoil(value: Any) -> None:
-    """Change every dict and list in a value, those in its records too."""
+def _change_in_place(value: Any) -> None:
+    """Change every dict and list in a value and its records in place."""
     if isinstance(value, dict):
         for part in [*value.values()]:
-            _spoil(part)
+            _change_in_place(part)
         value["added"] = "later"
     elif isinstance(value, list | tuple):
         for part in value:
-            _spoil(part)
+            _change_in_place(part)
         if isinstance(value, list):
             value.append("later")
     elif attrs.has(type(value)):
         for field in attrs.fields(type(value)):
-            _spoil(getattr(value, field.name))
+            _change_in_place(getattr(value, field.name))

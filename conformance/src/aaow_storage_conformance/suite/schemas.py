@@ -1,4 +1,4 @@
-"""Schemas: a store that a later release has migrated is refused by this one, and left as it is."""
+"""Schemas: a store that a later release has migrated is refused and left unchanged."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from aaow_storage_conformance.harness.store import Store
 @requires(Capability.DURABLE)
 @needs_newer_schema
 class SchemaTests:
-    """A store of a later release."""
+    """Stores of a later release."""
 
     @clause("LIF-1")
     @pytest.mark.parametrize("migrate", [True, False], ids=["may migrate", "may not migrate"])

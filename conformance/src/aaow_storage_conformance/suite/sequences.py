@@ -1,4 +1,4 @@
-"""What follows upon what in one transaction: a change sees those before it, and the clock goes on."""
+"""Sequences in one transaction: each operation sees the ones before it, and the clock goes on."""
 
 import asyncio
 from contextlib import suppress
@@ -31,7 +31,7 @@ SHORT_S = 0.3
 
 
 class SequenceTests:
-    """Twice in one transaction, and what depends on the first."""
+    """Operations that depend on earlier ones of their transaction."""
 
     @clause("TXN-2", "SES-3", "OPS-5", "OPS-8")
     async def test_what_needs_a_session_deleted_before_in_the_transaction_is_refused(
@@ -68,11 +68,11 @@ class SequenceTests:
         transaction = await storage.begin_transaction()
         await transaction.delete_session("s")
         await transaction.create_session(again)
-        await _check_is_bare(transaction, again)
+        await _check_nothing_belongs_to(transaction, again)
         await (transaction.commit() if is_kept else transaction.rollback())
         async with store.open() as other:
             if is_kept:
-                await _check_is_bare(other, again)
+                await _check_nothing_belongs_to(other, again)
                 await other.create_approval_request(samples.a_request("s", id="a"))
             else:
                 assert_identical(await everything_in(other, sessions=["s"], executions=["e"]), before)
@@ -186,7 +186,7 @@ class SequenceTests:
         async with storage.transaction() as transaction:
             await prepare(transaction)
             before = await kind.find(transaction, record)
-            await _undone(transaction, kind, record)
+            await _store_and_undo(transaction, kind, record)
             assert_identical(await kind.find(transaction, record), before)
             async with transaction.savepoint():
                 await kind.store(transaction, again)
@@ -247,7 +247,7 @@ class SequenceTests:
             await samples.stored_request(transaction, "s", id="late")
             await samples.stored_request(transaction, "s", id="other")
             for sweep in (transaction.list_pending_approvals, transaction.expire_approvals):
-                await sweep()  # a first look, at an instant that the later ones must not keep
+                await sweep()  # the first sweep: later ones must not reuse its instant
             late = await transaction.update_approval_request("late", expires_at=(soon := now() + A_MOMENT))
             await _wait_until_after(soon)
             assert [request.id for request in await transaction.list_pending_approvals()] == ["other"]
@@ -334,7 +334,7 @@ class SequenceTests:
 
 
 async def _store_family(storage: StorageOperations) -> None:
-    """Store a session with all that may belong to one."""
+    """Store a session with a record of each kind that belongs to one."""
     await samples.stored_workflow(storage, id="w")
     await samples.stored_session(storage, id="s", workflow_id="w")
     await storage.save_execution_state(samples.a_state("s"))
@@ -343,7 +343,7 @@ async def _store_family(storage: StorageOperations) -> None:
     await samples.stored_request(storage, "s", id="a")
 
 
-async def _check_is_bare(storage: StorageOperations, session: Any) -> None:
+async def _check_nothing_belongs_to(storage: StorageOperations, session: Any) -> None:
     assert_identical(await storage.get_session("s"), session)
     assert await storage.get_execution_state("s") is None
     assert await storage.get_llm_executions("s") == []
@@ -362,7 +362,7 @@ async def _expect(error: type[StorageError], call: Any, kind: str | None = None)
     return caught.value
 
 
-async def _undone(transaction: Any, kind: Kind, record: Any) -> None:
+async def _store_and_undo(transaction: Any, kind: Kind, record: Any) -> None:
     with suppress(ZeroDivisionError):
         async with transaction.savepoint():
             await kind.store(transaction, record)
@@ -370,5 +370,5 @@ async def _undone(transaction: Any, kind: Kind, record: Any) -> None:
 
 
 async def _wait_until_after(instant: Any) -> None:
-    while (left := instant - now()) >= timedelta(0):  # noqa: ASYNC110 - only time makes it come
+    while (left := instant - now()) >= timedelta(0):  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(left.total_seconds() + 0.001)

@@ -1,4 +1,4 @@
-"""Sessions: what about them never changes, and what goes with them."""
+"""Sessions: what an update cannot change, and what is deleted with a session."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from aaow_storage_conformance.data.contents import assert_identical, everything_
 
 
 class SessionTests:
-    """What holds for sessions beyond the common verbs."""
+    """Sessions, beyond the rules of the verbs."""
 
     @clause("SES-1")
     async def test_what_a_session_was_created_with_cannot_be_updated(self, storage: StorageAdapter) -> None:

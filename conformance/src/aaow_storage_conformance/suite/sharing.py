@@ -1,4 +1,4 @@
-"""Records that are equal in what they hold, in transactions that are open at once."""
+"""Concurrent transactions that store equal documents do not wait for each other."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What an operation leaves alone: fields that it is not about, and what it does not ask about first."""
+"""Side effects: an operation changes only the fields that it is about, whatever the others hold."""
 
 import itertools
 from datetime import UTC, datetime
@@ -138,7 +138,7 @@ class SideEffectTests:
         other = await samples.stored_session(storage)
         for status in SessionStatus:
             session = await samples.stored_session(storage, status=status)
-            executions = await _all_that_belongs_to(storage, session.id, status)
+            executions = await _store_all_that_belongs_to(storage, session.id, status)
             child = await samples.stored_session(storage, parent_session_id=session.id, status=status)
             await storage.delete_session(session.id)
             left = await everything_in(storage, sessions=[session.id], executions=executions)
@@ -231,20 +231,20 @@ class SideEffectTests:
 
 
 def _in_every_order(statuses: type[StatusT]) -> list[StatusT]:
-    """Return the members in an order in which each follows each, itself too."""
+    """Return the members in an order in which each follows each other one and itself."""
     return [status for pair in itertools.product(statuses, repeat=2) for status in pair]
 
 
 async def _full_request(
     storage: StorageOperations, session_id: str, type: ApprovalType, **fields: Any
 ) -> ApprovalRequest:
-    """Store a pending request none of whose fields is None, as one that was decided before and is asked again."""
+    """Store a pending request with no field None, like one that was decided before and is asked again."""
     resolved = {"resolved_at": BEFORE, "resolved_by": "zoe", "resolution_notes": "asked again"}
     return await samples.stored_request(storage, session_id, type=type, **{**resolved, **fields})
 
 
-async def _all_that_belongs_to(storage: StorageOperations, session_id: str, status: SessionStatus) -> list[str]:
-    """Store records of every status that belong to the session, and return the ids of the executions."""
+async def _store_all_that_belongs_to(storage: StorageOperations, session_id: str, status: SessionStatus) -> list[str]:
+    """Store records of every status that belong to the session; return the ids of the executions."""
     nodes = {each.value: samples.a_node_state(each.value, status=each) for each in NodeExecutionStatus}
     await storage.save_execution_state(samples.a_state(session_id, status=status, node_states=nodes))
     executions = []

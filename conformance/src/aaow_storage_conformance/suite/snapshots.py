@@ -1,4 +1,4 @@
-"""Lists of one instant: what is read while others write is what was stored at one moment, in all of its parts."""
+"""Snapshots: a read during writes shows one instant of the store, in all of its parts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.harness.store import Store
 
 COUNT = 12
-"""How many records every list has at every instant."""
+"""The number of records that each list has at every instant."""
 ROUNDS = 16
 MANY_ROUNDS = 250
 LONG = 40 * 1024
@@ -22,13 +22,13 @@ Read = Callable[[StorageOperations], Awaitable[list[Any]]]
 Replace = Callable[[StorageOperations, int], Awaitable[None]]
 
 
-def _names(turn: int) -> list[str]:
-    """Return the ids of the records of a turn: half of them are those of the turn before."""
+def _ids_of_turn(turn: int) -> list[str]:
+    """Return the ids of the records of a turn; half of them are those of the turn before."""
     return [f"record {turn * COUNT // 2 + number:04}" for number in range(COUNT)]
 
 
-def _gone(turn: int) -> list[str]:
-    return sorted({*_names(turn - 1)} - {*_names(turn)}) if turn else []
+def _ids_removed_in_turn(turn: int) -> list[str]:
+    return sorted({*_ids_of_turn(turn - 1)} - {*_ids_of_turn(turn)}) if turn else []
 
 
 def _document(turn: int) -> dict[str, Any]:
@@ -36,35 +36,35 @@ def _document(turn: int) -> dict[str, Any]:
 
 
 async def _replace_workflows(storage: StorageOperations, turn: int) -> None:
-    for name in _gone(turn):
+    for name in _ids_removed_in_turn(turn):
         await storage.delete_workflow(name)
-    for name in _names(turn):
+    for name in _ids_of_turn(turn):
         await samples.stored_workflow(storage, id=name, definition=_document(turn), metadata=_document(turn))
 
 
 async def _replace_sessions(storage: StorageOperations, turn: int) -> None:
-    for name in _names(turn - 1) if turn else []:
+    for name in _ids_of_turn(turn - 1) if turn else []:
         await storage.delete_session(name)
-    for name in _names(turn):
+    for name in _ids_of_turn(turn):
         document = _document(turn)
         await samples.stored_session(storage, id=name, workflow_snapshot=document, metadata=document)
 
 
 async def _replace_executions(storage: StorageOperations, turn: int) -> None:
-    for name in _gone(turn):
+    for name in _ids_removed_in_turn(turn):
         await storage.save_llm_execution("other", "draft", samples.a_result(id=name))
-    for name in _names(turn):
+    for name in _ids_of_turn(turn):
         await storage.save_llm_execution("home", "draft", samples.a_result(id=name, metadata=_document(turn)))
 
 
 async def _replace_tool_calls(storage: StorageOperations, turn: int, executions: tuple[str, ...] = ("one",)) -> None:
-    """Replace the session, its executions and all that was logged for them, for each by turns."""
+    """Replace the session, its executions and their tool calls, alternating between executions."""
     if turn:
         await storage.delete_session("home")
         await samples.stored_session(storage, id="home")
     for execution in ("one", "two"):
         await storage.save_llm_execution("home", "draft", samples.a_result(id=execution))
-    for number, name in enumerate(_names(turn)):
+    for number, name in enumerate(_ids_of_turn(turn)):
         log = samples.a_tool_call(executions[number % len(executions)], id=name, args=_document(turn))
         await storage.log_tool_call(log)
 
@@ -73,7 +73,7 @@ _replace_calls_of_two = partial(_replace_tool_calls, executions=("one", "two"))
 
 
 async def _move_tool_calls(storage: StorageOperations, turn: int) -> None:
-    """Let executions change places between two sessions, so that each has as many tool calls as before."""
+    """Swap executions between two sessions, so that each keeps its number of tool calls."""
     if turn == 0:
         for name in ("even", "odd"):
             await storage.save_llm_execution("other", "draft", samples.a_result(id=name))
@@ -87,29 +87,29 @@ async def _move_tool_calls(storage: StorageOperations, turn: int) -> None:
 async def _replace_pools(storage: StorageOperations, turn: int) -> None:
     if turn == 0:
         await samples.stored_pool(storage, id="parent")
-    for name in _gone(turn):
+    for name in _ids_removed_in_turn(turn):
         await storage.delete_budget_pool(name)
-    for name in sorted({*_names(turn)} - ({*_names(turn - 1)} if turn else set())):
+    for name in sorted({*_ids_of_turn(turn)} - ({*_ids_of_turn(turn - 1)} if turn else set())):
         await samples.stored_pool(storage, id=name, parent_pool_id="parent")
-    for name in _names(turn):
+    for name in _ids_of_turn(turn):
         await storage.update_budget_pool(name, metadata=_document(turn))
 
 
 async def _replace_requests(storage: StorageOperations, turn: int) -> None:
-    """Replace the requests of a session: what is decided has gone from those that are pending."""
-    for name in _names(turn - 1) if turn else []:
+    """Decide the pending requests of a session, and create as many new ones."""
+    for name in _ids_of_turn(turn - 1) if turn else []:
         await storage.approve_request(f"{turn - 1} {name}", "ann")
     if turn:
         await storage.delete_session("home")
         await samples.stored_session(storage, id="home")
-    for name in _names(turn):
+    for name in _ids_of_turn(turn):
         await samples.stored_request(storage, "home", id=f"{turn} {name}", context=_document(turn))
 
 
 async def _replace_events(storage: StorageOperations, turn: int) -> None:
-    for name in _gone(turn):
+    for name in _ids_removed_in_turn(turn):
         await storage.save_stream_event(samples.an_event("other", id=name))
-    for name in _names(turn):
+    for name in _ids_of_turn(turn):
         await storage.save_stream_event(samples.an_event("home", id=name, data=_document(turn)))
 
 
@@ -118,11 +118,11 @@ async def _but_the_parent(storage: StorageOperations) -> list[Any]:
 
 
 @attrs.frozen
-class Watched:
-    """A list, what replaces all that is in it by as many records of another turn, and where a record says its turn.
+class ListRead:
+    """A list, a function that replaces its records by as many of another turn, and how a record tells its turn.
 
     Attributes:
-        count: counts what the list holds, where there is an operation for that.
+        count: counts the records of the list, if there is an operation for that.
     """
 
     name: str
@@ -132,35 +132,35 @@ class Watched:
     count: Callable[[StorageOperations], Awaitable[int]] | None = None
 
     def turns(self, records: list[Any]) -> set[Any]:
-        """Return the turns that the records are of."""
+        """Return the turns in which the records were written."""
         return {getattr(record, self.field)["turn"] for record in records}
 
 
 LATER = QueryFilter({"metadata.turn": Ge(0)})
-WATCHED: tuple[Watched, ...] = (
-    Watched("list_workflows", lambda storage: storage.list_workflows(), _replace_workflows, "metadata",
+LIST_READS: tuple[ListRead, ...] = (
+    ListRead("list_workflows", lambda storage: storage.list_workflows(), _replace_workflows, "metadata",
             lambda storage: storage.count_workflows()),
-    Watched("list_workflows by a condition", lambda storage: storage.list_workflows(LATER), _replace_workflows,
+    ListRead("list_workflows by a condition", lambda storage: storage.list_workflows(LATER), _replace_workflows,
             "definition", lambda storage: storage.count_workflows(LATER)),
-    Watched("list_workflows without documents", lambda storage: storage.list_workflows(QueryFilter(documents=False)),
+    ListRead("list_workflows without documents", lambda storage: storage.list_workflows(QueryFilter(documents=False)),
             _replace_workflows, "metadata"),
-    Watched("list_sessions", lambda storage: storage.list_sessions(), _replace_sessions, "workflow_snapshot",
+    ListRead("list_sessions", lambda storage: storage.list_sessions(), _replace_sessions, "workflow_snapshot",
             lambda storage: storage.count_sessions()),
-    Watched("get_llm_executions", lambda storage: storage.get_llm_executions("home"), _replace_executions, "metadata"),
-    Watched("get_node_llm_executions", lambda storage: storage.get_node_llm_executions("home", "draft"),
+    ListRead("get_llm_executions", lambda storage: storage.get_llm_executions("home"), _replace_executions, "metadata"),
+    ListRead("get_node_llm_executions", lambda storage: storage.get_node_llm_executions("home", "draft"),
             _replace_executions, "metadata"),
-    Watched("get_tool_calls", lambda storage: storage.get_tool_calls("one"), _replace_tool_calls, "args"),
-    Watched("get_session_tool_calls", lambda storage: storage.get_session_tool_calls("home"), _replace_calls_of_two,
+    ListRead("get_tool_calls", lambda storage: storage.get_tool_calls("one"), _replace_tool_calls, "args"),
+    ListRead("get_session_tool_calls", lambda storage: storage.get_session_tool_calls("home"), _replace_calls_of_two,
             "args"),
-    Watched("get_session_tool_calls of another session", lambda storage: storage.get_session_tool_calls("home"),
+    ListRead("get_session_tool_calls of another session", lambda storage: storage.get_session_tool_calls("home"),
             _move_tool_calls, "args"),
-    Watched("list_budget_pools", _but_the_parent, _replace_pools, "metadata"),
-    Watched("get_child_budget_pools", lambda storage: storage.get_child_budget_pools("parent"), _replace_pools,
+    ListRead("list_budget_pools", _but_the_parent, _replace_pools, "metadata"),
+    ListRead("get_child_budget_pools", lambda storage: storage.get_child_budget_pools("parent"), _replace_pools,
             "metadata"),
-    Watched("list_approval_requests", lambda storage: storage.list_approval_requests("home"), _replace_requests,
+    ListRead("list_approval_requests", lambda storage: storage.list_approval_requests("home"), _replace_requests,
             "context"),
-    Watched("list_pending_approvals", lambda storage: storage.list_pending_approvals(), _replace_requests, "context"),
-    Watched("get_stream_events", lambda storage: storage.get_stream_events("home"), _replace_events, "data"),
+    ListRead("list_pending_approvals", lambda storage: storage.list_pending_approvals(), _replace_requests, "context"),
+    ListRead("get_stream_events", lambda storage: storage.get_stream_events("home"), _replace_events, "data"),
 )  # fmt: skip
 """Every operation that returns a list."""
 
@@ -169,18 +169,18 @@ every_list = pytest.mark.parametrize(
     "watched",
     [
         pytest.param(each, id=each.name, marks=requires(Capability.STREAM_EVENTS) if "stream" in each.name else ())
-        for each in WATCHED
+        for each in LIST_READS
     ],
 )
 
 
 class SnapshotTests:
-    """A read that takes several steps shows nothing of what happened between them."""
+    """Reads of several steps show no write that came between the steps."""
 
     @clause("TXN-2", "OPS-6")
     @every_list
     async def test_a_list_read_while_all_of_it_is_replaced_is_that_of_one_instant(
-        self, storage: StorageAdapter, store: Store, watched: Watched
+        self, storage: StorageAdapter, store: Store, watched: ListRead
     ) -> None:
         for name in ("home", "other"):
             if watched.replace is not _replace_sessions:
@@ -192,7 +192,7 @@ class SnapshotTests:
             seen: list[int] = []
             while not is_over.is_set():
                 found = await watched.read(reader)
-                assert (len(found), len(watched.turns(found))) == (COUNT, 1), _shown(watched, found)
+                assert (len(found), len(watched.turns(found))) == (COUNT, 1), _describe(watched, found)
                 assert len({record.id for record in found}) == COUNT
                 seen += watched.turns(found)
                 if watched.count is not None:
@@ -212,13 +212,13 @@ class SnapshotTests:
         for seen in outcomes:
             assert seen
             if watched.replace is not _move_tool_calls:
-                assert seen == sorted(seen), "a read went back to an older turn"
+                assert seen == sorted(seen), f"a later read shows an older turn: {seen}"
 
     @clause("OPS-6", "QRY-8")
     async def test_a_long_list_read_while_its_documents_go_and_come_holds_each_whole(
         self, storage: StorageAdapter, store: Store
     ) -> None:
-        """Each document is new, and gone with its workflow: there is nothing to find for who looks too late."""
+        """Each document is deleted with its workflow, so a read that fetches it later does not find it."""
         names = [f"{number:02}" for number in range(COUNT)]
 
         async def save(writer: StorageAdapter, turn: int) -> None:
@@ -250,7 +250,7 @@ class SnapshotTests:
             try:
                 for turn in range(1, 9):
                     await save(other if turn % 2 else storage, turn)
-                    await asyncio.sleep(0)  # where no operation gives way, readers have their turn here
+                    await asyncio.sleep(0)  # yields to the readers if no operation does
             finally:
                 is_over.set()
                 assert all(await asyncio.gather(*readers))
@@ -294,22 +294,22 @@ class SnapshotTests:
             try:
                 for turn in range(1, rounds):
                     await save(other if turn % 2 else storage, turn)
-                    await asyncio.sleep(0)  # where no operation gives way, readers have their turn here
+                    await asyncio.sleep(0)  # yields to the readers if no operation does
             finally:
                 is_over.set()
                 assert all(await asyncio.gather(*readers))
 
 
 async def _pass_turns(count: int) -> None:
-    """Let the others have at least one turn, and not always as many, so that reads begin at any of their steps."""
+    """Yield to the other tasks for a varying number of turns, so that reads begin at any step of the writes."""
     for _ in range(count + 1):
         await asyncio.sleep(0)
 
 
-async def _replace(watched: Watched, storage: StorageAdapter, turn: int) -> None:
+async def _replace(watched: ListRead, storage: StorageAdapter, turn: int) -> None:
     async with storage.transaction() as transaction:
         await watched.replace(transaction, turn)
 
 
-def _shown(watched: Watched, found: list[Any]) -> str:
-    return f"{len(found)} records of the turns {sorted(watched.turns(found))}, written {COUNT} at once"
+def _describe(watched: ListRead, found: list[Any]) -> str:
+    return f"one read found {len(found)} records of turns {sorted(watched.turns(found))}, expected {COUNT} of one turn"

@@ -1,4 +1,4 @@
-"""Execution states: a session's own fields, and the states of its nodes."""
+"""Execution states: the fields of the session and the states of its nodes."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ NODES = tuple(f"node {number}" for number in range(8))
 
 
 class StateTests:
-    """What holds for execution states beyond the common verbs."""
+    """Execution states, beyond the rules of the verbs."""
 
     @clause("STA-1")
     async def test_nodes_that_a_saved_state_does_not_carry_stay(self, storage: StorageAdapter) -> None:
@@ -93,8 +93,10 @@ class StateTests:
             finally:
                 done.set()
             for read in await asyncio.gather(*readers):
-                assert all(len(versions) == 1 for versions in read), "fields and nodes of different versions"
-                assert read == sorted(read, key=min), "a read went back to an older version"
+                assert all(len(versions) == 1 for versions in read), (
+                    f"one read shows fields and nodes of several versions: {read}"
+                )
+                assert read == sorted(read, key=min), f"a later read shows an older version: {read}"
 
     @clause("STA-3")
     async def test_a_retry_that_succeeded_keeps_no_old_error(self, storage: StorageAdapter) -> None:
@@ -151,13 +153,13 @@ class StateTests:
 
 
 async def _save_version(storage: StorageOperations, session_id: str, version: int) -> None:
-    """Save a state in which every part says which version it is of."""
+    """Save a state in which every part holds the version."""
     nodes = {node: samples.a_node_state(node, output=version, retry_count=version) for node in NODES}
     await storage.save_execution_state(samples.a_state(session_id, metadata={"version": version}, node_states=nodes))
 
 
 async def _versions_read(storage: StorageAdapter, session_id: str, done: asyncio.Event) -> list[set[int]]:
-    """Read the state until it is done, and return the versions that each read found side by side."""
+    """Read the state until `done` is set; return the set of versions that each read found."""
     found = []
     while not done.is_set():
         state = await storage.get_execution_state(session_id)

@@ -1,4 +1,4 @@
-"""Stream events, for stores that take them and for stores that do not."""
+"""Stream events: separate streams, and refusals by stores without the capability."""
 
 import pytest
 
@@ -9,11 +9,11 @@ from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 
 STREAM_IDS = ("s", "S", "s ", " s", "s%", "s_", "%", "_", "ss", "*", "'s'", "s.s", "\N{LATIN SMALL LETTER LONG S}")
-"""Streams that a careless comparison would mix up."""
+"""Stream ids that a loose comparison (case, wildcards, spaces) mixes up."""
 
 
 class StreamTests:
-    """Streams stay apart."""
+    """Streams, with and without the capability `stream_events`."""
 
     @clause("STR-1")
     @requires(Capability.STREAM_EVENTS)

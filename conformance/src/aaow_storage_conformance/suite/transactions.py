@@ -1,4 +1,4 @@
-"""Transactions: all of it or nothing, with parts that can be undone alone."""
+"""Transactions are stored whole or not at all; a savepoint can be undone alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,11 +31,11 @@ COMMITTED, ROLLED_BACK = TransactionOutcome.COMMITTED, TransactionOutcome.ROLLED
 
 
 class Stop(Exception):  # noqa: N818 - not an error
-    """What a test raises to leave a block."""
+    """Raised by a test to leave a block."""
 
 
 class TransactionTests:
-    """From beginning to commit or rollback, with savepoints in between."""
+    """Commit, rollback and savepoints."""
 
     @clause("TXN-1")
     async def test_all_that_a_block_did_is_stored_at_its_end(self, storage: StorageAdapter) -> None:
@@ -174,7 +174,7 @@ class TransactionTests:
                 await end()
         with pytest.raises(TransactionError):
             async with transaction.savepoint():
-                pytest.fail("a savepoint was opened after the end")
+                pytest.fail("savepoint() on a transaction that is over has to raise TransactionError; it opened one")
         assert transaction.outcome is outcome
         assert_identical(await everything_in(storage), before)
 
@@ -211,7 +211,7 @@ class TransactionTests:
         [("", "abcdefg"), ("c", "abdefg"), ("e", "abcdfg"), ("ce", "abdfg"), ("b", "ag"), ("bce", "ag")],
     )
     async def test_savepoints_nest(self, storage: StorageAdapter, failing: str, kept: str) -> None:
-        """The blocks are a (b (c) d (e) f) g; a name in `failing` says at the end of which block it fails."""
+        """The blocks nest as a (b (c) d (e) f) g; each block named in `failing` raises at its end."""
 
         async def part(name: str, *inner: Callable[[], Awaitable[None]], last: str = "") -> None:
             if name in failing:
@@ -339,7 +339,7 @@ FAILING: tuple[Failing, ...] = (
     (ConflictError, lambda storage: storage.approve_request("old decided", "ann")),
     (ConflictError, lambda storage: storage.update_approval_request("old decided", context={})),
 )
-"""Calls that fail on what `_store_old` stored, and what they raise."""
+"""Errors, each with a call that raises it on what `_store_old` stored."""
 
 
 async def _store_old(storage: StorageOperations) -> None:

@@ -1,4 +1,4 @@
-"""Updates: the fields that are named change, and no other; what is wrong changes nothing."""
+"""Updates change the named fields and no others; a wrong field or value changes nothing."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -39,7 +39,7 @@ CHANGES: dict[str, dict[str, tuple[Any, ...]]] = {
         "expires_at": (datetime(2998, 1, 2, 3, 4, 5, 6, tzinfo=UTC), None),
     },
 }
-"""What updates of each kind may set, field by field."""
+"""For each kind, the values that an update may set, by field."""
 
 REFUSED: dict[str, tuple[dict[str, Any], ...]] = {
     "workflow": (
@@ -88,10 +88,10 @@ REFUSED: dict[str, tuple[dict[str, Any], ...]] = {
         {"expires_at": "tomorrow"},
     ),
 }
-"""What updates of each kind have to refuse."""
+"""For each kind, the changes that an update must refuse."""
 
 ALLOWED_TOO = {"workflow": "name", "session": "status", "budget_pool": "total_budget", "approval_request": "context"}
-"""A field of each kind that an update takes, to be named beside a wrong one."""
+"""For each kind, a field that an update may set, to be combined with a wrong one."""
 
 
 async def update(storage: StorageOperations, kind: Kind, key: str, **changes: Any) -> Any:
@@ -100,7 +100,7 @@ async def update(storage: StorageOperations, kind: Kind, key: str, **changes: An
 
 
 class UpdateTests:
-    """What `update_*` promises."""
+    """`update_*` of every kind."""
 
     @clause("OPS-4")
     @each(UPDATED)

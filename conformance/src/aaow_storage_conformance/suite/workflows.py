@@ -1,4 +1,4 @@
-"""Workflows: deleting one leaves its sessions."""
+"""Workflows: deleting one leaves its sessions, without its id."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from aaow_storage_conformance.data.samples import a_node_state, a_state, stored_
 
 
 class WorkflowTests:
-    """What holds for workflows beyond the common verbs."""
+    """Workflows, beyond the rules of the verbs."""
 
     @clause("WFL-1")
     async def test_deleting_a_workflow_leaves_its_sessions_whole_without_its_id(self, storage: StorageAdapter) -> None:
