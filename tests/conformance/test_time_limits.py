@@ -47,7 +47,7 @@ def test_the_runner_of_broken_backends_names_what_stands_still(name: str):
     reference = reference_backend_for(BROKEN[name])
     assert reference is not None
     (verdict,) = verdicts(BROKEN[name], reference)
-    assert verdict.failure.startswith("Stalled: stood still: ")
+    assert verdict.failure.startswith("Stalled: stalled: ")
     assert NAMED[name] in verdict.failure
     assert time.monotonic() - started < FOUND_WITHIN_S
 
@@ -70,16 +70,16 @@ def suite_on_broken(
         (
             "GetsForEver",
             "test_saving_again_replaces_the_whole",
-            "stood still: get_workflow('*') of GetsForEver did not return within 1 s",
+            "stalled: get_workflow('*') of GetsForEver did not return within 1 s",
         ),
-        ("BlocksItsLoop", "test_a_state_of_a_thousand_nodes", "stood still: save_execution_state(*blocked its event*"),
-        ("NeverCloses", "test_a_transaction_is_committed_by_hand", "stood still: close() of NeverCloses did not*"),
+        ("BlocksItsLoop", "test_a_state_of_a_thousand_nodes", "stalled: save_execution_state(*blocked its event*"),
+        ("NeverCloses", "test_a_transaction_is_committed_by_hand", "stalled: close() of NeverCloses did not*"),
         (
             "GoesOnWaitingWhenCancelled",
             "test_changing_what_an_update_took",
-            "stood still: update_workflow(*did not return*",
+            "stalled: update_workflow(*did not return*",
         ),
-        ("KeepsTheLineAfterItsEnd", "test_a_random_history_goes", "stood still: *did not return within 1 s"),
+        ("KeepsTheLineAfterItsEnd", "test_a_random_history_goes", "stalled: *did not return within 1 s"),
     ],
 )
 def test_a_run_of_the_suite_fails_and_names_what_stands_still(
@@ -94,25 +94,25 @@ def test_a_run_of_the_suite_fails_and_names_what_stands_still(
 def test_a_run_on_several_workers_ends_too(pytester: pytest.Pytester):
     result = suite_on_broken(pytester, "BlocksItsLoop", "test_a_saved_state_replaces", "-n", "2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["stood still: save_execution_state(*blocked its event loop*"])
+    result.stdout.fnmatch_lines(["stalled: save_execution_state(*blocked its event loop*"])
 
 
 def test_a_run_ends_although_a_thread_of_the_backend_does_not(pytester: pytest.Pytester):
     result = suite_on_broken(pytester, "ClosesInAThreadThatNeverEnds", "test_a_block_holds_the_adapter_itself_open")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["stood still: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
+    result.stdout.fnmatch_lines(["stalled: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
 
 
 def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
     chosen = "test_another_process_finds_what_this_one_stored"
     result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite", limit_s=40)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*stood still: list_workflows(*) of GetsForEverInOtherProcesses did not return*"])
+    result.stdout.fnmatch_lines(["*stalled: list_workflows(*) of GetsForEverInOtherProcesses did not return*"])
 
 
 def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pytest.Pytester):
     result = suite_on_broken(pytester, "NeverCloses", "TestWorkflows")
-    result.stdout.fnmatch_lines(["stood still: close() *within 1 s", "stood still: close() *within 0.1 s"])
+    result.stdout.fnmatch_lines(["stalled: close() *within 1 s", "stalled: close() *within 0.1 s"])
 
 
 def in_limits(test_s: float, work: Callable[[], None]) -> None:

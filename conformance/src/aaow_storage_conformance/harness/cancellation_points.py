@@ -16,17 +16,17 @@ from aaow_storage_conformance.harness.time_limits import CANCELLED_WITHIN_S
 from aaow_storage_memory import MemoryAdapter
 
 DELAYS_S = (0.0002, 0.0006, 0.0015)
-"""How long an operation gets, where it waits in one place for what a thread does in many steps."""
+"""Timeouts of operations, for backends that await once while a thread takes many steps."""
 STREAM_ID = "stream"
 MAX_WAITS = 500
 _RESOLVED_AT = samples.instant(0)
 
 
 class CancelledAt:
-    """An awaitable that runs a coroutine, and cancels its task when the coroutine waits for the nth time, from 0.
+    """An awaitable that runs a coroutine, and cancels its task at the coroutine's nth await point, from 0.
 
     Attributes:
-        was_reached: whether it waited that often.
+        was_reached: whether there was such a point.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int) -> None:
@@ -35,11 +35,11 @@ class CancelledAt:
         self._at = at
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """Run it."""
+        """Run the coroutine."""
         resume: Callable[[], Any] = partial(self._coroutine.send, None)
         for count in itertools.count():
             try:
-                waits_for = resume()
+                awaited = resume()
             except StopIteration as stop:
                 return stop.value
             if count == self._at:
@@ -48,8 +48,8 @@ class CancelledAt:
                 assert task is not None
                 task.cancel()
             try:
-                yield waits_for
-            except BaseException as error:  # noqa: BLE001 - handed on
+                yield awaited
+            except BaseException as error:  # noqa: BLE001 - passed to the coroutine
                 resume = partial(self._coroutine.throw, error)
             else:
                 resume = partial(self._coroutine.send, None)
@@ -57,35 +57,37 @@ class CancelledAt:
 
 
 async def run_cancelled_at(work: Callable[[], Awaitable[Any]], at: int) -> tuple[asyncio.Task[Any], bool]:
-    """Run the work in a task that is cancelled where it waits for the nth time; return it, and whether it came so far.
+    """Run the function in a task that is cancelled at its nth await point; return the task, and if it got there.
 
-    The task is done; it was cancelled or went through.
+    The task is done: cancelled or successful.
     """
 
     async def run() -> Any:
         return await work()
 
-    interruption = CancelledAt(run(), at)
+    cancelled_at = CancelledAt(run(), at)
 
-    async def run_interrupted() -> Any:
-        return await interruption
+    async def run_and_cancel() -> Any:
+        return await cancelled_at
 
-    task = asyncio.create_task(run_interrupted())
+    task = asyncio.create_task(run_and_cancel())
     await wait_until_done(task)
-    return task, interruption.was_reached
+    return task, cancelled_at.was_reached
 
 
 async def wait_until_done(*tasks: asyncio.Task[Any]) -> None:
-    """Wait until the tasks are done, which is soon; raise what one of them raised that was not cancelled."""
+    """Wait until the tasks are done; raise the error of one that was not cancelled."""
     _, waiting = await asyncio.wait(tasks, timeout=CANCELLED_WITHIN_S)
-    assert not waiting, f"a cancelled task still waits after {CANCELLED_WITHIN_S:g} s: {waiting}"
+    assert not waiting, (
+        f"cancelled tasks have to end at once; after {CANCELLED_WITHIN_S:g} s these still wait: {waiting}"
+    )
     for task in tasks:
         if not task.cancelled():
             task.result()
 
 
 class Scenario:
-    """Records that every operation finds something to do with, in a store and in an oracle that knows what is right."""
+    """Records that every write can change, in the store and in an oracle: a memory backend with the right contents."""
 
     def __init__(self, storage: StorageAdapter, other: StorageAdapter) -> None:
         self.storage = storage
@@ -107,7 +109,7 @@ class Scenario:
         return f"{word} {self._number:03}"
 
     async def expected(self, calls: Iterable[Call] = ()) -> dict[str, list[Any]]:
-        """Return what is there when the calls are made, which leaves the oracle as it is."""
+        """Return the right contents after the calls; the oracle stays as it is."""
         async with self._oracle:
             transaction = await self._oracle.begin_transaction()
             for call in calls:
@@ -117,16 +119,16 @@ class Scenario:
         return contents
 
     async def check(self, what: str, *alternatives: Sequence[Call]) -> bool:
-        """Check that what happened is exactly one of the alternatives; return whether it is the first.
+        """Check that exactly one of the alternatives has happened; return whether it is the first.
 
-        Both adapters can write at once, and nothing comes late.
+        Checks too that both adapters can write, and that nothing is written after the task has ended.
         """
         found = await contents_of(self.storage)
         async with asyncio.timeout(CANCELLED_WITHIN_S):
             await self._barrier.on(self.other)
             await self._barrier.on(self.storage)
         late = first_difference(await contents_of(self.storage), found)
-        assert late is None, f"{what}: something came after the task had ended: {late}"
+        assert late is None, f"{what}: the store changed after the task had ended: {late}"
         differences = []
         for calls in alternatives:
             differences.append(first_difference(found, await self.expected(calls)))
@@ -135,7 +137,7 @@ class Scenario:
                     for call in calls:
                         await call.on(self._oracle)
                 return len(differences) == 1
-        raise AssertionError(f"{what}: happened neither whole nor not at all: {differences}")
+        raise AssertionError(f"{what}: has to happen whole or not at all; differences from each: {differences}")
 
     def _records(self) -> list[Call]:
         name = self.name
@@ -155,7 +157,7 @@ class Scenario:
         ]
 
     def call(self, operation: str) -> Call:
-        """Return a call that changes the current set of records; what it writes is new each time."""
+        """Return a call of the operation that changes the current records; it writes new values each time."""
         name = self.name
         workflow, session, leaf, approval = name("workflow"), name("session"), name("leaf"), name("approval")
         later = samples.instant(10**6)
@@ -215,11 +217,11 @@ WRITES = (
     "expire_approvals",
     "save_stream_event",
 )
-"""Every operation that changes something; the last needs the capability `stream_events`."""
+"""Every operation that writes; the last needs the capability `stream_events`."""
 
 
 async def contents_of(storage: StorageOperations) -> dict[str, list[Any]]:
-    """List everything, but for the instants at which requests were resolved, which no oracle can know."""
+    """List all records, without `resolved_at`, which comes from the store's clock."""
     contents = await everything_in(storage, streams=[STREAM_ID])
     contents["approval_requests"] = [
         request if request.resolved_at is None else attrs.evolve(request, resolved_at=_RESOLVED_AT)
@@ -229,6 +231,6 @@ async def contents_of(storage: StorageOperations) -> dict[str, list[Any]]:
 
 
 def possible_outcomes(task: asyncio.Task[Any], calls: Sequence[Call], rest: Sequence[Call] = ()) -> list[list[Call]]:
-    """Return what may have happened: the calls and the rest, or where the task was cancelled the rest alone."""
+    """Return what may have happened: the calls and the rest, or if the task was cancelled, the rest alone."""
     whole = [*calls, *rest]
     return [whole, [*rest]] if task.cancelled() else [whole]

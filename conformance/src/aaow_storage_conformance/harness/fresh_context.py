@@ -1,4 +1,4 @@
-"""Tasks that inherit no transaction: they are started with a context of their own."""
+"""Tasks with a new `contextvars` context, which inherit no transaction from the task that starts them."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def start_in_fresh_context(work: Awaitable[T]) -> asyncio.Task[T]:
-    """Start a task as a program that knows nothing of the transactions of the present task would."""
+    """Start a task in a new context, so that it does not count as started inside the current transaction."""
     return asyncio.create_task(_awaited(work), context=Context())
 
 

@@ -1,4 +1,4 @@
-"""Writers that tell what they begin and what is done, and a history that tells what a store must hold then."""
+"""Writers that report each write when it begins and when it is acknowledged, and the history that checks the store."""
 
 import asyncio
 import itertools
@@ -21,13 +21,13 @@ POOLS = ("root pool", "middle pool", "leaf pool")
 BUDGET_PER_CALL = 1
 
 Unit = tuple[Call, ...]
-"""Calls that are one transaction, or one call that is on its own."""
+"""The calls of one transaction, or a single call."""
 Entry = tuple[str, Unit | None]
-"""The writer's name, and what it begins; None when that is done."""
+"""A writer's name, and the unit that it begins, or None when that unit is acknowledged."""
 
 
 def initial_calls() -> list[Call]:
-    """Return the calls that store the pools, which all writers consume from."""
+    """Return the calls that store the pools that all writers consume from."""
     pools = [
         samples.a_pool(id=name, parent_pool_id=parent, total_budget=1_000_000, used_budget=0)
         for parent, name in zip((None, *POOLS), POOLS, strict=False)
@@ -36,13 +36,13 @@ def initial_calls() -> list[Call]:
 
 
 async def make_calls(storage: StorageOperations, calls: Iterable[Call]) -> None:
-    """Make the calls, one after the other."""
+    """Make the calls in order."""
     for call in calls:
         await call.on(storage)
 
 
 def calls_of_turn(writer: str, turn: int) -> list[Call]:
-    """Return calls that go on where the last turn ended, and that leave the records of other writers alone."""
+    """Return the calls of a turn; they build on the last turn, and change no records of other writers."""
     session, earlier = f"{writer} session {turn:03}", f"{writer} session {turn - 1:03}"
     workflow, execution = f"{writer} workflow {turn:03}", f"{writer} execution {turn:03}"
     states = [
@@ -69,10 +69,10 @@ class Writers:
     """Tasks that write at the same time.
 
     Attributes:
-        names: of the tasks.
-        in_transactions: whether a whole turn is one transaction, rather than every call on its own.
-        turns: how many; None for any number, until the process is killed.
-        kills_itself_after: how many calls or transactions are done when the process kills itself; None for never.
+        names: the names of the tasks.
+        in_transactions: whether each turn is one transaction, rather than single calls.
+        turns: the number of turns; None to write until the process is killed.
+        kills_itself_after: the process kills itself after so many acknowledged units; None for never.
     """
 
     names: tuple[str, ...]
@@ -81,7 +81,7 @@ class Writers:
     kills_itself_after: int | None = None
 
     async def write(self, storage: StorageAdapter, report: Callable[[Entry], None]) -> None:
-        """Let them write, and report every beginning and end."""
+        """Run the writers; report every beginning and acknowledgement."""
         done = itertools.count(1)
 
         def report_entry(entry: Entry) -> None:
@@ -109,7 +109,7 @@ class Writers:
 
 
 class History:
-    """What writers began and what was acknowledged, replayed on a store in memory."""
+    """What writers began and what was acknowledged, replayed on a memory backend (the oracle)."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
         self._opening = list(calls)
@@ -121,11 +121,11 @@ class History:
 
     @property
     def in_flight(self) -> set[str]:
-        """The writers that began something which was not acknowledged."""
+        """The writers with a unit that is not acknowledged."""
         return set(self._in_flight)
 
     def record(self, entry: Entry) -> None:
-        """Note what a writer reports."""
+        """Record a writer's report."""
         name, unit = entry
         self._names.add(name)
         if unit is None:
@@ -135,9 +135,9 @@ class History:
             self._in_flight[name] = unit
 
     async def check(self, storage: StorageAdapter) -> None:
-        """Check that the store holds all that was acknowledged, and each of the others whole or not at all.
+        """Check that the store holds every acknowledged unit, and each unit in flight whole or not at all.
 
-        What was in flight is settled by that; the writers of the next entries are others.
+        This decides which units in flight count as stored; later entries must be of other writers.
         """
         async with self._oracle:
             await self._check(storage)
@@ -145,12 +145,12 @@ class History:
     async def _check(self, storage: StorageAdapter) -> None:
         await self._replay()
         found = await everything_in(storage)
-        sure = await everything_in(self._oracle)
-        possible = await self._with_all_in_flight()
-        stored = [name for name in self._names if self._was_stored(name, found, sure, possible)]
+        acknowledged = await everything_in(self._oracle)
+        with_in_flight = await self._with_all_in_flight()
+        stored = [name for name in self._names if self._was_stored(name, found, acknowledged, with_in_flight)]
         await self._check_pools(found["budget_pools"], stored)
         await self._replay()
-        assert_equal(await everything_in(self._oracle), found, "what is there that no writer stored")
+        assert_equal(await everything_in(self._oracle), found, "records that no writer stored")
         self._names.clear()
 
     async def _replay(self) -> None:
@@ -168,21 +168,25 @@ class History:
         return contents
 
     def _was_stored(
-        self, name: str, found: dict[str, list[Any]], sure: dict[str, list[Any]], possible: dict[str, list[Any]]
+        self,
+        name: str,
+        found: dict[str, list[Any]],
+        acknowledged: dict[str, list[Any]],
+        with_in_flight: dict[str, list[Any]],
     ) -> bool:
-        """Say whether the writer's records are as if what it had in flight were stored, rather than as if not."""
+        """Return whether the writer's unit in flight was stored; fail if it was stored in part."""
         records = _records_of(name, found)
-        if first_difference(records, _records_of(name, sure)) is None:
+        if first_difference(records, _records_of(name, acknowledged)) is None:
             return False
-        if name in self._in_flight and first_difference(records, _records_of(name, possible)) is None:
+        if name in self._in_flight and first_difference(records, _records_of(name, with_in_flight)) is None:
             return True
         unit = [call.name for call in self._in_flight.get(name, ())]
-        problem = f"{name}, with {unit} in flight"
-        assert_equal(records, _records_of(name, possible if unit else sure), problem)
+        problem = f"{name} with {unit} in flight: the store holds neither all nor none of it"
+        assert_equal(records, _records_of(name, with_in_flight if unit else acknowledged), problem)
         return True
 
     async def _check_pools(self, pools: list[Any], stored: list[str]) -> None:
-        """Check that the pools were consumed from as often as was acknowledged, and settle what was in flight."""
+        """Check that the pools hold every acknowledged consumption, and decide which of those in flight were stored."""
         leaf = await self._oracle.get_budget_pool(POOLS[-1])
         assert leaf is not None
         self._acknowledged += [self._in_flight[name] for name in stored]
@@ -191,18 +195,21 @@ class History:
         least = leaf.used_budget + with_records * BUDGET_PER_CALL
         used = pools[-1].used_budget
         assert {pool.used_budget for pool in pools} == {used}
-        assert least <= used <= least + len(unknown) * BUDGET_PER_CALL, (least, used, len(unknown))
+        assert least <= used <= least + len(unknown) * BUDGET_PER_CALL, (
+            f"each pool has to have used {least} (acknowledged) to {least + len(unknown) * BUDGET_PER_CALL}; "
+            f"found {used}"
+        )
         self._acknowledged += unknown[: int(Decimal(used - least) / BUDGET_PER_CALL)]
         self._in_flight.clear()
 
 
 def kill_this_process() -> None:
-    """End this process as `kill -9` does."""
+    """Kill this process with SIGKILL, like `kill -9`."""
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def assert_equal(found: Any, expected: Any, what: str) -> None:
-    """Check that two values are identical, and say what they are of where they are not."""
+    """Check that two values are identical; the message begins with `what`."""
     difference = first_difference(found, expected)
     assert difference is None, f"{what}: {difference}"
 
@@ -212,7 +219,7 @@ def _consumptions(unit: Unit) -> int:
 
 
 def _records_of(name: str, contents: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Return the records of one writer, whose ids begin with its name."""
+    """Return the records of one writer: their ids begin with its name."""
     return {
         kind: [record for record in records if (getattr(record, "id", None) or record.session_id).startswith(name)]
         for kind, records in contents.items()

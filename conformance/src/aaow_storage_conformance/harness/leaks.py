@@ -1,4 +1,4 @@
-"""What a test leaves behind: threads, tasks, processes and open files that were not there before."""
+"""Leaks: threads, tasks, processes and descriptors that a test leaves behind."""
 
 import asyncio
 import multiprocessing
@@ -21,19 +21,19 @@ PROC = Path("/proc/self")
 FILES = PROC / "fd"
 TASKS = PROC / "task"
 HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
-"""Processes that Python starts once, and keeps."""
+"""Processes that Python starts once and keeps."""
 DEBUGGERS = ("pydevd", "debugpy", "ptvsd")
 
 
 @attrs.frozen
 class Resources:
-    """What was there at one moment.
+    """The resources of this process at one moment.
 
     Attributes:
-        threads: those that run, but for idle ones of the loop's own pool.
-        tasks: those of the running loop.
-        processes: the ids of the children.
-        files: descriptors of sockets, and of files in one of the folders, each with what it is open on.
+        threads: the running threads, but for idle ones of the loop's own pool.
+        tasks: the tasks of the running loop.
+        processes: the ids of child processes.
+        files: descriptors of sockets and of files in the watched folders, each with its target.
     """
 
     threads: frozenset[threading.Thread]
@@ -42,7 +42,7 @@ class Resources:
     files: frozenset[tuple[str, str]]
 
     def leaked_since(self, before: "Resources") -> list[str]:
-        """Describe what was not there before, one line each."""
+        """Describe each resource that was not there before."""
         threads = sorted(f"the thread {thread.name!r}" for thread in self.threads - before.threads)
         tasks = sorted(f"the task {_describe_task(task)}" for task in self.tasks - before.tasks)
         processes = [f"the process {_command(each)}" for each in sorted(self.processes - before.processes)]
@@ -51,20 +51,20 @@ class Resources:
 
 
 def open_resources(folders: Iterable[str] = ()) -> Resources:
-    """Look at what is there; called in a running loop, from the task that is not to be counted."""
+    """Return the current resources, without the calling task; called in a running loop."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     return Resources(_threads(), frozenset(tasks), _processes(), _files(tuple(folders)))
 
 
 def watched_folders(url: str | None, folder: Path) -> tuple[str, ...]:
-    """Return the places whose open files belong to a store: its test's folder, its URL's path, and files in memory."""
+    """Return the folders whose open files belong to a store: the test's folder, the URL's path, and /dev/shm."""
     path = unquote(urlsplit(url).path) if url is not None else ""
     path = f"/{path.lstrip('/')}" if path.startswith("/") else str(Path(path).absolute()) if path else ""
-    return (str(folder), "/dev/shm/", *([path] if len(path) > 1 else []))  # noqa: S108 - nothing is written there
+    return (str(folder), "/dev/shm/", *([path] if len(path) > 1 else []))  # noqa: S108 - only compared with
 
 
 async def find_leaks(before: Resources, folders: Iterable[str]) -> list[str]:
-    """Describe what is there that was not before, once it had the time to go away."""
+    """Describe the leaks since `before`; resources get two seconds to go away."""
     deadline = time.monotonic() + CLEAN_UP_TIMEOUT_S
     while (left := open_resources(folders).leaked_since(before)) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(POLL_INTERVAL_S)
@@ -72,11 +72,11 @@ async def find_leaks(before: Resources, folders: Iterable[str]) -> list[str]:
 
 
 def _threads() -> frozenset[threading.Thread]:
-    frames = sys._current_frames()  # noqa: SLF001 - the one way to tell a thread that waits for work
+    frames = sys._current_frames()  # noqa: SLF001 - the only way to see that a thread is idle
     return frozenset(
         thread
         for thread in threading.enumerate()
-        if not isinstance(thread, threading._DummyThread)  # noqa: SLF001 - it belongs to what is not Python
+        if not isinstance(thread, threading._DummyThread)  # noqa: SLF001 - a thread that Python did not start
         and not thread.name.startswith(DEBUGGERS)
         and not (thread.name.startswith("asyncio_") and _waits_for_work(frames.get(thread.ident or 0)))
     )
@@ -89,10 +89,10 @@ def _waits_for_work(frame: FrameType | None) -> bool:
 def _processes() -> frozenset[int]:
     children = {process.pid for process in multiprocessing.active_children() if process.pid is not None}
     if TASKS.is_dir():
-        for thread in os.listdir(TASKS):  # noqa: PTH208 - twice as fast, and done before and after each test
+        for thread in os.listdir(TASKS):  # noqa: PTH208 - twice as fast, and called before and after each test
             try:
                 text = (TASKS / thread / "children").read_text()
-            except OSError:  # the thread has ended, or the system does not tell
+            except OSError:  # the thread has ended, or the kernel has no such file
                 continue
             children.update(map(int, text.split()))
     return frozenset(child for child in children if not any(helper in _command(child) for helper in HELPERS))
@@ -116,7 +116,7 @@ def _command(process: int) -> str:
         words = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         words = ""
-    return f"{process} ({words[:120] or 'ended, and nobody waited for it'})"
+    return f"{process} ({words[:120] or 'ended, but not waited for'})"
 
 
 def _describe_task(task: asyncio.Task[Any]) -> str:

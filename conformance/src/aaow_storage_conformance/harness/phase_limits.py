@@ -1,4 +1,4 @@
-"""The limits of time in a run of pytest: one for each phase of each test of a clause, fixtures included."""
+"""The pytest plugin that runs each phase of each test (setup, call, teardown) under the watchdog."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -22,10 +22,10 @@ EXIT_TIMEOUT_S = 10.0
 
 
 class TimeLimits:
-    """The plugin that watches the tests of the suite: what stands still fails, and is named.
+    """A test that stalls fails, with a report of where.
 
-    After three tests that stood still the limits are a tenth, since the others may wait for the same; after twenty the
-    run stops.
+    After three stalled tests the limits are a tenth, because the others may stall on the same; after twenty the run
+    stops.
     """
 
     def __init__(self, limits: Limits, is_watched: Callable[[pytest.Item], bool]) -> None:
@@ -50,12 +50,12 @@ class TimeLimits:
         if item.stash[WATCH].has_expired:
             self._stalled.add(item.nodeid)
             if len(self._stalled) >= MAX_STALLS:
-                item.session.shouldfail = f"{MAX_STALLS} tests stood still; the others were not run"
+                item.session.shouldfail = f"{MAX_STALLS} tests stalled; the others were not run"
         return answer
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Limit the time of the fixtures."""
+        """Limit the time of fixtures."""
         with _limited(item, "setup"):
             yield
 
@@ -67,18 +67,18 @@ class TimeLimits:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Limit the time of the ends of the fixtures."""
+        """Limit the time of the clean-up of fixtures."""
         with _limited(item, "teardown"):
             yield
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Remember how the run ended."""
+        """Remember the exit status."""
         self._status = int(exitstatus)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """End the process even where a thread that stood still would keep it."""
+        """Exit the process even if a stalled thread would keep it alive."""
         if has_any_stalled():
             exit_after(EXIT_TIMEOUT_S, self._status)
 

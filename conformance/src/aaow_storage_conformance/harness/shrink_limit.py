@@ -1,4 +1,4 @@
-"""A limit of time for hypothesis, which makes an example that fails shorter for five minutes if nothing stops it."""
+"""A limit of time for shrinking: hypothesis shrinks a failing example for up to five minutes."""
 
 import time
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ MAX_SHRINK_S = 20.0
 
 
 class ShrunkEnough(OutcomeException):
-    """The shortest example of those that failed so far. It is no `Exception`, so hypothesis lets it pass."""
+    """The shortest failing example so far. Not an `Exception`, so hypothesis does not catch it."""
 
 
 class ShrinkLimit:
-    """Remembers the shortest example that failed, and when the first one did."""
+    """Remembers the shortest failing example, and the time of the first."""
 
     def __init__(self, seconds: float = MAX_SHRINK_S) -> None:
         self._seconds = seconds
@@ -23,21 +23,21 @@ class ShrinkLimit:
         self._error: Exception | None = None
 
     def begin_example(self) -> None:
-        """Go on with another example.
+        """Begin another example.
 
         Raises:
-            ShrunkEnough: it took long enough since the first one failed.
+            ShrunkEnough: the limit has passed since the first failure.
         """
         if self._ends_at is not None and time.monotonic() > self._ends_at:
-            told = [
+            text = [
                 f"{type(self._error).__name__}: {self._error}",
                 f"after {len(self._steps)} steps:",
                 *map(str, self._steps),
             ]
-            raise ShrunkEnough("\n".join(told)) from self._error
+            raise ShrunkEnough("\n".join(text)) from self._error
 
     def record_failure(self, error: Exception, steps: Sequence[object]) -> None:
-        """Remember an example that failed, as the steps that led there."""
+        """Remember a failing example, as its error and steps."""
         if isinstance(error, HypothesisException):
             return
         if self._ends_at is None or len(steps) <= len(self._steps):

@@ -1,4 +1,4 @@
-"""Where tasks and threads stand: the frames of one, the operation that it is in, and both as text."""
+"""The text of a stall: the frames of tasks and threads, and the storage operation that each is in."""
 
 import asyncio
 import inspect
@@ -25,7 +25,7 @@ _short.maxstring = _short.maxother = ARGUMENT_CHARACTERS
 
 
 def awaited_frames(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
-    """Yield the coroutines and generators that a task waits in, outermost first, each with its frame."""
+    """Yield the coroutines and generators that a task is suspended in, outermost first, each with its frame."""
     waiting: Any = task.get_coro()
     outer: FrameType | None = None
     while waiting is not None:
@@ -41,7 +41,7 @@ def awaited_frames(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]
 
 
 def awaited_operation(task: "asyncio.Task[Any]") -> "tuple[weakref.ref[Any], str] | None":
-    """Return the coroutine of the operation that a task waits in, and what it was called with; None outside of one."""
+    """Return the coroutine and a description of the operation that a task awaits, or None."""
     waiting = list(awaited_frames(task))
     name = operation_in([frame for _, frame in waiting])
     if name is None:
@@ -50,7 +50,7 @@ def awaited_operation(task: "asyncio.Task[Any]") -> "tuple[weakref.ref[Any], str
 
 
 def operation_in(frames: list[FrameType]) -> str | None:
-    """Describe the outermost operation among frames, outermost first: `close` rather than the `__aexit__` around it."""
+    """Describe the outermost operation of the frames, outermost first; `close` rather than the block around it."""
     operations = [frame for frame in frames if _is_operation(frame)]
     called = [frame for frame in operations if frame.f_code.co_name not in BLOCKS]
     return describe_call((called or operations)[0]) if operations else None
@@ -58,7 +58,7 @@ def operation_in(frames: list[FrameType]) -> str | None:
 
 def frames_of_thread(thread_id: int | None) -> list[FrameType]:
     """Return the frames of a thread, outermost first."""
-    frame = sys._current_frames().get(thread_id or 0)  # noqa: SLF001 - the one way to see where another thread is
+    frame = sys._current_frames().get(thread_id or 0)  # noqa: SLF001 - the only way to see the frames of another thread
     return [each for each, _ in traceback.walk_stack(frame)][::-1] if frame is not None else []
 
 
@@ -75,7 +75,7 @@ def describe_call(frame: FrameType) -> str:
 
 
 def describe_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
-    """Describe the tasks of a loop, those that wait in an operation first; called in its thread."""
+    """Describe the tasks of a loop, those in an operation first; called in its thread."""
     found = []
     for task in asyncio.all_tasks(loop):
         frames = [frame for _, frame in awaited_frames(task)]
@@ -88,7 +88,7 @@ def describe_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
 
 
 def describe_threads() -> list[str]:
-    """Describe the threads that run something of the suite or of a backend, but for the one that asks."""
+    """Describe the main thread and the threads in an operation, but for the calling one."""
     found = []
     for thread in threading.enumerate():
         frames = frames_of_thread(thread.ident)
@@ -99,7 +99,7 @@ def describe_threads() -> list[str]:
 
 
 def format_frames(frames: list[FrameType]) -> list[str]:
-    """Describe frames, two lines each."""
+    """Format frames, two lines each."""
     text = []
     for frame in frames:
         code, number = frame.f_code, frame.f_lineno
@@ -115,13 +115,13 @@ def _is_operation(frame: FrameType) -> bool:
 
 
 def _generator_in(names: dict[str, Any]) -> Any:
-    """Return the asynchronous generator that runs, of those that a frame or the context manager in it holds."""
+    """Return the running asynchronous generator among the locals of a frame, or of the context manager in it."""
     held = [*names.values(), getattr(names.get("self"), "gen", None)]
     return next((each for each in held if inspect.isasyncgen(each) and each.ag_running), None)
 
 
 def _attribute(waiting: object, name: str) -> Any:
-    """Return `cr_frame`, `gi_frame` or `ag_frame`, or what it awaits."""
+    """Return the attribute `frame` or `await` of a coroutine (`cr_`), generator (`gi_`) or async generator (`ag_`)."""
     for prefix in ("cr", "gi", "ag"):
         of_generator = f"{prefix}_{'yieldfrom' if (prefix, name) == ('gi', 'await') else name}"
         if hasattr(waiting, of_generator):
@@ -132,5 +132,5 @@ def _attribute(waiting: object, name: str) -> Any:
 def _text(value: object) -> str:
     try:
         return _short.repr(value)
-    except Exception as error:  # noqa: BLE001 - a broken backend may have broken it
+    except Exception as error:  # noqa: BLE001 - a backend's `__repr__` may be broken
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"

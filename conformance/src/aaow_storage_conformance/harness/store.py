@@ -1,4 +1,4 @@
-"""The store that a test works on, and the ways into it."""
+"""The store of a test, and the ways to open it: adapters, subprocesses, a newer schema."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 class Store:
-    """An empty store of a test's own, and the adapters that the test opened on it.
+    """A new empty store for one test, and the adapters that the test makes on it.
 
-    `plugins` are what another process registers before it makes an adapter, where the backend is not installed.
+    `plugins` are registered in subprocesses before they make an adapter, for backends that are not installed.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Store:
         self._adapters: list[StorageAdapter] = []
 
     def adapter(self, **options: Any) -> StorageAdapter:
-        """Make another adapter on this store; it is not initialized, and is closed when the test ends."""
+        """Make another adapter on this store, not initialized; it is closed when the test ends."""
         watch_running_loop()
         adapter = create_adapter(self.backend.name, self.url, **{**self.options, **options})
         self._adapters.append(adapter)
@@ -41,27 +41,27 @@ class Store:
 
     @asynccontextmanager
     async def open(self, **options: Any) -> AsyncIterator[StorageAdapter]:
-        """Hold another initialized adapter on this store."""
+        """Open another adapter on this store for the block."""
         async with self.adapter(**options) as adapter:
             yield adapter
 
     @cached_property
     def capabilities(self) -> frozenset[Capability]:
-        """What the adapters of this store claim."""
+        """The capabilities that adapters of this store claim."""
         return self.adapter().capabilities
 
     def newer_schema(self) -> AbstractContextManager[None]:
-        """Hold the store as one that a later release has migrated."""
+        """Give the store the schema of a later release for the block."""
         assert self.backend.newer_schema is not None
         return self.backend.newer_schema(self.url, **self.options)
 
     def process(
         self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
     ) -> AbstractAsyncContextManager[Subprocess]:
-        """Hold another process that runs a coroutine function of a module, until it returns or the block ends.
+        """Run a module-level coroutine function in another process, which is killed at the end of the block.
 
-        The function gets a `Store` of its own, to open adapters on, and a function that reports something to this
-        process before it returns. Only a store with the capability `durable` can be reached from another process.
+        The function gets a `Store` to open adapters on, and a function that sends a report to this process. Only a
+        store with the capability `durable` can be opened by another process.
 
             async with store.process(write_for_ever) as process:
                 first = await process.next_report()
@@ -73,7 +73,7 @@ class Store:
     async def run_in_subprocess(
         self, function: Callable[Concatenate[StorageAdapter, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a coroutine function of a module in another process, on an adapter of this store, and return its result.
+        """Run a module-level coroutine function in another process, on an open adapter, and return its result.
 
         Raises:
             RuntimeError: the other process failed; the message holds its traceback.
@@ -83,7 +83,7 @@ class Store:
         return result
 
     async def close(self) -> None:
-        """Close every adapter that was made."""
+        """Close all adapters."""
         while self._adapters:
             await self._adapters.pop().close()
 
@@ -102,6 +102,6 @@ async def _run_on_store(
 async def _run_on_adapter(
     store: Store, report: Report, function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
 ) -> Any:
-    del report  # the result says it all
+    del report  # the result is enough
     async with store.open() as adapter:
         return await function(adapter, *args, **kwargs)

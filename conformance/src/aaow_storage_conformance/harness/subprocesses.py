@@ -1,4 +1,4 @@
-"""Other processes that work on the store of a test, report what they do as they do it, and may be killed meanwhile."""
+"""Subprocesses that work on the store of a test, send reports over a socket, and can be killed at any time."""
 
 import asyncio
 import multiprocessing
@@ -21,7 +21,7 @@ from aaow_storage.hookspecs import hookimpl
 from aaow_storage_conformance.harness.watchdog import Watchdog, current_limits, watching
 
 Report = Callable[[object], None]
-"""Tells the process of the test something, before it returns."""
+"""Sends a value to the process of the test."""
 
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 EXIT_TIMEOUT_S = 30.0
@@ -31,7 +31,7 @@ _LENGTH = struct.Struct("!I")
 
 
 class Subprocess:
-    """A process that runs a function of a module, seen from the process of the test."""
+    """A running subprocess, seen from the process of the test."""
 
     def __init__(self, process: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._process = process
@@ -41,37 +41,37 @@ class Subprocess:
 
     @property
     def id(self) -> int:
-        """What the operating system calls it."""
+        """The process id."""
         number: int = self._process.pid
         return number
 
     async def next_report(self) -> Any:
-        """Wait for what the function reports next, and return it.
+        """Wait for the next report, and return it.
 
         Raises:
-            RuntimeError: the function failed, and the message holds its traceback; or there are no more reports.
+            RuntimeError: the function failed (the message holds its traceback), or sends no more reports.
         """
         kind, value = await self._receive()
         if kind != "reported":
-            raise RuntimeError(f"the other process {kind}:\n{value}")
+            raise RuntimeError(f"the subprocess {kind}:\n{value}")
         return value
 
     async def result(self) -> Any:
-        """Return what the function returned; what it reports until then is dropped.
+        """Wait for the result of the function, dropping its reports.
 
         Raises:
-            RuntimeError: it failed, and the message holds its traceback; or the process ended before it returned.
+            RuntimeError: the function failed (the message holds its traceback), or the process ended before.
         """
         while not self._has_ended:
             kind, value = await self._receive()
             if kind == "returned":
                 return value
             if kind != "reported":
-                raise RuntimeError(f"the other process {kind}:\n{value}")
-        raise RuntimeError("the other process has ended")
+                raise RuntimeError(f"the subprocess {kind}:\n{value}")
+        raise RuntimeError("the subprocess ended before it returned a result")
 
     async def kill(self) -> list[Any]:
-        """End the process as `kill -9` does, and return what it had reported and nobody had received yet.
+        """Kill the process with SIGKILL, and return its reports that were not received yet.
 
         Raises:
             RuntimeError: the function had failed before.
@@ -80,7 +80,7 @@ class Subprocess:
         return await self.last_reports()
 
     async def last_reports(self) -> list[Any]:
-        """Wait until the process has ended, and return what it reported and nobody had received yet.
+        """Wait for the end of the process, and return its reports that were not received yet.
 
         Raises:
             RuntimeError: the function failed; the message holds its traceback.
@@ -91,11 +91,11 @@ class Subprocess:
             if kind == "reported":
                 reports.append(value)
             elif kind == "failed":
-                raise RuntimeError(f"the other process {kind}:\n{value}")
+                raise RuntimeError(f"the subprocess {kind}:\n{value}")
         return reports
 
     async def end(self) -> None:
-        """Wait for the process; one that has not returned is killed."""
+        """Kill the process if it has not returned, and wait for its end."""
         if not self._has_ended:
             self._process.kill()
         self._writer.close()
@@ -112,7 +112,7 @@ class Subprocess:
         except (asyncio.IncompleteReadError, ConnectionError):
             received = "ended", None
         except TimeoutError:
-            received = "failed", f"it reported nothing for {MAX_SILENCE_S:g} s"
+            received = "failed", f"it sent no report for {MAX_SILENCE_S:g} s, and was killed"
             self._process.kill()
         self._has_ended = received[0] != "reported"
         return received
@@ -122,10 +122,9 @@ class Subprocess:
 async def run_subprocess(
     plugins: Iterable[object], backend: Backend, function: Callable[..., Awaitable[Any]], *args: Any
 ) -> AsyncIterator[Subprocess]:
-    """Hold a process that runs `function(report, *args)` in an event loop of its own; it ends with the block.
+    """Run `function(report, *args)` in a subprocess with a new event loop; the subprocess ends with the block.
 
-    The plugins are registered in it first. A backend that it does not find then, since it is not installed, has to be
-    one that can be pickled.
+    The subprocess registers the plugins first. A backend that it cannot find then must be picklable.
     """
     context = multiprocessing.get_context(METHOD)
     if METHOD == "forkserver":
@@ -133,7 +132,7 @@ async def run_subprocess(
     task = pickle.dumps((tuple(plugins), backend.name, _pickle_or_none(backend), current_limits(), function, args))
     ours, theirs = socket.socketpair()
     with theirs:
-        process = context.Process(target=run_child, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # each has
+        process = context.Process(target=run_child, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # every start method has it
         await asyncio.to_thread(_start, process)
     other = Subprocess(process, *await asyncio.open_connection(sock=ours))
     try:
@@ -143,7 +142,7 @@ async def run_subprocess(
 
 
 def _start(process: Any) -> None:
-    """Start a process that does not import the program that runs the tests, which may not be made for that."""
+    """Start the process without importing `__main__`, because the program that runs the tests may not be importable."""
     with _start_lock:
         program = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
@@ -154,7 +153,7 @@ def _start(process: Any) -> None:
 
 
 def run_child(channel: socket.socket, task: bytes) -> None:
-    """Do the task, and tell what came of it: all that the other process does. It ends when nobody listens any more."""
+    """Run the task and send its outcome: the main function of the subprocess. It exits when the socket closes."""
     threading.Thread(target=_exit_with_parent, args=(channel,), daemon=True).start()
     sending = threading.Lock()
 
@@ -164,35 +163,35 @@ def run_child(channel: socket.socket, task: bytes) -> None:
             channel.sendall(_LENGTH.pack(len(message)) + message)
 
     try:
-        plugins, name, backend, limits, function, args = pickle.loads(task)  # noqa: S301 - written by the process that started this
+        plugins, name, backend, limits, function, args = pickle.loads(task)  # noqa: S301 - written by the parent process
         for plugin in plugins:
             register_plugin(plugin)
         if backend is not None and name not in available_backends():
             register_plugin(UninstalledPlugin(pickle.loads(backend)))  # noqa: S301 - as above
-        watch = Watchdog("the other process", limits)
+        watch = Watchdog("the subprocess", limits)
         with watching(watch), watch.phase("work"):
             returned = asyncio.run(function(lambda report: send("reported", report), *args))
         send("returned", returned)
-    except BaseException:  # noqa: BLE001 - raised again in the process of the test
+    except BaseException:  # noqa: BLE001 - sent to the process of the test
         send("failed", traceback.format_exc())
 
 
 @attrs.frozen(eq=False)
 class UninstalledPlugin:
-    """A plugin of a backend that is not installed."""
+    """A plugin for a backend that is not installed."""
 
     backend: Backend
 
     @hookimpl
     def aaow_storage_backend(self) -> Backend:
-        """Return it."""
+        """Return the backend."""
         return self.backend
 
 
 def _pickle_or_none(backend: Backend) -> bytes | None:
     try:
         return pickle.dumps(backend)
-    except (pickle.PicklingError, AttributeError, TypeError):  # of a function in a function, or with an open file
+    except (pickle.PicklingError, AttributeError, TypeError):  # it holds a local function or an open file
         return None
 
 
@@ -203,9 +202,9 @@ def _exit_with_parent(channel: socket.socket) -> None:
 
 
 def _modules_to_preload(backend: Backend) -> list[str]:
-    """Name what is imported once, in the process that the others are forked from.
+    """Return the modules that the fork server imports once for all subprocesses.
 
-    A backend may import most of its modules when its first store is opened: this process has them by now.
+    A backend may import most of its modules when its first store is opened; this process has imported them by now.
     """
     usable = [each for each in available_backends().values() if each.problem is None]
     plugins = {each.create.__module__: None for each in (backend, *usable)}
