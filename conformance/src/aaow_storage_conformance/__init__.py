@@ -1,6 +1,6 @@
-"""The pytest suite that an aaow-storage backend has to pass: one class of tests an area, to run or to subclass."""
+"""The conformance suite of the storage contract: classes of tests that a backend runs or subclasses."""
 
-from aaow_storage_conformance import _rewriting  # isort: skip  # noqa: F401 - has to come before what it rewrites
+from aaow_storage_conformance import _rewriting  # isort: skip  # noqa: F401 - must precede what it rewrites
 from aaow_storage_conformance._contract import (
     CLAUSES,
     CONTRACT_VERSION,

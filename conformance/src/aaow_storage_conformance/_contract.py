@@ -1,4 +1,4 @@
-"""The clauses of the storage contract, as data, and the marks that tie a test to them."""
+"""The clauses of the storage contract, and the marks that tie tests to them."""
 
 import hashlib
 import inspect
@@ -16,7 +16,7 @@ TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 
 CONTRACT_VERSION = "1.0"
-"""The version of the storage contract that the clauses are of."""
+"""The version of the storage contract with these clauses."""
 
 AREAS = {
     "REC": "Records",
@@ -36,11 +36,11 @@ AREAS = {
     "CON": "Concurrency",
     "DUR": "Durability",
 }
-"""What the clauses are about, by the first letters of their ids."""
+"""The areas of the contract, by the first letters of clause ids."""
 
 
 class Level(StrEnum):
-    """How much a clause binds: a backend that breaks a MUST is not conformant, one that breaks a SHOULD still is."""
+    """A backend that breaks a MUST clause is not conformant; one that breaks a SHOULD clause still is."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -53,9 +53,9 @@ class Clause:
     Attributes:
         id: the area's letters, and a number that is never given twice.
         sentence: the promise in one line.
-        capability: what a backend must claim for the clause to bind it, None for every backend.
-        level: how much it binds.
-        since: the version of the contract that it came with.
+        capability: the capability whose claim makes the clause binding; None if it binds every backend.
+        level: MUST or SHOULD.
+        since: the version of the contract that introduced it.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Clause:
 
     @property
     def area(self) -> str:
-        """What it is about, as a key of `AREAS`."""
+        """The key of `AREAS` for this clause."""
         return self.id.partition("-")[0]
 
 
@@ -142,17 +142,17 @@ _ALL = (
 )
 
 CLAUSES: dict[str, Clause] = {clause.id: clause for clause in _ALL}
-"""Every clause, by its id, in the order of the contract."""
+"""All clauses by id, in the order of the contract."""
 
 
 def registry_digest() -> str:
-    """Return the SHA-256, in hex, of the version and all clauses; two reports with the same one tested the same."""
-    told = [[each.id, each.sentence, each.capability, each.level, each.since] for each in CLAUSES.values()]
-    return hashlib.sha256(json.dumps([CONTRACT_VERSION, told]).encode()).hexdigest()
+    """Return the SHA-256, in hex, of the version and all clauses; equal digests mean equal contracts."""
+    listed = [[each.id, each.sentence, each.capability, each.level, each.since] for each in CLAUSES.values()]
+    return hashlib.sha256(json.dumps([CONTRACT_VERSION, listed]).encode()).hexdigest()
 
 
 def clause(*ids: str) -> Callable[[TestT], TestT]:
-    """Mark a test with the clauses it checks, and an `async def` as a test that runs in a loop of its own.
+    """Mark a test with the clauses that it checks; an `async def` test runs in a new event loop.
 
     Raises:
         KeyError: there is no such clause.
@@ -170,14 +170,14 @@ def clause(*ids: str) -> Callable[[TestT], TestT]:
 
 
 def requires(capability: Capability) -> pytest.MarkDecorator:
-    """Mark a test, a class or a parameter that is only for stores with the capability; others have not claimed it."""
+    """Mark a test, class or parameter for stores with the capability; for others it counts as not claimed."""
     return pytest.mark.requires_capability(capability)
 
 
 needs_newer_schema = pytest.mark.needs_newer_schema
-"""Mark a test that is only for a backend that says how a store of a later release looks."""
+"""Mark a test for backends with `Backend.newer_schema`."""
 
 
 def lacks(capability: Capability) -> pytest.MarkDecorator:
-    """Mark a test, a class or a parameter that is only for stores without the capability, such as one of a refusal."""
+    """Mark a test, class or parameter for stores without the capability, such as a test that it is refused."""
     return pytest.mark.lacks_capability(capability)

@@ -1,6 +1,6 @@
 """Compare two reports: `python -m aaow_storage_conformance.compare OLD.json NEW.json`.
 
-What got worse comes first. The exit status is 1 if a clause got worse, 2 if a report cannot be read, 0 otherwise.
+Clauses that got worse come first. The exit status is 1 if one got worse, 2 if a report cannot be read, 0 otherwise.
 """
 
 import argparse
@@ -19,15 +19,15 @@ _RANKS = {result: rank for rank, result in enumerate(Result)}
 
 
 class ReportError(ValueError):
-    """A file is not a report that can be compared."""
+    """A file is not a report, or one of another format."""
 
 
 @attrs.frozen
 class Change:
-    """What became of a clause from one report to the other; None where a report does not have the clause.
+    """A clause in both reports; its result is None in a report without the clause.
 
     Attributes:
-        failing: the tests that failed in the new report, and did not in the old one.
+        failing: the tests that passed in the old report and failed in the new one.
     """
 
     clause: str
@@ -38,14 +38,14 @@ class Change:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the clause was kept better before: in both reports, and worse as a whole or in one of its tests."""
+        """Whether the clause is in both reports, and its result or one of its tests got worse."""
         if self.old is None or self.new is None:
             return False
         return _RANKS[self.new] < _RANKS[self.old] or bool(self.failing)
 
     @property
     def is_better(self) -> bool:
-        """Whether the clause is kept better now."""
+        """Whether the result of the clause got better."""
         return None not in (self.old, self.new) and self.old is not self.new and not self.is_worse
 
 
@@ -53,19 +53,21 @@ def load_report(path: Path) -> dict[str, Any]:
     """Read the JSON of a report.
 
     Raises:
-        ReportError: it cannot be read, is no report, or one of another format.
+        ReportError: the file cannot be read, is no report, or has another format.
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ReportError(f"{path} cannot be read: {error}") from error
     if not isinstance(report, dict) or report.get("format") != FORMAT:
-        raise ReportError(f"{path} is no report of format {FORMAT}; make one with --conformance-report={path}")
+        raise ReportError(
+            f"{path} is no report of format {FORMAT}; run the suite with --conformance-report={path} to write one"
+        )
     return report
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """List the clauses that differ: those that got worse, got better, came, and went, each in the contract's order."""
+    """Return the clauses that differ: worse, better, new, then gone, each in the contract's order."""
     before, after = ({each["id"]: each for each in report["clauses"]} for report in (old, new))
     changes = [_change(name, before.get(name), after.get(name), old, new) for name in {**after, **before}]
     differing = [each for each in changes if each.old is not each.new or each.failing]

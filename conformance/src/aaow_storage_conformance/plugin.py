@@ -1,7 +1,7 @@
 """The pytest plugin: options, markers, and the fixtures `store` and `storage`.
 
-A backend's own tests override in their conftest what these are made from: `storage_backend` (a name), and where needed
-`storage_url` and `storage_options`.
+In its conftest a backend's own test suite overrides the fixtures that they are made from: `storage_backend` (a name)
+and, if needed, `storage_url` and `storage_options`.
 """
 
 import secrets
@@ -65,33 +65,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--storage-url",
         metavar="URL",
-        help="the store of a test, in place of one that the backend makes; {tmp_path} in it becomes an empty folder of "
-        "the test's own, {unique} a name that no other test has",
+        help="the store of each test, in place of the backend's temporary store; {tmp_path} stands for the test's empty "
+        "folder, {unique} for a unique name",
     )
     group.addoption(
         "--storage-model",
         metavar="NAME",
-        help="let random histories run beside a store of this installed backend, in place of one in memory",
+        help="compare random histories with this installed backend, in place of the memory backend",
     )
     group.addoption(
-        "--storage-waivers", metavar="FILE", type=Path, help="a TOML file of clauses that the backend does not keep yet"
+        "--storage-waivers",
+        metavar="FILE",
+        type=Path,
+        help="a TOML file of clauses that the backend breaks, each with a reason and a last day",
     )
     group.addoption(
         "--conformance-report",
         metavar="FILE",
         type=Path,
-        help="write the report to FILE.json and FILE.html; FILE ends in one of them, and the other is put beside it",
+        help="write the report as JSON and as HTML; FILE ends in .json or .html, and the other file is put beside it",
     )
     group.addoption(
-        "--conformance-seed", metavar="N", type=int, help="let everything random follow from N, as a report names it"
+        "--conformance-seed",
+        metavar="N",
+        type=int,
+        help="the seed of everything random; a report names the one of its run",
     )
     group.addoption(
         "--storage-test-timeout",
         metavar="S",
         type=float,
         default=TEST_S,
-        help=f"how many seconds a test may take, {SLOW_FACTOR} times as many if it is slow; an operation may take a "
-        f"quarter of that ({TEST_S:g})",
+        help=f"seconds that a test may take, {SLOW_FACTOR} times as many if it is slow; an operation may take a quarter "
+        f"of that ({TEST_S:g})",
     )
     group.addoption(
         "--conformance-clause",
@@ -104,27 +110,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and check the options; a seed that is not given is chosen here, for all workers."""
+    """Register markers and plugins, and check the options; choose a seed for all workers if none is given."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     url, name, seed = (config.getoption(f"--{each}") for each in ("storage-url", "storage-backend", "conformance-seed"))
     if url is not None and "{tmp_path}" not in url and "{unique}" not in url:
         given = f"--storage-url={redacted_url(url)}"
-        raise pytest.UsageError(f"{given} needs {{tmp_path}} or {{unique}}: each test has its own store")
+        raise pytest.UsageError(f"{given} needs {{tmp_path}} or {{unique}} in it, because each test has its own store")
     if not (timeout := config.getoption("--storage-test-timeout")) > 0:
-        raise pytest.UsageError(f"--storage-test-timeout={timeout:g} has to be a number of seconds above 0")
+        raise pytest.UsageError(f"--storage-test-timeout={timeout:g} must be a number of seconds above 0")
     report = config.getoption("--conformance-report")
     if report is not None and report.suffix not in (".json", ".html"):
-        raise pytest.UsageError(f"--conformance-report={report} has to end in .json or .html")
+        raise pytest.UsageError(f"--conformance-report={report} must end in .json or .html")
     wanted = config.getoption("--conformance-clause")
     for each in wanted:
         if each not in CLAUSES:
             raise pytest.UsageError(f"--conformance-clause={each} is no clause of the contract, such as REC-1")
     if (model := config.getoption("--storage-model")) is not None and _backend(model).temporary_store is None:
-        raise pytest.UsageError(f"--storage-model={model} makes no temporary stores: name another backend")
+        raise pytest.UsageError(
+            f"--storage-model={model}: the backend has no temporary stores; name another backend, such as memory"
+        )
     if name is not None:
         _backend(name)
-    elif _asks_for_the_suite(config):
+    elif _names_the_suite(config):
         raise pytest.UsageError(no_backend_chosen())
     if seed is None:
         of_controller = getattr(config, "workerinput", {}).get(CONTROLLER_SEED)
@@ -132,7 +140,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.conformance_seed = seed
     set_seed(seed)
     if name is not None:
-        _leave_no_trace_in_the_folder(config)
+        _keep_the_folder_clean(config)
     waivers = config.getoption("--storage-waivers")
     clauses_by_test = {test: each.clauses for test, each in suite_tests().items()}
     recorder = Recorder(read_waivers(waivers, clauses_by_test) if waivers else [], frozenset(wanted), name)
@@ -145,25 +153,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give the seed to a worker of pytest-xdist."""
+    """Send the seed to a worker of pytest-xdist."""
     node.workerinput[CONTROLLER_SEED] = node.config.getoption("--conformance-seed")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what hypothesis wrote."""
+    """Remove the files of hypothesis."""
     if HYPOTHESIS_HOME in config.stash:
         shutil.rmtree(config.stash[HYPOTHESIS_HOME], ignore_errors=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say what is tested, and under which seed."""
+    """Name the backend and the seed."""
     name = config.getoption("--storage-backend")
     return headline(_backend(name), config.getoption("--conformance-seed")) if name is not None else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Leave out a test that is not for a store with these capabilities; the report says that it was."""
+    """Skip a test that is not for a store with these capabilities; the report counts it as such."""
     store = getattr(item, "funcargs", {}).get("store")
     if isinstance(store, Store):
         for mark in item.iter_markers("requires_capability"):
@@ -176,7 +184,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
                 pytest.skip(f"the store claims the capability {mark.args[0]}")
         if item.get_closest_marker("needs_newer_schema") is not None and store.backend.newer_schema is None:
             item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
-            pytest.skip("the backend does not say how a store of a later release looks: it has no `newer_schema`")
+            pytest.skip("the backend has no `newer_schema`, which makes a store of a later release")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -228,28 +236,28 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse to run the suite on no backend; a worker of pytest-xdist cannot, and leaves it to the fixture."""
+    """Refuse to run the suite without a backend; a worker of pytest-xdist cannot, and leaves it to the fixture."""
     chosen = config.getoption("--storage-backend") is not None
     if not chosen and not hasattr(config, "workerinput") and any(_takes_the_option(item) for item in items):
         raise pytest.UsageError(no_backend_chosen())
 
 
 def _takes_the_option(item: pytest.Item) -> bool:
-    """Say whether the test would take its backend from the option, since nothing overrides the fixture."""
+    """Return whether the test takes its backend from the option: nothing overrides the fixture."""
     info = getattr(item, "_fixtureinfo", None)
     definitions = getattr(info, "name2fixturedefs", {}).get("storage_backend", ())
     return bool(definitions) and definitions[-1].func.__module__ == __name__
 
 
-def _asks_for_the_suite(config: pytest.Config) -> bool:
-    """Say whether the command line names this package, and no plugin overrides the fixture."""
+def _names_the_suite(config: pytest.Config) -> bool:
+    """Return whether the command line names this package, and no plugin overrides the fixture."""
     named = config.getoption("pyargs") and any(arg.partition(":")[0].split(".")[0] == PACKAGE for arg in config.args)
     others = (plugin for plugin in config.pluginmanager.get_plugins() if getattr(plugin, "__name__", None) != __name__)
     return named and not any(hasattr(plugin, "storage_backend") for plugin in others)
 
 
 def no_backend_chosen() -> str:
-    """Say which backends there are to choose from."""
+    """Return the message that asks for a backend, with the installed ones."""
     usable = [name for name, backend in available_backends().items() if backend.problem is None]
     return f"choose the backend to test with --storage-backend=NAME; installed are: {', '.join(usable) or 'none'}"
 
@@ -265,21 +273,21 @@ def storage_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def storage_url(request: pytest.FixtureRequest, storage_backend: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty store of the test's own."""
+    """The URL of a new empty store for the test."""
     template: str | None = request.config.getoption("--storage-url")
     if template is not None:
         yield template.replace("{tmp_path}", str(tmp_path)).replace("{unique}", uuid4().hex)
         return
     backend = _backend(storage_backend)
     if backend.temporary_store is None:
-        raise pytest.UsageError(f"the backend {backend.name!r} makes no temporary stores; pass --storage-url=URL")
+        raise pytest.UsageError(f"the backend {backend.name!r} has no temporary stores; pass --storage-url=URL")
     with backend.temporary_store(tmp_path) as url:
         yield url
 
 
 @pytest.fixture
 def storage_options() -> dict[str, Any]:
-    """The options of every adapter; none, unless overridden."""
+    """The options of every adapter; none unless overridden."""
     return {}
 
 
@@ -291,7 +299,7 @@ async def store(
     storage_options: dict[str, Any],
     tmp_path: Path,
 ) -> AsyncIterator[Store]:
-    """An empty store of the test's own; a test that passed and left something behind fails when it ends."""
+    """A new empty store for the test; a test that passed but leaked resources fails at its end."""
     watch_running_loop()
     folders = watched_folders(storage_url, tmp_path)
     before = open_resources(folders)
@@ -301,12 +309,12 @@ async def store(
     with cancellation_as_stall():
         await store.close()
     if not request.node.stash.get(HAS_FAILED, False) and (left := await find_leaks(before, folders)):
-        pytest.fail("the test, or the backend, left behind:\n" + "\n".join(left), pytrace=False)
+        pytest.fail("the test or the backend left behind:\n" + "\n".join(left), pytrace=False)
 
 
 @pytest_asyncio.fixture(loop_scope="function")
 async def storage(store: Store) -> AsyncIterator[StorageAdapter]:
-    """An initialized adapter on the store."""
+    """An open adapter on the store."""
     with cancellation_as_stall():
         async with store.open() as adapter:
             yield adapter
@@ -316,7 +324,7 @@ async def storage(store: Store) -> AsyncIterator[StorageAdapter]:
 async def model_store(
     request: pytest.FixtureRequest, store: Store, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Store | None]:
-    """An empty store of `--storage-model`; None where each history makes a model in memory for itself."""
+    """A new empty store of `--storage-model`; None if each history makes its own model in memory."""
     name: str | None = request.config.getoption("--storage-model")
     if name is None:
         yield None
@@ -326,7 +334,9 @@ async def model_store(
     with backend.temporary_store(tmp_path_factory.mktemp("model")) as url:
         model = Store(backend, url)
         if missing := store.capabilities - model.capabilities - {Capability.DURABLE}:
-            raise pytest.UsageError(f"--storage-model={name} has not the capabilities {', '.join(missing)}")
+            raise pytest.UsageError(
+                f"--storage-model={name} lacks the capabilities {', '.join(missing)} of the backend under test"
+            )
         yield model
         with cancellation_as_stall():
             await model.close()
@@ -342,24 +352,27 @@ def _backend(name: str) -> Backend:
     built_for, known = (tuple(map(int, each.split("."))) for each in (backend.contract, CONTRACT_VERSION))
     if built_for > known or built_for[0] != known[0]:
         raise pytest.UsageError(
-            f"the storage backend {name!r} keeps the contract {backend.contract}, and this suite tests "
+            f"the storage backend {name!r} is built for the contract {backend.contract}, but this suite tests "
             f"{CONTRACT_VERSION}; install the version of {PACKAGE.replace('_', '-')} for that contract"
         )
     return backend
 
 
 def _check_claims(store: Store, checked: set[str]) -> None:
-    """Fail where adapters claim what their backend does not declare; looked at once for each set of options."""
+    """Fail if adapters claim capabilities that their backend does not declare; checked once per set of options."""
     key = repr((store.backend.name, sorted(store.options.items())))
     if key not in checked:
         if undeclared := store.capabilities - store.backend.capabilities:
             names = ", ".join(sorted(undeclared))
-            pytest.fail(f"the adapter claims {names}, which its `Backend.capabilities` does not name", pytrace=False)
+            pytest.fail(
+                f"the adapter claims {names}, missing in its `Backend.capabilities`: add them there, or do not claim them",
+                pytrace=False,
+            )
         checked.add(key)
 
 
-def _leave_no_trace_in_the_folder(config: pytest.Config) -> None:
-    """Let hypothesis keep its files elsewhere, and pytest-asyncio be content with fixtures that name their loops."""
+def _keep_the_folder_clean(config: pytest.Config) -> None:
+    """Move the files of hypothesis to a temporary folder, and silence a warning of pytest-asyncio on fixture loops."""
     if not (config.rootpath / ".hypothesis").is_dir():
         config.stash[HYPOTHESIS_HOME] = Path(tempfile.mkdtemp(prefix="aaow-conformance-"))
         hypothesis.configuration.set_hypothesis_home_dir(config.stash[HYPOTHESIS_HOME])

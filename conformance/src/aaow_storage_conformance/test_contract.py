@@ -1,4 +1,4 @@
-"""The whole suite, for `pytest --pyargs aaow_storage_conformance --storage-backend=NAME`."""
+"""The whole suite, collected by `pytest --pyargs aaow_storage_conformance --storage-backend=NAME`."""
 
 from aaow_storage_conformance import (
     ApprovalTests,
@@ -53,11 +53,11 @@ class TestApprovals(ApprovalTests):
 
 
 class TestAtomicity(AtomicityTests):
-    """Atomic and committed."""
+    """Atomic operations and visible commits."""
 
 
 class TestBlocks(BlockTests):
-    """Blocks that fail."""
+    """Blocks that raise."""
 
 
 class TestBudgets(BudgetTests):
@@ -73,15 +73,15 @@ class TestClosing(ClosingTests):
 
 
 class TestCombinations(CombinationTests):
-    """Two in one call."""
+    """Calls that combine changes, conditions or orders."""
 
 
 class TestConcurrency(ConcurrencyTests):
-    """Many at once."""
+    """Many tasks, threads and processes."""
 
 
 class TestDifferential(DifferentialTests):
-    """Random filters."""
+    """Random filters against the query plan."""
 
 
 class TestDocuments(DocumentTests):
@@ -89,11 +89,11 @@ class TestDocuments(DocumentTests):
 
 
 class TestDurability(DurabilityTests):
-    """After a kill."""
+    """Processes that are killed."""
 
 
 class TestEndings(EndingTests):
-    """Ids, texts and keys that differ at their end."""
+    """Long ids, texts and keys that differ at their end."""
 
 
 class TestErrors(ErrorTests):
@@ -109,35 +109,35 @@ class TestFilterSizes(FilterSizeTests):
 
 
 class TestHandles(HandleTests):
-    """Through another handle."""
+    """Reads through one handle after writes through another."""
 
 
 class TestHandling(HandlingTests):
-    """Copies, second blocks, other event loops."""
+    """Copies, second blocks and other event loops."""
 
 
 class TestHolders(HolderTests):
-    """Tasks beside a transaction of their own."""
+    """Tasks that hold a transaction."""
 
 
 class TestIsolation(IsolationTests):
-    """Transactions beside others."""
+    """Concurrent transactions."""
 
 
 class TestLeaving(LeavingTests):
-    """Dropped, and inherited by a forked process."""
+    """Adapters dropped, or inherited by a forked process."""
 
 
 class TestLifecycle(LifecycleTests):
-    """Opening, and opening again."""
+    """Initializing and reopening."""
 
 
 class TestModel(ModelTests):
-    """Random histories."""
+    """Random histories against a model."""
 
 
 class TestNesting(NestingTests):
-    """Savepoints in savepoints."""
+    """Nested savepoints."""
 
 
 class TestNumbers(NumberTests):
@@ -149,7 +149,7 @@ class TestOmissions(OmissionTests):
 
 
 class TestOperations(OperationTests):
-    """The verbs."""
+    """The verbs: get, list, create, log, save, update, delete."""
 
 
 class TestPaging(PagingTests):
@@ -157,7 +157,7 @@ class TestPaging(PagingTests):
 
 
 class TestPlainValues(PlainValueTests):
-    """Values of subclasses."""
+    """Values of subclasses of plain types."""
 
 
 class TestQueries(QueryTests):
@@ -165,7 +165,7 @@ class TestQueries(QueryTests):
 
 
 class TestRaces(RaceTests):
-    """Two at once."""
+    """Races of two calls."""
 
 
 class TestRecords(RecordTests):
@@ -173,19 +173,19 @@ class TestRecords(RecordTests):
 
 
 class TestResemblances(ResemblanceTests):
-    """Documents that are almost the same."""
+    """Similar documents."""
 
 
 class TestReturns(ReturnTests):
-    """What operations return."""
+    """Return values."""
 
 
 class TestSchemas(SchemaTests):
-    """A newer schema."""
+    """Stores of a newer schema."""
 
 
 class TestSequences(SequenceTests):
-    """Twice in one transaction."""
+    """Sequences in one transaction."""
 
 
 class TestSessions(SessionTests):
@@ -197,11 +197,11 @@ class TestSharing(SharingTests):
 
 
 class TestSideEffects(SideEffectTests):
-    """What an operation leaves alone."""
+    """Side effects."""
 
 
 class TestSnapshots(SnapshotTests):
-    """Lists of one instant."""
+    """Reads of one instant."""
 
 
 class TestStates(StateTests):

@@ -1,1 +1,1 @@
-"""Data that tests share: records, values, and calls of every operation. Private to the suite."""
+"""Data for tests: records, values and calls. Private to the suite."""

@@ -1,1 +1,1 @@
-"""What runs and watches tests: the store, other processes, cancellation, limits of time. Private to the suite."""
+"""The machinery of tests: store, subprocesses, cancellation points, history, watchdog. Private to the suite."""

@@ -1,1 +1,1 @@
-"""What becomes of a run: results by clause, waivers, the report and its pages. Private to the suite."""
+"""Recording and reporting a run: results by clause, waivers, JSON, HTML and terminal. Private to the suite."""

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else, to be published."""
+"""The report as one self-contained HTML page."""
 
 from collections.abc import Iterator
 from html import escape
@@ -45,11 +45,11 @@ CLASSES: dict[str, str] = {
     Outcome.NOT_APPLICABLE: "plain",
     Outcome.NOT_RUN: "warn",
 }
-"""How words are coloured; those that are equal as text share an entry."""
+"""CSS classes of outcomes, results and verdicts; equal texts share an entry."""
 
 
 def render_page(document: dict[str, Any]) -> str:
-    """Render the JSON of a report as a page; it loads nothing, and everything from outside is escaped."""
+    """Render the JSON of a report as a page that loads nothing; all values are escaped."""
     return "\n".join(_page(document)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What tests the suite has, whatever of it a run collects."""
+"""All tests of the suite, whether or not a run collects them."""
 
 import inspect
 from functools import cache
@@ -11,7 +11,7 @@ import aaow_storage_conformance
 
 @attrs.frozen
 class SuiteTest:
-    """A test of the suite, with no regard to its parameters."""
+    """A test of the suite, without parameters."""
 
     clauses: tuple[str, ...]
     is_slow: bool
@@ -19,7 +19,7 @@ class SuiteTest:
 
 @cache
 def suite_tests() -> dict[str, SuiteTest]:
-    """Return the tests of the suite by what `name_of` calls them."""
+    """Return the tests of the suite by `Class.test_name`."""
     tests = {}
     for name in aaow_storage_conformance.__all__:
         owner = getattr(aaow_storage_conformance, name)
@@ -34,9 +34,9 @@ def suite_tests() -> dict[str, SuiteTest]:
 
 
 def name_of(item: pytest.Item) -> str:
-    """Return what a test is called in reports: `Class.test_name[parameters]`, or its node id if it is no test of ours.
+    """Return the name of a test in reports: `Class.test_name[parameters]`, or the node id of a test of another suite.
 
-    A test of the suite is called the same wherever it is collected, and one that overrides it is none.
+    A test of the suite has one name wherever it is collected; a test that overrides one is not of the suite.
     """
     function = getattr(item, "function", None)
     own = suite_tests()

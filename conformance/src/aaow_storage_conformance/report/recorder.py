@@ -1,6 +1,6 @@
-"""Watching a run of pytest: which tests there are, what became of them, and what a waiver makes of a failure.
+"""The pytest plugin that records a run: the tests of clauses, their outcomes, and the failures that are waived.
 
-Under pytest-xdist the workers send what they collected when they end, and what became of a test with its reports.
+Under pytest-xdist, workers send each outcome with the test's report, and what they collected when they end.
 """
 
 import time
@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
+from aaow_storage_conformance._contract import CLAUSES
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.report.inventory import name_of, suite_tests
 from aaow_storage_conformance.report.results import Outcome, Results, TestResult, merge_results
@@ -18,7 +19,7 @@ from aaow_storage_conformance.report.waivers import Waiver, matches
 ATTRIBUTE = "aaow_storage"
 COLLECTED: pytest.StashKey["Collected"] = pytest.StashKey()
 NOT_FOR_THIS_STORE: pytest.StashKey[Outcome] = pytest.StashKey()
-"""Set before a test is skipped that is for stores with other capabilities."""
+"""Set before a test for stores with other capabilities is skipped."""
 HAS_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 DETAIL_CHARACTERS = 2000
 STATUSES = {
@@ -30,10 +31,10 @@ STATUSES = {
 
 @attrs.frozen
 class Collected:
-    """A test of a clause, as it was collected.
+    """A collected test of a clause.
 
     Attributes:
-        needs: the capabilities that a store has to claim for it.
+        needs: the capabilities that a store must claim for it.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Collected:
 
 @attrs.define
 class Seen:
-    """What was seen of one test of one class on one backend."""
+    """The outcome of one collected test so far."""
 
     backend: str | None = None
     outcome: Outcome = Outcome.NOT_RUN
@@ -54,13 +55,13 @@ class Seen:
 
 @attrs.define(eq=False)
 class Recorder:
-    """The plugin that watches.
+    """The plugin object.
 
     Attributes:
-        waivers: what may fail.
-        wanted: the clauses whose tests run alone; empty for all.
-        backend: the backend that was chosen on the command line.
-        claimed: what the stores of each backend claim.
+        waivers: the waivers of the run.
+        wanted: the clauses whose tests run; empty for all.
+        backend: the backend chosen on the command line, if any.
+        claimed: the capabilities that the stores of each backend claim.
     """
 
     waivers: list[Waiver]
@@ -73,7 +74,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Remember every test of a clause before any is deselected; keep those of the wanted clauses alone."""
+        """Record every test of a clause before any is deselected; deselect those of other clauses than wanted."""
         kept: list[pytest.Item] = []
         dropped: list[pytest.Item] = []
         for item in items:
@@ -87,60 +88,61 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Say on the report whose store it was, and turn a failure that is waived into one that was expected."""
+        """Attach backend, outcome and broken clauses to the report; turn a waived failure into an expected one."""
         report = yield
         test = item.stash.get(COLLECTED, None)
         if test is None:
             return report
         item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
-        told: dict[str, Any] = {"test": attrs.asdict(test)}
+        facts: dict[str, Any] = {"test": attrs.asdict(test)}
         store = getattr(item, "funcargs", {}).get("store")
         if isinstance(store, Store):
-            told["backend"] = store.backend.name
+            facts["backend"] = store.backend.name
             if report.when == "call" and store.backend.name not in self.claimed:
                 self.claimed[store.backend.name] = sorted(map(str, store.capabilities))
         if report.skipped and report.when == "call" and NOT_FOR_THIS_STORE in item.stash:
-            told["outcome"] = str(item.stash[NOT_FOR_THIS_STORE])
+            facts["outcome"] = str(item.stash[NOT_FOR_THIS_STORE])
         elif report.failed:
-            self._waive(report, test, told)
-        setattr(report, ATTRIBUTE, told)
+            self._waive(report, test, facts)
+            report.sections.append(("storage contract", _sentences_of(test.clauses)))
+        setattr(report, ATTRIBUTE, facts)
         return report
 
-    def _waive(self, report: pytest.TestReport, test: Collected, told: dict[str, Any]) -> None:
+    def _waive(self, report: pytest.TestReport, test: Collected, facts: dict[str, Any]) -> None:
         covering = [waiver for waiver in self.waivers if waiver.covers(test.name, test.clauses)]
         for waiver in covering:
             if not waiver.has_expired:
-                told["outcome"] = str(Outcome.WAIVED)
-                told["detail"] = f"waiver of {waiver.clause} until {waiver.expires}: {waiver.reason}"
+                facts["outcome"] = str(Outcome.WAIVED)
+                facts["detail"] = f"waiver of {waiver.clause} until {waiver.expires}: {waiver.reason}"
                 report.outcome = "skipped"
-                report.wasxfail = told["detail"]  # as for a mark `xfail`
+                report.wasxfail = facts["detail"]  # as for a mark `xfail`
                 return
         for waiver in covering:
-            text = f"The waiver of {waiver.clause} expired on {waiver.expires}: {waiver.reason}"
+            text = f"The waiver of {waiver.clause} expired on {waiver.expires}: {waiver.reason} (fix the backend or renew it)"
             report.sections.append(("waiver", text))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
-        """Show what is waived, and what is not for this store, as what it is."""
+        """Show tests that are waived, not claimed or not applicable by these words."""
         outcome = getattr(report, ATTRIBUTE, {}).get("outcome")
         return None if outcome is None else (outcome, *STATUSES[Outcome(outcome)])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Put the phases of a test together."""
-        told: dict[str, Any] | None = getattr(report, ATTRIBUTE, None)
+        """Combine the phases of a test into one outcome."""
+        facts: dict[str, Any] | None = getattr(report, ATTRIBUTE, None)
         place = _place(report.nodeid)
         is_crash_of_worker = report.when not in ("setup", "call", "teardown")
-        if told is None and not is_crash_of_worker:
+        if facts is None and not is_crash_of_worker:
             return
-        told = told or {}
-        if "test" in told:
-            self.collected.setdefault(place, Collected(**told["test"]))
+        facts = facts or {}
+        if "test" in facts:
+            self.collected.setdefault(place, Collected(**facts["test"]))
         seen = self._seen.setdefault(place, Seen())
-        seen.backend = told.get("backend", seen.backend)
+        seen.backend = facts.get("backend", seen.backend)
         seen.duration_s += report.duration
-        if "outcome" in told and seen.outcome is not Outcome.FAILED:
-            seen.outcome, seen.detail = Outcome(told["outcome"]), told.get("detail", "") or _detail(report)
-        elif "outcome" not in told and (report.failed or (report.skipped and hasattr(report, "wasxfail"))):
+        if "outcome" in facts and seen.outcome is not Outcome.FAILED:
+            seen.outcome, seen.detail = Outcome(facts["outcome"]), facts.get("detail", "") or _detail(report)
+        elif "outcome" not in facts and (report.failed or (report.skipped and hasattr(report, "wasxfail"))):
             seen.outcome, seen.detail = Outcome.FAILED, _detail(report)
         elif report.skipped and seen.outcome is Outcome.NOT_RUN:
             seen.detail = _detail(report)
@@ -149,14 +151,14 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker of pytest-xdist collected."""
-        told = getattr(node, "workeroutput", {}).get(ATTRIBUTE, {"collected": {}, "claimed": {}})
-        self.collected |= {_place(place): Collected(**test) for place, test in told["collected"].items()}
-        for backend, claimed in told["claimed"].items():
+        """Merge what a worker of pytest-xdist collected."""
+        facts = getattr(node, "workeroutput", {}).get(ATTRIBUTE, {"collected": {}, "claimed": {}})
+        self.collected |= {_place(place): Collected(**test) for place, test in facts["collected"].items()}
+        for backend, claimed in facts["claimed"].items():
             self.claimed.setdefault(backend, claimed)
 
     def for_the_controller(self) -> dict[str, Any]:
-        """Return what a worker of pytest-xdist sends when it ends."""
+        """Return what a worker of pytest-xdist sends to the controller when it ends."""
         collected = {place: attrs.asdict(test) for place, test in self.collected.items()}
         return {"collected": collected, "claimed": self.claimed}
 
@@ -166,7 +168,7 @@ class Recorder:
         return bool(self.collected)
 
     def results(self) -> dict[str, Results]:
-        """Return what became of the tests, by backend."""
+        """Return the results by backend."""
         backends = {each.backend for each in self._seen.values()} - {None} or {self.backend}
         return {name: merge_results(self._tests(name)) for name in sorted(filter(None, backends))}
 
@@ -193,7 +195,7 @@ class Recorder:
                 yield TestResult(name=name, clauses=each.clauses, is_slow=each.is_slow, detail="it was not collected")
 
     def problems_of_waivers(self, all_results: Iterable[Results]) -> list[str]:
-        """Say which waivers are of no use any more, where all of their tests ran."""
+        """Describe the waivers to be removed: all of their tests ran and none failed, or they have expired."""
         tests = [test for results in all_results for test in results.tests.values()]
         problems = []
         for waiver in self.waivers:
@@ -203,7 +205,7 @@ class Recorder:
                 if not outcomes & {Outcome.FAILED, Outcome.WAIVED, Outcome.NOT_RUN}:
                     what = "every test of it" if pattern == "*" else f"every test of it that {pattern!r} names"
                     why = f"{what} passed" if Outcome.PASSED in outcomes else "it has no test for this store"
-                    problems.append(f"waiver {waiver.entry} ({waiver.clause}) is not needed, {why}: remove it")
+                    problems.append(f"waiver {waiver.entry} ({waiver.clause}) is not needed, because {why}: remove it")
             if waiver.has_expired:
                 problems.append(f"waiver {waiver.entry} ({waiver.clause}) expired on {waiver.expires}: remove it")
         return problems
@@ -214,8 +216,12 @@ def _collected(item: pytest.Item, clauses: Sequence[str]) -> Collected:
     return Collected(name_of(item), clauses, item.get_closest_marker("slow") is not None, needs)
 
 
+def _sentences_of(clauses: Sequence[str]) -> str:
+    return "\n".join(f"{name} ({CLAUSES[name].level}): {CLAUSES[name].sentence}" for name in clauses)
+
+
 def _place(nodeid: str) -> str:
-    """Return the node id without the group that pytest-xdist adds to it."""
+    """Return the node id without the group name that pytest-xdist appends."""
     head, at, group = nodeid.rpartition("@")
     return head if at and "]" not in group and "::" in head else nodeid
 

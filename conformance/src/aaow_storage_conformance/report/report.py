@@ -1,4 +1,4 @@
-"""The report: what was tested, where and how, and what became of every clause; as JSON and as a page."""
+"""The report of a run as JSON: backend, environment, and the result of every clause."""
 
 import importlib.metadata
 import json
@@ -19,20 +19,20 @@ from aaow_storage_conformance.report.results import ClauseResult, Outcome, Resul
 from aaow_storage_conformance.report.waivers import Waiver
 
 FORMAT = 1
-"""Raised when the JSON changes so that who reads it has to know."""
+"""The version of the JSON format; a change that breaks readers increments it."""
 SUITE = "aaow-storage-conformance"
 LIBRARIES = ("aaow-storage", "hypothesis", "pytest", "pytest-asyncio", "pytest-xdist")
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What a run says of a backend.
+    """A run on one backend.
 
     Attributes:
-        backend: what its plugin says of it.
+        backend: the backend, as its plugin describes it.
         claimed: the capabilities that its stores claim.
-        problems: waivers that have to go.
-        command: what to type to do the same again.
+        problems: waivers to be removed.
+        command: the command line that repeats the run.
     """
 
     backend: Backend
@@ -100,13 +100,13 @@ class Report:
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
-    """Write the report, making its folder."""
+    """Write the report, and create its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def command_of(arguments: Sequence[str], seed: int) -> str:
-    """Return what to type to run pytest with these arguments again, with the seed and without passwords."""
+    """Return the command line that repeats the run: with the seed, and without passwords."""
     kept = []
     skips_value = False
     for argument in arguments:
@@ -116,16 +116,16 @@ def command_of(arguments: Sequence[str], seed: int) -> str:
             skips_value = True
         elif not argument.startswith(("--conformance-seed=", "--conformance-report=")):
             option, equals, value = argument.partition("=")
-            kept.append(option + equals + _shown(value) if option.startswith("--") else _shown(argument))
+            kept.append(option + equals + _redact(value) if option.startswith("--") else _redact(argument))
     return shlex.join(["pytest", *kept, f"--conformance-seed={seed}"])
 
 
-def _shown(argument: str) -> str:
+def _redact(argument: str) -> str:
     return redacted_url(argument) if "://" in argument else redacted_text(argument)
 
 
 def distribution_of(backend: str) -> tuple[str | None, str | None]:
-    """Return the name and version of the distribution that a backend came with, None where it is not installed."""
+    """Return name and version of the distribution of a backend, or None if it is not installed."""
     for point in importlib.metadata.entry_points(group="aaow_storage", name=backend):
         if point.dist is not None:
             return point.dist.name, point.dist.version
@@ -133,7 +133,7 @@ def distribution_of(backend: str) -> tuple[str | None, str | None]:
 
 
 def version_of(distribution: str) -> str | None:
-    """Return the version of a distribution, None where it is not installed."""
+    """Return the version of a distribution, or None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -141,7 +141,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def headline(backend: Backend, seed: int) -> str:
-    """Say what a run is about to test, in one line."""
+    """Return the line for the head of a run: contract, backend, Python and seed."""
     distribution, version = distribution_of(backend.name)
     origin = f" ({distribution} {version})" if distribution else ""
     python = ".".join(map(str, sys.version_info[:3]))

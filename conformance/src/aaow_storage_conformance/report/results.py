@@ -1,4 +1,4 @@
-"""What a run found: of each test, of each clause, and of the backend as a whole."""
+"""The results of a run: the outcome of each test, the result of each clause, and the verdict on the backend."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,22 +11,22 @@ from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION, Clause
 
 
 class Outcome(StrEnum):
-    """What became of a test."""
+    """The outcome of a test."""
 
     PASSED = "passed"
     FAILED = "failed"
     WAIVED = "waived"
-    """It failed, and a waiver says why."""
+    """It failed, and a waiver covers the failure."""
     NOT_CLAIMED = "not claimed"
-    """It is for stores with a capability that this one does not claim."""
+    """It needs a capability that the store does not claim."""
     NOT_APPLICABLE = "not applicable"
-    """It is for stores without a capability, and this one claims it."""
+    """It is for stores without a capability that this store claims."""
     NOT_RUN = "not run"
     """It was deselected, skipped, or not collected."""
 
 
 class Result(StrEnum):
-    """What became of a clause; the later, the better."""
+    """The result of a clause, from worst to best."""
 
     FAILED = "failed"
     NOT_RUN = "not run"
@@ -38,7 +38,7 @@ class Result(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What is said of a backend."""
+    """The verdict on a backend."""
 
     CONFORMANT = "conformant"
     NOT_CONFORMANT = "not conformant"
@@ -55,15 +55,15 @@ WORST_FIRST = (
     Outcome.NOT_CLAIMED,
     Outcome.NOT_APPLICABLE,
 )
-"""Which outcome stands where a test ran more than once."""
+"""The first of these counts if a test ran more than once."""
 
 
 @attrs.frozen(kw_only=True)
 class TestResult:
-    """What became of a test.
+    """A test and its outcome.
 
     Attributes:
-        detail: why it failed, was skipped or is not for this store, in short.
+        detail: a short reason why it failed or did not run.
     """
 
     __test__ = False
@@ -78,24 +78,24 @@ class TestResult:
 
 @attrs.frozen(slots=False)
 class ClauseResult:
-    """What became of a clause."""
+    """A clause and the results of its tests."""
 
     clause: Clause
     tests: tuple[TestResult, ...]
 
     @cached_property
     def counts(self) -> Counter[Outcome]:
-        """How many of its tests had which outcome."""
+        """The number of tests by outcome."""
         return Counter(test.outcome for test in self.tests)
 
     @property
     def duration_s(self) -> float:
-        """How long its tests took."""
+        """The total duration of its tests."""
         return sum(test.duration_s for test in self.tests)
 
     @cached_property
     def result(self) -> Result:
-        """What its tests say together; passed only if all ran that are for this store, and passed."""
+        """The result of all its tests: passed only if every test for this store ran and passed."""
         counts = self.counts
         if counts[Outcome.FAILED]:
             return Result.FAILED
@@ -110,22 +110,22 @@ class ClauseResult:
 
 @attrs.frozen(slots=False)
 class Results:
-    """What became of every clause of the contract."""
+    """The results of all clauses."""
 
     clauses: tuple[ClauseResult, ...]
 
     @cached_property
     def tests(self) -> dict[str, TestResult]:
-        """Every test, by its name."""
+        """All tests by name."""
         return {test.name: test for each in self.clauses for test in each.tests}
 
     def having(self, *results: Result, level: Level = Level.MUST) -> list[str]:
-        """List the ids of the clauses of a level with one of the results."""
+        """Return the ids of the clauses of that level with one of the results."""
         return [each.clause.id for each in self.clauses if each.result in results and each.clause.level is level]
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What is said of the backend: conformant only if every MUST clause that binds it ran whole, and passed."""
+        """Conformant only if every test of every MUST clause that binds the backend ran and passed."""
         outcomes = Counter(test.outcome for test in self.tests.values())
         if not any(outcomes[each] for each in (Outcome.PASSED, Outcome.FAILED, Outcome.WAIVED)):
             return Verdict.NOTHING
@@ -143,26 +143,26 @@ class Results:
         )
         failed, waived = self.having(Result.FAILED), self.having(Result.WAIVED)
         missing, in_part = self.having(Result.NOT_RUN), self.having(Result.INCOMPLETE)
-        told = []
+        parts = []
         if self.verdict is Verdict.NOTHING:
             return f"{self.verdict}: no test of the suite ran"
         if self.verdict is Verdict.CONFORMANT:
-            told.append(f"all {bound} clauses of the storage contract {CONTRACT_VERSION} that bind this store passed")
+            parts.append(f"all {bound} clauses of the storage contract {CONTRACT_VERSION} that bind this store passed")
         if failed:
-            told.append(f"{len(failed)} of {bound} clauses failed ({_listed(failed)})")
+            parts.append(f"{len(failed)} of {bound} clauses failed ({_join_ids(failed)})")
         if waived:
-            told.append(f"{len(waived)} of {bound} clauses waived ({_listed(waived)})")
+            parts.append(f"{len(waived)} of {bound} clauses waived ({_join_ids(waived)})")
         if missing:
-            told.append(f"{len(missing)} of {bound} clauses did not run")
+            parts.append(f"{len(missing)} of {bound} clauses did not run")
         if in_part:
             what = "without their slow tests" if self.verdict is Verdict.QUICK else "only in part"
-            told.append(f"{len(in_part)} of {bound} clauses ran {what}")
+            parts.append(f"{len(in_part)} of {bound} clauses ran {what}")
         if should := self.having(Result.FAILED, level=Level.SHOULD):
-            told.append(f"SHOULD clauses failed: {_listed(should)}")
+            parts.append(f"SHOULD clauses failed: {_join_ids(should)}")
         if unclaimed := [each.clause for each in self.clauses if each.result is Result.NOT_CLAIMED]:
             names = dict.fromkeys(str(each.capability) for each in unclaimed)
-            told.append(f"not claimed: {', '.join(names)} ({_listed([each.id for each in unclaimed])})")
-        return f"{self.verdict}: {'; '.join(told)}"
+            parts.append(f"not claimed: {', '.join(names)} ({_join_ids([each.id for each in unclaimed])})")
+        return f"{self.verdict}: {'; '.join(parts)}"
 
     @property
     def _only_slow_tests_did_not_run(self) -> bool:
@@ -172,7 +172,7 @@ class Results:
 
 
 def merge_results(tests: Iterable[TestResult]) -> Results:
-    """Put tests together by clause; of several results of one test the worst stands."""
+    """Group tests by clause; if a test has several results, the worst counts."""
     by_name: dict[str, TestResult] = {}
     for test in tests:
         other = by_name.setdefault(test.name, test)
@@ -186,6 +186,6 @@ def merge_results(tests: Iterable[TestResult]) -> Results:
     )
 
 
-def _listed(ids: Sequence[str], most: int = 8) -> str:
+def _join_ids(ids: Sequence[str], most: int = 8) -> str:
     more = len(ids) - most
     return ", ".join(ids[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""The report in the terminal: the areas, the clauses that did not simply pass, and the verdict."""
+"""The report in the terminal: areas, clauses that did not pass, and the verdict."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from aaow_storage_conformance.report.results import Outcome, Result, Verdict
 
 COLUMNS = (Outcome.PASSED, Outcome.FAILED, Outcome.WAIVED, Outcome.NOT_CLAIMED, Outcome.NOT_RUN)
 NAME_WIDTH = 24
-FEW = 8
+MAX_LISTED = 8
 WIDTHS = (8, 7, 7, 7, 12, 8, 7)
 COLORS = {
     Result.FAILED: "red",
@@ -26,10 +26,10 @@ VERDICT_COLORS = {Verdict.CONFORMANT: "green", Verdict.QUICK: "yellow", Verdict.
 
 
 def print_summary(terminal: TerminalReporter, report: Report) -> None:
-    """Print the report; every clause on a verbose run."""
+    """Print the report; with `-v`, every clause."""
     terminal.section(f"storage contract {CONTRACT_VERSION}: {report.backend.name}")
     terminal.write_line(_row("", ("clauses", *map(str, COLUMNS), "time")))
-    for line, color in _lines(report, _shown(report, is_verbose=terminal.verbosity > 0)):
+    for line, color in _lines(report, _listed_results(report, is_verbose=terminal.verbosity > 0)):
         terminal.write_line(line, **({color: True} if color else {}))
     for waiver in report.waivers:
         terminal.write_line(f"waiver {waiver.entry} ({waiver.clause}) until {waiver.expires}: {waiver.reason}")
@@ -41,13 +41,13 @@ def print_summary(terminal: TerminalReporter, report: Report) -> None:
     terminal.write_line(f"to run the same again: {report.command}")
 
 
-def _shown(report: Report, *, is_verbose: bool) -> frozenset[Result]:
-    """Return the results of the clauses that get a line of their own."""
+def _listed_results(report: Report, *, is_verbose: bool) -> frozenset[Result]:
+    """Return the results whose clauses are listed one by one."""
     if is_verbose:
         return frozenset(Result)
     unrun = {Result.NOT_RUN, Result.INCOMPLETE}
-    few = sum(each.result in unrun for each in report.results.clauses) <= FEW
-    return frozenset({Result.FAILED, Result.WAIVED, Result.NOT_CLAIMED, *(unrun if few else ())})
+    is_short = sum(each.result in unrun for each in report.results.clauses) <= MAX_LISTED
+    return frozenset({Result.FAILED, Result.WAIVED, Result.NOT_CLAIMED, *(unrun if is_short else ())})
 
 
 def _lines(report: Report, shown: frozenset[Result]) -> Iterator[tuple[str, str]]:

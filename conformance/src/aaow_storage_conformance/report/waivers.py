@@ -1,4 +1,4 @@
-"""Waivers: the clauses that a backend is known not to keep, with a reason and the day until which that is accepted."""
+"""Waivers: clauses that a backend is known to break, each with a reason and a last day."""
 
 import difflib
 import re
@@ -18,14 +18,14 @@ KEYS = ("clause", "reason", "expires", "tests")
 
 @attrs.frozen
 class Waiver:
-    """One entry of the file.
+    """One entry of a waivers file.
 
     Attributes:
         clause: the id of the clause.
-        reason: why the backend does not keep it, for people.
+        reason: why the backend breaks it, shown in reports.
         expires: the last day on which the waiver holds, in UTC.
-        tests: patterns of the tests that fail, with `*` and `?`; empty for any test of the clause.
-        entry: which entry of the file it is, from 1.
+        tests: patterns of the tests that may fail, with `*` and `?`; empty for every test of the clause.
+        entry: its number in the file, from 1.
     """
 
     clause: str
@@ -41,16 +41,16 @@ class Waiver:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """What it waives, each of which has to fail somewhere."""
+        """The patterns of tests that it waives; each has to match a test that fails."""
         return self.tests or ("*",)
 
     def covers(self, test: str, clauses: Iterable[str]) -> bool:
-        """Say whether the failure of a test is waived."""
+        """Return whether the failure of a test is waived."""
         return self.clause in clauses and any(matches(pattern, test) for pattern in self.patterns)
 
 
 def matches(pattern: str, test: str) -> bool:
-    """Say whether a pattern names a test: `Class.test_name[parameters]`, with or without class and parameters."""
+    """Return whether a pattern matches `Class.test_name[parameters]`, with or without class and parameters."""
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     without_parameters = test.partition("[")[0]
     names = (test, without_parameters)
@@ -60,40 +60,40 @@ def matches(pattern: str, test: str) -> bool:
 
 
 def read_waivers(path: Path, tests: Mapping[str, Iterable[str]]) -> list[Waiver]:
-    """Read a file of waivers; `tests` maps the tests of the suite, without parameters, to their clauses.
+    """Read a waivers file; `tests` maps the names of tests, without parameters, to their clauses.
 
     Raises:
-        pytest.UsageError: the file cannot be read, or an entry is wrong; it names the file, the entry and the remedy.
+        pytest.UsageError: the file cannot be read or an entry is wrong; the message names the file, entry and fix.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _refusal(path, f"cannot be read: {error.strerror or error}") from error
+        raise _usage_error(path, f"cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _refusal(path, f"is not TOML: {error}") from error
+        raise _usage_error(path, f"is not TOML: {error}") from error
     entries = document.pop("waiver", [])
     if document:
-        raise _refusal(path, f"has {_listed(document)}; write each waiver as a table [[waiver]]")
+        raise _usage_error(path, f"has the unknown keys {_join(document)}; write each waiver as a table [[waiver]]")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise _refusal(path, "has a `waiver` that is no list of tables; write each as a table [[waiver]]")
+        raise _usage_error(path, "has a `waiver` that is no list of tables; write each as a table [[waiver]]")
     return [_waiver(path, number, entry, tests) for number, entry in enumerate(entries, 1)]
 
 
 def _waiver(path: Path, number: int, entry: dict[str, Any], tests: Mapping[str, Iterable[str]]) -> Waiver:
     def refuse(problem: str) -> pytest.UsageError:
-        return _refusal(path, f"waiver {number} ({entry.get('clause', 'no clause')}): {problem}")
+        return _usage_error(path, f"waiver {number} ({entry.get('clause', 'no clause')}): {problem}")
 
     clause, reason, expires = (entry.get(name) for name in KEYS[:3])
     patterns = entry.get("tests", [])
     if unknown := [name for name in entry if name not in KEYS]:
-        raise refuse(f"has {_listed(unknown)}; there are {_listed(KEYS)}")
+        raise refuse(f"has the unknown keys {_join(unknown)}; the keys are {_join(KEYS)}")
     if not isinstance(clause, str) or clause not in CLAUSES:
         close = difflib.get_close_matches(str(clause), CLAUSES, n=1)
         raise refuse(
             f"`clause` must be the id of a clause{f', such as {close[0]}' if close else ''}; the contract lists them"
         )
     if not isinstance(reason, str) or not reason.strip():
-        raise refuse('`reason` must say why the clause is not kept: reason = "..."')
+        raise refuse('`reason` must say why the backend breaks the clause: reason = "..."')
     if not isinstance(expires, date) or isinstance(expires, datetime):
         raise refuse("`expires` must be the last day of the waiver, without quotes: expires = 2030-12-31")
     if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
@@ -105,9 +105,9 @@ def _waiver(path: Path, number: int, entry: dict[str, Any], tests: Mapping[str, 
     return Waiver(clause, " ".join(reason.split()), expires, tuple(patterns), number)
 
 
-def _refusal(path: Path, problem: str) -> pytest.UsageError:
+def _usage_error(path: Path, problem: str) -> pytest.UsageError:
     return pytest.UsageError(f"--storage-waivers={path}: {problem}")
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
