@@ -297,6 +297,26 @@ def test_a_worker_that_dies_fails_the_clauses_of_its_test(pytester: pytest.Pytes
     assert next(each for each in clauses if each["id"] == "WFL-1")["counts"]["failed"] == 1
 
 
+def test_a_failure_names_the_clauses_that_it_breaks(pytester: pytest.Pytester):
+    pytester.makepyfile(
+        """
+        from aaow_storage_conformance import clause
+
+        @clause("WFL-1", "TXN-5")
+        async def test_it(storage):
+            assert await storage.count_workflows() == 1
+        """
+    )
+    result = pytester.runpytest_subprocess("--storage-backend=memory")
+    result.stdout.fnmatch_lines(
+        [
+            "*storage contract*",
+            f"WFL-1 (MUST): {CLAUSES['WFL-1'].sentence}",
+            f"TXN-5 (MUST): {CLAUSES['TXN-5'].sentence}",
+        ]
+    )
+
+
 def test_a_report_has_to_be_json_or_html(pytester: pytest.Pytester):
     result = suite_on(pytester, "--conformance-report=report.xml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

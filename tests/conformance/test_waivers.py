@@ -131,11 +131,14 @@ def test_each_pattern_of_a_waiver_has_to_fail_somewhere(broken: pytest.Pytester)
     ("text", "words"),
     [
         ("[[waiver]\n", "is not TOML"),
-        ("waivers = []\n", "has `waivers`; write each waiver as a table"),
+        ("waivers = []\n", "has unknown keys, `waivers`; write each waiver as a table"),
         ("waiver = 7\n", "no list of tables"),
         (WAIVER.replace("WFL-1", "WFL-9"), r"waiver 1 \(WFL-9\): `clause` must be the id of a clause, such as WFL-1"),
         (WAIVER.replace('clause = "WFL-1"', ""), r"waiver 1 \(no clause\): `clause` must be"),
-        (WAIVER.replace("reason", "why"), "has `why`; there are `clause`, `reason`, `expires`, `tests`"),
+        (
+            WAIVER.replace("reason", "why"),
+            "has unknown keys, `why`; the keys are `clause`, `reason`, `expires`, `tests`",
+        ),
         (WAIVER.replace('reason = "Sessions go', 'reason = "" # "'), "`reason` must say why"),
         (WAIVER.replace("expires = 2999-12-31", ""), "`expires` must be the last day"),
         (WAIVER.replace("2999-12-31", '"2999-12-31"'), "without quotes"),

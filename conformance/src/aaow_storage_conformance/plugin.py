@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--storage-url",
         metavar="URL",
-        help="the store of each test, in place of the backend's temporary store; {tmp_path} stands for the test's empty "
+        help="the store of each test, in place of the backend's temporary store; {tmp_path} stands for a new empty "
         "folder, {unique} for a unique name",
     )
     group.addoption(
@@ -89,15 +89,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-seed",
         metavar="N",
         type=int,
-        help="the seed of everything random; a report names the one of its run",
+        help="the seed of everything random; reports name it",
     )
     group.addoption(
         "--storage-test-timeout",
         metavar="S",
         type=float,
         default=TEST_S,
-        help=f"seconds that a test may take, {SLOW_FACTOR} times as many if it is slow; an operation may take a quarter "
-        f"of that ({TEST_S:g})",
+        help=f"seconds that a test may take, {SLOW_FACTOR} times as many if it is slow; an operation may take a "
+        f"quarter of that ({TEST_S:g})",
     )
     group.addoption(
         "--conformance-clause",
@@ -365,14 +365,14 @@ def _check_claims(store: Store, checked: set[str]) -> None:
         if undeclared := store.capabilities - store.backend.capabilities:
             names = ", ".join(sorted(undeclared))
             pytest.fail(
-                f"the adapter claims {names}, missing in its `Backend.capabilities`: add them there, or do not claim them",
+                f"the adapter claims {names}, which its `Backend.capabilities` lacks: add or unclaim them",
                 pytrace=False,
             )
         checked.add(key)
 
 
 def _keep_the_folder_clean(config: pytest.Config) -> None:
-    """Move the files of hypothesis to a temporary folder, and silence a warning of pytest-asyncio on fixture loops."""
+    """Move the files of hypothesis to a temporary folder, and silence a warning of pytest-asyncio."""
     if not (config.rootpath / ".hypothesis").is_dir():
         config.stash[HYPOTHESIS_HOME] = Path(tempfile.mkdtemp(prefix="aaow-conformance-"))
         hypothesis.configuration.set_hypothesis_home_dir(config.stash[HYPOTHESIS_HOME])

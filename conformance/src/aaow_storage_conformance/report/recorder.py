@@ -118,8 +118,8 @@ class Recorder:
                 report.wasxfail = facts["detail"]  # as for a mark `xfail`
                 return
         for waiver in covering:
-            text = f"The waiver of {waiver.clause} expired on {waiver.expires}: {waiver.reason} (fix the backend or renew it)"
-            report.sections.append(("waiver", text))
+            text = f"The waiver of {waiver.clause} expired on {waiver.expires}: {waiver.reason}"
+            report.sections.append(("waiver", f"{text}\nFix the backend, or renew the waiver."))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:

@@ -73,7 +73,7 @@ def read_waivers(path: Path, tests: Mapping[str, Iterable[str]]) -> list[Waiver]
         raise _usage_error(path, f"is not TOML: {error}") from error
     entries = document.pop("waiver", [])
     if document:
-        raise _usage_error(path, f"has the unknown keys {_join(document)}; write each waiver as a table [[waiver]]")
+        raise _usage_error(path, f"has unknown keys, {_join(document)}; write each waiver as a table [[waiver]]")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise _usage_error(path, "has a `waiver` that is no list of tables; write each as a table [[waiver]]")
     return [_waiver(path, number, entry, tests) for number, entry in enumerate(entries, 1)]
@@ -86,7 +86,7 @@ def _waiver(path: Path, number: int, entry: dict[str, Any], tests: Mapping[str, 
     clause, reason, expires = (entry.get(name) for name in KEYS[:3])
     patterns = entry.get("tests", [])
     if unknown := [name for name in entry if name not in KEYS]:
-        raise refuse(f"has the unknown keys {_join(unknown)}; the keys are {_join(KEYS)}")
+        raise refuse(f"has unknown keys, {_join(unknown)}; the keys are {_join(KEYS)}")
     if not isinstance(clause, str) or clause not in CLAUSES:
         close = difflib.get_close_matches(str(clause), CLAUSES, n=1)
         raise refuse(
