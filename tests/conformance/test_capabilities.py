@@ -81,7 +81,9 @@ def test_a_capability_that_is_claimed_is_tested_and_its_refusal_does_not_apply(p
 def test_what_is_claimed_without_being_declared_fails(pytester: pytest.Pytester):
     result = on_plain(pytester, "--conformance-clause=WFL-1", claimed="{'stream_events'}")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["the adapter claims stream_events, which its `Backend.capabilities` does not name"])
+    result.stdout.fnmatch_lines(
+        ["the adapter claims stream_events, which its `Backend.capabilities` lacks: add or unclaim them"]
+    )
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -105,7 +107,9 @@ def test_a_run_of_other_tests_is_an_error_where_a_backend_is_chosen(pytester: py
 def test_a_backend_of_another_contract_is_not_tested(pytester: pytest.Pytester, contract: str):
     result = on_plain(pytester, contract=contract)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: the storage backend 'plain' keeps the contract {contract}, and this suite *"])
+    result.stderr.fnmatch_lines(
+        [f"ERROR: the storage backend 'plain' is built for the contract {contract}, but this suite *"]
+    )
 
 
 def test_an_unknown_clause_is_refused(pytester: pytest.Pytester):

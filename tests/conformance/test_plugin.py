@@ -104,7 +104,9 @@ def test_a_model_that_makes_no_stores_is_refused(pytester: pytest.Pytester):
     pytester.makeconftest(NOTED.replace('            temporary_store=lambda folder: nullcontext("unused"),\n', ""))
     result = suite_on(pytester, "--storage-backend=memory", "--storage-model=noted")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --storage-model=noted makes no temporary stores: name another backend"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --storage-model=noted: the backend has no temporary stores; name another backend, such as memory"]
+    )
 
 
 def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pytester):

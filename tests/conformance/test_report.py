@@ -320,7 +320,7 @@ def test_a_failure_names_the_clauses_that_it_breaks(pytester: pytest.Pytester):
 def test_a_report_has_to_be_json_or_html(pytester: pytest.Pytester):
     result = suite_on(pytester, "--conformance-report=report.xml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --conformance-report=report.xml has to end in .json or .html"])
+    result.stderr.fnmatch_lines(["ERROR: --conformance-report=report.xml must end in .json or .html"])
 
 
 def test_reports_of_two_backends_in_one_run_are_written_apart(pytester: pytest.Pytester):

@@ -126,7 +126,7 @@ def in_limits(test_s: float, work: Callable[[], None]) -> None:
 def test_a_limit_that_is_no_time_is_refused(pytester: pytest.Pytester, wrong: str):
     result = pytester.runpytest_subprocess(f"--storage-test-timeout={wrong}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --storage-test-timeout={wrong} has to be a number of seconds above 0"])
+    result.stderr.fnmatch_lines([f"ERROR: --storage-test-timeout={wrong} must be a number of seconds above 0"])
 
 
 def test_a_slow_test_has_more_time_than_others(suite: list[ContractTest]):

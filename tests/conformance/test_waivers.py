@@ -88,7 +88,7 @@ def test_a_waived_clause_may_fail_and_is_reported_as_waived(broken: pytest.Pytes
 def test_a_waiver_of_a_clause_that_is_kept_has_to_be_removed(pytester: pytest.Pytester):
     result = suite_on(pytester, WAIVER, backend="memory")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["waiver 1 (WFL-1) is not needed, every test of it passed: remove it"])
+    result.stdout.fnmatch_lines(["waiver 1 (WFL-1) is not needed, because every test of it passed: remove it"])
 
 
 def test_a_waiver_is_not_judged_by_a_run_that_leaves_out_its_tests(pytester: pytest.Pytester):
@@ -123,7 +123,7 @@ def test_each_pattern_of_a_waiver_has_to_fail_somewhere(broken: pytest.Pytester)
     result = suite_on(broken, WAIVER + 'tests = ["test_deleting*", "test_saving_a_workflow_again_*"]\n')
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["waiver 1 (WFL-1) is not needed, every test of it that 'test_saving_*' names passed: remove it"]
+        ["waiver 1 (WFL-1) is not needed, because every test of it that 'test_saving_*' names passed: remove it"]
     )
 
 
