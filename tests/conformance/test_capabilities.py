@@ -81,9 +81,7 @@ def test_a_capability_that_is_claimed_is_tested_and_its_refusal_does_not_apply(p
 def test_what_is_claimed_without_being_declared_fails(pytester: pytest.Pytester):
     result = on_plain(pytester, "--conformance-clause=WFL-1", claimed="{'stream_events'}")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(
-        ["the adapter claims stream_events, which its `Backend.capabilities` lacks: add or unclaim them"]
-    )
+    result.stdout.fnmatch_lines(["the adapter claims stream_events, which its `Backend.capabilities` lacks: *"])
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

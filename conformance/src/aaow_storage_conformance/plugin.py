@@ -365,7 +365,7 @@ def _check_claims(store: Store, checked: set[str]) -> None:
         if undeclared := store.capabilities - store.backend.capabilities:
             names = ", ".join(sorted(undeclared))
             pytest.fail(
-                f"the adapter claims {names}, which its `Backend.capabilities` lacks: add or unclaim them",
+                f"the adapter claims {names}, which its `Backend.capabilities` lacks: add or unclaim it",
                 pytrace=False,
             )
         checked.add(key)

@@ -76,7 +76,7 @@ class Store:
         """Run a module-level coroutine function in another process, on an open adapter, and return its result.
 
         Raises:
-            RuntimeError: the other process failed; the message holds its traceback.
+            RuntimeError: the subprocess failed; the message holds its traceback.
         """
         async with self.process(_run_on_adapter, function, args, kwargs) as process:
             result: T = await process.result()

@@ -62,8 +62,8 @@ class CombinationTests:
             ]
             for where in wheres:
                 found = await storage.list_workflows(QueryFilter(where))
-                assert "".join(workflow.id for workflow in found) == expected, where
-                assert await storage.count_workflows(QueryFilter(where)) == len(expected), where
+                assert "".join(workflow.id for workflow in found) == expected, f"the list by {where}"
+                assert await storage.count_workflows(QueryFilter(where)) == len(expected), f"the count by {where}"
 
     @clause("QRY-1")
     @every_listing

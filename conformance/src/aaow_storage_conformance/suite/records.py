@@ -39,7 +39,9 @@ class RecordTests:
                 with pytest.raises(ValidationError) as raised:
                     attrs.evolve(record, **{field: value})
                 assert raised.value.record == type(record).__name__
-                assert raised.value.field.startswith(field), (field, value)
+                assert raised.value.field.startswith(field), (
+                    f"{field}={value!r} has to raise ValidationError for {field}; it names {raised.value.field}"
+                )
                 assert field in str(raised.value)
 
     @clause("REC-1")

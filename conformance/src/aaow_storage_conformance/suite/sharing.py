@@ -54,7 +54,7 @@ class SharingTests:
 
 
 async def _begun_beside_each_other(one: StorageAdapter, other: StorageAdapter) -> tuple[Transaction, Transaction]:
-    """Begin two transactions; where the store has one open at a time, return that one twice, since none waits in it."""
+    """Begin two transactions; if the store opens only one at a time, return that one twice."""
     first = await start_in_fresh_context(one.begin_transaction())
     beginning = start_in_fresh_context(other.begin_transaction())
     await asyncio.wait([beginning], timeout=BEGINS_WITHIN_S)
