@@ -112,7 +112,7 @@ class History:
     """What writers began and what was acknowledged, replayed on a memory backend (the oracle)."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
-        self._opening = list(calls)
+        self._initial_calls = list(calls)
         self._oracle = MemoryAdapter()
         self._acknowledged: list[Unit] = []
         self._in_flight: dict[str, Unit] = {}
@@ -150,13 +150,13 @@ class History:
         stored = [name for name in self._names if self._was_stored(name, found, acknowledged, with_in_flight)]
         await self._check_pools(found["budget_pools"], stored)
         await self._replay()
-        assert_equal(await everything_in(self._oracle), found, "records that no writer stored")
+        assert_equal(found, await everything_in(self._oracle), "the store differs from what the writers stored")
         self._names.clear()
 
     async def _replay(self) -> None:
-        for call in (*self._opening, *itertools.chain(*self._acknowledged)):
+        for call in (*self._initial_calls, *itertools.chain(*self._acknowledged)):
             await call.on(self._oracle)
-        self._opening.clear()
+        self._initial_calls.clear()
         self._acknowledged.clear()
 
     async def _with_all_in_flight(self) -> dict[str, list[Any]]:
@@ -181,8 +181,8 @@ class History:
         if name in self._in_flight and first_difference(records, _records_of(name, with_in_flight)) is None:
             return True
         unit = [call.name for call in self._in_flight.get(name, ())]
-        problem = f"{name} with {unit} in flight: the store holds neither all nor none of it"
-        assert_equal(records, _records_of(name, with_in_flight if unit else acknowledged), problem)
+        problem = f"with {unit} in flight, the store holds neither all nor none of it" if unit else "a write was lost"
+        assert_equal(records, _records_of(name, with_in_flight if unit else acknowledged), f"{name}: {problem}")
         return True
 
     async def _check_pools(self, pools: list[Any], stored: list[str]) -> None:

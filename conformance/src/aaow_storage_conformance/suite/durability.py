@@ -73,31 +73,31 @@ class DurabilityTests:
     @clause("DUR-1", "CON-1")
     async def test_when_one_of_four_writing_processes_is_killed_the_others_go_on(self, store: Store) -> None:
         history = await _open_history(store)
-        landed = rounds = 0
-        while not landed and rounds < MAX_ROUNDS_OF_FOUR:
-            landed += await _kill_one_of_four(store, history, f"round {rounds}")
+        kills_during_writes = rounds = 0
+        while not kills_during_writes and rounds < MAX_ROUNDS_OF_FOUR:
+            kills_during_writes += await _kill_one_of_four(store, history, f"round {rounds}")
             rounds += 1
-        if not landed:
+        if not kills_during_writes:
             inconclusive(f"none of {rounds} kills came during a write")
 
     @clause("DUR-1", "LIF-1")
     async def test_a_store_whose_first_opening_is_killed_is_opened_by_the_next(self, store: Store) -> None:
         rng = rng_for("killed while it opened")
-        waits_up_to_s, on_the_way, was_opened = MIN_STEP_S, 0, False
+        max_wait_s, killed_while_opening, was_opened = MIN_STEP_S, 0, False
         while not was_opened:
-            assert waits_up_to_s < ENDS_WITHIN_S, f"no process opened the store within {ENDS_WITHIN_S:g} s"
-            async with store.process(open_and_stay, rng.uniform(0, waits_up_to_s)) as process:
-                said_so = "open" in await process.last_reports()
+            assert max_wait_s < ENDS_WITHIN_S, f"no process opened the store within {ENDS_WITHIN_S:g} s"
+            async with store.process(open_and_stay, rng.uniform(0, max_wait_s)) as process:
+                was_reported_open = "open" in await process.last_reports()
             was_opened = await _has_schema(store)
-            assert was_opened or not said_so, (
+            assert was_opened or not was_reported_open, (
                 "a process reported the store open before it was killed, but the next process finds no schema in it"
             )
-            on_the_way += not was_opened
-            waits_up_to_s *= 1.5
+            killed_while_opening += not was_opened
+            max_wait_s *= 1.5
         async with store.open() as storage:
             workflow = await samples.stored_workflow(storage)
             assert_identical(await storage.get_workflow(workflow.id), workflow)
-        if not on_the_way:
+        if not killed_while_opening:
             inconclusive("the store was opened before the first kill came")
 
 
@@ -163,19 +163,19 @@ async def _open_history(store: Store) -> History:
 async def _check_kills(store: Store, way: str, rounds: int, rng: random.Random) -> None:
     """Kill a writing process in each round, and add rounds until a kill came during a write."""
     history = await _open_history(store)
-    landed_in_flight = number = 0
-    while number < rounds or (not landed_in_flight and number < MAX_ROUNDS):
+    kills_during_writes = number = 0
+    while number < rounds or (not kills_during_writes and number < MAX_ROUNDS):
         async with store.process(write, _make_writers(way, number)) as process:
             reports = rng.randint(1, WAYS[way][2]) if number else WAYS[way][2]
             took_s = await _receive(process, reports, history)
             await asyncio.sleep(rng.uniform(0, min(took_s, MAX_WAIT_S)))
             for entry in await process.kill():
                 history.record(entry)
-        landed_in_flight += bool(history.in_flight)
+        kills_during_writes += bool(history.in_flight)
         await _check_reopened(store, history)
         number += 1
     assert history.count, f"none of {number} processes wrote anything before it was killed"
-    if not landed_in_flight:
+    if not kills_during_writes:
         inconclusive(f"none of {number} kills came during a write")
 
 
