@@ -68,7 +68,7 @@ async def prepare_scopes(storage: StorageOperations) -> None:
         await samples.stored_pool(storage, id=pool_id)
 
 
-def _filtered(name: str, *scope: str) -> List:
+def _filter_call(name: str, *scope: str) -> List:
     def call(storage: StorageOperations, filter: QueryFilter | None) -> Awaitable[Any]:
         called: Awaitable[Any] = getattr(storage, name)(*scope, filter)
         return called
@@ -109,21 +109,21 @@ LISTINGS = (
     Listing(
         name="list_workflows",
         kind=kinds.WORKFLOW,
-        list=_filtered("list_workflows"),
-        count=_filtered("count_workflows"),
+        list=_filter_call("list_workflows"),
+        count=_filter_call("count_workflows"),
         wrong=(*_INVALID_PATHS, ("name", 1), ("status", "running")),
     ),
     Listing(
         name="list_sessions",
         kind=kinds.SESSION,
-        list=_filtered("list_sessions"),
-        count=_filtered("count_sessions"),
+        list=_filter_call("list_sessions"),
+        count=_filter_call("count_sessions"),
         wrong=(*_INVALID_PATHS, ("status", "unknown"), ("workflow_id", 1), ("name", "x")),
     ),
     Listing(
         name="get_llm_executions",
         kind=kinds.LLM_EXECUTION,
-        list=_filtered("get_llm_executions", HOME),
+        list=_filter_call("get_llm_executions", HOME),
         scope=_SESSION,
         others=_OF_OTHER,
         time="timestamp",
@@ -132,7 +132,7 @@ LISTINGS = (
     Listing(
         name="get_node_llm_executions",
         kind=kinds.LLM_EXECUTION,
-        list=_filtered("get_node_llm_executions", HOME, "draft"),
+        list=_filter_call("get_node_llm_executions", HOME, "draft"),
         scope={**_SESSION, "node_id": "draft"},
         others={**_SESSION, "node_id": "review"},
         time="timestamp",
@@ -141,7 +141,7 @@ LISTINGS = (
     Listing(
         name="get_tool_calls",
         kind=kinds.TOOL_CALL,
-        list=_filtered("get_tool_calls", "home execution"),
+        list=_filter_call("get_tool_calls", "home execution"),
         scope={"execution_id": "home execution"},
         others={"execution_id": "other execution"},
         time="timestamp",
@@ -150,7 +150,7 @@ LISTINGS = (
     Listing(
         name="get_session_tool_calls",
         kind=kinds.TOOL_CALL,
-        list=_filtered("get_session_tool_calls", HOME),
+        list=_filter_call("get_session_tool_calls", HOME),
         scope={"execution_id": "home execution"},
         others={"execution_id": "other execution"},
         time="timestamp",
@@ -159,13 +159,13 @@ LISTINGS = (
     Listing(
         name="list_budget_pools",
         kind=kinds.BUDGET_POOL,
-        list=_filtered("list_budget_pools"),
+        list=_filter_call("list_budget_pools"),
         wrong=(*_INVALID_PATHS, *_INVALID_POOLS),
     ),
     Listing(
         name="get_child_budget_pools",
         kind=kinds.BUDGET_POOL,
-        list=_filtered("get_child_budget_pools", HOME_POOL),
+        list=_filter_call("get_child_budget_pools", HOME_POOL),
         scope={"parent_pool_id": HOME_POOL},
         others={"parent_pool_id": "other pool"},
         wrong=(*_INVALID_PATHS, *_INVALID_POOLS),
@@ -173,7 +173,7 @@ LISTINGS = (
     Listing(
         name="list_approval_requests",
         kind=kinds.APPROVAL_REQUEST,
-        list=_filtered("list_approval_requests", HOME),
+        list=_filter_call("list_approval_requests", HOME),
         scope=_SESSION,
         others=_OF_OTHER,
         wrong=_INVALID_REQUESTS,
@@ -181,7 +181,7 @@ LISTINGS = (
     Listing(
         name="list_pending_approvals",
         kind=kinds.APPROVAL_REQUEST,
-        list=_filtered("list_pending_approvals"),
+        list=_filter_call("list_pending_approvals"),
         scope=_SESSION,
         others={**_SESSION, "status": "approved"},
         wrong=_INVALID_REQUESTS,
@@ -189,7 +189,7 @@ LISTINGS = (
     Listing(
         name="get_stream_events",
         kind=kinds.STREAM_EVENT,
-        list=_filtered("get_stream_events", HOME_STREAM),
+        list=_filter_call("get_stream_events", HOME_STREAM),
         scope={"stream_id": HOME_STREAM},
         others={"stream_id": "other stream"},
         time="timestamp",

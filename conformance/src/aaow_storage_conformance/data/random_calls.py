@@ -275,7 +275,7 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
             version=records.one_of_these(("1", "2")),
             definition=records.document,
             metadata=records.document_or_none,
-        ).map(_stamped),
+        ).map(_with_updated_at),
         _call("delete_workflow", id=records.one_of_these(records.WORKFLOWS)),
         _call("create_session", session=records.sessions),
         _update(
@@ -283,7 +283,7 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
             records.SESSIONS,
             status=records.one_of_these(SessionStatus),
             metadata=records.document_or_none,
-        ).map(_stamped),
+        ).map(_with_updated_at),
         _call("delete_session", id=records.one_of_these(records.SESSIONS)),
         _call("save_execution_state", state=records.execution_states),
         records.one_of_these(records.NODES).flatmap(
@@ -343,5 +343,5 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
     return st.one_of(calls)
 
 
-def _stamped(call: RandomCall) -> RandomCall:
+def _with_updated_at(call: RandomCall) -> RandomCall:
     return attrs.evolve(call, arguments={"updated_at": records.START, **call.arguments})

@@ -134,7 +134,7 @@ DOCUMENTS: tuple[JSON, ...] = (
 """JSON values that must come back with their types, signs of zero and order of keys."""
 
 
-def nested(levels: int, innermost: JSON = None) -> JSON:
+def nest(levels: int, innermost: JSON = None) -> JSON:
     """Make a value of that many levels, of lists and objects in turn."""
     value = innermost
     for level in range(levels):
@@ -160,7 +160,7 @@ NOT_DOCUMENTS: tuple[Any, ...] = (
     *("\ud800", "half \udc00 a pair", "\ud83d\ude00", {"\ud800": 1}),
     *((), (1, 2), {1}, frozenset(), b"bytes", bytearray(), 1j, Decimal(1), Colour.RED, object(), int, len),
     *({1: 2}, {None: 1}, {True: 1}, {1.0: 1}, {("a",): 1}, {b"a": 1}, {Colour.RED: 1}),
-    *(datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), timedelta(1), nested(500), circular()),
+    *(datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), timedelta(1), nest(500), circular()),
 )
 """Values that are not JSON, though some encoders take them."""
 

@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 def start_in_fresh_context(work: Awaitable[T]) -> asyncio.Task[T]:
     """Start a task in a new context, so that it does not count as started inside the current transaction."""
-    return asyncio.create_task(_awaited(work), context=Context())
+    return asyncio.create_task(_await(work), context=Context())
 
 
-async def _awaited(work: Awaitable[T]) -> T:
+async def _await(work: Awaitable[T]) -> T:
     return await work

@@ -56,19 +56,19 @@ class TimeLimits:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Limit the time of fixtures."""
-        with _limited(item, "setup"):
+        with _limit(item, "setup"):
             yield
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Limit the time of the test."""
-        with _limited(item, "call"):
+        with _limit(item, "call"):
             yield
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         """Limit the time of the clean-up of fixtures."""
-        with _limited(item, "teardown"):
+        with _limit(item, "teardown"):
             yield
 
     @pytest.hookimpl(trylast=True)
@@ -84,7 +84,7 @@ class TimeLimits:
 
 
 @contextmanager
-def _limited(item: pytest.Item, phase: str) -> Iterator[None]:
+def _limit(item: pytest.Item, phase: str) -> Iterator[None]:
     if WATCH not in item.stash:
         yield
         return

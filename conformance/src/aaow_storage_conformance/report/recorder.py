@@ -80,7 +80,7 @@ class Recorder:
         for item in items:
             clauses = tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
             if clauses:
-                item.stash[COLLECTED] = self.collected[item.nodeid] = _collected(item, clauses)
+                item.stash[COLLECTED] = self.collected[item.nodeid] = _collect(item, clauses)
             (kept if not self.wanted or self.wanted & set(clauses) else dropped).append(item)
         if dropped:
             items[:] = kept
@@ -211,7 +211,7 @@ class Recorder:
         return problems
 
 
-def _collected(item: pytest.Item, clauses: Sequence[str]) -> Collected:
+def _collect(item: pytest.Item, clauses: Sequence[str]) -> Collected:
     needs = [str(mark.args[0]) for mark in item.iter_markers("requires_capability")]
     return Collected(name_of(item), clauses, item.get_closest_marker("slow") is not None, needs)
 

@@ -10,11 +10,8 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.harness.refusals import check_closed
+from aaow_storage_conformance.harness.stop import Stop
 from aaow_storage_conformance.harness.store import Store
-
-
-class Stop(Exception):  # noqa: N818 - not an error
-    """Raised by a test to leave a block."""
 
 
 class BlockTests:

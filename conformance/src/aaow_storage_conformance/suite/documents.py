@@ -208,7 +208,7 @@ class DocumentTests:
         await prepare(storage)
         cores: tuple[JSON, ...] = (None, {}, [], "text")
         for innermost in cores:
-            record = kind.make(**dict.fromkeys((*kind.documents, *kind.objects), values.nested(201, innermost)))
+            record = kind.make(**dict.fromkeys((*kind.documents, *kind.objects), values.nest(201, innermost)))
             await kind.store(storage, record)
             assert_identical(await kind.find(storage, record), record)
 

@@ -115,7 +115,7 @@ class EndingTests:
             name = text if field == "id" else f"{number}"
             await samples.stored_workflow(storage, id=name, name=text, metadata={"text": text})
 
-        async def found(where: dict[FieldName, Any], **others: Any) -> list[str]:
+        async def find(where: dict[FieldName, Any], **others: Any) -> list[str]:
             query = QueryFilter(where, OrderBy(field), **others)
             listed = [workflow.name for workflow in await storage.list_workflows(query)]
             assert await storage.count_workflows(query) == len(listed)
@@ -123,15 +123,15 @@ class EndingTests:
 
         for place, text in enumerate(texts):
             others = [*ENDS[:place], *ENDS[place + 1 :]]
-            assert await found({field: text}) == [ENDS[place]]
-            assert await found({field: In([text, stem])}) == [ENDS[place]]
-            assert await found({field: Ne(text)}) == others
-            assert await found({field: NotIn([text])}) == others
-            assert await found({field: Lt(text)}) == [*ENDS[:place]]
-            assert await found({field: Gt(text)}) == [*ENDS[place + 1 :]]
-            assert await found({field: Ge(text)}) == [*ENDS[place:]]
-            assert await found({field: StartsWith(text)}) == [end for end in ENDS if end.startswith(ENDS[place])]
-            assert await found({field: Contains(text)}) == [end for end in ENDS if end.startswith(ENDS[place])]
+            assert await find({field: text}) == [ENDS[place]]
+            assert await find({field: In([text, stem])}) == [ENDS[place]]
+            assert await find({field: Ne(text)}) == others
+            assert await find({field: NotIn([text])}) == others
+            assert await find({field: Lt(text)}) == [*ENDS[:place]]
+            assert await find({field: Gt(text)}) == [*ENDS[place + 1 :]]
+            assert await find({field: Ge(text)}) == [*ENDS[place:]]
+            assert await find({field: StartsWith(text)}) == [end for end in ENDS if end.startswith(ENDS[place])]
+            assert await find({field: Contains(text)}) == [end for end in ENDS if end.startswith(ENDS[place])]
         for direction in Direction:
             query = QueryFilter(order_by=OrderBy(field, direction), limit=1)
             walked = []

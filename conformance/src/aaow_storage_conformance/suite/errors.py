@@ -104,7 +104,7 @@ class ErrorTests:
         before = await everything_in(storage)
         for error in (await _error_of(failure.call(storage)), await _error_inside(storage, failure)):
             _check_kind(error, failure.kind)
-            _check_remade(error)
+            _check_copies(error)
             _check_cause(error)
             for name, fact in failure.facts.items():
                 assert_identical(getattr(error, name), fact)
@@ -140,7 +140,7 @@ class ErrorTests:
             for call in (adapter.get_workflow, adapter.delete_session):
                 error = await _error_of(call("x"))
                 _check_kind(error, AdapterClosedError)
-                _check_remade(error)
+                _check_copies(error)
             await adapter.initialize()
             await adapter.close()
 
@@ -158,7 +158,7 @@ class ErrorTests:
         errors = (bypassed, too_late, await _error_of(over.list_workflows()))
         for error in errors:
             _check_kind(error, TransactionError)
-            _check_remade(error)
+            _check_copies(error)
         assert len({str(error) for error in errors}) == len(errors)
 
     @clause("ERR-1")
@@ -169,7 +169,7 @@ class ErrorTests:
             await adapter.initialize(migrate=False)
         except SchemaVersionError as error:
             _check_kind(error, SchemaVersionError)
-            _check_remade(error)
+            _check_copies(error)
         else:
             assert await adapter.list_workflows() == []
 
@@ -180,7 +180,7 @@ class ErrorTests:
             if call.name in STREAM_OPERATIONS:
                 error = await _error_of(call.on(storage))
                 _check_kind(error, UnsupportedOperationError)
-                _check_remade(error)
+                _check_copies(error)
                 assert (getattr(error, "operation", ""), getattr(error, "capability", "")) == (
                     call.name,
                     Capability.STREAM_EVENTS,
@@ -285,7 +285,7 @@ def _check_cause(error: StorageError) -> None:
         assert error.__cause__ is not None, f"the __cause__ of {error!r} has to be {met!r}; it is None"
 
 
-def _check_remade(error: StorageError) -> None:
+def _check_copies(error: StorageError) -> None:
     pickled = [pickle.dumps(error, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
     unpickled = [pickle.loads(each) for each in pickled]  # noqa: S301 - pickled just before
     for again in (*unpickled, copy.copy(error), copy.deepcopy(error)):

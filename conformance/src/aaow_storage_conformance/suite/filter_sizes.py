@@ -53,7 +53,7 @@ class FilterSizeTests:
     async def test_the_largest_filter_finds_what_it_describes(self, storage: StorageAdapter, listing: Listing) -> None:
         await prepare_scopes(storage)
         field = _document(listing)
-        deep = _nested(("d",) * MAX_STEPS, 1)
+        deep = _nest(("d",) * MAX_STEPS, 1)
         long = {"k" * MAX_PATH_LENGTH: 2}
         await listing.store(storage, listing.make(id="deep", **{field: deep}))
         await listing.store(storage, listing.make(id="long", **{field: long}))
@@ -156,7 +156,7 @@ def _too_large(field: str) -> Iterator[tuple[int, QueryFilter]]:
     yield MAX_TEXT_BYTES, QueryFilter({"id": StartsWith(half * 3)})
 
 
-def _nested(path: tuple[str, ...], value: Any) -> Any:
+def _nest(path: tuple[str, ...], value: Any) -> Any:
     for key in reversed(path):
         value = {key: value}
     return value

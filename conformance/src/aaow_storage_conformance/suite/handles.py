@@ -12,6 +12,7 @@ from aaow_storage import Capability, StorageAdapter, StorageOperations
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data.contents import assert_identical, first_difference
 from aaow_storage_conformance.data.steps import Step, in_groups, read_all, steps_for
+from aaow_storage_conformance.harness.stop import Stop
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S
 
@@ -66,10 +67,10 @@ class HandleTests:
         seen = await read_all(storage, storage.capabilities)
         for steps in in_groups(steps_for(storage.capabilities)):
             transaction = await storage.begin_transaction()
-            with suppress(Undone):
+            with suppress(Stop):
                 async with transaction.savepoint():
                     await _take(transaction, steps, seen, storage.capabilities)
-                    raise Undone
+                    raise Stop
             assert_identical(await read_all(transaction, storage.capabilities), seen)
             await _take(transaction, steps, seen, storage.capabilities)
             await transaction.rollback()
@@ -90,10 +91,6 @@ class HandleTests:
                 assert_identical(
                     await read_all(storage, storage.capabilities), await read_all(other, other.capabilities)
                 )
-
-
-class Undone(Exception):  # noqa: N818 - not an error
-    """Raised by a test to undo a savepoint."""
 
 
 async def take_steps(storage: StorageAdapter, first: int, last: int) -> dict[str, Any]:

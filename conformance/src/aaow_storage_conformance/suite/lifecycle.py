@@ -14,12 +14,9 @@ from aaow_storage_conformance.data.contents import assert_identical, everything_
 from aaow_storage_conformance.data.kinds import KINDS, STREAM_ID, Kind, each, fill_store, prepare
 from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.refusals import check_closed, check_over
+from aaow_storage_conformance.harness.stop import Stop
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import SOON_S
-
-
-class Stop(Exception):  # noqa: N818 - not an error
-    """Raised by a test to leave a block."""
 
 
 class LifecycleTests:

@@ -32,6 +32,7 @@ from aaow_storage_conformance.data.contents import assert_identical, everything_
 from aaow_storage_conformance.data.seed import rng_for
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
+from aaow_storage_conformance.harness.stop import Stop
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.watchdog import run_in_loop
 from aaow_storage_memory import MemoryAdapter
@@ -111,10 +112,6 @@ async def _coroutine(question: Awaitable[Any]) -> Any:
     return await question
 
 
-class Undo(Exception):  # noqa: N818 - it is no error
-    """Raised in a savepoint to undo it."""
-
-
 class Pair:
     """The adapter and the model, always in the same transaction and savepoints."""
 
@@ -157,7 +154,7 @@ class Pair:
         """End the transaction on both."""
         try:
             for transaction in self.transactions:
-                await (transaction.__aexit__(None, None, None) if commit else transaction.__aexit__(Undo, Undo(), None))
+                await (transaction.__aexit__(None, None, None) if commit else transaction.__aexit__(Stop, Stop(), None))
         finally:
             await self._forget_transaction()
 
@@ -171,7 +168,7 @@ class Pair:
     async def close_savepoint(self, *, undo: bool) -> None:
         """Close the innermost savepoint of both."""
         for savepoint in self.savepoints.pop():
-            await (savepoint.__aexit__(Undo, Undo(), None) if undo else savepoint.__aexit__(None, None, None))
+            await (savepoint.__aexit__(Stop, Stop(), None) if undo else savepoint.__aexit__(None, None, None))
 
     async def reopen(self) -> None:
         """Close and open both, perhaps during a transaction."""

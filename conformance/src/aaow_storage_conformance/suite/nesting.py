@@ -8,14 +8,11 @@ from aaow_storage import StorageAdapter, Transaction
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.harness.stop import Stop
 
 DEPTHS = (1, 3, 6)
 FAILING = tuple((depth, failing) for depth in DEPTHS for failing in range(1, depth + 2))
 """Pairs: how many savepoints nest, and which of them fails; one more than nest means none."""
-
-
-class Undone(Exception):  # noqa: N818 - not an error
-    """Raised by a test to undo a savepoint."""
 
 
 class NestingTests:
@@ -30,7 +27,7 @@ class NestingTests:
         before = await everything_in(storage)
         for depth, failing in FAILING:
             transaction = await storage.begin_transaction()
-            with suppress(Undone):
+            with suppress(Stop):
                 await _nest(transaction, 1, depth, failing, pool.id)
             kept = range(1, min(failing, depth + 1))
             expected_ids = [
@@ -58,9 +55,9 @@ async def _nest(transaction: Transaction, level: int, depth: int, failing: int, 
         await transaction.delete_workflow(f"old {level}")
         await transaction.consume_budget(pool_id, 1)
         if level < depth:
-            with suppress(Undone):
+            with suppress(Stop):
                 await _nest(transaction, level + 1, depth, failing, pool_id)
         await samples.stored_workflow(transaction, id=f"out {level}")
         await transaction.consume_budget(pool_id, 1)
         if level == failing:
-            raise Undone
+            raise Stop

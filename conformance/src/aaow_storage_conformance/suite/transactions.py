@@ -25,13 +25,10 @@ from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import calls_without_streams
 from aaow_storage_conformance.data.contents import assert_identical, everything_in, first_difference
+from aaow_storage_conformance.harness.stop import Stop
 from aaow_storage_conformance.harness.store import Store
 
 COMMITTED, ROLLED_BACK = TransactionOutcome.COMMITTED, TransactionOutcome.ROLLED_BACK
-
-
-class Stop(Exception):  # noqa: N818 - not an error
-    """Raised by a test to leave a block."""
 
 
 class TransactionTests:
