@@ -1,7 +1,7 @@
-"""Checks that every call is refused, on an adapter that is not open and on a transaction that is over."""
+"""Checks that calls are refused: one call, or all of them on a closed adapter or an ended transaction."""
 
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,14 +16,16 @@ from aaow_storage import (
 )
 from aaow_storage_conformance.data.calls import calls_without_streams, every_call
 
+ErrorT = TypeVar("ErrorT", bound=StorageError)
+
 
 async def check_closed(adapter: StorageAdapter) -> None:
     """Check that every call on the adapter raises AdapterClosedError, because the adapter is not open."""
     has_streams = Capability.STREAM_EVENTS in adapter.capabilities
     for call in every_call() if has_streams else calls_without_streams():
-        await _check_refused(f"{call.name}() on an adapter that is not open", call.on(adapter), AdapterClosedError)
-    await _check_refused(
-        "begin_transaction() on an adapter that is not open", adapter.begin_transaction(), AdapterClosedError
+        await check_raises(AdapterClosedError, f"{call.name}() on an adapter that is not open", call.on, adapter)
+    await check_raises(
+        AdapterClosedError, "begin_transaction() on an adapter that is not open", adapter.begin_transaction
     )
     with pytest.raises(AdapterClosedError):
         async with adapter.transaction():
@@ -34,17 +36,18 @@ async def check_over(transaction: Transaction) -> None:
     """Check that the transaction was aborted with its adapter, and that every call on it raises TransactionError."""
     assert transaction.outcome is TransactionOutcome.ABORTED
     for call in calls_without_streams():
-        await _check_refused(f"{call.name}() on a transaction that is over", call.on(transaction), TransactionError)
+        await check_raises(TransactionError, f"{call.name}() on a transaction that is over", call.on, transaction)
     for end in (transaction.commit, transaction.rollback):
-        await _check_refused(f"{end.__name__}() on a transaction that is over", end(), TransactionError)
+        await check_raises(TransactionError, f"{end.__name__}() on a transaction that is over", end)
     with pytest.raises(TransactionError):
         async with transaction.savepoint():
             pytest.fail("savepoint() on a transaction that is over has to raise TransactionError; it opened one")
 
 
-async def _check_refused(what: str, call: Awaitable[Any], error: type[StorageError]) -> None:
+async def check_raises(error: type[ErrorT], what: str, function: Callable[..., Awaitable[Any]], *args: Any) -> ErrorT:
+    """Check that `await function(*args)` raises the error, and return it; `what` names the call if it does not."""
     try:
-        returned = await call
-    except error:
-        return
+        returned = await function(*args)
+    except error as raised:
+        return raised
     pytest.fail(f"{what} has to raise {error.__name__}; it returned {returned!r}")

@@ -11,6 +11,7 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples, values
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.kinds import EXECUTION_STATE, KINDS, SESSION_ID, Kind, each, prepare
+from aaow_storage_conformance.harness.refusals import check_raises
 from aaow_storage_conformance.harness.store import Store
 
 MEBIBYTE = 1024 * 1024
@@ -68,9 +69,9 @@ class DocumentTests:
         )
         for field, call in calls:
             for wrong in values.NOT_DOCUMENTS:
-                with pytest.raises(ValidationError) as raised:
-                    await call({"root": {"nodes": [0, wrong]}})
-                assert raised.value.field.startswith(f"{field}.root.nodes[1]")
+                what = f"an update of {field} with {wrong!r} inside"
+                error = await check_raises(ValidationError, what, call, {"root": {"nodes": [0, wrong]}})
+                assert error.field.startswith(f"{field}.root.nodes[1]")
         assert_identical(await everything_in(storage), before)
 
     @clause("REC-4", "REC-1")

@@ -23,6 +23,7 @@ from aaow_storage_conformance.data.calls import calls_without_streams
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.refusals import check_raises
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import SOON_S
 
@@ -140,8 +141,8 @@ class IsolationTests:
     ) -> None:
         async with storage.transaction() as transaction:
             for call in calls_without_streams():
-                with pytest.raises(TransactionError):
-                    await _soon(call.on(storage))
+                what = f"{call.name}() on the adapter by a task that holds a transaction"
+                await check_raises(TransactionError, what, lambda: _soon(call.on(storage)))  # noqa: B023 - awaited here
             with pytest.raises(TransactionError):
                 await _soon(storage.begin_transaction())
             with pytest.raises(TransactionError):
@@ -214,8 +215,7 @@ class IsolationTests:
         async with store.open() as other:
             await _soon(_store_workflow(other, "late"))
         for call in calls_without_streams():
-            with pytest.raises(TransactionError):
-                await call.on(transaction)
+            await check_raises(TransactionError, f"{call.name}() on a transaction that timed out", call.on, transaction)
         with pytest.raises(TransactionError):
             async with transaction.savepoint():
                 pytest.fail("savepoint() on a transaction that timed out has to raise TransactionError; it opened one")

@@ -18,7 +18,7 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import calls_without_streams
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
-from aaow_storage_conformance.harness.refusals import check_closed
+from aaow_storage_conformance.harness.refusals import check_closed, check_raises
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
 
@@ -73,8 +73,7 @@ class LeavingTests:
 
         async def in_child() -> None:
             for call in calls_without_streams():
-                with pytest.raises(TransactionError):
-                    await call.on(tx)
+                await check_raises(TransactionError, f"{call.name}() on the parent's transaction", call.on, tx)
             for end in (tx.commit, tx.rollback):
                 with pytest.raises(TransactionError):
                     await end()

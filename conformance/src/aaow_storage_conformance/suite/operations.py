@@ -29,6 +29,7 @@ from aaow_storage_conformance.data.kinds import (
     each,
     prepare,
 )
+from aaow_storage_conformance.harness.refusals import check_raises
 
 Call = Callable[[], Awaitable[object]]
 
@@ -300,9 +301,8 @@ class OperationTests:
             lambda: storage.create_budget_pool(samples.a_pool(parent_pool_id=pool.id)),
             lambda: storage.create_approval_request(samples.a_request(session.id)),
         )
-        for call in calls:
-            with pytest.raises(NotFoundError):
-                await call()
+        for number, call in enumerate(calls):
+            await check_raises(NotFoundError, f"calls[{number}], whose parent was deleted,", call)
         assert_identical(await everything_in(storage, sessions=[session.id], executions=[execution.id]), before)
 
     @clause("OPS-8")

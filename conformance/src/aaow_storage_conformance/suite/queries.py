@@ -27,6 +27,7 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_conformance.data.list_calls import HOME_POOL, Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.data.query_tables import JSON, KEYS, TABLES, QueryTable
+from aaow_storage_conformance.harness.refusals import check_raises
 
 INVALID_NAMES: tuple[FieldName, ...] = (
     *("nothing", "", " id", "ID", "id.x", ("id", "x"), "id; DROP TABLE sessions", "1", "remaining_budget", "__class__"),
@@ -162,8 +163,7 @@ class QueryTests:
                 await listing.store(storage, listing.make())
             for wrong in _wrong_filters(listing):
                 for call in listing.calls:
-                    with pytest.raises(ValidationError):
-                        await call(storage, wrong)
+                    await check_raises(ValidationError, f"{listing.name}() with {wrong!r}", call, storage, wrong)
 
     @clause("QRY-3")
     @every_listing
@@ -172,9 +172,8 @@ class QueryTests:
     ) -> None:
         for wrong in (QueryFilter({"nothing": 1}), QueryFilter(order_by=OrderBy("nothing"))):
             for call in listing.calls:
-                with pytest.raises(ValidationError) as caught:
-                    await call(storage, wrong)
-                assert all(name in str(caught.value) for name in ("nothing", "id", listing.time))
+                error = await check_raises(ValidationError, f"{listing.name}() with {wrong!r}", call, storage, wrong)
+                assert all(name in str(error) for name in ("nothing", "id", listing.time))
 
     @clause("QRY-3")
     @pytest.mark.parametrize("place", INVALID_PLACES)

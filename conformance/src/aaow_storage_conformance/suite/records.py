@@ -24,6 +24,7 @@ from aaow_storage_conformance.data.kinds import (
     each,
     prepare,
 )
+from aaow_storage_conformance.harness.refusals import check_raises
 
 Call = Callable[[Any], Awaitable[object]]
 
@@ -73,7 +74,7 @@ class RecordTests:
     @clause("REC-1", "REC-2")
     async def test_a_wrong_id_is_refused_by_every_operation_that_takes_one(self, storage: StorageAdapter) -> None:
         await prepare(storage)
-        calls = (
+        calls: tuple[Call, ...] = (
             storage.get_workflow,
             storage.update_workflow,
             storage.delete_workflow,
@@ -103,10 +104,9 @@ class RecordTests:
             lambda wrong: storage.reject_request(wrong, "ann"),
         )
         before = await everything_in(storage)
-        for call in calls:
+        for number, call in enumerate(calls):
             for wrong in (*values.INVALID_IDS, None):
-                with pytest.raises(ValidationError):
-                    await call(wrong)
+                await check_raises(ValidationError, f"calls[{number}] with the id {wrong!r}", call, wrong)
         assert_identical(await everything_in(storage), before)
 
     @clause("REC-2")
@@ -199,10 +199,9 @@ class RecordTests:
             lambda wrong: storage.reject_request(request.id, wrong),
             lambda wrong: storage.reject_request(request.id, "ann", wrong),
         )
-        for call in calls:
+        for number, call in enumerate(calls):
             for wrong in values.INVALID_TEXTS:
-                with pytest.raises(ValidationError):
-                    await call(wrong)
+                await check_raises(ValidationError, f"calls[{number}] with the text {wrong!r}", call, wrong)
         assert_identical(await everything_in(storage), before)
 
     @clause("REC-5", "OPS-3")
@@ -260,10 +259,9 @@ class RecordTests:
             lambda wrong: storage.update_budget_pool(pool.id, used_budget=wrong),
             lambda wrong: storage.update_budget_pool(pool.id, total_budget=wrong),
         )
-        for call in calls:
+        for number, call in enumerate(calls):
             for wrong in values.INVALID_AMOUNTS:
-                with pytest.raises(ValidationError):
-                    await call(wrong)
+                await check_raises(ValidationError, f"calls[{number}] with the amount {wrong!r}", call, wrong)
         with pytest.raises(ValidationError):
             await storage.increase_budget(pool.id, "0.1")
         assert_identical(await everything_in(storage), before)

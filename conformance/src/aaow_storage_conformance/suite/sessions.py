@@ -9,6 +9,7 @@ from aaow_storage import Capability, NotFoundError, StorageAdapter, ValidationEr
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.harness.refusals import check_raises
 
 
 class SessionTests:
@@ -186,7 +187,6 @@ class SessionTests:
             lambda: storage.update_node_state(session.id, "draft", samples.a_node_state("draft")),
             lambda: storage.delete_session(session.id),
         )
-        for call in calls:
-            with pytest.raises(NotFoundError) as raised:
-                await call()
-            assert (raised.value.kind, raised.value.id) == ("session", session.id)
+        for number, call in enumerate(calls):
+            error = await check_raises(NotFoundError, f"calls[{number}] on a deleted session", call)
+            assert (error.kind, error.id) == ("session", session.id)
