@@ -14,12 +14,21 @@ from aaow_storage_conformance.report.inventory import suite_tests
 PAGE = (Path(__file__).parents[2] / "packages/aaow-storage/docs/contract.md").read_text(encoding="utf-8")
 RULES = {
     match["id"]: match["text"]
-    for match in re.finditer(r"^- \*\*(?P<id>[A-Z]+-\d+)\*\* (?P<text>.*(?:\n  .*)*)$", PAGE, re.MULTILINE)
+    for match in re.finditer(r"^### (?P<id>[A-Z]+-\d+) .*\n\n(?P<text>(?:(?!#).*\n)*)", PAGE, re.MULTILINE)
 }
+"""The text below the heading of each clause, by its id."""
 
 
-def test_the_page_has_every_clause_and_no_other():
-    assert re.findall(r"^- \*\*([A-Z]+-\d+)\*\* ", PAGE, re.MULTILINE) == list(CLAUSES)
+def test_the_page_has_a_heading_and_a_text_for_every_clause_and_no_other():
+    assert re.findall(r"^### ([A-Z]+-\d+) ", PAGE, re.MULTILINE) == list(CLAUSES)
+    assert [name for name, text in RULES.items() if text.strip()] == list(CLAUSES)
+
+
+@pytest.mark.parametrize("clause", CLAUSES)
+@pytest.mark.parametrize("part", ["Find a rule by question", "7. Index"])
+def test_the_questions_and_the_index_of_the_page_lead_to_every_clause(part: str, clause: str):
+    text = PAGE.partition(f"\n## {part}\n")[2].partition("\n## ")[0]
+    assert f"[{clause}](#{clause.lower()}-" in text
 
 
 def test_the_page_says_the_version_and_the_digest():
@@ -30,11 +39,12 @@ def test_the_page_says_the_version_and_the_digest():
 @pytest.mark.parametrize("clause", CLAUSES.values(), ids=CLAUSES)
 def test_the_table_of_the_page_has_the_sentence_of_every_clause(clause: Clause):
     needs = f"`{clause.capability}`" if clause.capability else ""
-    assert f"\n| {clause.id} | {clause.level} | {needs} | {clause.since} | {clause.sentence} |\n" in PAGE
+    rest = f"{clause.level} | {needs} | {clause.since} | {clause.sentence}"
+    assert re.search(rf"^\| \[{clause.id}\]\(#[\w-]+\) \| {re.escape(rest)} \|$", PAGE, re.MULTILINE)
 
 
 def test_the_table_of_the_page_has_no_other_clause():
-    assert re.findall(r"^\| ([A-Z]+-\d+) \|", PAGE, re.MULTILINE) == list(CLAUSES)
+    assert re.findall(r"^\| \[([A-Z]+-\d+)\]", PAGE, re.MULTILINE) == list(CLAUSES)
 
 
 @pytest.mark.parametrize("clause", CLAUSES.values(), ids=CLAUSES)

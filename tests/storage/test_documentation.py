@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "packages" / "aaow-storage" / "docs"
 OPERATIONS = [*StorageOperations.__abstractmethods__, *StorageAdapter.__abstractmethods__, "transaction"]
 HOOKS = [name for name in hookspecs.__all__ if name.startswith("aaow_storage_")]
 RECORDS_MODULE = aaow_storage.Session.__module__
-CLAUSE = re.compile(r"^- \*\*([A-Z]{3}-\d+)\*\*", re.MULTILINE)
+CLAUSE = re.compile(r"^### ([A-Z]{3}-\d+) ", re.MULTILINE)
 
 
 def headings(document: str) -> list[str]:
