@@ -15,6 +15,9 @@ from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, w
 
 pytest_plugins = ["pytester"]
 
+ENDS_WITHIN_S = 60
+"""Upper bound for what takes no time on an idle machine."""
+
 
 def run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n")
@@ -67,14 +70,21 @@ async def test_a_thread_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.asyncio
 async def test_a_call_that_still_runs_in_the_pool_of_the_loop_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    stop = threading.Event()
-    futures = []
-    (left,) = await leaks(
-        tmp_path, monkeypatch, lambda: futures.append(asyncio.get_running_loop().run_in_executor(None, stop.wait))
-    )
+    started, stop = threading.Event(), threading.Event()
+    calls = []
+
+    def run_until_stopped() -> None:
+        started.set()
+        stop.wait()
+
+    def call_in_the_pool() -> None:
+        calls.append(asyncio.get_running_loop().run_in_executor(None, run_until_stopped))
+        assert started.wait(ENDS_WITHIN_S)  # until it runs, its thread cannot be told from an idle one
+
+    (left,) = await leaks(tmp_path, monkeypatch, call_in_the_pool)
     assert left.startswith("the thread 'asyncio_")
     stop.set()
-    await futures[0]
+    await calls[0]
     assert await leaks(tmp_path, monkeypatch, lambda: None) == []
 
 
