@@ -1,4 +1,4 @@
-"""Mistakes with approvals."""
+"""Mistakes with approvals: decisions, expiry, updates and lists of pending requests."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ PENDING = ApprovalStatus.PENDING
 
 
 class Overwrites(MemoryAdapter):
-    """Can write a request whatever its status."""
+    """Can store a request whatever its status."""
 
     async def overwrite(self, request):
         """Put the request in the place of the stored one."""
@@ -25,7 +25,7 @@ class Overwrites(MemoryAdapter):
 
 @breaks("APR-1")
 class TheLastDecisionWins(Overwrites):
-    """Decides a request that is decided already."""
+    """Decides a request that is already decided."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         with suppress(ConflictError):
@@ -37,7 +37,7 @@ class TheLastDecisionWins(Overwrites):
 
 @breaks("APR-1")
 class ApprovesAgainInSilence(Delegating):
-    """Answers an approval of what is approved with the stored request."""
+    """Returns the stored request, and no error, if an approved request is approved again."""
 
     async def approve_request(self, id, approved_by, notes=None):
         try:
@@ -61,7 +61,7 @@ class DoesNotTellWhoWon(Delegating):
 
 @breaks("APR-1")
 class TellsHowItWouldHaveBeen(Delegating):
-    """Raises ConflictError with the decision that was refused."""
+    """Raises ConflictError with the decision that was refused, not the stored one."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         try:
@@ -73,7 +73,7 @@ class TellsHowItWouldHaveBeen(Delegating):
 
 @breaks("APR-1")
 class LosesTheReason(Delegating):
-    """Does not keep the reason of a rejection."""
+    """Does not store the reason of a rejection."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         return await super().reject_request(id, rejected_by)
@@ -91,7 +91,7 @@ class ReturnsTheRequestAsItWas(Delegating):
 
 @breaks("APR-1")
 class LeavesTheInstantOut(Overwrites):
-    """Keeps who decided, but not when."""
+    """Stores who decided, but not when."""
 
     async def approve_request(self, id, approved_by, notes=None):
         approved = await super().approve_request(id, approved_by, notes)
@@ -100,7 +100,7 @@ class LeavesTheInstantOut(Overwrites):
 
 @breaks("APR-3")
 class ApprovesTheLate(Overwrites):
-    """Approves a request that has run out, until it is turned into expired."""
+    """Approves a pending request after its `expires_at`."""
 
     async def approve_request(self, id, approved_by, notes=None):
         request = await self.get_approval_request(id)
@@ -113,7 +113,7 @@ class ApprovesTheLate(Overwrites):
 
 @breaks("APR-3")
 class RejectsTheLate(Overwrites):
-    """Rejects a request that has run out, which does no harm."""
+    """Rejects a pending request after its `expires_at`."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         request = await self.get_approval_request(id)
@@ -125,7 +125,7 @@ class RejectsTheLate(Overwrites):
 
 @breaks("APR-3")
 class ExpiresAMomentLate(Delegating):
-    """Lets a request run out behind its instant, not at it."""
+    """Lets a request expire just after its `expires_at`, not at it."""
 
     async def expire_approvals(self, now=None):
         moment = timedelta(microseconds=1)
@@ -134,7 +134,7 @@ class ExpiresAMomentLate(Delegating):
 
 @breaks("APR-3")
 class ExpiresAllThatIsPending(Overwrites):
-    """Turns requests that never run out into expired."""
+    """Expires pending requests that have no `expires_at`."""
 
     async def expire_approvals(self, now=None):
         expired = await super().expire_approvals(now)
@@ -146,7 +146,7 @@ class ExpiresAllThatIsPending(Overwrites):
 
 @breaks("APR-3")
 class ExpiresWhatIsDecided(Overwrites):
-    """Turns decided requests whose time is over into expired."""
+    """Expires decided requests after their `expires_at`."""
 
     async def expire_approvals(self, now=None):
         expired = await super().expire_approvals(now)
@@ -159,7 +159,7 @@ class ExpiresWhatIsDecided(Overwrites):
 
 @breaks("APR-3")
 class ExpiresInSilence(Delegating):
-    """Returns no request that it turned into expired."""
+    """Returns an empty list from `expire_approvals`, whatever it expired."""
 
     async def expire_approvals(self, now=None):
         await super().expire_approvals(now)
@@ -176,7 +176,7 @@ class ReturnsTheExpiredAsTheyWere(Delegating):
 
 @breaks("APR-3")
 class ReturnsAllThatIsExpired(Delegating):
-    """Returns requests that were expired before, too."""
+    """Returns requests that were already expired, too."""
 
     async def expire_approvals(self, now=None):
         before = [
@@ -191,7 +191,7 @@ class ReturnsAllThatIsExpired(Delegating):
 
 @breaks("APR-3")
 class ExpiresOnlyWhenAsked(Delegating):
-    """Does not take its own clock where it is given no instant."""
+    """Expires nothing if `expire_approvals` is called without an instant."""
 
     async def expire_approvals(self, now=None):
         return [] if now is None else await super().expire_approvals(now)
@@ -199,7 +199,7 @@ class ExpiresOnlyWhenAsked(Delegating):
 
 @breaks("APR-3")
 class ExpiryIsADecision(Overwrites):
-    """Stamps an expired request as if somebody had decided it."""
+    """Sets `resolved_at` of an expired request, as if it had been decided."""
 
     async def expire_approvals(self, now=None):
         expired = await super().expire_approvals(now)
@@ -221,7 +221,7 @@ class UpdatesWhatIsDecided(Overwrites):
 
 @breaks("APR-4")
 class ReopensWhatHasExpired(Overwrites):
-    """Gives an expired request more time, and makes it pending again."""
+    """Makes an expired request pending again when its `expires_at` is updated."""
 
     async def update_approval_request(self, id, /, **changes):
         request = await self.get_approval_request(id)
@@ -254,7 +254,7 @@ class DropsWhoDecided(Delegating):
 
 @breaks("APR-4")
 class KeepsTheExpiry(Delegating):
-    """Does not clear the expiry of a request."""
+    """Does not clear `expires_at` if an update names it with None."""
 
     async def update_approval_request(self, id, /, **changes):
         if changes.get("expires_at", ...) is None:
@@ -264,7 +264,7 @@ class KeepsTheExpiry(Delegating):
 
 @breaks("APR-4", "APR-3")
 class RefusesToExtendTheLate(Delegating):
-    """Refuses to give a request that has run out more time."""
+    """Refuses to extend a pending request after its `expires_at`."""
 
     async def update_approval_request(self, id, /, **changes):
         request = await self.get_approval_request(id)
@@ -286,7 +286,7 @@ class MergesContexts(Delegating):
 
 @breaks("APR-5")
 class ListsWhatHasRunOut(MemoryAdapter):
-    """Lists what is pending, whether or not it has run out."""
+    """Lists pending requests after their `expires_at`."""
 
     async def list_pending_approvals(self, filter=None):
         found = await super().list_pending_approvals(filter)
@@ -300,7 +300,7 @@ class ListsWhatHasRunOut(MemoryAdapter):
 
 @breaks("APR-5")
 class ListsOnlyWhatRunsOut(Delegating):
-    """Compares expires_at with now, which no null meets."""
+    """Compares `expires_at` with now, so that requests without one are not listed."""
 
     async def list_pending_approvals(self, filter=None):
         return [each for each in await super().list_pending_approvals(filter) if each.expires_at is not None]
@@ -308,7 +308,7 @@ class ListsOnlyWhatRunsOut(Delegating):
 
 @breaks("APR-5")
 class ListsPendingOfRunningSessions(Delegating):
-    """Lists the pending approvals of sessions that run."""
+    """Lists the pending approvals of running sessions only."""
 
     async def list_pending_approvals(self, filter=None):
         sessions = {session.id: session.status for session in await self.list_sessions()}
@@ -318,7 +318,7 @@ class ListsPendingOfRunningSessions(Delegating):
 
 @breaks("APR-5")
 class ListsPendingBySession(Delegating):
-    """Lists the pending approvals of one session after the other."""
+    """Lists the pending approvals session by session, not by time."""
 
     async def list_pending_approvals(self, filter=None):
         return sorted(await super().list_pending_approvals(filter), key=lambda request: request.session_id)
@@ -337,7 +337,7 @@ class ListsOldestPendingOnly(Delegating):
 
 @breaks("APR-1")
 class DecidesWhatIsMissing(Delegating):
-    """Says that a missing request cannot be decided, not that it is missing."""
+    """Raises ConflictError, not NotFoundError, for a missing request."""
 
     async def approve_request(self, id, approved_by, notes=None):
         try:

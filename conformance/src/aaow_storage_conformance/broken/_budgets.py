@@ -1,4 +1,4 @@
-"""Mistakes with budgets."""
+"""Mistakes with budgets: consuming, increasing, exhaustion, and updates of pools."""
 
 from contextlib import suppress
 from decimal import Decimal
@@ -13,7 +13,7 @@ ACTIVE, EXHAUSTED, SUSPENDED = BudgetPoolStatus.ACTIVE, BudgetPoolStatus.EXHAUST
 
 
 class ReadsAncestors(Delegating):
-    """Knows the ancestors of a pool."""
+    """Can read the ancestors of a pool."""
 
     async def ancestors(self, pool_id):
         """Return the pools above a pool, the nearest first."""
@@ -27,7 +27,7 @@ class ReadsAncestors(Delegating):
 
 @breaks("BUD-1")
 class ConsumesFromThePoolAlone(ReadsAncestors):
-    """Leaves what the ancestors have used as it is."""
+    """Does not add to the use of the ancestors."""
 
     async def consume_budget(self, pool_id, amount):
         above = await self.ancestors(pool_id)
@@ -39,7 +39,7 @@ class ConsumesFromThePoolAlone(ReadsAncestors):
 
 @breaks("BUD-1")
 class ConsumesFromPoolAndParent(ReadsAncestors):
-    """Leaves what the ancestors above the parent have used as it is."""
+    """Does not add to the use of the ancestors above the parent."""
 
     async def consume_budget(self, pool_id, amount):
         above = await self.ancestors(pool_id)
@@ -51,7 +51,7 @@ class ConsumesFromPoolAndParent(ReadsAncestors):
 
 @breaks("BUD-1")
 class ConsumesThroughTenLevels(ReadsAncestors):
-    """Goes up ten levels at most."""
+    """Adds to the use of at most ten ancestors."""
 
     async def consume_budget(self, pool_id, amount):
         above = await self.ancestors(pool_id)
@@ -63,7 +63,7 @@ class ConsumesThroughTenLevels(ReadsAncestors):
 
 @breaks("BUD-1")
 class ConsumesFromChildrenToo(Delegating):
-    """Takes the children of a pool for what its use adds to."""
+    """Adds to the use of the children, too."""
 
     async def consume_budget(self, pool_id, amount):
         consumed = await super().consume_budget(pool_id, amount)
@@ -74,7 +74,7 @@ class ConsumesFromChildrenToo(Delegating):
 
 @breaks("BUD-1")
 class ChecksThePoolAlone(ReadsAncestors):
-    """Does not ask what the ancestors have left."""
+    """Does not check what the ancestors have left."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -88,7 +88,7 @@ class ChecksThePoolAlone(ReadsAncestors):
 
 @breaks("BUD-1")
 class ConsumesBeforeItChecksAbove(ReadsAncestors):
-    """Writes the use of a pool, and leaves it there when an ancestor has too little."""
+    """Adds to the use of the pool even if an ancestor has too little left."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -102,7 +102,7 @@ class ConsumesBeforeItChecksAbove(ReadsAncestors):
 
 @breaks("BUD-1")
 class NamesThePoolThatWasAsked(Delegating):
-    """Names the pool that was asked for, whichever has too little."""
+    """Names the pool that was passed in the error, whichever pool has too little."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -113,7 +113,7 @@ class NamesThePoolThatWasAsked(Delegating):
 
 @breaks("BUD-1")
 class IgnoresSuspendedAncestors(ReadsAncestors):
-    """Consumes below a suspended pool."""
+    """Consumes from a pool below a suspended one."""
 
     async def consume_budget(self, pool_id, amount):
         above = await self.ancestors(pool_id)
@@ -141,7 +141,7 @@ class IgnoresASuspendedPool(Delegating):
 
 @breaks("BUD-1")
 class TakesSuspendedForExhausted(Delegating):
-    """Says that a suspended pool has too little left."""
+    """Raises BudgetExceededError, not ConflictError, for a suspended pool."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -152,7 +152,7 @@ class TakesSuspendedForExhausted(Delegating):
 
 @breaks("BUD-1")
 class IgnoresNegativeAmounts(Delegating):
-    """Takes a negative amount for nothing."""
+    """Ignores a negative amount in place of refusing it."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -165,7 +165,7 @@ class IgnoresNegativeAmounts(Delegating):
 
 @breaks("BUD-1")
 class TakesNothingForAnAmount(Delegating):
-    """Has nothing against an amount of zero."""
+    """Accepts an amount of zero."""
 
     async def consume_budget(self, pool_id, amount):
         if isinstance(amount, int) and amount == 0:
@@ -185,7 +185,7 @@ class ReturnsThePoolAsItWas(Delegating):
 
 @breaks("BUD-2")
 class KeepsSomethingBack(Delegating):
-    """Refuses to use a pool up."""
+    """Refuses to consume all that a pool has left."""
 
     async def consume_budget(self, pool_id, amount):
         pool = await self.get_budget_pool(pool_id)
@@ -196,7 +196,7 @@ class KeepsSomethingBack(Delegating):
 
 @breaks("BUD-2")
 class NeverExhausts(Delegating):
-    """Leaves a pool with nothing left active."""
+    """Leaves a pool active that has nothing left."""
 
     async def consume_budget(self, pool_id, amount):
         consumed = await super().consume_budget(pool_id, amount)
@@ -205,7 +205,7 @@ class NeverExhausts(Delegating):
 
 @breaks("BUD-2")
 class ExhaustsThePoolAlone(ReadsAncestors):
-    """Leaves an ancestor with nothing left active."""
+    """Leaves an ancestor active that has nothing left."""
 
     async def consume_budget(self, pool_id, amount):
         consumed = await super().consume_budget(pool_id, amount)
@@ -216,7 +216,7 @@ class ExhaustsThePoolAlone(ReadsAncestors):
 
 @breaks("BUD-2")
 class ExhaustsAllAtOnce(ReadsAncestors):
-    """Takes the ancestors of an exhausted pool for exhausted too."""
+    """Marks the ancestors of an exhausted pool as exhausted, too."""
 
     async def consume_budget(self, pool_id, amount):
         consumed = await super().consume_budget(pool_id, amount)
@@ -228,7 +228,7 @@ class ExhaustsAllAtOnce(ReadsAncestors):
 
 @breaks("BUD-2")
 class StaysExhausted(Delegating):
-    """Leaves an exhausted pool exhausted when its total grows."""
+    """Leaves a pool exhausted when its total is increased."""
 
     async def increase_budget(self, pool_id, amount):
         before = await self.get_budget_pool(pool_id)
@@ -238,7 +238,7 @@ class StaysExhausted(Delegating):
 
 @breaks("BUD-2")
 class WakesSuspendedPools(Delegating):
-    """Makes every pool active that is increased."""
+    """Makes a suspended pool active when it is increased."""
 
     async def increase_budget(self, pool_id, amount):
         await super().increase_budget(pool_id, amount)
@@ -247,7 +247,7 @@ class WakesSuspendedPools(Delegating):
 
 @breaks("BUD-2")
 class IncreasesAncestorsToo(ReadsAncestors):
-    """Increases the ancestors along with the pool."""
+    """Increases the ancestors of the pool, too."""
 
     async def increase_budget(self, pool_id, amount):
         for pool in await self.ancestors(pool_id):
@@ -257,7 +257,7 @@ class IncreasesAncestorsToo(ReadsAncestors):
 
 @breaks("BUD-2")
 class IncreasesByConsumingLess(Delegating):
-    """Lowers what was used in place of raising the total."""
+    """Lowers the use of a pool in place of raising its total."""
 
     async def increase_budget(self, pool_id, amount):
         increased = await super().increase_budget(pool_id, amount)
@@ -278,7 +278,7 @@ class DeletesChildPools(Delegating):
 
 @breaks("BUD-4")
 class OrphansChildPools(Delegating):
-    """Leaves the children of a deleted pool without a parent."""
+    """Deletes a pool with children, and leaves the children without a parent."""
 
     async def delete_budget_pool(self, id):
         children = await self.get_child_budget_pools(id)
@@ -291,7 +291,7 @@ class OrphansChildPools(Delegating):
 
 @breaks("BUD-4")
 class KeepsParentsInSilence(Delegating):
-    """Leaves a pool with children as it is, and says nothing."""
+    """Does not delete a pool with children, and raises no error."""
 
     async def delete_budget_pool(self, id):
         with suppress(ConflictError):
@@ -311,7 +311,7 @@ class DoesNotShowTheParent(Delegating):
 
 @breaks("BUD-5")
 class DropsTheRemainingBudget(Delegating):
-    """Ignores a remaining budget, which is derived."""
+    """Ignores `remaining_budget` in an update in place of refusing it."""
 
     async def update_budget_pool(self, id, /, **changes):
         changes.pop("remaining_budget", None)
@@ -320,7 +320,7 @@ class DropsTheRemainingBudget(Delegating):
 
 @breaks("BUD-5")
 class DropsTheParent(Delegating):
-    """Ignores another parent, in an update that changes the total."""
+    """Ignores `parent_pool_id` in an update in place of refusing it."""
 
     async def update_budget_pool(self, id, /, **changes):
         changes.pop("parent_pool_id", None)
@@ -329,7 +329,7 @@ class DropsTheParent(Delegating):
 
 @breaks("BUD-5")
 class RefusesTotalsBelowUse(Delegating):
-    """Refuses a total below what was used."""
+    """Refuses an update to a total below what was used."""
 
     async def update_budget_pool(self, id, /, **changes):
         pool = await self.get_budget_pool(id)
@@ -340,7 +340,7 @@ class RefusesTotalsBelowUse(Delegating):
 
 @breaks("BUD-5")
 class DerivesTheStatusOfUpdates(Delegating):
-    """Sets the status of a pool by what an update leaves in it."""
+    """Derives the status of a pool from the amounts in an update."""
 
     async def update_budget_pool(self, id, /, **changes):
         updated = await super().update_budget_pool(id, **changes)
@@ -351,7 +351,7 @@ class DerivesTheStatusOfUpdates(Delegating):
 
 @breaks("BUD-5")
 class SumsUpdatesUpInAncestors(ReadsAncestors):
-    """Adds what an update uses to the ancestors."""
+    """Adds a change of `used_budget` to the ancestors."""
 
     async def update_budget_pool(self, id, /, **changes):
         before = await self.get_budget_pool(id)

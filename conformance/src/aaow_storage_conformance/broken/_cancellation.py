@@ -1,4 +1,4 @@
-"""Mistakes with cancellation: what is left half done, what comes late, and what is never let go of."""
+"""Mistakes with cancellation: half done work, late writes, and locks that are never released."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ from aaow_storage_memory._tables import Tables
 
 @breaks("CON-2")
 class GoesOnWhenCancelled(Delegating):
-    """Lets a cancelled task go at once, and writes for it afterwards."""
+    """Writes after its task was cancelled."""
 
     async def save_workflow(self, workflow):
         await asyncio.shield(super().save_workflow(workflow))
@@ -26,7 +26,7 @@ class GoesOnWhenCancelled(Delegating):
 
 @breaks("CON-2", "OPS-6")
 class SavesStatesInTwoSteps(Delegating):
-    """Saves the fields of a state, then its nodes; a cancelled task comes no further than the first."""
+    """Saves the fields of a state, then its nodes, and stops between the two if its task is cancelled."""
 
     async def save_execution_state(self, state):
         await super().save_execution_state(attrs.evolve(state, node_states={}))
@@ -35,7 +35,7 @@ class SavesStatesInTwoSteps(Delegating):
 
 @breaks("CON-2", "OPS-6")
 class ConsumesPoolByPool(ReadsAncestors):
-    """Consumes from a pool, then from its parent; a cancelled task comes no further than the first."""
+    """Consumes from a pool, then from its parent, and stops between the two if its task is cancelled."""
 
     async def consume_budget(self, pool_id, amount):
         above = await self.ancestors(pool_id)
@@ -50,7 +50,7 @@ class ConsumesPoolByPool(ReadsAncestors):
 
 @breaks("CON-2")
 class SwallowsCancellation(Delegating):
-    """Returns from a cancelled call as if it had gone through."""
+    """Returns from a cancelled call as if it had succeeded."""
 
     async def save_workflow(self, workflow):
         with suppress(asyncio.CancelledError):
@@ -59,7 +59,7 @@ class SwallowsCancellation(Delegating):
 
 @breaks("CON-2")
 class CommitsInTwoParts(BeginsBrokenInMemory):
-    """Lets others run in the middle of a commit, where its task can be cancelled."""
+    """Yields to the event loop in the middle of a commit, where its task can be cancelled."""
 
     class Broken(MemoryTransaction):
         async def commit(self):
@@ -78,7 +78,7 @@ class CommitsInTwoParts(BeginsBrokenInMemory):
 
 @breaks("CON-2")
 class LeavesATransactionNobodyHolds(Delegating):
-    """Begins a transaction for a task that is cancelled meanwhile, and that nobody ever ends."""
+    """Leaves a transaction open if the task that begins it is cancelled."""
 
     async def begin_transaction(self, timeout=30.0):
         return await asyncio.shield(super().begin_transaction(timeout))
@@ -86,7 +86,7 @@ class LeavesATransactionNobodyHolds(Delegating):
 
 @breaks("CON-2", "TXN-1")
 class LeavesCancelledBlocksOpen(BeginsBroken):
-    """Rolls a block back for an Exception, which a cancellation is not."""
+    """Rolls a block back only for `Exception`, which a cancellation is not."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -96,7 +96,7 @@ class LeavesCancelledBlocksOpen(BeginsBroken):
 
 @breaks("CON-2")
 class KeepsItsPlaceInTheLine(MemoryAdapter):
-    """Lets nobody write any more when a task is cancelled between its turn and its work."""
+    """Keeps the write lock if a task is cancelled between getting the lock and its write."""
 
     async def save_workflow(self, workflow):
         self._check()
@@ -111,7 +111,7 @@ class KeepsItsPlaceInTheLine(MemoryAdapter):
 
 @breaks("CON-2")
 class HoldsWhatItNeverGot(Delegating):
-    """Takes a task that was cancelled while it began a transaction for one that holds it."""
+    """Binds a task to a transaction although the task was cancelled while it began."""
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -133,7 +133,7 @@ class HoldsWhatItNeverGot(Delegating):
 
 @breaks("CON-2")
 class WatchesForEver(Delegating):
-    """Starts a task for every read, and forgets it when the read is cancelled."""
+    """Starts a task for every read, and does not end it when the read is cancelled."""
 
     async def list_workflows(self, filter=None):
         watcher = asyncio.create_task(asyncio.Event().wait())
@@ -144,7 +144,7 @@ class WatchesForEver(Delegating):
 
 @breaks("CON-2")
 class TakesALateCommitForNone(BeginsBroken):
-    """Tells the holder of a commit that was cancelled that it was rolled back, whatever came of it."""
+    """Reports a cancelled commit as rolled back, whatever became of it."""
 
     class Broken(DelegatingTransaction):
         was_cancelled = False

@@ -1,4 +1,4 @@
-"""Mistakes with two in one call: one of them has no effect."""
+"""Mistakes with combinations: of two conditions, keys or changes in one call, only one has an effect."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from aaow_storage_conformance.broken._querying import Querying
 
 @breaks("QRY-1")
 class KeepsTheLastConditionOnAField(Querying):
-    """Knows conditions by the column or path, so that of two on one the last is left."""
+    """Keys conditions by the column or path, so only the last of two on one field counts."""
 
     def holds(self, conditions, record):
         return super().holds({each.field: each for each in conditions}.values(), record)
@@ -17,7 +17,7 @@ class KeepsTheLastConditionOnAField(Querying):
 
 @breaks("QRY-1")
 class KeepsTheFirstConditionOnAField(Querying):
-    """Knows conditions by the column or path, so that of two on one the first is left."""
+    """Keys conditions by the column or path, so only the first of two on one field counts."""
 
     def holds(self, conditions, record):
         return super().holds({each.field: each for each in reversed(conditions)}.values(), record)
@@ -25,7 +25,7 @@ class KeepsTheFirstConditionOnAField(Querying):
 
 @breaks("QRY-1")
 class KeepsOneConditionOfAKind(Querying):
-    """Names parameters by the field and operator, so that of two of one kind on one field the last is left."""
+    """Names parameters by field and operator, so only the last of two alike counts."""
 
     def holds(self, conditions, record):
         named = {(each.field, each.operator, each.negated): each for each in conditions}
@@ -34,7 +34,7 @@ class KeepsOneConditionOfAKind(Querying):
 
 @breaks("QRY-1")
 class LooksAtFourConditions(Querying):
-    """Looks at the first four conditions."""
+    """Ignores all conditions after the fourth."""
 
     def holds(self, conditions, record):
         return super().holds(list(conditions)[:4], record)
@@ -42,7 +42,7 @@ class LooksAtFourConditions(Querying):
 
 @breaks("QRY-5")
 class OrdersByTheLastOfAField(Querying):
-    """Knows keys by their field, so that of two on one field the last is left."""
+    """Keys the order by field, so only the last key on a field counts."""
 
     def plan(self, kind, filter):
         if filter is None or filter.after_record is not None:
@@ -52,7 +52,7 @@ class OrdersByTheLastOfAField(Querying):
 
 
 class _DropsUnchanged(Delegating):
-    """Leaves a whole update out where one of its changes changes nothing."""
+    """Can tell that the first field of an update does not change."""
 
     async def unchanged(self, kind, id, changes):
         stored = await getattr(self, f"get_{kind}")(id)
@@ -65,7 +65,7 @@ class _DropsUnchanged(Delegating):
 
 @breaks("OPS-4")
 class StopsAtAnUnchangedField(_DropsUnchanged):
-    """Takes an update whose first field is what it was for one of nothing."""
+    """Drops a whole update if its first field does not change."""
 
     async def update_workflow(self, id, /, **changes):
         return await self.unchanged("workflow", id, changes) or await super().update_workflow(id, **changes)
@@ -73,7 +73,7 @@ class StopsAtAnUnchangedField(_DropsUnchanged):
 
 @breaks("OPS-4")
 class StopsAtAnUnchangedContext(_DropsUnchanged):
-    """Takes an update of a request whose first field is what it was for one of nothing."""
+    """Drops a whole update of a request if its first field does not change."""
 
     async def update_approval_request(self, id, /, **changes):
         stored = await self.unchanged("approval_request", id, changes)
@@ -82,7 +82,7 @@ class StopsAtAnUnchangedContext(_DropsUnchanged):
 
 @breaks("OPS-4")
 class TakesTotalOrUse(Delegating):
-    """Sets the total of a pool or what is used of it, and not both."""
+    """Sets the total of a pool or its use, but not both in one update."""
 
     async def update_budget_pool(self, id, /, **changes):
         if "total_budget" in changes and len(changes) > 2:
@@ -92,7 +92,7 @@ class TakesTotalOrUse(Delegating):
 
 @breaks("OPS-3")
 class KeepsCallsByTheirId(Delegating):
-    """Keeps the tool calls of an answer in a table, by the id that the model gave them."""
+    """Keys the tool calls of an execution by the id that the model gave, so equal ids overwrite each other."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         if result.tool_calls is not None:

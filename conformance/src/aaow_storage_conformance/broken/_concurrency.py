@@ -1,4 +1,4 @@
-"""Mistakes with many at once: what is checked and then done, and locks that reach too short."""
+"""Mistakes with concurrency: check-then-act without a lock, and locks whose scope is too small."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ _lock_of_the_process = threading.Lock()
 
 @breaks("BUD-3")
 class ChecksThenConsumes(ReadsAncestors):
-    """Reads what is left, and writes what is left then, with others in between."""
+    """Reads what is left and then writes, without a lock between the two."""
 
     async def consume_budget(self, pool_id, amount):
         pool = await self.get_budget_pool(pool_id)
@@ -45,7 +45,7 @@ class ChecksThenConsumes(ReadsAncestors):
 
 @breaks("BUD-3")
 class LocksBudgetsInOneAdapter(ChecksThenConsumes):
-    """Keeps the tasks of one adapter apart, and no others."""
+    """Locks budgets within one adapter only."""
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -58,7 +58,7 @@ class LocksBudgetsInOneAdapter(ChecksThenConsumes):
 
 @breaks("BUD-3", needs=[Capability.DURABLE])
 class LocksBudgetsInOneProcess(ChecksThenConsumes):
-    """Keeps the tasks and threads of one process apart, and no others."""
+    """Locks budgets within one process only."""
 
     async def consume_budget(self, pool_id, amount):
         async with of_the_process():
@@ -67,7 +67,7 @@ class LocksBudgetsInOneProcess(ChecksThenConsumes):
 
 @breaks("BUD-3")
 class ReadsThenIncreases(Delegating):
-    """Reads the total, and writes a higher one, with others in between."""
+    """Reads the total and then writes a higher one, without a lock between the two."""
 
     async def increase_budget(self, pool_id, amount):
         pool = await self.get_budget_pool(pool_id)
@@ -79,7 +79,7 @@ class ReadsThenIncreases(Delegating):
 
 @breaks("APR-2")
 class ChecksThenDecides(MemoryAdapter):
-    """Reads a request, and writes a decision over whatever was decided meanwhile."""
+    """Reads a request and then writes the decision, without a lock between the two."""
 
     async def _resolve(self, id, status, by, notes):
         request = await self.get_approval_request(id)
@@ -93,7 +93,7 @@ class ChecksThenDecides(MemoryAdapter):
 
 @breaks("APR-2")
 class LocksDecisionsInOneAdapter(ChecksThenDecides):
-    """Keeps the decisions made through one adapter apart, and no others."""
+    """Locks decisions within one adapter only."""
 
     async def _resolve(self, id, status, by, notes):
         async with vars(self).setdefault("lock", asyncio.Lock()):
@@ -102,7 +102,7 @@ class LocksDecisionsInOneAdapter(ChecksThenDecides):
 
 @breaks("APR-2")
 class CallsEveryoneAWinner(Delegating):
-    """Returns a rejection as made where another decision came first."""
+    """Returns a rejection as made although another decision came first."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         request = await self.get_approval_request(id)
@@ -116,7 +116,7 @@ class CallsEveryoneAWinner(Delegating):
 
 @breaks("APR-2", needs=[Capability.DURABLE])
 class LocksDecisionsInOneProcess(CallsEveryoneAWinner):
-    """Keeps the decisions made in one process apart, and no others."""
+    """Locks decisions within one process only."""
 
     async def approve_request(self, id, approved_by, notes=None):
         async with of_the_process():
@@ -129,7 +129,7 @@ class LocksDecisionsInOneProcess(CallsEveryoneAWinner):
 
 @breaks("TXN-8")
 class LocksItsOwnWritersOnly(MemoryAdapter):
-    """Lets the transactions of one adapter wait for each other, and for no others."""
+    """Locks transactions against others of the same adapter only."""
 
     def __init__(self, store=None):
         super().__init__(store)
@@ -142,7 +142,7 @@ class LocksItsOwnWritersOnly(MemoryAdapter):
 
 @breaks("TXN-8")
 class ReadsAsBeforeItsTurn(MemoryAdapter):
-    """Reads in a transaction what was there when it was asked for, before it had to wait."""
+    """Reads in a transaction what was stored before the transaction got the write lock."""
 
     class Broken(MemoryTransaction):
         async def get_workflow(self, id):
@@ -167,7 +167,7 @@ class ReadsAsBeforeItsTurn(MemoryAdapter):
 
 @breaks("CON-1")
 class RemembersItsArgumentsOnItself(Delegating):
-    """Keeps the arguments of a call on the adapter, where the next call finds them."""
+    """Keeps the arguments of a call on the adapter, where a concurrent call overwrites them."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         self.place = session_id, node_id
@@ -177,7 +177,7 @@ class RemembersItsArgumentsOnItself(Delegating):
 
 @breaks("CON-1")
 class RunsOutOfConnections(Delegating):
-    """Refuses a call while twenty others are under way."""
+    """Refuses a call while twenty others run."""
 
     under_way = 0
 
@@ -194,7 +194,7 @@ class RunsOutOfConnections(Delegating):
 
 @breaks("CON-1")
 class UpdatesNodesInWhatItRead(Delegating):
-    """Writes a whole state to change a node of it, and all other nodes back as they were when it read them."""
+    """Writes the whole state to change one node, with the other nodes as it read them before."""
 
     async def update_node_state(self, session_id, node_id, state):
         whole = await self.get_execution_state(session_id)
@@ -206,7 +206,7 @@ class UpdatesNodesInWhatItRead(Delegating):
 
 @breaks("CON-1")
 class BelongsToOneEventLoop(MemoryAdapter):
-    """Lets writers wait in a lock of the event loop in which the first of them waited."""
+    """Uses an asyncio lock of the first event loop for the writers of all loops."""
 
     async def create_session(self, session):
         async with vars(self._store).setdefault("lock", asyncio.Lock()):
@@ -216,17 +216,17 @@ class BelongsToOneEventLoop(MemoryAdapter):
 
 @breaks("CON-1", options={"busy_timeout": 0.1})
 class GivesUpOnLocks(Delegating):
-    """Waits for another adapter's lock for a tenth of a second."""
+    """Waits only a tenth of a second for another adapter's lock, whatever `busy_timeout` is."""
 
 
 @breaks("CON-1", options={"busy_timeout": 5.0})
 class WaitsAsTheDriverDoes(Delegating):
-    """Waits for another adapter's lock for the five seconds that sqlite3 waits by itself."""
+    """Waits five seconds for another adapter's lock, the default of sqlite3, whatever `busy_timeout` is."""
 
 
 @breaks("CON-1", "OPS-7", needs=[Capability.DURABLE])
 class CachesForTheProcess(Delegating):
-    """Forgets what it read when this process changes it, and not when another does."""
+    """Empties its cache on writes of this process, but not of others."""
 
     cache: ClassVar[dict[str, object]] = {}
 

@@ -1,4 +1,4 @@
-"""Mistakes with ids, texts and keys that are long: cut, or looked up by their beginning."""
+"""Mistakes with comparison of long ids, texts and keys: cut, or compared by their beginning."""
 
 import attrs
 
@@ -13,7 +13,7 @@ INDEXED = 2_000
 
 @breaks("REC-2", "QRY-4")
 class CutsIdsOfParents(MemoryAdapter):
-    """Lists the children of every pool whose id begins with the same 250 characters."""
+    """Compares only the first 250 characters of ids when it lists child pools."""
 
     async def get_child_budget_pools(self, parent_id, filter=None):
         found = await super().get_child_budget_pools(parent_id, filter)
@@ -25,7 +25,7 @@ class CutsIdsOfParents(MemoryAdapter):
 
 @breaks("REC-2")
 class CutsIdsItLooksFor(MemoryAdapter):
-    """Finds the first request whose id begins with the same 250 characters."""
+    """Compares only the first 250 characters of ids when it gets a request."""
 
     async def get_approval_request(self, id):
         found = await super().get_approval_request(id)
@@ -38,7 +38,7 @@ class CutsIdsItLooksFor(MemoryAdapter):
 
 @breaks("QRY-1")
 class ComparesTheIndexedPart(Delegating):
-    """Compares texts by the 2,000 characters that its index holds."""
+    """Compares only the first 2,000 characters of texts, which its index holds."""
 
     async def list_workflows(self, filter=None):
         name = filter.where.get("name") if isinstance(filter, QueryFilter) else None

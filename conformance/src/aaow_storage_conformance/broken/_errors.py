@@ -1,4 +1,4 @@
-"""Mistakes with errors."""
+"""Mistakes with errors: of the wrong class, without their facts, not picklable, or with a password."""
 
 import attrs
 
@@ -19,7 +19,7 @@ from aaow_storage_memory import MemoryAdapter
 
 @breaks("ERR-1")
 class LetsDriverErrorsOut(Delegating):
-    """Raises what its database raises for an id that is taken."""
+    """Raises the driver's exception for an id that exists."""
 
     async def log_tool_call(self, log):
         try:
@@ -30,7 +30,7 @@ class LetsDriverErrorsOut(Delegating):
 
 @breaks("ERR-1")
 class RaisesTheRootOfAll(Delegating):
-    """Raises a plain StorageError, which tells no caller what to do."""
+    """Raises a plain StorageError in place of a specific one."""
 
     async def delete_budget_pool(self, id):
         try:
@@ -41,7 +41,7 @@ class RaisesTheRootOfAll(Delegating):
 
 @breaks("ERR-1", "APR-1")
 class LosesWhatIsStored(Delegating):
-    """Tells a loser that there was a decision, and not which."""
+    """Raises ConflictError for a decided request without the stored record."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         try:
@@ -52,7 +52,7 @@ class LosesWhatIsStored(Delegating):
 
 @breaks("ERR-1")
 class NamesKindsAsItsTables(Delegating):
-    """Says in an error which table has no such row."""
+    """Puts the name of its table into `NotFoundError.kind`."""
 
     async def delete_session(self, id):
         try:
@@ -62,7 +62,7 @@ class NamesKindsAsItsTables(Delegating):
 
 
 class MissingWorkflowError(NotFoundError):
-    """An error that builds what it cannot be rebuilt from."""
+    """An error that cannot be rebuilt from its `args`."""
 
     def __init__(self, id: str) -> None:
         super().__init__("workflow", id)
@@ -70,7 +70,7 @@ class MissingWorkflowError(NotFoundError):
 
 @breaks("ERR-1")
 class RaisesWhatCannotBePickled(Delegating):
-    """Raises an error whose arguments are not those that it is made with."""
+    """Raises an error that cannot be pickled, because its arguments are not those of its constructor."""
 
     async def delete_workflow(self, id):
         try:
@@ -81,7 +81,7 @@ class RaisesWhatCannotBePickled(Delegating):
 
 @breaks("ERR-1")
 class HangsFactsOnItsErrors(Delegating):
-    """Gives its errors a connection to hold on to, which no other process can have."""
+    """Attaches a connection to its errors, which cannot be pickled."""
 
     async def update_session(self, id, /, **changes):
         try:
@@ -93,7 +93,7 @@ class HangsFactsOnItsErrors(Delegating):
 
 @breaks("ERR-1")
 class RaisesItsErrorAgain(Delegating):
-    """Makes one error and raises it for ever."""
+    """Raises the same error object every time."""
 
     error = None
 
@@ -107,7 +107,7 @@ class RaisesItsErrorAgain(Delegating):
 
 @breaks("ERR-1", "BUD-1")
 class BlamesThePoolThatWasAsked(Delegating):
-    """Names the pool to consume from, whichever pool has too little."""
+    """Names the pool that was passed, whichever pool has too little left."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -118,7 +118,7 @@ class BlamesThePoolThatWasAsked(Delegating):
 
 @breaks("ERR-1", "REC-6")
 class HandsOutItsOwnInErrors(MemoryAdapter):
-    """Shares the stored record with whoever catches the error."""
+    """Puts the stored record itself into an error, so that the caller can change it."""
 
     async def approve_request(self, id, approved_by, notes=None):
         try:
@@ -129,7 +129,7 @@ class HandsOutItsOwnInErrors(MemoryAdapter):
 
 @breaks("ERR-1")
 class StumblesOverTypes(Delegating):
-    """Works with an id before it looks at it."""
+    """Uses an id before it checks its type."""
 
     async def get_execution_state(self, session_id):
         return await super().get_execution_state(session_id[:1000])
@@ -137,7 +137,7 @@ class StumblesOverTypes(Delegating):
 
 @breaks("ERR-1")
 class IgnoresWhatItCannotUse(Delegating):
-    """Takes a filter that is none for no filter."""
+    """Ignores a `filter` that is not a QueryFilter."""
 
     async def get_tool_calls(self, execution_id, filter=None):
         return await super().get_tool_calls(execution_id, filter if attrs.has(type(filter)) else None)
@@ -145,7 +145,7 @@ class IgnoresWhatItCannotUse(Delegating):
 
 @breaks("ERR-1")
 class HandsBigNumbersToItsDriver(Delegating):
-    """Lets its driver say that an amount is too large for it."""
+    """Raises the driver's exception for an amount that is too large."""
 
     async def increase_budget(self, pool_id, amount):
         if isinstance(amount, int):
@@ -155,7 +155,7 @@ class HandsBigNumbersToItsDriver(Delegating):
 
 @breaks("ERR-1")
 class WrapsWhatItDidNotForesee(Delegating):
-    """Makes a plain StorageError of what its driver says of an amount that is too large for it."""
+    """Raises a plain StorageError for an amount that is too large, not ValidationError."""
 
     async def increase_budget(self, pool_id, amount):
         try:
@@ -168,7 +168,7 @@ class WrapsWhatItDidNotForesee(Delegating):
 
 @breaks("ERR-1", on="memory")
 def shows_urls_as_they_are(url=None, **options):
-    """Quotes the URL that it refuses, with its password."""
+    """Shows a URL with its password in the error that refuses it."""
     try:
         return create_adapter("memory", url, **options)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Mistakes with filters: what they find, what they refuse, and how far they reach."""
+"""Mistakes with filters: what they match, what they refuse, and their scope."""
 
 import re
 from decimal import Decimal
@@ -14,7 +14,7 @@ from aaow_storage_conformance.broken._querying import Querying
 
 @breaks("QRY-1")
 class ComparesRegardlessOfCase(Querying):
-    """Takes texts that differ in case for equal, as some collations do."""
+    """Compares texts without regard to case, as some collations do."""
 
     def meets(self, condition, value):
         operand = condition.operand
@@ -25,7 +25,7 @@ class ComparesRegardlessOfCase(Querying):
 
 @breaks("QRY-1")
 class SearchesRegardlessOfCase(Querying):
-    """Searches text with a LIKE that knows no case."""
+    """Searches text with a LIKE that ignores case."""
 
     def meets(self, condition, value):
         if condition.operator in {Operator.CONTAINS, Operator.STARTS_WITH} and isinstance(value, str):
@@ -49,7 +49,7 @@ class SearchesWithWildcards(Querying):
 
 @breaks("QRY-1")
 class LosesNullsToInequality(Querying):
-    """Compares with <>, which no null meets."""
+    """Compares with <>, which never matches null."""
 
     def meets(self, condition, value):
         is_ne = condition.negated and condition.operator is Operator.EQ and condition.operand is not None
@@ -58,7 +58,7 @@ class LosesNullsToInequality(Querying):
 
 @breaks("QRY-1")
 class LosesNullsToNotIn(Querying):
-    """Compares with NOT IN, which no null meets, and nothing at all where a null is among the values."""
+    """Compares with NOT IN, which never matches null, and matches nothing if a value is null."""
 
     def meets(self, condition, value):
         if condition.negated and condition.operator is Operator.IN and condition.operand:
@@ -68,7 +68,7 @@ class LosesNullsToNotIn(Querying):
 
 @breaks("QRY-1")
 class FindsNoNullsAmongValues(Querying):
-    """Compares with IN, which no null meets."""
+    """Compares with IN, which never matches null."""
 
     def meets(self, condition, value):
         if condition.operator is Operator.IN and not condition.negated and value is None:
@@ -78,7 +78,7 @@ class FindsNoNullsAmongValues(Querying):
 
 @breaks("QRY-1")
 class IgnoresConditionsOnNull(Querying):
-    """Takes a field named with None for one that is not named."""
+    """Ignores a condition whose value is None."""
 
     def meets(self, condition, value):
         return condition.operand is None or super().meets(condition, value)
@@ -86,7 +86,7 @@ class IgnoresConditionsOnNull(Querying):
 
 @breaks("QRY-1")
 class FindsAllInNothing(Querying):
-    """Leaves an In of no values out of the statement."""
+    """Ignores an In without values, which should match nothing."""
 
     def meets(self, condition, value):
         return condition.operand == () or super().meets(condition, value)
@@ -102,7 +102,7 @@ class HoldsAnyEntry(Querying):
 
 @breaks("QRY-1")
 class HoldsTheLastEntry(Querying):
-    """Overwrites each entry of a filter with the next."""
+    """Uses only the last entry of a filter."""
 
     def holds(self, conditions, record):
         return super().holds(conditions[-1:], record)
@@ -110,7 +110,7 @@ class HoldsTheLastEntry(Querying):
 
 @breaks("QRY-1")
 class StartsAnywhere(Querying):
-    """Finds a beginning anywhere in the text."""
+    """Treats StartsWith like Contains."""
 
     def meets(self, condition, value):
         if condition.operator is Operator.STARTS_WITH:
@@ -120,7 +120,7 @@ class StartsAnywhere(Querying):
 
 @breaks("QRY-1")
 class LeavesBoundsOut(Querying):
-    """Leaves the bound itself out of Le and Ge."""
+    """Excludes the bound itself from Le and Ge."""
 
     def meets(self, condition, value):
         return super().meets(condition, value) and not (
@@ -130,7 +130,7 @@ class LeavesBoundsOut(Querying):
 
 @breaks("QRY-1")
 class ComparesAmountsAsText(Querying):
-    """Keeps amounts as text, and compares them as such."""
+    """Stores and compares amounts as text."""
 
     def meets(self, condition, value):
         if isinstance(value, Decimal) and isinstance(condition.operand, Decimal):
@@ -140,7 +140,7 @@ class ComparesAmountsAsText(Querying):
 
 @breaks("QRY-1")
 class FiltersByTheSecond(Querying):
-    """Compares instants to the second."""
+    """Compares instants without their fractions of a second."""
 
     def meets(self, condition, value):
         if hasattr(condition.operand, "microsecond") and value is not None:
@@ -151,7 +151,7 @@ class FiltersByTheSecond(Querying):
 
 @breaks("QRY-3")
 class IgnoresUnknownConditions(Querying):
-    """Leaves a condition on a field that is not there out."""
+    """Ignores a condition on an unknown field."""
 
     def plan(self, kind, filter):
         try:
@@ -166,7 +166,7 @@ class IgnoresUnknownConditions(Querying):
 
 @breaks("QRY-3")
 class IgnoresUnknownOrders(Querying):
-    """Falls back to the default order where it does not know the field."""
+    """Uses the default order if it does not know the field."""
 
     def plan(self, kind, filter):
         try:
@@ -179,7 +179,7 @@ class IgnoresUnknownOrders(Querying):
 
 @breaks("QRY-3")
 class ConvertsValues(Querying):
-    """Compares a text with the text of whatever it is given."""
+    """Converts a value of the wrong type to text and compares that."""
 
     def plan(self, kind, filter):
         if isinstance(filter, QueryFilter) and type(filter.where.get("id")) is int:
@@ -189,7 +189,7 @@ class ConvertsValues(Querying):
 
 @breaks("QRY-3")
 class ChecksFiltersRecordByRecord(Querying):
-    """Finds out that a filter is wrong when it compares the first record."""
+    """Checks a filter only when it compares the first record."""
 
     def plan(self, kind, filter):
         try:
@@ -205,7 +205,7 @@ class ChecksFiltersRecordByRecord(Querying):
 
 @breaks("QRY-3")
 class ChecksNoFilterForNothing(Querying):
-    """Answers a limit of 0 before it looks at the rest of the filter."""
+    """Returns nothing for a limit of 0 without checking the rest of the filter."""
 
     def plan(self, kind, filter):
         is_for_nothing = isinstance(filter, QueryFilter) and filter.limit == 0
@@ -214,7 +214,7 @@ class ChecksNoFilterForNothing(Querying):
 
 @breaks("QRY-3")
 class TakesDictsForFilters(Querying):
-    """Takes a plain dict for the conditions of a filter."""
+    """Accepts a plain dict as a filter."""
 
     def plan(self, kind, filter):
         return super().plan(kind, QueryFilter(filter) if isinstance(filter, dict) else filter)
@@ -222,7 +222,7 @@ class TakesDictsForFilters(Querying):
 
 @breaks("QRY-3")
 class CountsWithoutChecking(Delegating):
-    """Counts all where it does not understand the filter."""
+    """Counts everything if the filter is wrong."""
 
     async def count_workflows(self, filter=None):
         try:
@@ -233,7 +233,7 @@ class CountsWithoutChecking(Delegating):
 
 @breaks("QRY-4")
 class OverwritesTheSession(Delegating):
-    """Merges the conditions of a filter over the session whose executions are asked for."""
+    """Lets a condition on `session_id` replace the session whose executions are listed."""
 
     async def get_llm_executions(self, session_id, filter=None):
         other = filter.where.get("session_id") if isinstance(filter, QueryFilter) else None
@@ -242,7 +242,7 @@ class OverwritesTheSession(Delegating):
 
 @breaks("QRY-4")
 class OverwritesTheExecution(Delegating):
-    """Merges the conditions of a filter over the execution whose tool calls are asked for."""
+    """Lets a condition on `execution_id` replace the execution whose tool calls are listed."""
 
     async def get_tool_calls(self, execution_id, filter=None):
         other = filter.where.get("execution_id") if isinstance(filter, QueryFilter) else None
@@ -251,7 +251,7 @@ class OverwritesTheExecution(Delegating):
 
 @breaks("QRY-4", "APR-5")
 class OverwritesPending(Delegating):
-    """Merges the conditions of a filter over the status of pending approvals."""
+    """Lets a condition on `status` replace that of the pending approvals."""
 
     async def list_pending_approvals(self, filter=None):
         if not isinstance(filter, QueryFilter) or "status" not in filter.where:
@@ -262,7 +262,7 @@ class OverwritesPending(Delegating):
 
 @breaks("QRY-4")
 class ForgetsTheScopeOfChildren(Delegating):
-    """Lists the pools that a filter finds, whoever's children they are."""
+    """Lists pools of other parents if there is a filter."""
 
     async def get_child_budget_pools(self, parent_id, filter=None):
         if filter is None:
@@ -272,7 +272,7 @@ class ForgetsTheScopeOfChildren(Delegating):
 
 @breaks("QRY-4")
 class ForgetsTheNode(Delegating):
-    """Lists the executions of every node of the session where there is a filter."""
+    """Lists the executions of every node of the session if there is a filter."""
 
     async def get_node_llm_executions(self, session_id, node_id, filter=None):
         if filter is None:
@@ -282,7 +282,7 @@ class ForgetsTheNode(Delegating):
 
 @breaks("QRY-4")
 class GoesOnInTheScopeOfTheRecord(Delegating):
-    """Takes the scope from the record that a filter goes on from."""
+    """Takes the scope of a list from the record that `after` continues from."""
 
     async def list_approval_requests(self, session_id, filter=None):
         if isinstance(filter, QueryFilter) and hasattr(filter.after_record, "session_id"):
@@ -292,7 +292,7 @@ class GoesOnInTheScopeOfTheRecord(Delegating):
 
 @breaks("QRY-4")
 class ExpiredMayStillBePending(Delegating):
-    """Lists requests that have run out as pending where there is a filter."""
+    """Lists requests after their `expires_at` as pending if there is a filter."""
 
     async def list_pending_approvals(self, filter=None):
         found = await super().list_pending_approvals(filter)

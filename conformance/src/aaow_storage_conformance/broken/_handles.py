@@ -1,4 +1,4 @@
-"""Mistakes with what was read before: caches that only their own adapter's writes empty."""
+"""Mistakes with caches, which only the writes of their own adapter empty."""
 
 from aaow_storage import StorageOperations
 from aaow_storage_conformance.broken._catalogue import breaks
@@ -8,7 +8,7 @@ CHANGING = ("save_", "create_", "update_", "delete_", "log_", "consume_", "incre
 
 
 def emptied_by_writes(kind):
-    """Make every operation that changes something empty the `cache` when it has done so."""
+    """Make every operation that changes something empty the `cache` afterwards."""
 
     def emptying(name):
         async def operation(self, *args, **kwargs):
@@ -27,7 +27,7 @@ def emptied_by_writes(kind):
 
 @emptied_by_writes
 class Caching(Delegating):
-    """Has a cache, which each of its own writes empties."""
+    """Has a cache that each of its own writes empties."""
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -44,7 +44,7 @@ class Caching(Delegating):
 
 @breaks("OPS-7", "CON-1")
 class CachesCountsUntilItWrites(Caching):
-    """Counts once, and again when it has written itself."""
+    """Caches a count until its own next write, so it misses the writes of others."""
 
     async def count_sessions(self, filter=None):
         if filter is not None:
@@ -54,7 +54,7 @@ class CachesCountsUntilItWrites(Caching):
 
 @breaks("OPS-7", "CON-1")
 class CachesChildrenUntilItWrites(Caching):
-    """Lists the children of a pool once, and again when it has written itself."""
+    """Caches the children of a pool until its own next write, so it misses the writes of others."""
 
     async def get_child_budget_pools(self, parent_id, filter=None):
         children = super().get_child_budget_pools(parent_id, filter)
@@ -63,7 +63,7 @@ class CachesChildrenUntilItWrites(Caching):
 
 @breaks("OPS-7", "CON-1")
 class RemembersThatThereWasNothing(Caching):
-    """Remembers that there was no such request, until it has written itself."""
+    """Caches that a request is missing until its own next write."""
 
     async def get_approval_request(self, id):
         if not isinstance(id, str) or self.cache.get(id, 0) is not None:
@@ -94,7 +94,7 @@ class EmptyingAtWrites(DelegatingTransaction):
 
 @breaks("TXN-1")
 class KeepsWhatWasRolledBack(Caching):
-    """Keeps in its cache what a transaction read, however that ended."""
+    """Caches what a transaction read, even if it was rolled back."""
 
     async def get_workflow(self, id):
         return await (self.cached(id, super().get_workflow(id)) if isinstance(id, str) else super().get_workflow(id))
@@ -107,7 +107,7 @@ class KeepsWhatWasRolledBack(Caching):
 
 
 class FillingTheCache(DelegatingTransaction):
-    """Leaves what it read to its adapter."""
+    """Puts what it reads into the cache of its adapter."""
 
     async def get_workflow(self, id):
         found = await super().get_workflow(id)
@@ -117,7 +117,7 @@ class FillingTheCache(DelegatingTransaction):
 
 @breaks("LIF-3")
 class CachesWhatWasReadBeforeItClosed(Caching):
-    """Keeps what it read when it is closed, for when it is opened again."""
+    """Keeps its cache when it is closed and opened again."""
 
     async def list_approval_requests(self, session_id, filter=None):
         found = super().list_approval_requests(session_id, filter)

@@ -1,4 +1,4 @@
-"""Mistakes with copies of an adapter, blocks that hold it, and calls from outside of asyncio."""
+"""Mistakes with adapter objects: copied, in two blocks at once, or called from outside of asyncio."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTr
 
 @breaks("LIF-4")
 class ClosesUnderAnotherBlock(Delegating):
-    """Lets any number of blocks hold it, of which the first to end closes it under the others."""
+    """Allows several `async with` blocks at once, and the end of the first closes the adapter for all."""
 
     async def __aenter__(self):
         await self.initialize()
@@ -21,7 +21,7 @@ class ClosesUnderAnotherBlock(Delegating):
 
 @breaks("LIF-4")
 class EntersOnlyOnce(Delegating):
-    """Refuses a second block also where the first has ended."""
+    """Refuses a second `async with` block even after the first has ended."""
 
     was_entered = False
 
@@ -34,7 +34,7 @@ class EntersOnlyOnce(Delegating):
 
 @breaks("ERR-1")
 class CopiesItself(Delegating):
-    """Can be copied, with the connections of the first."""
+    """Can be copied, and the copy shares the connections."""
 
     def __reduce__(self):
         return Delegating, (self.reference,)
@@ -42,7 +42,7 @@ class CopiesItself(Delegating):
 
 @breaks("ERR-1")
 class SharesTransactions(Delegating):
-    """Begins transactions that can be copied, and then end twice."""
+    """Begins transactions that can be copied and so can end twice."""
 
     class Shared(DelegatingTransaction):
         def __reduce__(self):
@@ -54,7 +54,7 @@ class SharesTransactions(Delegating):
 
 @breaks("ERR-1")
 class AssumesAnEventLoop(Delegating):
-    """Lets the RuntimeError of asyncio escape where no event loop runs."""
+    """Raises the RuntimeError of asyncio if no event loop runs."""
 
     async def list_workflows(self, filter=None):
         asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Mistakes by which something never ends: the tests have to fail in time, and to name what stands still."""
+"""Calls that never return: the tests have to fail in time, and to name what stands still."""
 
 import asyncio
 import multiprocessing
@@ -22,7 +22,7 @@ async def _for_ever():
 
 @breaks("OPS-3", test_s=SHORT_S)
 class GetsForEver(Delegating):
-    """Waits for ever for a workflow that is there."""
+    """Never returns from `get_workflow` of a stored workflow."""
 
     async def get_workflow(self, id):
         if (found := await super().get_workflow(id)) is not None:
@@ -32,7 +32,7 @@ class GetsForEver(Delegating):
 
 @breaks("OPS-5", test_s=SHORT_S)
 class WaitsWhereItShouldRaise(Delegating):
-    """Waits until there is something to delete."""
+    """Waits until there is something to delete, in place of raising."""
 
     async def delete_session(self, id):
         while True:
@@ -44,7 +44,7 @@ class WaitsWhereItShouldRaise(Delegating):
 
 @breaks("LIF-4", test_s=SHORT_S)
 class NeverCloses(Delegating):
-    """Never returns from close."""
+    """Never returns from `close`."""
 
     async def close(self):
         await super().close()
@@ -62,7 +62,7 @@ class ClosesInAThreadThatNeverEnds(Delegating):
 
 @breaks("STA-1", test_s=SHORT_S)
 class BlocksItsLoop(Delegating):
-    """Sleeps in a coroutine, and with it the event loop."""
+    """Sleeps in a coroutine, which blocks the event loop."""
 
     async def save_execution_state(self, state):
         time.sleep(FOR_EVER_S)  # noqa: ASYNC251 - the mistake
@@ -71,7 +71,7 @@ class BlocksItsLoop(Delegating):
 
 @breaks("WFL-1", test_s=SHORT_S)
 class LocksItsLoopOut(Delegating):
-    """Takes a lock of threads twice in one coroutine."""
+    """Deadlocks on a thread lock in a coroutine, which blocks the event loop."""
 
     async def delete_workflow(self, id):
         lock = threading.Lock()
@@ -81,7 +81,7 @@ class LocksItsLoopOut(Delegating):
 
 @breaks("TXN-8", test_s=SHORT_S)
 class DeadlocksAtTheSecondTransaction(MemoryAdapter):
-    """Lets a transaction wait for the end of another that has ended already."""
+    """Lets a second transaction wait for the first, which has already ended."""
 
     async def begin_transaction(self, timeout=30.0):
         if self._last_transaction is not None:
@@ -91,7 +91,7 @@ class DeadlocksAtTheSecondTransaction(MemoryAdapter):
 
 @breaks("TXN-1", test_s=SHORT_S)
 class KeepsTheLineAfterItsEnd(BeginsBrokenInMemory):
-    """Lets nobody else write after a transaction that was rolled back."""
+    """Keeps the write lock after a transaction was rolled back."""
 
     class Broken(MemoryTransaction):
         async def rollback(self):
@@ -101,7 +101,7 @@ class KeepsTheLineAfterItsEnd(BeginsBrokenInMemory):
 
 @breaks("OPS-4", test_s=SHORT_S)
 class GoesOnWaitingWhenCancelled(Delegating):
-    """Goes on waiting when its task is cancelled."""
+    """Ignores the cancellation of a task and goes on waiting."""
 
     async def update_workflow(self, id, /, **changes):
         while True:
@@ -113,7 +113,7 @@ class GoesOnWaitingWhenCancelled(Delegating):
 
 @breaks("TXN-4", test_s=SHORT_S)
 class StandsStillWhereSavepointsNest(BeginsBroken):
-    """Waits for ever for a write in a savepoint within another."""
+    """Never returns from a write in a nested savepoint."""
 
     class Broken(DelegatingTransaction):
         depth = 0
@@ -142,7 +142,7 @@ class _Counted:
 
 @breaks("OPS-7", needs=[Capability.DURABLE], test_s=SHORT_S)
 class GetsForEverInOtherProcesses(Delegating):
-    """Waits for ever for a list where it runs in a process that another started."""
+    """Never returns from a list in a process that another started."""
 
     async def list_workflows(self, filter=None):
         if multiprocessing.parent_process() is not None:

@@ -1,4 +1,4 @@
-"""Mistakes with a transaction that is open: what its task may do meanwhile, and for how long."""
+"""Mistakes with open transactions: what their task may call meanwhile, and their timeout."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -14,7 +14,7 @@ from aaow_storage_memory._adapter import MemoryTransaction
 
 @breaks("TXN-6")
 class ReadsPastItsTransaction(MemoryAdapter):
-    """Guards the writes of a task that holds a transaction, but not its reads."""
+    """Allows reads on the adapter in a task that holds a transaction."""
 
     async def get_workflow(self, id):
         held, self._transactions = self._transactions, self._transactions.__class__()
@@ -26,7 +26,7 @@ class ReadsPastItsTransaction(MemoryAdapter):
 
 @breaks("TXN-6")
 class JoinsTheOpenTransaction(MemoryAdapter):
-    """Hands the open transaction to its task again when that begins another."""
+    """Returns the open transaction if its task begins another."""
 
     async def begin_transaction(self, timeout=30.0):
         try:
@@ -37,7 +37,7 @@ class JoinsTheOpenTransaction(MemoryAdapter):
 
 @breaks("TXN-6")
 class WritesPastItsTransaction(MemoryAdapter):
-    """Writes past the line of writers for a task that holds a transaction."""
+    """Allows writes on the adapter in a task that holds a transaction."""
 
     async def save_workflow(self, workflow):
         try:
@@ -48,7 +48,7 @@ class WritesPastItsTransaction(MemoryAdapter):
 
 @breaks("TXN-6")
 class GuardsTheAdapterForAll(MemoryAdapter):
-    """Refuses every task while one of them holds a transaction."""
+    """Refuses calls of every task while one of them holds a transaction."""
 
     async def list_workflows(self, filter=None):
         if self._last_transaction is not None and self._last_transaction.outcome is None:
@@ -58,7 +58,7 @@ class GuardsTheAdapterForAll(MemoryAdapter):
 
 @breaks("TXN-6")
 class GuardsATaskForEver(MemoryAdapter):
-    """Refuses a task that has held a transaction, after its end too."""
+    """Refuses calls of a task that held a transaction, even after its end."""
 
     async def delete_workflow(self, id):
         self._refuse()
@@ -79,7 +79,7 @@ class GuardsATaskForEver(MemoryAdapter):
 
 
 class _ByTask:
-    """Knows which task began a transaction, and nothing of the tasks that it starts."""
+    """Knows which task began a transaction, but not the tasks that it started."""
 
     def __init__(self):
         self.held = {}
@@ -95,7 +95,7 @@ class _ByTask:
 
 @breaks("TXN-6")
 class BindsATransactionToOneTask(MemoryAdapter):
-    """Lets the tasks that are started inside a transaction go past it."""
+    """Allows calls on the adapter in tasks that were started inside a transaction."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -104,7 +104,7 @@ class BindsATransactionToOneTask(MemoryAdapter):
 
 @breaks("TXN-6")
 class BindsATransactionToItsBeginningAlone(BeginsBrokenInMemory):
-    """Lets a task go past a transaction that another task began for it, however it uses that."""
+    """Allows calls on the adapter in a task that uses a transaction which another task began."""
 
     class Broken(MemoryTransaction):
         async def __aenter__(self):
@@ -122,7 +122,7 @@ class BindsATransactionToItsBeginningAlone(BeginsBrokenInMemory):
 
 
 class _ForEver(_ByTask):
-    """Goes on refusing what inherited a transaction that has ended."""
+    """Refuses calls that inherited a transaction, even after its end."""
 
     inherited = ContextVar("inherited", default=None)
 
@@ -139,7 +139,7 @@ class _ForEver(_ByTask):
 
 @breaks("TXN-6")
 class RefusesInheritorsForEver(MemoryAdapter):
-    """Goes on refusing the tasks that were started inside a transaction when that has ended."""
+    """Refuses calls of tasks that were started inside a transaction, even after its end."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -148,7 +148,7 @@ class RefusesInheritorsForEver(MemoryAdapter):
 
 @breaks("TXN-7")
 class IgnoresTimeouts(Delegating):
-    """Lets every transaction stay open for half a minute."""
+    """Ignores the timeout of a transaction and uses half a minute."""
 
     async def begin_transaction(self, timeout=30.0):
         await (await super().begin_transaction(timeout)).rollback()
@@ -157,7 +157,7 @@ class IgnoresTimeouts(Delegating):
 
 @breaks("TXN-7")
 class TakesAnyTimeout(Delegating):
-    """Takes a timeout that is no time for the default."""
+    """Uses the default if a timeout is not a positive number."""
 
     async def begin_transaction(self, timeout=30.0):
         try:
@@ -168,7 +168,7 @@ class TakesAnyTimeout(Delegating):
 
 @breaks("TXN-7")
 class CommitsWhatIsLate(BeginsBrokenInMemory):
-    """Commits a transaction whose time is over."""
+    """Commits a transaction after its timeout."""
 
     class Broken(MemoryTransaction):
         def _end(self, outcome, reason):
@@ -180,7 +180,7 @@ class CommitsWhatIsLate(BeginsBrokenInMemory):
 
 @breaks("TXN-7")
 class EndsLateBlocksInSilence(BeginsBroken):
-    """Leaves a block whose transaction is over as if it had been committed."""
+    """Raises no error at the end of a block whose transaction timed out."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -190,7 +190,7 @@ class EndsLateBlocksInSilence(BeginsBroken):
 
 @breaks("TXN-7")
 class RollsLateOnesBackInSilence(BeginsBroken):
-    """Answers a late commit as if it had been in time."""
+    """Returns from a late commit as if it had succeeded."""
 
     class Broken(DelegatingTransaction):
         async def commit(self):
@@ -200,7 +200,7 @@ class RollsLateOnesBackInSilence(BeginsBroken):
 
 @breaks("TXN-7")
 class SaysRolledBackForTimedOut(BeginsBroken):
-    """Does not tell a transaction that ran out of time from one that was rolled back."""
+    """Reports a timed out transaction as rolled back."""
 
     class Broken(DelegatingTransaction):
         @property
@@ -211,7 +211,7 @@ class SaysRolledBackForTimedOut(BeginsBroken):
 
 @breaks("TXN-7")
 class RunsOutOfTimeAfterTheEnd(BeginsBroken):
-    """Says that a transaction ran out of time once its time is over, however it ended."""
+    """Reports a transaction as timed out although it ended before its timeout."""
 
     class Broken(DelegatingTransaction):
         is_late = False

@@ -1,4 +1,4 @@
-"""Mistakes with adapters that are left without being closed."""
+"""Mistakes with adapters that are dropped without being closed, or used after a fork."""
 
 from aaow_storage import StorageAdapter
 from aaow_storage_conformance.broken._catalogue import breaks
@@ -12,7 +12,7 @@ _kept: list[StorageAdapter] = []
 
 @breaks("LIF-2")
 class IsKeptByItsThreads(Delegating):
-    """Is never released where it is dropped, since something of its own refers to it."""
+    """Is never released when it is dropped, because something of its own refers to it."""
 
     async def initialize(self, *, migrate=True):
         await super().initialize(migrate=migrate)
@@ -25,7 +25,7 @@ class IsKeptByItsThreads(Delegating):
 
 @breaks("LIF-2")
 class IsDroppedInSilence(MemoryAdapter):
-    """Says nothing where it is dropped while it is open."""
+    """Gives no warning if it is dropped while it is open."""
 
     async def initialize(self, *, migrate=True):
         await super().initialize(migrate=migrate)
@@ -34,7 +34,7 @@ class IsDroppedInSilence(MemoryAdapter):
 
 @breaks("LIF-2")
 class WarnsOfClosedAdapters(MemoryAdapter):
-    """Warns of an adapter that was closed too."""
+    """Warns of a dropped adapter even if it was closed."""
 
     async def close(self):
         await super().close()
@@ -52,7 +52,7 @@ class IsUsedAfterAFork(MemoryAdapter):
 
 @breaks("CON-1")
 class IsOpenedAgainAfterAFork(MemoryAdapter):
-    """Refuses in a forked process, until it is initialized again."""
+    """Can be initialized again in a forked process."""
 
     def after_fork_in_child(self):
         self._set_open(is_open=False)
@@ -60,7 +60,7 @@ class IsOpenedAgainAfterAFork(MemoryAdapter):
 
 @breaks("CON-1")
 class SharesItsTransactionsWithForkedProcesses(BeginsBrokenInMemory):
-    """Lets a forked process go on with a transaction of its parent."""
+    """Lets a forked process use a transaction of its parent."""
 
     class Broken(MemoryTransaction):
         def after_fork_in_child(self):

@@ -20,7 +20,7 @@ from aaow_storage_memory import MemoryAdapter
 
 @breaks("LIF-1")
 class RefusesToBeInitializedAgain(Delegating):
-    """Raises where it is initialized a second time."""
+    """Raises if it is initialized a second time."""
 
     is_open = False
 
@@ -37,7 +37,7 @@ class RefusesToBeInitializedAgain(Delegating):
 
 @breaks("LIF-1", "LIF-3")
 class DropsTablesBeforeItCreatesThem(Delegating):
-    """Begins with an empty store whenever it is initialized."""
+    """Drops all tables whenever it is initialized."""
 
     async def initialize(self, *, migrate=True):
         await super().initialize(migrate=migrate)
@@ -47,7 +47,7 @@ class DropsTablesBeforeItCreatesThem(Delegating):
 
 @breaks("LIF-1")
 class ChecksThenCreatesTables(MemoryAdapter):
-    """Fails where another adapter creates the schema in between."""
+    """Fails if another adapter creates the schema between its check and its own creation."""
 
     async def initialize(self, *, migrate=True):
         schemas = vars(self._store)
@@ -61,7 +61,7 @@ class ChecksThenCreatesTables(MemoryAdapter):
 
 @breaks("LIF-1")
 class TakesOpeningForOpen(Delegating):
-    """Returns at once from a second initialize while the first is not done."""
+    """Returns at once from a second `initialize` while the first is not done."""
 
     has_begun = False
 
@@ -78,7 +78,7 @@ class TakesOpeningForOpen(Delegating):
 
 @breaks("LIF-1", "CON-2")
 class OpensThoughItWasCancelled(Delegating):
-    """Goes on opening the store behind an initialize that was cancelled."""
+    """Opens the store after `initialize` was cancelled."""
 
     async def initialize(self, *, migrate=True):
         await asyncio.shield(asyncio.ensure_future(super().initialize(migrate=migrate)))
@@ -86,7 +86,7 @@ class OpensThoughItWasCancelled(Delegating):
 
 @breaks("LIF-1", "CON-2")
 class StaysOpenWhenItIsCancelledAgain(Delegating):
-    """Does not end its clean-up after an initialize that was cancelled, where that is cancelled a second time."""
+    """Stays open if a cancelled `initialize` is cancelled a second time."""
 
     async def initialize(self, *, migrate=True):
         try:
@@ -100,7 +100,7 @@ class StaysOpenWhenItIsCancelledAgain(Delegating):
 
 @breaks("LIF-1", "CON-2")
 class DropsItsCancellation(Delegating):
-    """Returns from an initialize that was cancelled as if it had not been."""
+    """Returns from a cancelled `initialize` as if it had not been cancelled."""
 
     async def initialize(self, *, migrate=True):
         await super().initialize(migrate=migrate)
@@ -110,7 +110,7 @@ class DropsItsCancellation(Delegating):
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class MigratesWhateverItIsTold(Delegating):
-    """Migrates with migrate=False too."""
+    """Migrates even with `migrate=False`."""
 
     async def initialize(self, *, migrate=True):
         del migrate
@@ -119,7 +119,7 @@ class MigratesWhateverItIsTold(Delegating):
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class MigratesBeforeItRefuses(Delegating):
-    """Refuses an empty store, but leaves it with a schema."""
+    """Refuses an empty store with `migrate=False`, but creates its schema first."""
 
     async def initialize(self, *, migrate=True):
         try:
@@ -132,7 +132,7 @@ class MigratesBeforeItRefuses(Delegating):
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class RefusesWithoutSayingWhatToDo(Delegating):
-    """Refuses an empty store with no word on what to run."""
+    """Refuses an empty store without saying what to run."""
 
     async def initialize(self, *, migrate=True):
         try:
@@ -159,7 +159,7 @@ class CountsItsUsers(Delegating):
 
 @breaks("LIF-2")
 class RefusesToCloseAgain(Delegating):
-    """Raises where it is closed and not open."""
+    """Raises if it is closed while it is not open."""
 
     async def close(self):
         await self.count_workflows()
@@ -168,7 +168,7 @@ class RefusesToCloseAgain(Delegating):
 
 @breaks("LIF-2")
 class DropsWritesThatWait(Delegating):
-    """Forgets the writes that wait when it is closed, and lets their callers believe in them."""
+    """Drops waiting writes when it is closed, and reports them as done."""
 
     is_closing = False
 
@@ -188,7 +188,7 @@ class DropsWritesThatWait(Delegating):
 
 @breaks("LIF-2")
 class RefusesWhatItHasStored(Delegating):
-    """Tells the callers of writes that were stored while it closed that it is closed."""
+    """Raises AdapterClosedError for writes that were stored while it closed."""
 
     is_closed = True
 
@@ -224,7 +224,7 @@ class CommitsWhatIsOpen(Delegating):
 
 @breaks("LIF-2")
 class LeavesTransactionsOpen(MemoryAdapter):
-    """Closes around its open transactions, which go on."""
+    """Leaves transactions usable after it is closed."""
 
     async def close(self):
         self._is_open = False
@@ -232,7 +232,7 @@ class LeavesTransactionsOpen(MemoryAdapter):
 
 @breaks("LIF-2")
 class CallsItARollback(Delegating):
-    """Lets a transaction that was undone by closing look as if its holder had rolled it back."""
+    """Reports a transaction that closing ended as rolled back by its caller."""
 
     class Ended(DelegatingTransaction):
         @property
@@ -246,7 +246,7 @@ class CallsItARollback(Delegating):
 
 @breaks("LIF-2")
 class AnswersWhenClosed(Delegating):
-    """Finds nothing where it should say that it is not open."""
+    """Returns nothing in place of raising AdapterClosedError."""
 
     async def list_pending_approvals(self, filter=None):
         try:
@@ -257,7 +257,7 @@ class AnswersWhenClosed(Delegating):
 
 @breaks("LIF-2")
 class OpensItself(Delegating):
-    """Opens the store on the first write, whether it was initialized or not."""
+    """Opens the store on the first write, even if it was not initialized."""
 
     async def create_session(self, session):
         try:
@@ -269,7 +269,7 @@ class OpensItself(Delegating):
 
 @breaks("LIF-2", "LIF-3")
 class OpensOnlyOnce(Delegating):
-    """Stays closed once it was closed."""
+    """Cannot be opened again after it was closed."""
 
     was_closed = False
 
@@ -284,7 +284,7 @@ class OpensOnlyOnce(Delegating):
 
 @breaks("LIF-2")
 class ClosesEveryAdapter(MemoryAdapter):
-    """Closes what all adapters on the store share."""
+    """Closes all adapters on the store, not only itself."""
 
     async def initialize(self, *, migrate=True):
         await super().initialize(migrate=migrate)
@@ -298,7 +298,7 @@ class ClosesEveryAdapter(MemoryAdapter):
 
 @breaks("LIF-3", "OPS-7")
 class KeepsStreamEventsToItself(Delegating):
-    """Holds stream events in the adapter, where they end with it."""
+    """Holds stream events in the adapter, so they are lost when it is closed."""
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -319,7 +319,7 @@ class KeepsStreamEventsToItself(Delegating):
 
 @breaks("LIF-3")
 class KeepsItsCacheWhenItCloses(Delegating):
-    """Answers from what it read before it was closed."""
+    """Answers from its cache after it was closed."""
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -337,7 +337,7 @@ class KeepsItsCacheWhenItCloses(Delegating):
 
 @breaks("LIF-3")
 class CompactsOnClosing(Delegating):
-    """Writes documents anew when it is closed, and sorts their keys."""
+    """Rewrites documents with sorted keys when it is closed."""
 
     is_open = False
 
@@ -358,7 +358,7 @@ class CompactsOnClosing(Delegating):
 
 @breaks("LIF-4")
 class EntersAsAnother(Delegating):
-    """Gives its block what it wraps in place of itself."""
+    """Passes another adapter than itself to its `async with` block."""
 
     async def __aenter__(self):
         await self.initialize()
@@ -367,7 +367,7 @@ class EntersAsAnother(Delegating):
 
 @breaks("LIF-4")
 class EntersClosed(Delegating):
-    """Leaves it to its block to initialize it."""
+    """Does not initialize when it enters `async with`."""
 
     async def __aenter__(self):
         return self
@@ -375,7 +375,7 @@ class EntersClosed(Delegating):
 
 @breaks("LIF-4")
 class SwallowsErrors(Delegating):
-    """Takes the error of its block for dealt with."""
+    """Suppresses the error of its `async with` block."""
 
     async def __aexit__(self, kind, error, traceback):
         await self.close()
@@ -384,7 +384,7 @@ class SwallowsErrors(Delegating):
 
 @breaks("LIF-4")
 class ClosesOnlyAfterSuccess(Delegating):
-    """Stays open where its block raises."""
+    """Stays open if its block raises."""
 
     async def __aexit__(self, kind, error, traceback):
         if kind is None:
@@ -393,7 +393,7 @@ class ClosesOnlyAfterSuccess(Delegating):
 
 @breaks("LIF-4")
 class ReplacesErrors(Delegating):
-    """Raises an error of its own for one of its block."""
+    """Raises an error of its own in place of that of its block."""
 
     async def __aexit__(self, kind, error, traceback):
         await self.close()
@@ -411,7 +411,7 @@ class CommitsOnLeaving(CommitsWhatIsOpen):
 
 @breaks("LIF-4")
 class HidesTheErrorOfABlockBehindThatOfClosing(Delegating):
-    """Lets out of a block what closing raises, rather than what the block did."""
+    """Raises the error of closing in place of that of the block."""
 
     async def __aexit__(self, kind, error, traceback):
         await self.close()

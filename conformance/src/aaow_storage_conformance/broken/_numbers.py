@@ -1,4 +1,4 @@
-"""Mistakes that show with large numbers: what is cut off, what runs out, and what is rounded."""
+"""Mistakes with large numbers: cut off, exhausted, or rounded."""
 
 from decimal import Context, Decimal
 
@@ -26,7 +26,7 @@ A_THOUSAND, A_PAGE, A_BATCH = 1_000, 2_048, 5_000
 
 @breaks("QRY-6")
 class ListsAPageAtMost(Querying):
-    """Returns no more rows than its driver fetches at once."""
+    """Lists no more rows than its driver fetches at once."""
 
     def cut(self, plan, records):
         return super().cut(plan, records)[:A_PAGE]
@@ -34,7 +34,7 @@ class ListsAPageAtMost(Querying):
 
 @breaks("QRY-6")
 class CutsLimitsToAThousand(Querying):
-    """Takes a limit above a thousand for a thousand."""
+    """Lowers a limit above a thousand to a thousand."""
 
     def cut(self, plan, records):
         if plan.limit is not None and plan.limit > A_THOUSAND:
@@ -44,7 +44,7 @@ class CutsLimitsToAThousand(Querying):
 
 @breaks("QRY-7")
 class GoesOnWithinTheFirstPage(Querying):
-    """Looks for what comes behind a record in the first page only."""
+    """Searches for the records after a given one in the first page only."""
 
     def select(self, plan, records):
         records = list(records)
@@ -53,7 +53,7 @@ class GoesOnWithinTheFirstPage(Querying):
 
 @breaks("QRY-1")
 class ComparesWithAThousandValues(Querying):
-    """Leaves out the values beyond what its database takes in one statement."""
+    """Ignores the values beyond the thousand that its database takes in one statement."""
 
     def meets(self, condition, value):
         if condition.operator is Operator.IN:
@@ -73,7 +73,7 @@ class RefusesManyValues(Querying):
 
 @breaks("CON-1")
 class ServesAFewHundredAtOnce(Delegating):
-    """Refuses what comes while some hundred calls wait."""
+    """Refuses a call while some hundred calls wait."""
 
     waiting = 0
 
@@ -89,7 +89,7 @@ class ServesAFewHundredAtOnce(Delegating):
 
 @breaks("TXN-1")
 class CommitsOneBatch(BeginsBroken):
-    """Commits as many writes of a transaction as fit into one batch."""
+    """Commits only as many writes of a transaction as fit into one batch."""
 
     class Broken(DelegatingTransaction):
         count = 0
@@ -102,7 +102,7 @@ class CommitsOneBatch(BeginsBroken):
 
 @breaks("STA-1")
 class SavesTwoThousandNodes(Delegating):
-    """Saves no more nodes than fit into one statement."""
+    """Saves only as many nodes as fit into one statement."""
 
     async def save_execution_state(self, state):
         if len(state.node_states) > A_PAGE:
@@ -128,21 +128,21 @@ class _DeletesSome(MemoryAdapter):
 
 @breaks("SES-3")
 class DeletesAThousandExecutions(_DeletesSome):
-    """Deletes a thousand executions of a session."""
+    """Deletes at most a thousand executions of a session."""
 
     kind = LLMExecution
 
 
 @breaks("SES-3")
 class DeletesAThousandRequests(_DeletesSome):
-    """Deletes a thousand requests of a session."""
+    """Deletes at most a thousand requests of a session."""
 
     kind = ApprovalRequest
 
 
 @breaks("SES-3")
 class DeletesAThousandCalls(_DeletesSome):
-    """Deletes the tool calls of a thousand executions."""
+    """Deletes the tool calls of at most a thousand executions."""
 
     kind = ToolCallLog
 
@@ -153,7 +153,7 @@ class DeletesAThousandCalls(_DeletesSome):
 
 @breaks("WFL-1")
 class FreesAThousandSessions(MemoryAdapter):
-    """Takes the id of a deleted workflow from a thousand sessions."""
+    """Clears the id of a deleted workflow in at most a thousand sessions."""
 
     async def delete_workflow(self, id):
         tables = self._store.tables
@@ -165,7 +165,7 @@ class FreesAThousandSessions(MemoryAdapter):
 
 @breaks("APR-3")
 class ExpiresAThousand(MemoryAdapter):
-    """Expires a thousand requests."""
+    """Expires at most a thousand requests."""
 
     async def expire_approvals(self, now=None):
         tables = self._store.tables
@@ -178,7 +178,7 @@ class ExpiresAThousand(MemoryAdapter):
 
 @breaks("REC-8")
 class AddsToTwelveDigits(Delegating):
-    """Adds amounts with twelve digits."""
+    """Adds amounts with twelve digits of precision."""
 
     async def consume_budget(self, pool_id, amount):
         pool = await super().consume_budget(pool_id, amount)
@@ -190,7 +190,7 @@ class AddsToTwelveDigits(Delegating):
 
 @breaks("BUD-1")
 class ConsumesBeforeItAddsAbove(ReadsAncestors):
-    """Consumes from a pool before it finds out that the sum of an ancestor has too many digits."""
+    """Adds to the use of a pool although the sum of an ancestor would have too many digits."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -204,7 +204,7 @@ class ConsumesBeforeItAddsAbove(ReadsAncestors):
 
 @breaks("OPS-2")
 class RoundsDurations(Delegating):
-    """Keeps durations to the microsecond."""
+    """Rounds durations to the microsecond."""
 
     async def log_tool_call(self, log):
         if log.duration_ms is not None:
@@ -214,7 +214,7 @@ class RoundsDurations(Delegating):
 
 @breaks("LLM-1")
 class CountsIn32Bits(Delegating):
-    """Counts tokens up to what 32 bits hold."""
+    """Stores token counts in 32 bits."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         if result.usage is not None:
@@ -225,7 +225,7 @@ class CountsIn32Bits(Delegating):
 
 @breaks("BUD-1")
 class ConsumesThroughAHundredLevels(ReadsAncestors):
-    """Consumes from a hundred ancestors at most."""
+    """Adds to the use of at most a hundred ancestors."""
 
     async def consume_budget(self, pool_id, amount):
         before = (await self.ancestors(pool_id))[100:]
@@ -237,7 +237,7 @@ class ConsumesThroughAHundredLevels(ReadsAncestors):
 
 @breaks("TXN-4")
 class NestsTwentySavepoints(BeginsBrokenInMemory):
-    """Undoes with a savepoint what the twentieth around it stored."""
+    """Opens no savepoint inside twenty others."""
 
     class Broken(MemoryTransaction):
         def savepoint(self):
@@ -254,7 +254,7 @@ class _NoSavepoint:
 
 @breaks("TXN-7")
 class CountsTimeInMilliseconds(Delegating):
-    """Hands its database a timeout in milliseconds, in 32 bits."""
+    """Passes a timeout to its database in milliseconds, in 32 bits."""
 
     async def begin_transaction(self, timeout=30.0):
         if isinstance(timeout, int | float) and timeout * 1000 >= 2**31:

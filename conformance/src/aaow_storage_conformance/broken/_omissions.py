@@ -1,4 +1,4 @@
-"""Mistakes with lists that leave documents out."""
+"""Mistakes with lists without documents."""
 
 import attrs
 
@@ -14,7 +14,7 @@ def _without(filter):
 
 @breaks("QRY-8")
 class ListsDocumentsUnasked(Delegating):
-    """Lists documents that were to be left out."""
+    """Lists documents that `documents=False` should leave out."""
 
     async def list_sessions(self, filter=None):
         return await self.reference.list_sessions(attrs.evolve(filter, documents=True) if _without(filter) else filter)
@@ -22,7 +22,7 @@ class ListsDocumentsUnasked(Delegating):
 
 @breaks("QRY-8")
 class ListsEmptyDocuments(Delegating):
-    """Puts an empty document in place of one that was to be left out, which reads as if it were the stored one."""
+    """Lists an empty document, not OMITTED, in place of one that is left out."""
 
     async def list_workflows(self, filter=None):
         found = await self.reference.list_workflows(filter)
@@ -31,7 +31,7 @@ class ListsEmptyDocuments(Delegating):
 
 @breaks("QRY-8")
 class LeavesMetadataOutToo(Delegating):
-    """Leaves the metadata out along with the documents."""
+    """Leaves out the metadata along with the documents."""
 
     async def list_sessions(self, filter=None):
         found = await self.reference.list_sessions(filter)
@@ -42,7 +42,7 @@ class LeavesMetadataOutToo(Delegating):
 
 @breaks("QRY-8")
 class FindsNothingInWhatItLeavesOut(Querying):
-    """Compares conditions with nothing, where the document that they reach into is left out."""
+    """Finds nothing by a condition that reaches into a document which it leaves out."""
 
     def takes(self, plan, record):
         if not plan.documents and any(each.field.name == "workflow_snapshot" for each in plan.conditions):
@@ -52,7 +52,7 @@ class FindsNothingInWhatItLeavesOut(Querying):
 
 @breaks("QRY-8")
 class StoresAnEmptyDocumentForNone(Delegating):
-    """Stores an empty document, where the record that it is to store was listed without one."""
+    """Stores an empty document for a record that was listed without its own."""
 
     async def create_session(self, session):
         if not isinstance(getattr(session, "workflow_snapshot", {}), dict):

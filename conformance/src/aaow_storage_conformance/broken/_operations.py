@@ -1,4 +1,4 @@
-"""Mistakes with what the verbs mean."""
+"""Mistakes with the verbs: get, create, save, update and delete."""
 
 import asyncio
 from contextlib import suppress
@@ -13,7 +13,7 @@ from aaow_storage_conformance.broken._delegating import Delegating
 
 @breaks("OPS-1")
 class RaisesOnWhatIsMissing(Delegating):
-    """Raises where a getter finds nothing."""
+    """Raises if a getter finds nothing."""
 
     async def get_budget_pool(self, id):
         found = await super().get_budget_pool(id)
@@ -33,7 +33,7 @@ class ListsGrandchildren(Delegating):
 
 @breaks("OPS-1")
 class ListsNone(Delegating):
-    """Answers None where a list is empty."""
+    """Returns None in place of an empty list."""
 
     async def get_tool_calls(self, execution_id, filter=None):
         return await super().get_tool_calls(execution_id, filter) or None
@@ -41,7 +41,7 @@ class ListsNone(Delegating):
 
 @breaks("OPS-2")
 class InsertsOrReplaces(Delegating):
-    """Replaces a record whose id is taken."""
+    """Replaces a record whose id exists."""
 
     async def create_budget_pool(self, pool):
         if await self.get_budget_pool(pool.id) is not None:
@@ -51,7 +51,7 @@ class InsertsOrReplaces(Delegating):
 
 @breaks("OPS-2")
 class InsertsOrIgnores(Delegating):
-    """Ignores a record whose id is taken, in silence."""
+    """Ignores a record whose id exists, without an error."""
 
     async def log_tool_call(self, log):
         with suppress(AlreadyExistsError):
@@ -60,7 +60,7 @@ class InsertsOrIgnores(Delegating):
 
 @breaks("OPS-2")
 class InsertsTheSameTwice(Delegating):
-    """Takes a record that is inserted again as it was for a retry."""
+    """Accepts a second insert of an equal record as a retry."""
 
     async def create_session(self, session):
         if session != await self.get_session(session.id):
@@ -69,7 +69,7 @@ class InsertsTheSameTwice(Delegating):
 
 @breaks("OPS-3")
 class SavesOnlyWhatIsNotNone(Delegating):
-    """Keeps an old value where the new one is None."""
+    """Keeps the old value of a field if the new one is None."""
 
     async def save_workflow(self, workflow):
         old = await self.get_workflow(workflow.id)
@@ -80,7 +80,7 @@ class SavesOnlyWhatIsNotNone(Delegating):
 
 @breaks("OPS-3", "WFL-1")
 class ReplacesByDeletingFirst(Delegating):
-    """Deletes what it is about to replace, with all that cascades."""
+    """Deletes a record before it replaces it, so that deletes cascade."""
 
     async def save_workflow(self, workflow):
         if await self.get_workflow(workflow.id) is not None:
@@ -90,7 +90,7 @@ class ReplacesByDeletingFirst(Delegating):
 
 @breaks("OPS-3")
 class KeepsTheFirstCreationTime(Delegating):
-    """Keeps the first creation time of a record that is saved again."""
+    """Keeps the first `created_at` of a record that is saved again."""
 
     async def save_workflow(self, workflow):
         old = await self.get_workflow(workflow.id)
@@ -108,7 +108,7 @@ class IgnoresUnknownFields(Delegating):
 
 @breaks("OPS-4")
 class TakesNoneForNotNamed(Delegating):
-    """Takes a field named with None for one that is not named."""
+    """Treats a field that is named with None as not named."""
 
     async def update_session(self, id, /, **changes):
         return await super().update_session(id, **{name: new for name, new in changes.items() if new is not None})
@@ -124,7 +124,7 @@ class ClearsWhatIsNotNamed(Delegating):
 
 @breaks("OPS-4")
 class NeverStampsUpdates(Delegating):
-    """Leaves updated_at as it is."""
+    """Does not set `updated_at` in an update."""
 
     async def update_workflow(self, id, /, **changes):
         old = await self.get_workflow(id)
@@ -134,7 +134,7 @@ class NeverStampsUpdates(Delegating):
 
 @breaks("OPS-4")
 class AlwaysStampsUpdates(Delegating):
-    """Overwrites an updated_at that was named."""
+    """Overwrites an `updated_at` that was named."""
 
     async def update_session(self, id, /, **changes):
         return await super().update_session(id, **{**changes, "updated_at": now()})
@@ -142,7 +142,7 @@ class AlwaysStampsUpdates(Delegating):
 
 @breaks("OPS-4")
 class UpdatesWhatItCan(Delegating):
-    """Updates field by field, and stops at one that is wrong."""
+    """Updates field by field, and keeps the first changes if a later one is wrong."""
 
     async def update_workflow(self, id, /, **changes):
         updated = await self.get_workflow(id)
@@ -153,7 +153,7 @@ class UpdatesWhatItCan(Delegating):
 
 @breaks("OPS-4", "OPS-5")
 class UpdatesAndDeletesNothingInSilence(Delegating):
-    """Says nothing where there is nothing to update or delete."""
+    """Raises no error if there is nothing to update or delete."""
 
     async def update_session(self, id, /, **changes):
         try:
@@ -168,7 +168,7 @@ class UpdatesAndDeletesNothingInSilence(Delegating):
 
 @breaks("OPS-5")
 class DeletesNoPoolInSilence(Delegating):
-    """Deletes with a statement that finds nothing to delete, and does not look how many it deleted."""
+    """Raises no error if there is no pool to delete."""
 
     async def delete_budget_pool(self, id):
         with suppress(NotFoundError):
@@ -177,7 +177,7 @@ class DeletesNoPoolInSilence(Delegating):
 
 @breaks("OPS-5")
 class SaysDeletedWhatItDidNot(Delegating):
-    """Names the session of a workflow that is not there."""
+    """Names a session, not the workflow, in the error for a workflow that is missing."""
 
     async def delete_workflow(self, id):
         try:
@@ -188,7 +188,7 @@ class SaysDeletedWhatItDidNot(Delegating):
 
 @breaks("OPS-6", "STA-2")
 class SavesStatesNodeByNode(Delegating):
-    """Saves a state in one step for each node."""
+    """Saves each node of a state in a step of its own."""
 
     async def save_execution_state(self, state):
         await super().save_execution_state(attrs.evolve(state, node_states={}))
@@ -199,7 +199,7 @@ class SavesStatesNodeByNode(Delegating):
 
 @breaks("OPS-6")
 class DeletesSessionsInSteps(Delegating):
-    """Deletes what belongs to a session, and then the session."""
+    """Deletes what belongs to a session, and then the session, in two steps."""
 
     async def delete_session(self, id):
         for child in await self.list_sessions():
@@ -213,7 +213,7 @@ class DeletesSessionsInSteps(Delegating):
 
 @breaks("OPS-6")
 class ConsumesOnePoolAtATime(Delegating):
-    """Consumes from the ancestors first, one step for each."""
+    """Consumes from each ancestor in a step of its own."""
 
     async def consume_budget(self, pool_id, amount):
         pool = await self.get_budget_pool(pool_id)
@@ -234,7 +234,7 @@ class WritesBehind(Delegating):
 
 @breaks("OPS-7")
 class CachesWhatItRead(Delegating):
-    """Reads a state once, and never again."""
+    """Reads a state once, and returns that from then on."""
 
     async def get_execution_state(self, session_id):
         cache = vars(self).setdefault("cache", {})
@@ -245,7 +245,7 @@ class CachesWhatItRead(Delegating):
 
 @breaks("OPS-8")
 class SwallowsOrphans(Delegating):
-    """Drops a tool call of no execution, in silence."""
+    """Ignores a tool call whose execution is missing, without an error."""
 
     async def log_tool_call(self, log):
         with suppress(NotFoundError):
@@ -254,7 +254,7 @@ class SwallowsOrphans(Delegating):
 
 @breaks("OPS-8")
 class CreatesMissingSessions(Delegating):
-    """Names the state, not the session, as what is missing."""
+    """Names the execution state, not the session, in the error for a missing session."""
 
     async def save_execution_state(self, state):
         try:
@@ -265,7 +265,7 @@ class CreatesMissingSessions(Delegating):
 
 @breaks("OPS-8")
 class ChecksPlainValues(Delegating):
-    """Insists that the budget pool of a state is there."""
+    """Refuses a state whose `budget_pool_id` names no pool."""
 
     async def save_execution_state(self, state):
         if state.budget_pool_id is not None and await self.get_budget_pool(state.budget_pool_id) is None:

@@ -15,7 +15,7 @@ FIRST_PAGE = 1000
 
 @breaks("QRY-5")
 class LeavesTiesOpen(Querying):
-    """Leaves the order of equal records to chance where it is told what to order by."""
+    """Does not break ties by id if there is an `order_by`."""
 
     def sort(self, plan, records):
         if len(plan.order) > 1 and plan.order[-1][0].name == "id":
@@ -36,7 +36,7 @@ class BreaksTiesDownwards(Querying):
 
 @breaks("QRY-5")
 class SortsNullsLast(Querying):
-    """Sorts null behind every value, as PostgreSQL does unless told otherwise."""
+    """Sorts null after every value, as PostgreSQL does by default."""
 
     def key(self, value):
         return (9, 0) if value is None else super().key(value)
@@ -44,7 +44,7 @@ class SortsNullsLast(Querying):
 
 @breaks("QRY-5")
 class SortsNullsFirstDownwardsToo(Querying):
-    """Sorts null first, whatever the direction."""
+    """Sorts null first in both directions."""
 
     def sort(self, plan, records):
         records = super().sort(plan, records)
@@ -71,7 +71,7 @@ class SortsTextAsUTF16(Querying):
 
 @breaks("QRY-5")
 class SortsAmountsAsText(Querying):
-    """Sorts amounts as text, where 9 comes behind 10."""
+    """Sorts amounts as text, so that 10 comes before 9."""
 
     def key(self, value):
         return super().key(str(value) if isinstance(value, Decimal) else value)
@@ -87,7 +87,7 @@ class SortsJSONAsText(Querying):
 
 @breaks("QRY-5")
 class SortsByTheMillisecond(Querying):
-    """Sorts instants by the millisecond."""
+    """Sorts instants without their microseconds."""
 
     def key(self, value):
         cut = value.replace(microsecond=value.microsecond // 1000 * 1000) if isinstance(value, datetime) else value
@@ -105,7 +105,7 @@ class OrdersByTheFirstFieldAlone(Querying):
 
 @breaks("QRY-5")
 class OrdersAllFieldsInOneDirection(Querying):
-    """Orders by all fields in the direction of the first."""
+    """Orders all fields in the direction of the first."""
 
     def plan(self, kind, filter):
         plan = super().plan(kind, filter)
@@ -115,7 +115,7 @@ class OrdersAllFieldsInOneDirection(Querying):
 
 @breaks("QRY-6")
 class LimitsBeforeItFilters(Querying):
-    """Cuts the page out first, and then filters it."""
+    """Cuts the page out before it filters."""
 
     def select(self, plan, records):
         page = self.cut(plan, self.sort(plan, records))
@@ -124,7 +124,7 @@ class LimitsBeforeItFilters(Querying):
 
 @breaks("QRY-6")
 class TakesNoLimitForZero(Querying):
-    """Takes a limit of 0 for none."""
+    """Treats a limit of 0 as no limit."""
 
     def cut(self, plan, records):
         return super().cut(attrs.evolve(plan, limit=plan.limit or None), records)
@@ -132,7 +132,7 @@ class TakesNoLimitForZero(Querying):
 
 @breaks("QRY-6")
 class IgnoresAnOffsetWithoutALimit(Querying):
-    """Leaves the offset out where there is no limit, as SQL asks for a LIMIT before an OFFSET."""
+    """Ignores an offset without a limit, as SQL needs a LIMIT before an OFFSET."""
 
     def cut(self, plan, records):
         return records if plan.limit is None else super().cut(plan, records)
@@ -140,7 +140,7 @@ class IgnoresAnOffsetWithoutALimit(Querying):
 
 @breaks("QRY-6")
 class LimitsBeforeItSkips(Querying):
-    """Applies the offset to the page that the limit has cut."""
+    """Applies the limit before the offset."""
 
     def cut(self, plan, records):
         return records[: plan.limit][plan.offset :]
@@ -148,7 +148,7 @@ class LimitsBeforeItSkips(Querying):
 
 @breaks("QRY-6")
 class CountsPagesForOffsets(Querying):
-    """Takes an offset for a number of pages."""
+    """Treats an offset as a number of pages."""
 
     def cut(self, plan, records):
         return super().cut(attrs.evolve(plan, offset=plan.offset * (plan.limit or 1)), records)
@@ -156,7 +156,7 @@ class CountsPagesForOffsets(Querying):
 
 @breaks("QRY-6")
 class CountsBeyondThePage(Delegating):
-    """Counts all that a filter finds, whatever its limit and offset."""
+    """Ignores limit and offset when it counts."""
 
     async def count_sessions(self, filter=None):
         if isinstance(filter, QueryFilter):
@@ -166,7 +166,7 @@ class CountsBeyondThePage(Delegating):
 
 @breaks("QRY-6")
 class CountsWithoutTheFilter(Delegating):
-    """Counts all there are, whatever the filter says."""
+    """Ignores the filter when it counts."""
 
     async def count_workflows(self, filter=None):
         await super().count_workflows(filter)
@@ -175,7 +175,7 @@ class CountsWithoutTheFilter(Delegating):
 
 @breaks("QRY-7")
 class GoesOnByTimeAlone(Querying):
-    """Goes on behind the time of a record, and skips the rest of that instant."""
+    """Continues after the time of a record, so that it skips others of the same time."""
 
     def is_behind(self, plan, record):
         (first, direction), *_ = plan.order
@@ -185,7 +185,7 @@ class GoesOnByTimeAlone(Querying):
 
 @breaks("QRY-7")
 class GoesOnFromTheSameRecord(Querying):
-    """Starts a page with the last record of the one before."""
+    """Starts a page with the last record of the page before."""
 
     def is_behind(self, plan, record):
         values = tuple(self.value_of(field, record) for field, _ in plan.order)
@@ -194,7 +194,7 @@ class GoesOnFromTheSameRecord(Querying):
 
 @breaks("QRY-7")
 class GoesOnUpwards(Querying):
-    """Goes on with greater values, whatever the direction."""
+    """Continues with greater values in both directions."""
 
     def is_behind(self, plan, record):
         upwards = tuple((field, Direction.ASCENDING) for field, _ in plan.order)
@@ -203,7 +203,7 @@ class GoesOnUpwards(Querying):
 
 @breaks("QRY-7")
 class GoesOnBehindEveryKey(Querying):
-    """Goes on with records that are behind in every key, not in the first that differs."""
+    """Continues with records that are greater in every key, not in the first that differs."""
 
     def is_behind(self, plan, record):
         pairs = zip(plan.order, plan.after, strict=True)
@@ -216,7 +216,7 @@ class GoesOnBehindEveryKey(Querying):
 
 @breaks("QRY-7")
 class LosesNullsOnTheWay(Querying):
-    """Compares with the mark as SQL does, where null is neither less nor more."""
+    """Compares with the cursor as SQL does, where null is neither less nor greater."""
 
     def is_behind(self, plan, record):
         for (field, _), mark in zip(plan.order, plan.after, strict=True):
@@ -230,7 +230,7 @@ class LosesNullsOnTheWay(Querying):
 
 @breaks("QRY-7")
 class GoesOnAtAPlace(Querying):
-    """Looks for the record to go on from, and starts over where it is gone."""
+    """Looks the record up to continue after it, and starts over if it was deleted."""
 
     def select(self, plan, records):
         whole = super().select(attrs.evolve(plan, after=None, limit=None, offset=0), records)
@@ -241,7 +241,7 @@ class GoesOnAtAPlace(Querying):
 
 @breaks("QRY-7")
 class GoesOnFromItsOwnCopy(Querying):
-    """Goes on behind where the record is now, not where it was."""
+    """Continues after the current position of a record, not after the one it had."""
 
     def select(self, plan, records):
         for record in records:
@@ -252,7 +252,7 @@ class GoesOnFromItsOwnCopy(Querying):
 
 @breaks("QRY-6")
 class ListsOnePage(Querying):
-    """Lists a thousand records at most, unless there is a limit."""
+    """Lists at most a thousand records if there is no limit."""
 
     def cut(self, plan, records):
         return super().cut(attrs.evolve(plan, limit=FIRST_PAGE if plan.limit is None else plan.limit), records)
@@ -260,7 +260,7 @@ class ListsOnePage(Querying):
 
 @breaks("QRY-6")
 class TakesALargeLimitForAnEnd(Querying):
-    """Takes a limit beyond five for the place where the page ends."""
+    """Treats a limit above five as an end position."""
 
     def cut(self, plan, records):
         if plan.limit is None or plan.limit <= 5:
@@ -270,7 +270,7 @@ class TakesALargeLimitForAnEnd(Querying):
 
 @breaks("QRY-5")
 class SortsAmountsAsFloats(Querying):
-    """Compares amounts as floats, which know no difference between very large ones."""
+    """Compares amounts as floats, which cannot tell very large ones apart."""
 
     def key(self, value):
         return super().key(float(value) if isinstance(value, Decimal) else value)

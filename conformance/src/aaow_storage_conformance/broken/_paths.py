@@ -1,4 +1,4 @@
-"""Mistakes with paths into JSON: where they lead, and how what lies there compares."""
+"""Mistakes with paths into JSON: where they lead, and how the value there compares."""
 
 import json
 
@@ -11,7 +11,7 @@ from aaow_storage_conformance.broken._querying import Querying
 
 @breaks("QRY-2")
 class TakesTrueForOne(Querying):
-    """Compares JSON as Python does, where True is 1."""
+    """Compares JSON as Python does, so that True equals 1."""
 
     def meets(self, condition, value):
         if condition.field.path and condition.operator is Operator.EQ:
@@ -21,7 +21,7 @@ class TakesTrueForOne(Querying):
 
 @breaks("QRY-2")
 class ComparesJSONByItsText(Querying):
-    """Compares the text of JSON values, where 1 is not 1.0, and "1" is 1."""
+    """Compares the text of JSON values, so that 1 differs from 1.0 and "1" equals 1."""
 
     def meets(self, condition, value):
         if condition.field.path and condition.operator is Operator.EQ:
@@ -34,7 +34,7 @@ class ComparesJSONByItsText(Querying):
 
 @breaks("QRY-2")
 class ComparesJSONNumbersAsFloats(Querying):
-    """Compares the numbers in JSON as floats, which are coarser than integers."""
+    """Compares the numbers in JSON as floats, which cannot tell large integers apart."""
 
     def meets(self, condition, value):
         if condition.field.path and type(value) is int and type(condition.operand) is int:
@@ -44,7 +44,7 @@ class ComparesJSONNumbersAsFloats(Querying):
 
 @breaks("QRY-2")
 class OrdersAcrossTypes(Querying):
-    """Puts numbers before text when it compares values at a path, as SQLite does."""
+    """Compares numbers with text at a path, as SQLite does."""
 
     def meets(self, condition, value):
         is_order = condition.operator in {Operator.LT, Operator.LE} and condition.field.path
@@ -54,7 +54,7 @@ class OrdersAcrossTypes(Querying):
 
 @breaks("QRY-2")
 class TellsMissingFromNull(Querying):
-    """Does not find a missing key by None."""
+    """Does not match a missing key with None."""
 
     def meets(self, condition, value):
         return value is not ... and super().meets(condition, value)
@@ -73,7 +73,7 @@ class TellsMissingFromNull(Querying):
 
 @breaks("QRY-2")
 class SplitsKeysAtDots(Querying):
-    """Joins a path with dots, and splits it again."""
+    """Splits the keys of a path at dots."""
 
     def value_of(self, field, record):
         return super().value_of(
@@ -83,7 +83,7 @@ class SplitsKeysAtDots(Querying):
 
 @breaks("QRY-2")
 class KeepsDottedNamesWhole(Querying):
-    """Takes what follows the field in a dotted name for one key."""
+    """Treats all that follows the field in a dotted name as one key."""
 
     def value_of(self, field, record):
         return super().value_of(attrs.evolve(field, path=(".".join(field.path),) if field.path else ()), record)
@@ -91,7 +91,7 @@ class KeepsDottedNamesWhole(Querying):
 
 @breaks("QRY-2")
 class ReachesIntoLists(Querying):
-    """Takes a key of digits for a place in a list."""
+    """Treats a key of digits as an index into a list."""
 
     def value_of(self, field, record):
         value = getattr(record, field.name)
@@ -105,7 +105,7 @@ class ReachesIntoLists(Querying):
 
 @breaks("QRY-2")
 class ParsesTextOnTheWay(Querying):
-    """Reaches into text that happens to be JSON."""
+    """Follows a path into text that happens to be JSON."""
 
     def value_of(self, field, record):
         value = getattr(record, field.name)
@@ -121,7 +121,7 @@ class ParsesTextOnTheWay(Querying):
 
 @breaks("QRY-2")
 class QuotesKeysInPaths(Querying):
-    """Puts keys between quotes in a JSON path, and does not escape the quotes in them."""
+    """Puts keys between quotes in a JSON path without escaping quotes in them."""
 
     def value_of(self, field, record):
         path = tuple(key.partition('"')[0] for key in field.path)
@@ -130,7 +130,7 @@ class QuotesKeysInPaths(Querying):
 
 @breaks("QRY-2")
 class TakesDollarsForTheRoot(Querying):
-    """Takes a dollar at the front of a key for the root of a JSON path."""
+    """Treats a dollar at the start of a key as the root of a JSON path."""
 
     def value_of(self, field, record):
         path = tuple(key.removeprefix("$.") for key in field.path)
@@ -139,7 +139,7 @@ class TakesDollarsForTheRoot(Querying):
 
 @breaks("QRY-2")
 class FoldsCaseOfKeys(Querying):
-    """Finds a key in another case."""
+    """Matches keys without regard to case."""
 
     def value_of(self, field, record):
         value = getattr(record, field.name)

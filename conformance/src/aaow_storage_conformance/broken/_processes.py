@@ -1,4 +1,4 @@
-"""Mistakes that only the death of a process shows."""
+"""Mistakes with durability, which only a killed process shows."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ WRITES_WITHOUT_RESULT = (
 
 
 class WritesLater(Delegating):
-    """Holds writes in memory, and makes them in order."""
+    """Holds writes in memory, and makes them later in order."""
 
     MOST_HELD: int
 
@@ -36,7 +36,7 @@ class WritesLater(Delegating):
         self.flushing = asyncio.Lock()
 
     async def hold(self, name, arguments):
-        """Hold a write, and make those that are held where they are many."""
+        """Hold a write, and make all that are held if there are many."""
         self.held.append((name, arguments))
         if len(self.held) > self.MOST_HELD:
             await self.flush()
@@ -76,7 +76,7 @@ for _name in ("update_workflow", "consume_budget"):
 
 @breaks("DUR-1", "OPS-7", needs=DURABLE)
 class AcknowledgesBeforeItWrites(WritesLater):
-    """Returns from a write when it has begun, and makes it in a task of its own."""
+    """Returns from a write before it is made, by a task of its own."""
 
     MOST_HELD = 10**9
 
@@ -87,21 +87,21 @@ class AcknowledgesBeforeItWrites(WritesLater):
 
 @breaks("DUR-1", "OPS-7", needs=DURABLE)
 class CommitsEveryTenth(WritesLater):
-    """Commits every tenth write, with those before it."""
+    """Commits only every tenth write, with those before it."""
 
     MOST_HELD = 9
 
 
 @breaks("DUR-1", "OPS-7", needs=DURABLE)
 class WritesWhenItCloses(WritesLater):
-    """Writes when it is closed, which a process that is killed never does."""
+    """Writes only when it is closed, which a killed process never does."""
 
     MOST_HELD = 10**9
 
 
 @breaks("DUR-1", needs=DURABLE)
 class AcknowledgesTransactionsBeforeTheyAreCommitted(BeginsBroken):
-    """Returns from a commit when it has begun."""
+    """Returns from a commit before it is done."""
 
     begun = None
 
@@ -132,7 +132,7 @@ class AcknowledgesTransactionsBeforeTheyAreCommitted(BeginsBroken):
 
 @breaks("DUR-1", needs=DURABLE)
 class CommitsCallByCall(Delegating):
-    """Holds the calls of a transaction, and commits each of them on its own in the end."""
+    """Commits each call of a transaction on its own."""
 
     class Broken(DelegatingTransaction):
         async def commit(self):
@@ -171,7 +171,7 @@ class CommitsNodeByNode(Delegating):
 
 @breaks("DUR-1", "OPS-6", needs=DURABLE)
 class CommitsPoolByPool(ReadsAncestors):
-    """Commits what a pool has used, and after a while what its ancestors have."""
+    """Commits the use of a pool, and some time later that of its ancestors."""
 
     async def consume_budget(self, pool_id, amount):
         above = await self.ancestors(pool_id)
@@ -186,7 +186,7 @@ class CommitsPoolByPool(ReadsAncestors):
 
 
 class LeavesItsLockFile(Delegating):
-    """Guards the opening of the store with a file."""
+    """Guards the opening of the store with a lock file."""
 
     lock: Path
 
@@ -211,7 +211,7 @@ class LeavesItsLockFile(Delegating):
 
 @breaks("DUR-1", on="sqlite")
 def opens_behind_a_lock_file(url=None, **options):
-    """Takes a file that a killed process left for one of a process that opens the store."""
+    """Waits at opening for a lock file that a killed process left."""
     adapter = LeavesItsLockFile(available_backends()["sqlite"].create(url, **options))
     adapter.lock = Path(f"{(url or '').removeprefix('sqlite:///')}.opening")
     return adapter

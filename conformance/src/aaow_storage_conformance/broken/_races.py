@@ -1,4 +1,4 @@
-"""Mistakes with two at once: something is checked or read, and done when another was in between."""
+"""Races of two callers: something is checked or read, and written after another has changed it."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ from aaow_storage_memory import MemoryAdapter
 
 @breaks("OPS-2")
 class ChecksThenInserts(MemoryAdapter):
-    """Looks whether an id is free, and inserts when others have looked too."""
+    """Checks whether an id is free and then inserts, without a lock between the two."""
 
     async def create_budget_pool(self, pool):
         if await self.get_budget_pool(pool.id) is not None:
@@ -36,7 +36,7 @@ class ChecksThenInserts(MemoryAdapter):
 
 @breaks("OPS-2")
 class LogsTwiceAtOnce(MemoryAdapter):
-    """Takes a second log of an id for the first again, where both come at once."""
+    """Accepts a second log of an id as a retry if both come at the same time."""
 
     async def log_tool_call(self, log):
         known = self._store.tables.get(type(log), log.id)
@@ -50,7 +50,7 @@ class LogsTwiceAtOnce(MemoryAdapter):
 
 @breaks("OPS-4")
 class WritesBackWholeWorkflows(Delegating):
-    """Reads a workflow, changes it, and saves all of it."""
+    """Reads a workflow, changes it, and saves all of it, over changes made meanwhile."""
 
     async def update_workflow(self, id, /, **changes):
         stored = await self.get_workflow(id)
@@ -63,7 +63,7 @@ class WritesBackWholeWorkflows(Delegating):
 
 @breaks("OPS-4")
 class WritesBackWholePools(Delegating):
-    """Reads a pool, and writes what is named together with what is not."""
+    """Reads a pool, and writes all of its fields to update one."""
 
     async def update_budget_pool(self, id, /, **changes):
         stored = await self.get_budget_pool(id)
@@ -75,7 +75,7 @@ class WritesBackWholePools(Delegating):
 
 @breaks("OPS-4")
 class WritesBackWholeRequests(Delegating):
-    """Reads a request, and writes what is named together with what is not."""
+    """Reads a request, and writes all of its fields to update one."""
 
     async def update_approval_request(self, id, /, **changes):
         stored = await self.get_approval_request(id)
@@ -86,7 +86,7 @@ class WritesBackWholeRequests(Delegating):
 
 @breaks("OPS-4")
 class WritesBackWholeSessions(Delegating):
-    """Reads a session, and writes what is named together with what is not."""
+    """Reads a session, and writes all of its fields to update one."""
 
     async def update_session(self, id, /, **changes):
         stored = await self.get_session(id)
@@ -97,7 +97,7 @@ class WritesBackWholeSessions(Delegating):
 
 @breaks("OPS-8")
 class TakesInOrphans(MemoryAdapter):
-    """Looks for the session of an execution, and saves it when the session may be gone."""
+    """Checks the session of an execution and then saves, although the session may be gone by then."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         if await self.get_session(session_id) is None:
@@ -109,7 +109,7 @@ class TakesInOrphans(MemoryAdapter):
 
 @breaks("OPS-5")
 class DeletesWhatIsGoneAtOnce(Delegating):
-    """Looks for what to delete, and deletes what another has deleted meanwhile."""
+    """Checks for a record and then deletes it, without noticing that another has deleted it meanwhile."""
 
     async def delete_session(self, id):
         was_there = await self.get_session(id) is not None
@@ -122,7 +122,7 @@ class DeletesWhatIsGoneAtOnce(Delegating):
 
 @breaks("OPS-5")
 class BringsBackTheDeleted(MemoryAdapter):
-    """Reads a workflow to update it, and stores it again where it was deleted meanwhile."""
+    """Reads a workflow to update it, and stores it again although it was deleted meanwhile."""
 
     async def update_workflow(self, id, /, **changes):
         stored = await self.get_workflow(id)
@@ -138,7 +138,7 @@ class BringsBackTheDeleted(MemoryAdapter):
 
 @breaks("WFL-1")
 class KeepsTheIdOfAWorkflowThatGoes(MemoryAdapter):
-    """Looks for the workflow of a session, and creates the session when the workflow may be gone."""
+    """Checks the workflow of a session and then creates it, although the workflow may be gone by then."""
 
     async def create_session(self, session):
         if session.workflow_id is not None and self._store.tables.get(StoredWorkflow, session.workflow_id) is not None:
@@ -153,7 +153,7 @@ class KeepsTheIdOfAWorkflowThatGoes(MemoryAdapter):
 
 @breaks("APR-3")
 class SweepsTogether(MemoryAdapter):
-    """Finds what has run out, and returns that, whoever has turned it into expired meanwhile."""
+    """Returns all requests that had expired, even those that another call expired meanwhile."""
 
     async def expire_approvals(self, now=None):
         at = present() if now is None else now
@@ -167,7 +167,7 @@ class SweepsTogether(MemoryAdapter):
 
 @breaks("TXN-8")
 class LosesWritesInOppositeOrders(BeginsBroken):
-    """Writes a counter as one more than a transaction read that began at the same time."""
+    """Loses one of two increments by transactions that began at the same time."""
 
     class Broken(DelegatingTransaction):
         async def get_session(self, id):
@@ -183,7 +183,7 @@ _counted: dict[str, Session] = {}
 
 @breaks("TXN-8")
 class WritesBackWhatATransactionRead(BeginsBroken):
-    """Writes the fields that an update does not name as they were when any transaction read them first."""
+    """Writes the fields that an update does not name as a transaction first read them."""
 
     class Broken(DelegatingTransaction):
         async def get_workflow(self, id):

@@ -15,7 +15,7 @@ from aaow_storage_conformance.broken._delegating import Delegating
 
 @breaks("REC-1", "REC-2")
 class TakesAnyId(Delegating):
-    """Answers None for an id that is none."""
+    """Returns None for an id that cannot be one."""
 
     async def get_workflow(self, id):
         try:
@@ -26,7 +26,7 @@ class TakesAnyId(Delegating):
 
 @breaks("REC-1", "REC-4")
 class StoresWithoutChecking(Delegating):
-    """Stores what is left of a record that was made invalid after it was built."""
+    """Stores a record that was made invalid after it was built."""
 
     async def save_workflow(self, workflow):
         try:
@@ -37,7 +37,7 @@ class StoresWithoutChecking(Delegating):
 
 @breaks("REC-2")
 class FoldsCase(Delegating):
-    """Takes ids that differ in case for one."""
+    """Treats ids that differ in case as equal."""
 
     async def create_session(self, session):
         if any(session.id.lower() == other.id.lower() for other in await self.list_sessions()):
@@ -55,7 +55,7 @@ class StripsIds(Delegating):
 
 @breaks("REC-2")
 class AsksIdsForTheirText(Delegating):
-    """Takes what an id prints for the id, which is another text for a member of an enumeration."""
+    """Uses `str()` of an id, which a subclass can override."""
 
     async def get_session(self, id):
         return await super().get_session(str(id) if isinstance(id, str) else id)
@@ -63,7 +63,7 @@ class AsksIdsForTheirText(Delegating):
 
 @breaks("REC-8")
 class AsksAmountsForTheirText(Delegating):
-    """Takes what an amount of a subclass prints for the amount."""
+    """Uses `str()` of an amount, which a subclass can override."""
 
     async def consume_budget(self, pool_id, amount):
         return await super().consume_budget(pool_id, str(amount) if isinstance(amount, Decimal) else amount)
@@ -71,7 +71,7 @@ class AsksAmountsForTheirText(Delegating):
 
 @breaks("APR-3")
 class AsksInstantsForTheirTimestamp(Delegating):
-    """Has an instant of a subclass count its own seconds since 1970."""
+    """Uses `timestamp()` of an instant, which a subclass can override."""
 
     async def expire_approvals(self, now=None):
         is_aware = isinstance(now, datetime) and type(now) is not datetime
@@ -80,7 +80,7 @@ class AsksInstantsForTheirTimestamp(Delegating):
 
 @breaks("REC-3", "LLM-3")
 class CutsInstantsToMilliseconds(Delegating):
-    """Keeps instants to the millisecond."""
+    """Stores instants to the millisecond."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         at = result.timestamp
@@ -90,7 +90,7 @@ class CutsInstantsToMilliseconds(Delegating):
 
 @breaks("REC-3")
 class KeepsInstantsAsFloats(Delegating):
-    """Keeps instants as seconds in a float, which is too coarse far from 1970."""
+    """Stores instants as seconds in a float, which is too coarse far from 1970."""
 
     async def create_session(self, session):
         seconds = min(session.created_at.timestamp(), datetime(9999, 12, 31, tzinfo=UTC).timestamp())
@@ -99,7 +99,7 @@ class KeepsInstantsAsFloats(Delegating):
 
 @breaks("REC-3")
 class KeepsTimesOfDay(Delegating):
-    """Keeps what the clock showed, and not in which zone."""
+    """Stores the wall clock time without its time zone."""
 
     async def save_workflow(self, workflow):
         at = workflow.updated_at.astimezone(timezone(timedelta(hours=2))).replace(tzinfo=UTC)
@@ -108,7 +108,7 @@ class KeepsTimesOfDay(Delegating):
 
 @breaks("REC-3")
 class KnowsNoTimeBefore1970(Delegating):
-    """Keeps an instant before 1970 as the first of 1970."""
+    """Stores an instant before 1970 as the first of 1970."""
 
     async def create_approval_request(self, request):
         at = max(request.created_at, datetime(1970, 1, 1, tzinfo=UTC))
@@ -117,7 +117,7 @@ class KnowsNoTimeBefore1970(Delegating):
 
 @breaks("REC-4")
 class LosesFalsyDocuments(Delegating):
-    """Takes every falsy output for none."""
+    """Stores every falsy output as None."""
 
     async def update_node_state(self, session_id, node_id, state):
         await super().update_node_state(session_id, node_id, attrs.evolve(state, output=state.output or None))
@@ -133,7 +133,7 @@ class SortsKeys(Delegating):
 
 @breaks("REC-4")
 class LosesEmptyObjects(Delegating):
-    """Takes an empty object for none."""
+    """Stores an empty object as None."""
 
     async def create_session(self, session):
         await super().create_session(attrs.evolve(session, metadata=session.metadata or None))
@@ -141,7 +141,7 @@ class LosesEmptyObjects(Delegating):
 
 @breaks("REC-4")
 class KeepsIntegersAsFloats(Delegating):
-    """Keeps the numbers in JSON as floats, as JavaScript does."""
+    """Stores the numbers in JSON as floats, as JavaScript does."""
 
     async def save_stream_event(self, event):
         await super().save_stream_event(attrs.evolve(event, data=json.loads(json.dumps(event.data), parse_int=float)))
@@ -158,7 +158,7 @@ class LosesTheSignOfZero(Delegating):
 
 @breaks("REC-4")
 class DropsNullsFromObjects(Delegating):
-    """Leaves a key out whose value is null."""
+    """Drops a key whose value is null."""
 
     async def log_tool_call(self, log):
         args = {key: value for key, value in log.args.items() if value is not None}
@@ -176,7 +176,7 @@ class StopsStringsAtNUL(Delegating):
 
 @breaks("REC-4", "SES-2")
 class SharesEqualSnapshots(Delegating):
-    """Shares one stored document between equal ones, where 1, 1.0 and True are equal."""
+    """Shares one stored document between snapshots that Python calls equal, such as 1, 1.0 and True."""
 
     async def create_session(self, session):
         for other in [*await self.list_workflows(), *await self.list_sessions()]:
@@ -213,7 +213,7 @@ class TrimsText(Delegating):
 
 @breaks("REC-5")
 class ReplacesWhatIsBeyond16Bits(Delegating):
-    """Keeps text in an encoding of three bytes, as MySQL's utf8 is."""
+    """Stores text in an encoding of three bytes, as MySQL's utf8 does."""
 
     async def update_node_state(self, session_id, node_id, state):
         error = state.error and "".join(each if ord(each) < 2**16 else "?" for each in state.error)
@@ -222,7 +222,7 @@ class ReplacesWhatIsBeyond16Bits(Delegating):
 
 @breaks("REC-6")
 class HandsOutItsOwnRecords(Delegating):
-    """Hands the same record to every caller."""
+    """Returns the same record object to every caller."""
 
     async def get_session(self, id):
         held = vars(self).setdefault("held", {})
@@ -232,7 +232,7 @@ class HandsOutItsOwnRecords(Delegating):
 
 @breaks("REC-6")
 class KeepsWhatItWasGiven(Delegating):
-    """Keeps the very document that it was given."""
+    """Stores the very document object that it was given."""
 
     async def save_workflow(self, workflow):
         await super().save_workflow(workflow)
@@ -275,7 +275,7 @@ class CutsTextAt64KiB(Delegating):
 
 @breaks("REC-8")
 class CountsInFloats(Delegating):
-    """Adds amounts up as floats."""
+    """Adds amounts as floats."""
 
     async def get_budget_pool(self, id):
         pool = await super().get_budget_pool(id)
@@ -288,7 +288,7 @@ class CountsInFloats(Delegating):
 
 @breaks("REC-8")
 class KeepsSixDecimals(Delegating):
-    """Keeps six decimals of an amount."""
+    """Stores six decimals of an amount."""
 
     async def create_budget_pool(self, pool):
         await super().create_budget_pool(attrs.evolve(pool, total_budget=round(pool.total_budget, 6)))
@@ -296,7 +296,7 @@ class KeepsSixDecimals(Delegating):
 
 @breaks("REC-8")
 class CountsInCents(Delegating):
-    """Rounds what is used to two decimals."""
+    """Rounds the use of a pool to two decimals."""
 
     async def consume_budget(self, pool_id, amount):
         consumed = await super().consume_budget(pool_id, amount)

@@ -1,4 +1,4 @@
-"""Mistakes with documents that are almost the same: compared by their beginning, or as Python compares."""
+"""Mistakes with comparison of documents that are almost equal."""
 
 import json
 from contextlib import suppress
@@ -13,14 +13,14 @@ COMPARED = 4096
 
 
 class SharingDocuments(Delegating):
-    """Has each document once; how it is found again, a subclass says."""
+    """Stores equal documents once; a subclass decides which are equal."""
 
     def __init__(self, reference):
         super().__init__(reference)
         self.known = {}
 
     def shared(self, document):
-        """Return the document that was stored first under the same key; a short one is its own."""
+        """Return the document that was first stored under the same key; a short document is its own."""
         try:
             text = json.dumps(document)
         except (TypeError, ValueError, RecursionError):
@@ -30,7 +30,7 @@ class SharingDocuments(Delegating):
 
 @breaks("REC-4", "SES-2")
 class KnowsSnapshotsByTheirBeginning(SharingDocuments):
-    """Takes snapshots of one length for one where they begin with the same 4 KiB."""
+    """Treats snapshots as equal if their lengths and their first 4 KiB are."""
 
     def key(self, text):
         return len(text), text[:COMPARED]
@@ -43,7 +43,7 @@ class KnowsSnapshotsByTheirBeginning(SharingDocuments):
 
 @breaks("REC-4", "SES-2")
 class KnowsDefinitionsByTheirEnds(SharingDocuments):
-    """Takes definitions of one length for one where they begin and end with the same 4 KiB."""
+    """Treats definitions as equal if their lengths and their first and last 4 KiB are."""
 
     def key(self, text):
         return len(text), text[:COMPARED], text[-COMPARED:]
@@ -56,7 +56,7 @@ class KnowsDefinitionsByTheirEnds(SharingDocuments):
 
 @breaks("REC-4")
 class KnowsEventsByTheirBeginning(SharingDocuments):
-    """Takes the data of two events for one where they begin with the same 4 KiB."""
+    """Treats the data of events as equal if the first 4 KiB are."""
 
     def key(self, text):
         return text[:COMPARED]
@@ -69,7 +69,7 @@ class KnowsEventsByTheirBeginning(SharingDocuments):
 
 @breaks("OPS-3")
 class SavesNoNodeThatIsEqual(Delegating):
-    """Leaves a node's state as it is where Python calls the new one equal."""
+    """Does not save a node state that Python calls equal to the stored one."""
 
     async def update_node_state(self, session_id, node_id, state):
         with suppress(StorageError):
@@ -81,7 +81,7 @@ class SavesNoNodeThatIsEqual(Delegating):
 
 @breaks("OPS-3")
 class SavesNoExecutionThatIsEqual(Delegating):
-    """Leaves an execution as it is where Python calls the new one equal."""
+    """Does not save an execution that Python calls equal to the stored one."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         with suppress(StorageError):
@@ -94,7 +94,7 @@ class SavesNoExecutionThatIsEqual(Delegating):
 
 @breaks("OPS-4")
 class KeepsAnEqualContext(Delegating):
-    """Keeps the context of a request where Python calls the new one equal."""
+    """Does not update a context that Python calls equal to the stored one."""
 
     async def update_approval_request(self, id, /, **changes):
         stored = None
@@ -107,7 +107,7 @@ class KeepsAnEqualContext(Delegating):
 
 @breaks("STA-1")
 class SavesNoStateThatIsEqual(Delegating):
-    """Saves no state that Python calls equal to the stored one."""
+    """Does not save a state that Python calls equal to the stored one."""
 
     async def save_execution_state(self, state):
         with suppress(StorageError, AttributeError):
@@ -118,7 +118,7 @@ class SavesNoStateThatIsEqual(Delegating):
 
 @breaks("SES-2")
 class ReadsAnEqualDefinition(Delegating):
-    """Reads the definition in place of a snapshot that Python calls equal to it."""
+    """Returns the definition in place of a snapshot that Python calls equal to it."""
 
     async def get_session(self, id):
         session = await super().get_session(id)

@@ -1,4 +1,4 @@
-"""Mistakes with what operations return: whose it is, what it says, and that there is anything at all."""
+"""Mistakes with return values: shared objects, stale fields, or something in place of None."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from aaow_storage_memory import MemoryAdapter
 
 @breaks("REC-6")
 class SharesWhatASweepExpired(MemoryAdapter):
-    """Returns the very records that a sweep stored."""
+    """Returns the stored request objects from `expire_approvals`."""
 
     async def expire_approvals(self, now=None):
         expired = await super().expire_approvals(now)
@@ -21,7 +21,7 @@ class SharesWhatASweepExpired(MemoryAdapter):
 
 @breaks("REC-6")
 class SharesThePoolItIncreased(MemoryAdapter):
-    """Returns the very pool that it stored, with a larger total."""
+    """Returns the stored pool object from `increase_budget`."""
 
     async def increase_budget(self, pool_id, amount):
         await super().increase_budget(pool_id, amount)
@@ -30,7 +30,7 @@ class SharesThePoolItIncreased(MemoryAdapter):
 
 @breaks("REC-6")
 class SharesWhatItListsAsPending(MemoryAdapter):
-    """Lists the very requests that it stores."""
+    """Returns the stored request objects from `list_pending_approvals`."""
 
     async def list_pending_approvals(self, filter=None):
         pending = await super().list_pending_approvals(filter)
@@ -39,7 +39,7 @@ class SharesWhatItListsAsPending(MemoryAdapter):
 
 @breaks("REC-6")
 class GivesEveryCallerTheSameRecords(Delegating):
-    """Gives a caller the records that it gave the one before, as long as they are equal."""
+    """Returns the record objects of the call before, as long as they are equal."""
 
     given = ()
 
@@ -52,7 +52,7 @@ class GivesEveryCallerTheSameRecords(Delegating):
 
 @breaks("OPS-3")
 class ReturnsWhatItSaved(Delegating):
-    """Returns the workflow that it saved."""
+    """Returns the workflow from `save_workflow`, not None."""
 
     async def save_workflow(self, workflow):
         await super().save_workflow(workflow)
@@ -61,7 +61,7 @@ class ReturnsWhatItSaved(Delegating):
 
 @breaks("OPS-2")
 class ReturnsTheIdOfANewRecord(Delegating):
-    """Returns the id of the tool call that it logged."""
+    """Returns the id from `log_tool_call`, not None."""
 
     async def log_tool_call(self, log):
         await super().log_tool_call(log)
@@ -70,7 +70,7 @@ class ReturnsTheIdOfANewRecord(Delegating):
 
 @breaks("OPS-5")
 class ReturnsWhetherItDeleted(Delegating):
-    """Returns True where there was something to delete."""
+    """Returns True from a delete, not None."""
 
     async def delete_session(self, id):
         await super().delete_session(id)
@@ -79,7 +79,7 @@ class ReturnsWhetherItDeleted(Delegating):
 
 @breaks("STA-3")
 class ReturnsTheStateOfTheNode(Delegating):
-    """Returns the state of the node that it updated."""
+    """Returns the state from `update_node_state`, not None."""
 
     async def update_node_state(self, session_id, node_id, state):
         await super().update_node_state(session_id, node_id, state)
@@ -88,7 +88,7 @@ class ReturnsTheStateOfTheNode(Delegating):
 
 @breaks("OPS-1")
 class CountsInFloatingPoint(Delegating):
-    """Counts as its database does, in floats."""
+    """Returns counts as floats."""
 
     async def count_sessions(self, filter=None):
         return float(await super().count_sessions(filter))
@@ -96,7 +96,7 @@ class CountsInFloatingPoint(Delegating):
 
 @breaks("OPS-1")
 class HasOneEmptyList(Delegating):
-    """Returns one and the same list wherever there is nothing."""
+    """Returns the same list object whenever there is nothing."""
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -108,7 +108,7 @@ class HasOneEmptyList(Delegating):
 
 @breaks("OPS-1")
 class NamesItsArgumentsOtherwise(Delegating):
-    """Takes the same arguments, by other names."""
+    """Has other names for its arguments."""
 
     async def get_child_budget_pools(self, pool_id, query=None):
         return await super().get_child_budget_pools(pool_id, query)
@@ -116,7 +116,7 @@ class NamesItsArgumentsOtherwise(Delegating):
 
 @breaks("OPS-4")
 class ReturnsAnotherTimeThanItStored(Delegating):
-    """Looks at the clock once for what it stores, and again for what it returns."""
+    """Reads the clock once for what it stores, and again for what it returns."""
 
     async def update_session(self, id, /, **changes):
         updated = await super().update_session(id, **changes)
@@ -126,7 +126,7 @@ class ReturnsAnotherTimeThanItStored(Delegating):
 
 @breaks("BUD-2")
 class ReturnsTheStatusItFound(Delegating):
-    """Returns a pool that is exhausted now with the status that it had before."""
+    """Returns an exhausted pool with the status that it had before."""
 
     async def consume_budget(self, pool_id, amount):
         before = await self.get_budget_pool(pool_id)
@@ -136,7 +136,7 @@ class ReturnsTheStatusItFound(Delegating):
 
 @breaks("APR-1")
 class ReturnsADecisionWithoutItsTime(Delegating):
-    """Returns a decided request without the time that it stored."""
+    """Returns a decided request without its `resolved_at`."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         return attrs.evolve(await super().reject_request(id, rejected_by, reason), resolved_at=None)
@@ -144,7 +144,7 @@ class ReturnsADecisionWithoutItsTime(Delegating):
 
 @breaks("APR-3")
 class SweepsFromTheEnd(Delegating):
-    """Returns what it expired in the order in which it came upon it."""
+    """Returns expired requests in no defined order."""
 
     async def expire_approvals(self, now=None):
         return (await super().expire_approvals(now))[::-1]
@@ -152,7 +152,7 @@ class SweepsFromTheEnd(Delegating):
 
 @breaks("ERR-1", on="sqlite")
 class LosesTheErrorOfItsDriver(Delegating):
-    """Says that its store cannot be opened, and forgets what its driver said."""
+    """Raises an error without the driver's exception as its `__cause__`."""
 
     async def initialize(self, *, migrate=True):
         try:

@@ -1,4 +1,4 @@
-"""Mistakes with what a part of a transaction undoes: a savepoint, and an operation that fails."""
+"""Mistakes with savepoints, and broken rollback of an operation that fails."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +12,7 @@ from aaow_storage_memory._adapter import MemoryTransaction
 
 @breaks("TXN-4", "TXN-5")
 class SavepointsUndoNothing(BeginsBroken):
-    """Opens savepoints that are none."""
+    """Opens savepoints that have no effect."""
 
     class Broken(DelegatingTransaction):
         @asynccontextmanager
@@ -22,7 +22,7 @@ class SavepointsUndoNothing(BeginsBroken):
 
 @breaks("TXN-4")
 class SavepointsUndoEverything(BeginsBroken):
-    """Rolls the whole transaction back to a savepoint that fails."""
+    """Rolls the whole transaction back if a savepoint fails."""
 
     class Broken(DelegatingTransaction):
         @asynccontextmanager
@@ -37,7 +37,7 @@ class SavepointsUndoEverything(BeginsBroken):
 
 @breaks("TXN-4")
 class SavepointsDoNotNest(BeginsBrokenInMemory):
-    """Gives all savepoints one name, so that the outer one undoes to the inner one."""
+    """Gives all savepoints one name, so that the outer one rolls back to the inner one."""
 
     class Broken(MemoryTransaction):
         @asynccontextmanager
@@ -51,7 +51,7 @@ class SavepointsDoNotNest(BeginsBrokenInMemory):
 
 @breaks("TXN-4")
 class InnerSavepointsUndoTheOuter(BeginsBrokenInMemory):
-    """Opens one savepoint for all that nest, and undoes it whole."""
+    """Opens one savepoint for all nested ones, and rolls it back as a whole."""
 
     class Broken(MemoryTransaction):
         @asynccontextmanager
@@ -71,7 +71,7 @@ class InnerSavepointsUndoTheOuter(BeginsBrokenInMemory):
 
 @breaks("TXN-4")
 class SavepointsKeepWhatWasCancelled(BeginsBroken):
-    """Undoes a savepoint for an Exception, which a cancellation is not."""
+    """Rolls a savepoint back only for `Exception`, which a cancellation is not."""
 
     class Broken(DelegatingTransaction):
         @asynccontextmanager
@@ -88,7 +88,7 @@ class SavepointsKeepWhatWasCancelled(BeginsBroken):
 
 @breaks("TXN-4")
 class SavepointsSwallowErrors(BeginsBroken):
-    """Ends the block of a savepoint as if it had not failed."""
+    """Suppresses the error of a savepoint's block."""
 
     class Broken(DelegatingTransaction):
         @asynccontextmanager
@@ -100,7 +100,7 @@ class SavepointsSwallowErrors(BeginsBroken):
 
 @breaks("TXN-4")
 class HidesTheErrorOfASavepoint(BeginsBroken):
-    """Rolls back to a savepoint that went with its transaction, which raises, rather than what the block did."""
+    """Raises the error of the rollback in place of that of the savepoint's block."""
 
     class Broken(DelegatingTransaction):
         @asynccontextmanager
@@ -116,7 +116,7 @@ class HidesTheErrorOfASavepoint(BeginsBroken):
 
 @breaks("TXN-4")
 class LosesASavepointThatSucceeds(BeginsBrokenInMemory):
-    """Forgets the part of a savepoint that went well."""
+    """Rolls back a savepoint that succeeded."""
 
     class Broken(MemoryTransaction):
         @asynccontextmanager
@@ -170,7 +170,7 @@ class IsAbortedByTheFirstError(BeginsBroken):
 
 @breaks("TXN-5")
 class KeepsHalfOfWhatFailed(BeginsBroken):
-    """Writes the use of a pool inside a transaction before it looks at the ancestors."""
+    """Keeps the use of a pool in a transaction although an ancestor has too little left."""
 
     class Broken(DelegatingTransaction):
         async def consume_budget(self, pool_id, amount):
@@ -185,7 +185,7 @@ class KeepsHalfOfWhatFailed(BeginsBroken):
 
 @breaks("TXN-5")
 class UndoesTheOperationBefore(BeginsBrokenInMemory):
-    """Undoes, for an operation that fails, the one before it too."""
+    """Rolls back the operation before the one that failed, too."""
 
     class Broken(MemoryTransaction):
         async def create_session(self, session):
@@ -198,7 +198,7 @@ class UndoesTheOperationBefore(BeginsBrokenInMemory):
 
 @breaks("TXN-4")
 class CommitsNoOpenSavepoint(BeginsBrokenInMemory):
-    """Commits, inside a savepoint, what is outside of it."""
+    """Drops the writes of an open savepoint when the transaction commits."""
 
     class Broken(MemoryTransaction):
         async def commit(self):
@@ -209,7 +209,7 @@ class CommitsNoOpenSavepoint(BeginsBrokenInMemory):
 
 @breaks("TXN-4")
 class DeepSavepointsUndoMoreThanTheirs(BeginsBrokenInMemory):
-    """Undoes the second savepoint where one that is deeper fails."""
+    """Rolls back to the second savepoint if a deeper one fails."""
 
     class Broken(MemoryTransaction):
         @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Mistakes with a store of a newer schema."""
+"""Mistakes with stores of a newer schema."""
 
 from contextlib import suppress
 
@@ -9,7 +9,7 @@ from aaow_storage_conformance.broken._delegating import Delegating
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class OpensNewerStores(Delegating):
-    """Takes a newer schema for a good one."""
+    """Opens a store with a newer schema."""
 
     async def initialize(self, *, migrate=True):
         try:
@@ -21,7 +21,7 @@ class OpensNewerStores(Delegating):
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class OpensNewerStoresWhenItMayMigrate(Delegating):
-    """Takes a newer schema for an older one that it has migrated."""
+    """Opens a store with a newer schema if it may migrate."""
 
     async def initialize(self, *, migrate=True):
         with suppress(*([SchemaVersionError] if migrate else [])):
@@ -30,7 +30,7 @@ class OpensNewerStoresWhenItMayMigrate(Delegating):
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class TakesNewerStoresForEmpty(Delegating):
-    """Says of a newer schema that there is none."""
+    """Reports a newer schema as a missing one."""
 
     async def initialize(self, *, migrate=True):
         try:
@@ -41,7 +41,7 @@ class TakesNewerStoresForEmpty(Delegating):
 
 @breaks("LIF-1", needs=[Capability.DURABLE])
 class ChecksTheSchemaOnce(Delegating):
-    """Looks at the schema when it is opened for the first time only."""
+    """Checks the schema only when it is opened for the first time."""
 
     was_open = False
 

@@ -1,4 +1,4 @@
-"""Mistakes within one transaction: what it did before is forgotten, or the clock stands still."""
+"""Mistakes with several calls in one transaction: what it did before is forgotten, or its clock stands still."""
 
 import attrs
 
@@ -19,7 +19,7 @@ from aaow_storage_memory._adapter import MemoryTransaction
 
 @breaks("OPS-8")
 class ForgetsWhatItDeleted(BeginsBroken):
-    """Takes what needs a session that the transaction deleted before, and drops it when it commits."""
+    """Ignores, without an error, a request for a session that the transaction deleted before."""
 
     class Broken(DelegatingTransaction):
         async def create_approval_request(self, request):
@@ -36,7 +36,7 @@ class ForgetsWhatItDeleted(BeginsBroken):
 
 @breaks("OPS-5")
 class DeletesTwiceInOneTransaction(BeginsBroken):
-    """Deletes in silence what the transaction deleted before."""
+    """Raises no error for a second delete of a record in one transaction."""
 
     class Broken(DelegatingTransaction):
         async def delete_session(self, id):
@@ -66,7 +66,7 @@ class _InsertsFirst(BeginsBrokenInMemory):
 
 @breaks("SES-3")
 class KeepsRequestsOfTheFirst(_InsertsFirst):
-    """Gives a session that is deleted and created again in one transaction the requests of the first."""
+    """Keeps the requests of a session that is deleted and created again in one transaction."""
 
     class Broken(_InsertsFirst.Broken):
         kind = ApprovalRequest
@@ -74,7 +74,7 @@ class KeepsRequestsOfTheFirst(_InsertsFirst):
 
 @breaks("SES-3")
 class KeepsExecutionsOfTheFirst(_InsertsFirst):
-    """Gives a session that is deleted and created again in one transaction the executions of the first."""
+    """Keeps the executions of a session that is deleted and created again in one transaction."""
 
     class Broken(_InsertsFirst.Broken):
         kind = LLMExecution
@@ -82,7 +82,7 @@ class KeepsExecutionsOfTheFirst(_InsertsFirst):
 
 @breaks("SES-3")
 class KeepsTheStateOfTheFirst(_InsertsFirst):
-    """Gives a session that is deleted and created again in one transaction the state of the first."""
+    """Keeps the state of a session that is deleted and created again in one transaction."""
 
     class Broken(_InsertsFirst.Broken):
         kind = WorkflowExecutionState
@@ -90,7 +90,7 @@ class KeepsTheStateOfTheFirst(_InsertsFirst):
 
 @breaks("SES-2")
 class ReleasesDocumentsWhenItCommits(BeginsBroken):
-    """Deletes at the end a document that was deleted, and stored again in the same transaction."""
+    """Deletes at the commit a document that the transaction released and stored again."""
 
     class Broken(DelegatingTransaction):
         async def delete_workflow(self, id):
@@ -106,7 +106,7 @@ class ReleasesDocumentsWhenItCommits(BeginsBroken):
 
 @breaks("OPS-2")
 class TakesAnIdTwiceInOneTransaction(BeginsBroken):
-    """Ignores a second insert of an id that the transaction inserted itself."""
+    """Ignores a second insert of an id that the transaction itself inserted."""
 
     class Broken(DelegatingTransaction):
         async def create_budget_pool(self, pool):
@@ -147,7 +147,7 @@ class UpdatesWhatWasCommitted(BeginsBroken):
 
 @breaks("BUD-1")
 class ConsumesOnceInATransaction(BeginsBroken):
-    """Reads the pool as it was committed for a second consumption in a transaction."""
+    """Reads the committed pool for a second consumption in a transaction."""
 
     class Broken(DelegatingTransaction):
         async def consume_budget(self, pool_id, amount):
@@ -181,7 +181,7 @@ class OverlooksNewChildren(BeginsBrokenInMemory):
 
 @breaks("APR-1")
 class DecidesAgainInATransaction(BeginsBroken):
-    """Lets a transaction decide again what it decided itself."""
+    """Decides a request again in the transaction that decided it."""
 
     class Broken(DelegatingTransaction):
         async def approve_request(self, id, approved_by, notes=None):
@@ -203,7 +203,7 @@ class _KnowsWhenItBegan(DelegatingTransaction):
 
 @breaks("OPS-4")
 class StampsWhenItBegan(BeginsBroken):
-    """Stamps updates with the instant at which their transaction began, as `now()` of a database."""
+    """Sets `updated_at` to the begin of the transaction, like `now()` of a database."""
 
     class Broken(_KnowsWhenItBegan):
         async def update_session(self, id, /, **changes):
@@ -212,7 +212,7 @@ class StampsWhenItBegan(BeginsBroken):
 
 @breaks("APR-3")
 class ExpiresWhatHadRunOutWhenItBegan(BeginsBroken):
-    """Expires in a transaction what had run out when that began."""
+    """Compares `expires_at` with the begin of the transaction when it expires requests."""
 
     class Broken(_KnowsWhenItBegan):
         async def expire_approvals(self, now=None):
@@ -221,7 +221,7 @@ class ExpiresWhatHadRunOutWhenItBegan(BeginsBroken):
 
 @breaks("APR-3")
 class KeepsTheInstantOfItsFirstSweep(BeginsBroken):
-    """Expires in a transaction what had run out when it did so first."""
+    """Compares `expires_at` with the first `expire_approvals` of the transaction."""
 
     class Broken(DelegatingTransaction):
         async def expire_approvals(self, now=None):
@@ -231,7 +231,7 @@ class KeepsTheInstantOfItsFirstSweep(BeginsBroken):
 
 @breaks("APR-5")
 class ListsWhatWasPendingWhenItBegan(BeginsBroken):
-    """Lists in a transaction what could be decided when that began."""
+    """Compares `expires_at` with the begin of the transaction when it lists pending requests."""
 
     class Broken(_KnowsWhenItBegan):
         async def list_pending_approvals(self, filter=None):
@@ -251,7 +251,7 @@ class ListsWhatWasPendingWhenItBegan(BeginsBroken):
 
 @breaks("TXN-7")
 class RestartsTheClock(BeginsBrokenInMemory):
-    """Counts the time of a transaction from its last write."""
+    """Restarts the timeout of a transaction at each write."""
 
     class Broken(MemoryTransaction):
         async def save_workflow(self, workflow):
@@ -261,7 +261,7 @@ class RestartsTheClock(BeginsBrokenInMemory):
 
 @breaks("LLM-2")
 class DeletesWhatMovedAway(BeginsBrokenInMemory):
-    """Deletes with a session an execution that had moved to another in the same transaction."""
+    """Deletes with a session an execution that moved to another one in the same transaction."""
 
     class Broken(MemoryTransaction):
         async def save_llm_execution(self, session_id, node_id, result):

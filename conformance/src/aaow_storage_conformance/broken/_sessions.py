@@ -1,4 +1,4 @@
-"""Mistakes with workflows, sessions, and what belongs to them."""
+"""Mistakes with workflows and sessions, and what belongs to them."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ class RefusesToDeleteUsedWorkflows(Delegating):
 
 @breaks("SES-1")
 class IgnoresImmutableFields(Delegating):
-    """Ignores the fields of a session that cannot be updated."""
+    """Ignores the immutable fields of a session in an update."""
 
     async def update_session(self, id, /, **changes):
         mutable = {"status", "metadata", "updated_at"}
@@ -64,7 +64,7 @@ class UpdatesTheSnapshot(MemoryAdapter):
 
 @breaks("SES-1")
 class MovesSessions(MemoryAdapter):
-    """Lets an update take a session away from its workflow or parent."""
+    """Lets an update change the workflow or the parent of a session."""
 
     async def update_session(self, id, /, **changes):
         places = {name: changes.pop(name) for name in ("workflow_id", "parent_session_id") if name in changes}
@@ -86,7 +86,7 @@ class LooksSnapshotsUp(Delegating):
 
 @breaks("SES-2", "WFL-1")
 class DropsSnapshotsWithTheirWorkflow(MemoryAdapter):
-    """Removes the stored document with its workflow, whoever else refers to it."""
+    """Deletes a stored document with its workflow, although sessions refer to it."""
 
     async def delete_workflow(self, id):
         sessions = await self.list_sessions(QueryFilter({"workflow_id": id}))
@@ -109,7 +109,7 @@ class DeletesChildSessions(Delegating):
 
 @breaks("SES-3")
 class LeavesToolCallsBehind(Delegating):
-    """Leaves the tool calls of a deleted session."""
+    """Keeps the tool calls of a deleted session."""
 
     async def log_tool_call(self, log):
         await super().log_tool_call(log)
@@ -122,7 +122,7 @@ class LeavesToolCallsBehind(Delegating):
 
 @breaks("SES-3")
 class LeavesApprovalsBehind(Delegating):
-    """Leaves the approvals of a deleted session."""
+    """Keeps the approvals of a deleted session."""
 
     async def create_approval_request(self, request):
         await super().create_approval_request(request)
@@ -134,7 +134,7 @@ class LeavesApprovalsBehind(Delegating):
 
 @breaks("SES-3")
 class LeavesTheStateBehind(MemoryAdapter):
-    """Leaves the execution state of a deleted session, for the next of that id to find."""
+    """Keeps the execution state of a deleted session, so the next session of that id gets it."""
 
     async def delete_session(self, id):
         state = await self.get_execution_state(id)
@@ -146,7 +146,7 @@ class LeavesTheStateBehind(MemoryAdapter):
 
 @breaks("SES-3")
 class LeavesExecutionsBehind(MemoryAdapter):
-    """Leaves the executions of a deleted session that have no tool calls."""
+    """Keeps the executions of a deleted session that have no tool calls."""
 
     async def delete_session(self, id):
         executions = await self.get_llm_executions(id)
@@ -170,7 +170,7 @@ class DeletesTooManyApprovals(MemoryAdapter):
 
 @breaks("SES-3")
 class KeepsParentsThatAreGone(MemoryAdapter):
-    """Leaves the id of a deleted parent in its children."""
+    """Keeps the id of a deleted parent in its children."""
 
     async def delete_session(self, id):
         children = await self.list_sessions(QueryFilter({"parent_session_id": id}))
@@ -182,7 +182,7 @@ class KeepsParentsThatAreGone(MemoryAdapter):
 
 @breaks("STA-1")
 class ReplacesAllNodes(Delegating):
-    """Loses the nodes that a saved state does not carry."""
+    """Deletes the nodes that a saved state does not carry."""
 
     async def save_execution_state(self, state):
         await super().save_execution_state(state)
@@ -199,7 +199,7 @@ class ReplacesAllNodes(Delegating):
 
 @breaks("STA-1")
 class KeepsClearedStateFields(Delegating):
-    """Keeps the current node of a state that has none."""
+    """Keeps the current node of a state that is saved without one."""
 
     async def save_execution_state(self, state):
         old = await self.get_execution_state(state.session_id)
@@ -210,7 +210,7 @@ class KeepsClearedStateFields(Delegating):
 
 @breaks("STA-1")
 class KeepsNodesItHas(Delegating):
-    """Inserts the nodes that a saved state carries, and updates none."""
+    """Inserts the new nodes of a saved state, and updates none."""
 
     async def save_execution_state(self, state):
         old = await self.get_execution_state(state.session_id)
@@ -220,7 +220,7 @@ class KeepsNodesItHas(Delegating):
 
 @breaks("STA-1")
 class MergesStateMetadata(Delegating):
-    """Merges the metadata of a state into what there was."""
+    """Merges the metadata of a saved state into the old metadata."""
 
     async def save_execution_state(self, state):
         old = await self.get_execution_state(state.session_id)
@@ -242,7 +242,7 @@ class ReadsStatesInTwoSteps(Delegating):
 
 @breaks("STA-3")
 class UpdatesNodesByWritingAll(Delegating):
-    """Reads a whole state to update one node of it, and writes the whole state back."""
+    """Reads a whole state to update one node, and writes the whole state back."""
 
     async def update_node_state(self, session_id, node_id, state):
         await super().update_node_state(session_id, node_id, state)
@@ -253,7 +253,7 @@ class UpdatesNodesByWritingAll(Delegating):
 
 @breaks("STA-2")
 class ReadsNodesFirst(Delegating):
-    """Reads the nodes, and then the session's own fields."""
+    """Reads the nodes, and then the session-level fields."""
 
     async def get_execution_state(self, session_id):
         state = await super().get_execution_state(session_id)
@@ -264,7 +264,7 @@ class ReadsNodesFirst(Delegating):
 
 @breaks("STA-3")
 class KeepsOldNodeErrors(Delegating):
-    """Keeps the old error of a node that has none."""
+    """Keeps the old error of a node that is saved without one."""
 
     async def update_node_state(self, session_id, node_id, state):
         old = await self.get_execution_state(session_id)
@@ -293,7 +293,7 @@ class UpdatesOnlyKnownNodes(Delegating):
 
 @breaks("LLM-1")
 class ReportsZeroUsage(Delegating):
-    """Reports absent usage as zeros."""
+    """Returns absent usage as zeros."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         nothing = TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
@@ -302,7 +302,7 @@ class ReportsZeroUsage(Delegating):
 
 @breaks("LLM-1")
 class AddsTotalsUp(Delegating):
-    """Computes the total of a usage."""
+    """Computes `total_tokens` in place of storing it."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         usage = result.usage
@@ -313,7 +313,7 @@ class AddsTotalsUp(Delegating):
 
 @breaks("LLM-1")
 class LosesUsageOfNothing(Delegating):
-    """Takes a usage of zeros for none."""
+    """Stores a usage of zeros as None."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         usage = result.usage if result.usage is not None and result.usage.total_tokens else None
@@ -322,7 +322,7 @@ class LosesUsageOfNothing(Delegating):
 
 @breaks("LLM-2")
 class TakesUnfinishedForFailed(Delegating):
-    """Takes an execution that runs for one that failed."""
+    """Stores a running execution as a failed one."""
 
     async def save_llm_execution(self, session_id, node_id, result):
         await super().save_llm_execution(session_id, node_id, attrs.evolve(result, success=bool(result.success)))
@@ -352,7 +352,7 @@ class ReplacesExecutionsWithTheirCalls(MemoryAdapter):
 
 @breaks("LLM-3")
 class OrdersByTimeAlone(Delegating):
-    """Leaves the order of records of one instant open."""
+    """Does not order records of one instant by id."""
 
     async def list_approval_requests(self, session_id, filter=None):
         found = (await super().list_approval_requests(session_id, filter))[::-1]
@@ -380,7 +380,7 @@ class BindsEveryExecution(Delegating):
 
 @breaks("TOO-1")
 class ReadsCallsOfTheFirstExecutions(Delegating):
-    """Reads the tool calls of a session's first hundred executions."""
+    """Reads the tool calls of the first hundred executions of a session only."""
 
     async def get_session_tool_calls(self, session_id, filter=None):
         found = await super().get_session_tool_calls(session_id, filter)

@@ -1,4 +1,4 @@
-"""Mistakes with transactions that are open at once."""
+"""Mistakes with transactions that are open at the same time."""
 
 import abc
 from contextlib import asynccontextmanager
@@ -52,7 +52,7 @@ abc.update_abstractmethods(_kind)
 
 @breaks("CON-1")
 class OpensTransactionsThatWait(Delegating):
-    """Lets transactions be open at once, and each wait at its first write until the one before it has ended."""
+    """Opens several transactions at once, and lets the first write of each wait for the one before it."""
 
     async def begin_transaction(self, timeout=30.0):
         return LateTransaction(lambda: self.reference.begin_transaction(timeout))

@@ -1,4 +1,4 @@
-"""Mistakes with what an operation is not about: fields that it changes as well, and records that it overlooks."""
+"""Mistakes with side effects: fields that change as well, and records that are overlooked."""
 
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from aaow_storage_memory import MemoryAdapter
 
 @breaks("APR-3")
 class SweepsNotesAway(MemoryAdapter):
-    """Clears the notes of a request that has run out."""
+    """Clears the notes of a request that it expires."""
 
     async def expire_approvals(self, now=None):
         expired = [attrs.evolve(each, resolution_notes=None) for each in await super().expire_approvals(now)]
@@ -31,7 +31,7 @@ class SweepsNotesAway(MemoryAdapter):
 
 @breaks("APR-1")
 class KeepsNotesWhereNoneAreGiven(MemoryAdapter):
-    """Keeps the notes of a request that is decided without any."""
+    """Keeps the old notes of a request that is decided without notes."""
 
     async def approve_request(self, id, approved_by, notes=None):
         before = await self.get_approval_request(id)
@@ -43,7 +43,7 @@ class KeepsNotesWhereNoneAreGiven(MemoryAdapter):
 
 @breaks("APR-1")
 class TakesAnEmptyNoteForNone(Delegating):
-    """Stores no note where an empty one is given."""
+    """Stores an empty note as None."""
 
     async def reject_request(self, id, rejected_by, reason=None):
         return await super().reject_request(id, rejected_by, reason or None)
@@ -51,7 +51,7 @@ class TakesAnEmptyNoteForNone(Delegating):
 
 @breaks("BUD-4")
 class OverlooksSuspendedChildren(MemoryAdapter):
-    """Looks for active children only before it deletes a pool."""
+    """Checks only for active children before it deletes a pool."""
 
     async def delete_budget_pool(self, id):
         try:
@@ -65,7 +65,7 @@ class OverlooksSuspendedChildren(MemoryAdapter):
 
 @breaks("BUD-1")
 class BlamesTheRoot(ReadsAncestors):
-    """Names the pool that is farthest from the one to consume from, of several with too little."""
+    """Names the farthest, not the nearest, of several pools with too little left."""
 
     async def consume_budget(self, pool_id, amount):
         try:
@@ -79,7 +79,7 @@ class BlamesTheRoot(ReadsAncestors):
 
 @breaks("SES-3")
 class LeavesWhatWasDecided(MemoryAdapter):
-    """Removes the requests of a session that are pending, and no others."""
+    """Deletes only the pending requests of a deleted session."""
 
     async def delete_session(self, id):
         requests = self._store.tables.all(ApprovalRequest, session_id=id) if isinstance(id, str) else []
@@ -91,7 +91,7 @@ class LeavesWhatWasDecided(MemoryAdapter):
 
 @breaks("OPS-4")
 class KnowsWhichStatusMayFollow(Delegating):
-    """Refuses to start a session again that has failed."""
+    """Refuses to set a failed session to running."""
 
     async def update_session(self, id, /, **changes):
         before = await self.get_session(id) if changes.get("status") == "running" else None
@@ -102,7 +102,7 @@ class KnowsWhichStatusMayFollow(Delegating):
 
 @breaks("STA-1")
 class SavesNoSkippedNodes(Delegating):
-    """Leaves nodes that were skipped out of a state that it saves."""
+    """Does not save the skipped nodes of a state."""
 
     async def save_execution_state(self, state):
         if type(state) is WorkflowExecutionState:

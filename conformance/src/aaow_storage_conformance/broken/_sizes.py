@@ -1,4 +1,4 @@
-"""Mistakes with large filters, and with the characters that databases do not like."""
+"""Mistakes with large filters, and texts with characters that databases do not like."""
 
 import attrs
 
@@ -21,7 +21,7 @@ class TakesFewerKeys(Querying):
 
 @breaks("QRY-3")
 class TakesFewerConditions(Querying):
-    """Fails with as many conditions as there may be, since an expression of its database may not nest so deep."""
+    """Fails with the maximum number of conditions, because its database limits the depth of an expression."""
 
     def plan(self, kind, filter):
         plan = super().plan(kind, filter)
@@ -32,7 +32,7 @@ class TakesFewerConditions(Querying):
 
 @breaks("QRY-3")
 class TakesFewerValues(Querying):
-    """Fails with as many values as there may be, since its database has fewer parameters."""
+    """Fails with the maximum number of values, because its database has fewer parameters."""
 
     def plan(self, kind, filter):
         plan = super().plan(kind, filter)
@@ -44,7 +44,7 @@ class TakesFewerValues(Querying):
 
 @breaks("QRY-3", "QRY-2")
 class FollowsShortPaths(Querying):
-    """Looks no deeper than ten keys down a path."""
+    """Follows a path only ten keys deep."""
 
     def value_of(self, field, record):
         return super().value_of(attrs.evolve(field, path=field.path[:10]), record)
@@ -52,7 +52,7 @@ class FollowsShortPaths(Querying):
 
 @breaks("QRY-3")
 class TakesLargerFilters(Querying):
-    """Leaves the conditions and orders of a filter out that is too large, rather than to refuse it."""
+    """Ignores the conditions and the order of a filter that is too large, in place of refusing it."""
 
     def plan(self, kind, filter):
         try:
@@ -65,7 +65,7 @@ class TakesLargerFilters(Querying):
 
 @breaks("QRY-3", "QRY-1")
 class CutsTexts(Querying):
-    """Compares with the first 65,535 characters of a text."""
+    """Compares only the first 65,535 characters of a text."""
 
     def meets(self, condition, value):
         if isinstance(condition.operand, str):
@@ -86,7 +86,7 @@ class OrdersByTheLastOfEqualKeys(Querying):
 
 @breaks("QRY-1")
 class RefusesNul(Querying):
-    """Fails where a text to compare with holds NUL, since its database takes none."""
+    """Fails if a text to compare with holds NUL, because its database takes none."""
 
     def plan(self, kind, filter):
         for operand in filter.where.values() if isinstance(filter, QueryFilter) else ():
@@ -98,7 +98,7 @@ class RefusesNul(Querying):
 
 @breaks("QRY-1")
 class EndsTextsAtNul(Querying):
-    """Compares with what is before a NUL, as a string of C ends there."""
+    """Compares only what comes before a NUL, as a C string ends there."""
 
     def plan(self, kind, filter):
         if not isinstance(filter, QueryFilter):

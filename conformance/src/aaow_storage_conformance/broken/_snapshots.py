@@ -8,7 +8,7 @@ from aaow_storage_conformance.broken._delegating import Delegating
 
 @breaks("TXN-2", "OPS-6")
 class ListsIdsAndThenRecords(Delegating):
-    """Lists the ids, and then reads the record of each that is still there."""
+    """Lists the ids, and then reads each record that is still there."""
 
     async def list_workflows(self, filter=None):
         found = [await self.get_workflow(workflow.id) for workflow in await super().list_workflows(filter)]
@@ -17,7 +17,7 @@ class ListsIdsAndThenRecords(Delegating):
 
 @breaks("TXN-2", "OPS-6")
 class ListsRequestsAndThenLooksAtThem(Delegating):
-    """Lists the requests that are pending, and then reads each as it is."""
+    """Lists the pending requests, and then reads each as it is by then."""
 
     async def list_pending_approvals(self, filter=None):
         pending = await super().list_pending_approvals(filter)
@@ -40,7 +40,7 @@ class ListsToolCallsByExecution(Delegating):
 
 @breaks("TXN-2", "OPS-6")
 class CountsWhatIsStillThere(Delegating):
-    """Lists what there is to count, and counts what is still there."""
+    """Lists what there is to count, and then counts what is still there."""
 
     async def count_workflows(self, filter=None):
         listed = await self.list_workflows(filter)

@@ -27,7 +27,7 @@ class FindsStreams(MemoryAdapter):
 
 @breaks("STR-1")
 class FoldsCaseOfStreams(FindsStreams):
-    """Takes streams that differ in case for one."""
+    """Treats streams that differ in case as one."""
 
     def is_of(self, event, stream_id):
         return event.stream_id.lower() == stream_id.lower()
@@ -35,7 +35,7 @@ class FoldsCaseOfStreams(FindsStreams):
 
 @breaks("STR-1")
 class FindsStreamsByPrefix(FindsStreams):
-    """Finds the events of every stream that begins like the one."""
+    """Returns the events of every stream whose id begins with that of the stream."""
 
     def is_of(self, event, stream_id):
         return event.stream_id.startswith(stream_id)
@@ -43,7 +43,7 @@ class FindsStreamsByPrefix(FindsStreams):
 
 @breaks("STR-1")
 class TrimsStreams(FindsStreams):
-    """Compares streams without the spaces at their ends, as some databases do."""
+    """Ignores spaces at the end of stream ids, as some databases do."""
 
     def is_of(self, event, stream_id):
         return event.stream_id.rstrip(" ") == stream_id.rstrip(" ")
@@ -51,7 +51,7 @@ class TrimsStreams(FindsStreams):
 
 @breaks("STR-1")
 class FiltersAllStreams(FindsStreams):
-    """Lists the events of all streams that meet the filter."""
+    """Returns the events of all streams that match the filter."""
 
     async def get_stream_events(self, stream_id, filter=None):
         if filter is None or not filter.where:
@@ -63,7 +63,7 @@ class FiltersAllStreams(FindsStreams):
 
 @breaks("STR-1")
 class KeepsEventsInBothStreams(FindsStreams):
-    """Keys events by stream and id, so that one that is saved again in another stays in the first."""
+    """Keys events by stream and id, so an event saved again in another stream stays in the first."""
 
     async def save_stream_event(self, event):
         await super().save_stream_event(event)
@@ -88,7 +88,7 @@ class InsertsEventsOnce(FindsStreams):
 
 @breaks("STR-1")
 class TakesAnythingForAnEvent(Delegating):
-    """Ignores something that is no event."""
+    """Ignores a value that is not a StreamEvent."""
 
     async def save_stream_event(self, event):
         if isinstance(event, StreamEvent):
@@ -97,7 +97,7 @@ class TakesAnythingForAnEvent(Delegating):
 
 @breaks("STR-1", options=WITHOUT)
 class AnswersWithoutTheCapability(Delegating):
-    """Answers that a stream is empty where it takes no events."""
+    """Returns an empty stream although it does not claim streams."""
 
     async def get_stream_events(self, stream_id, filter=None):
         try:
@@ -108,7 +108,7 @@ class AnswersWithoutTheCapability(Delegating):
 
 @breaks("STR-1", options=WITHOUT)
 class DropsEventsInSilence(Delegating):
-    """Drops an event where it takes none, and says nothing."""
+    """Ignores an event, without an error, although it does not claim streams."""
 
     async def save_stream_event(self, event):
         if Capability.STREAM_EVENTS in self.capabilities:
@@ -117,7 +117,7 @@ class DropsEventsInSilence(Delegating):
 
 @breaks("STR-1", options=WITHOUT)
 class RefusesAfterItHasStored(Delegating):
-    """Leaves a workflow behind for the event that it refuses."""
+    """Stores a workflow for an event before it refuses the event."""
 
     async def save_stream_event(self, event):
         for workflow in await self.list_workflows():
@@ -127,7 +127,7 @@ class RefusesAfterItHasStored(Delegating):
 
 @breaks("STR-1", options=WITHOUT)
 class TakesUnsupportedForWrong(Delegating):
-    """Raises ValidationError for an operation that it does not have."""
+    """Raises ValidationError, not UnsupportedOperationError."""
 
     async def get_stream_events(self, stream_id, filter=None):
         try:

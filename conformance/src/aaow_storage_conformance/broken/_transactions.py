@@ -32,7 +32,7 @@ class BeginsBrokenInMemory(MemoryAdapter):
 
 @breaks("TXN-1")
 class CommitsWhateverHappens(BeginsBroken):
-    """Commits at the end of a block, whether it raised or not."""
+    """Commits at the end of a block even if it raised."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -41,7 +41,7 @@ class CommitsWhateverHappens(BeginsBroken):
 
 @breaks("TXN-1")
 class CommitsWhatWasCancelled(BeginsBroken):
-    """Rolls back for an Exception, which a cancellation is not."""
+    """Rolls back only for `Exception`, which a cancellation is not."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -51,7 +51,7 @@ class CommitsWhatWasCancelled(BeginsBroken):
 
 @breaks("TXN-1")
 class SwallowsTheErrorOfABlock(BeginsBroken):
-    """Returns True from __aexit__."""
+    """Returns True from `__aexit__`, which suppresses the error of the block."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -61,7 +61,7 @@ class SwallowsTheErrorOfABlock(BeginsBroken):
 
 @breaks("TXN-1")
 class HidesTheErrorOfABlockBehindThatOfItsRollback(BeginsBroken):
-    """Lets out of a block what the rollback raises, rather than what the block did."""
+    """Raises the error of the rollback in place of that of the block."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -73,7 +73,7 @@ class HidesTheErrorOfABlockBehindThatOfItsRollback(BeginsBroken):
 
 @breaks("TXN-1")
 class ForgetsToCommitByHand(BeginsBroken):
-    """Says committed, and rolls back."""
+    """Rolls back in `commit`, and reports a commit."""
 
     class Broken(DelegatingTransaction):
         async def commit(self):
@@ -82,7 +82,7 @@ class ForgetsToCommitByHand(BeginsBroken):
 
 @breaks("TXN-1")
 class EndsABlockTwice(BeginsBroken):
-    """Commits at the end of a block that has ended its transaction itself."""
+    """Commits at the end of a block that has already ended its transaction."""
 
     class Broken(DelegatingTransaction):
         async def __aexit__(self, kind, error, traceback):
@@ -108,7 +108,7 @@ class RollbackForgetsToolCalls(BeginsBrokenInMemory):
 
 @breaks("TXN-1", "TXN-2")
 class WritesStraightThrough(Delegating):
-    """Hands out a transaction that is the adapter by another name."""
+    """Returns the adapter itself as a transaction."""
 
     async def begin_transaction(self, timeout=30.0):
         await (await super().begin_transaction(timeout)).rollback()
@@ -135,7 +135,7 @@ class _ByAnotherName(DelegatingTransaction):
 
 @breaks("TXN-2")
 class ListsWhatIsCommitted(BeginsBrokenInMemory):
-    """Reads in a transaction what is committed, without what it wrote itself."""
+    """Lists in a transaction only what is committed, not its own writes."""
 
     class Broken(MemoryTransaction):
         async def list_sessions(self, filter=None):
@@ -166,7 +166,7 @@ class ReadsFromTheOpenTransaction(MemoryAdapter):
     """Knows the transaction that was begun last, while it is open."""
 
     def reader(self):
-        """Return what reads the most: the open transaction, or nothing."""
+        """Return the open transaction, or None."""
         self._check()
         last = self._last_transaction
         return last if last is not None and last.outcome is None else None
@@ -174,7 +174,7 @@ class ReadsFromTheOpenTransaction(MemoryAdapter):
 
 @breaks("TXN-2")
 class CountsWhatIsNotCommitted(ReadsFromTheOpenTransaction):
-    """Counts what a transaction has written so far, as READ UNCOMMITTED does."""
+    """Counts the uncommitted writes of a transaction, as READ UNCOMMITTED does."""
 
     async def count_workflows(self, filter=None):
         reader = self.reader()
@@ -183,7 +183,7 @@ class CountsWhatIsNotCommitted(ReadsFromTheOpenTransaction):
 
 @breaks("TXN-2")
 class GetsWhatIsNotCommitted(ReadsFromTheOpenTransaction):
-    """Shows a record as a transaction has written it so far, as READ UNCOMMITTED does."""
+    """Returns the uncommitted writes of a transaction, as READ UNCOMMITTED does."""
 
     async def get_workflow(self, id):
         reader = self.reader()
@@ -209,7 +209,7 @@ class CommitsTableByTable(BeginsBrokenInMemory):
 
 @breaks("TXN-3")
 class CommitsTwice(BeginsBroken):
-    """Has nothing against a second commit."""
+    """Accepts a second commit."""
 
     class Broken(DelegatingTransaction):
         async def commit(self):
@@ -219,7 +219,7 @@ class CommitsTwice(BeginsBroken):
 
 @breaks("TXN-3")
 class RollsBackWhatHasEnded(BeginsBroken):
-    """Has nothing against a rollback after the end."""
+    """Accepts a rollback after the end."""
 
     class Broken(DelegatingTransaction):
         async def rollback(self):
@@ -229,7 +229,7 @@ class RollsBackWhatHasEnded(BeginsBroken):
 
 @breaks("TXN-3")
 class ReadsAfterTheEnd(BeginsBroken):
-    """Answers from an ended transaction that there is nothing."""
+    """Returns nothing, and no error, from a read after the end."""
 
     class Broken(DelegatingTransaction):
         async def get_session(self, id):
@@ -238,7 +238,7 @@ class ReadsAfterTheEnd(BeginsBroken):
 
 @breaks("TXN-3")
 class WritesNothingAfterTheEnd(BeginsBroken):
-    """Ignores a write after the end."""
+    """Ignores a write after the end, without an error."""
 
     class Broken(DelegatingTransaction):
         async def save_workflow(self, workflow):
@@ -248,7 +248,7 @@ class WritesNothingAfterTheEnd(BeginsBroken):
 
 @breaks("TXN-3")
 class OpensSavepointsAfterTheEnd(BeginsBroken):
-    """Opens a savepoint of nothing after the end."""
+    """Opens a savepoint after the end, without an error."""
 
     class Broken(DelegatingTransaction):
         @asynccontextmanager
