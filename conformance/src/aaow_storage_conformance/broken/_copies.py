@@ -1,35 +1,9 @@
-"""Mistakes with adapter objects: copied, in two blocks at once, or called from outside of asyncio."""
+"""Mistakes with copies of adapters and transactions, and with calls from outside of asyncio."""
 
 import asyncio
 
-from aaow_storage import StorageError
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTransaction
-
-
-@breaks("LIF-4")
-class ClosesUnderAnotherBlock(Delegating):
-    """Allows several `async with` blocks at once, and the end of the first closes the adapter for all."""
-
-    async def __aenter__(self):
-        await self.initialize()
-        return self
-
-    async def __aexit__(self, kind, error, traceback):
-        await self.close()
-
-
-@breaks("LIF-4")
-class EntersOnlyOnce(Delegating):
-    """Refuses a second `async with` block even after the first has ended."""
-
-    was_entered = False
-
-    async def __aenter__(self):
-        if self.was_entered:
-            raise StorageError("it is in an `async with` block already")
-        self.was_entered = True
-        return await super().__aenter__()
 
 
 @breaks("ERR-1")
