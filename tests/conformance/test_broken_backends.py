@@ -50,9 +50,9 @@ def test_a_backend_that_is_not_broken_survives():
 def test_the_command_prints_which_test_catches_which_mistake(capsys: pytest.CaptureFixture[str]):
     assert main(["KeepsOldNodeErrors", "ReplacesByDeletingFirst"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "KeepsOldNodeErrors: Keeps the old error of a node that has none.",
+        "KeepsOldNodeErrors: Keeps the old error of a node that is saved without one.",
         "  STA-3   test_a_retry_that_succeeded_keeps_no_old_error",
-        "ReplacesByDeletingFirst: Deletes what it is about to replace, with all that cascades.",
+        "ReplacesByDeletingFirst: Deletes a record before it replaces it, so that deletes cascade.",
         "  OPS-3   test_saving_again_keeps_what_belongs_to_the_record",
         "  WFL-1   test_saving_a_workflow_again_keeps_its_sessions_attached",
         "all were run; 2 of 2 broken backends caught",

@@ -1,6 +1,13 @@
-"""Backends that are broken on purpose, each by a mistake that a real author could make: the suite catches them all."""
+"""Backends that are broken on purpose, called mutants in mutation testing. They prove that the suite finds mistakes.
 
-from aaow_storage_conformance.broken import (  # noqa: F401 - they fill the catalogue
+Each broken backend makes one mistake that a real author could make, and names the clauses that it breaks. For each of
+these clauses at least one test of the suite has to fail on it. The modules are named by what they break; each class or
+function with the decorator `breaks` is one broken backend, and the first line of its docstring is the mistake.
+
+A broken backend is made of a *sound* one, such as the memory backend, which keeps every clause.
+"""
+
+from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fills the catalogue
     _approvals,
     _blocks,
     _budgets,

@@ -1,4 +1,4 @@
-"""`python -m aaow_storage_conformance.broken`: prints which test of the suite catches which mistake."""
+"""`python -m aaow_storage_conformance.broken` prints which test of the suite catches which mistake."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The catalogue of broken backends: what each gets wrong, and which clauses that breaks."""
+"""The catalogue of broken backends: the mistake of each, and the clauses that it breaks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -20,15 +20,15 @@ class BrokenBackend:
     """A backend with one mistake that a real author could make.
 
     Attributes:
-        name: of the class or function that makes the mistake.
-        mistake: what it gets wrong, in one sentence.
-        clauses: what it breaks; the tests of each of them have to fail.
+        name: the name of the class or function.
+        mistake: what it does wrong, in one sentence.
+        clauses: the ids of the clauses that it breaks; for each of them a test has to fail.
         factory: a subclass of `Delegating`, which works on any sound backend; a subclass of `MemoryAdapter`; or a
             function that takes a URL and options, and makes an adapter of the backend `on`.
         on: the name of the one backend that it works on, None for any.
-        needs: what a sound backend must claim to be broken like this.
+        needs: the capabilities that the sound backend must claim.
         options: the options of the sound backend's adapters.
-        test_s: how many seconds a test may take on it; less for one that stands still, so that it is soon found out.
+        test_s: the time limit of a test, in seconds; short for a backend that never returns.
     """
 
     name: str
@@ -41,12 +41,12 @@ class BrokenBackend:
     test_s: float = TEST_S
 
     def suits(self, reference: Backend) -> bool:
-        """Say whether that backend can be broken like this."""
+        """Say whether that reference backend can be broken like this."""
         has_options = set(self.options) <= set(reference.options)
         return self.on in {None, reference.name} and self.needs <= reference.capabilities and has_options
 
     def create(self, reference: Backend, url: str | None = None, **options: Any) -> StorageAdapter:
-        """Make a broken adapter, of a store of the sound backend."""
+        """Make a broken adapter on a store of the reference backend."""
         options = {**self.options, **options}
         if _is_kind_of(self.factory, Delegating):
             return self.factory(reference.create(url, **options))
@@ -66,9 +66,13 @@ def breaks(
     options: Mapping[str, Any] | None = None,
     test_s: float = TEST_S,
 ) -> Callable[[AdapterFactory], AdapterFactory]:
-    """List a class of adapters, or a function that makes one, as a backend that breaks the clauses.
+    """Put a class of adapters, or a function that makes one, into the catalogue as a backend that breaks the clauses.
 
-    Its docstring opens with the mistake, in one sentence.
+    The first line of its docstring is the mistake, in one sentence.
+
+    Raises:
+        KeyError: there is no such clause.
+        ValueError: there is a broken backend of that name.
     """
     for clause in clauses:
         CLAUSES[clause]

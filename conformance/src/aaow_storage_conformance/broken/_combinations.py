@@ -11,33 +11,33 @@ from aaow_storage_conformance.broken._querying import Querying
 class KeepsTheLastConditionOnAField(Querying):
     """Keys conditions by the column or path, so only the last of two on one field counts."""
 
-    def holds(self, conditions, record):
-        return super().holds({each.field: each for each in conditions}.values(), record)
+    def meets_all(self, conditions, record):
+        return super().meets_all({each.field: each for each in conditions}.values(), record)
 
 
 @breaks("QRY-1")
 class KeepsTheFirstConditionOnAField(Querying):
     """Keys conditions by the column or path, so only the first of two on one field counts."""
 
-    def holds(self, conditions, record):
-        return super().holds({each.field: each for each in reversed(conditions)}.values(), record)
+    def meets_all(self, conditions, record):
+        return super().meets_all({each.field: each for each in reversed(conditions)}.values(), record)
 
 
 @breaks("QRY-1")
 class KeepsOneConditionOfAKind(Querying):
     """Names parameters by field and operator, so only the last of two alike counts."""
 
-    def holds(self, conditions, record):
+    def meets_all(self, conditions, record):
         named = {(each.field, each.operator, each.negated): each for each in conditions}
-        return super().holds(named.values(), record)
+        return super().meets_all(named.values(), record)
 
 
 @breaks("QRY-1")
 class LooksAtFourConditions(Querying):
     """Ignores all conditions after the fourth."""
 
-    def holds(self, conditions, record):
-        return super().holds(list(conditions)[:4], record)
+    def meets_all(self, conditions, record):
+        return super().meets_all(list(conditions)[:4], record)
 
 
 @breaks("QRY-5")

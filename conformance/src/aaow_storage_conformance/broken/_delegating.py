@@ -1,4 +1,4 @@
-"""Adapters and transactions that hand everything on to sound ones, to be broken in one place each."""
+"""Adapters and transactions that pass every call on to sound ones; a subclass changes one thing."""
 
 import abc
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from aaow_storage import Capability, StorageAdapter, StorageOperations, Transact
 
 
 class Delegating(StorageAdapter):
-    """Hands every call on to `sound`, an adapter of whatever backend; a subclass gets one thing wrong on the way."""
+    """Passes every call on to `sound`, an adapter of any backend. A subclass makes one mistake on the way."""
 
     def __init__(self, reference: StorageAdapter) -> None:
         self.reference = reference
@@ -29,7 +29,7 @@ class Delegating(StorageAdapter):
 
 
 class DelegatingTransaction(Transaction):
-    """Hands every call on to `sound`, a transaction of whatever backend, for a subclass of `Delegating` to begin."""
+    """Passes every call on to `sound`, a transaction of any backend. A subclass of `Delegating` begins it."""
 
     def __init__(self, reference: Transaction) -> None:
         self.reference = reference
@@ -48,7 +48,7 @@ class DelegatingTransaction(Transaction):
         return self.reference.savepoint()
 
 
-def _handing_on(name: str) -> Callable[..., Awaitable[Any]]:
+def _pass_on(name: str) -> Callable[..., Awaitable[Any]]:
     async def operation(self: Any, *args: Any, **kwargs: Any) -> Any:
         return await getattr(self.reference, name)(*args, **kwargs)
 
@@ -57,5 +57,5 @@ def _handing_on(name: str) -> Callable[..., Awaitable[Any]]:
 
 for _kind in (Delegating, DelegatingTransaction):
     for _name in StorageOperations.__abstractmethods__:
-        setattr(_kind, _name, _handing_on(_name))
+        setattr(_kind, _name, _pass_on(_name))
     abc.update_abstractmethods(_kind)

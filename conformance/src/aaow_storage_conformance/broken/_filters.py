@@ -96,16 +96,16 @@ class FindsAllInNothing(Querying):
 class HoldsAnyEntry(Querying):
     """Joins the entries of a filter with OR."""
 
-    def holds(self, conditions, record):
-        return not conditions or any(super(HoldsAnyEntry, self).holds((each,), record) for each in conditions)
+    def meets_all(self, conditions, record):
+        return not conditions or any(super(HoldsAnyEntry, self).meets_all((each,), record) for each in conditions)
 
 
 @breaks("QRY-1")
 class HoldsTheLastEntry(Querying):
     """Uses only the last entry of a filter."""
 
-    def holds(self, conditions, record):
-        return super().holds(conditions[-1:], record)
+    def meets_all(self, conditions, record):
+        return super().meets_all(conditions[-1:], record)
 
 
 @breaks("QRY-1")

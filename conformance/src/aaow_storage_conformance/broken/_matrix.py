@@ -20,11 +20,12 @@ ENDS_WITHIN_S = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tests of the suite on each broken backend; return 0 where it catches all of them, else 1."""
+    """Run the tests of the suite on each broken backend. Return 0 if it catches all of them, 1 if not, 2 if misused."""
     options = _parser().parse_args(arguments)
     names = options.names or list(BROKEN)
     if unknown := [name for name in names if name not in BROKEN]:
-        print(f"there is no broken backend {', '.join(unknown)}", file=sys.stderr)
+        there_are = "aaow_storage_conformance.broken.BROKEN holds their names"
+        print(f"there is no broken backend {', '.join(unknown)}; {there_are}", file=sys.stderr)
         return 2
     caught, survived, left_out = 0, 0, 0
     context = multiprocessing.get_context("spawn")
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"  {verdict.clause:7} {verdict.test or f'SURVIVED {verdict.failure}'.strip()}", flush=True)
             if not found:
                 left_out += 1
-                print(f"  not run: no backend that is installed can be broken like this {_needs(name)}")
+                print(f"  not run: no installed backend can be broken like this {_needs(name)}")
             elif all(verdict.test for verdict in found):
                 caught += 1
             else:
@@ -70,13 +71,13 @@ def _needs(name: str) -> str:
 
 
 def _be_quiet() -> None:
-    """Keep what broken backends leave behind, such as tasks, from filling the screen."""
+    """Hide the warnings and logs of what broken backends leave behind, such as tasks."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     Finalize(None, _end_soon, exitpriority=0)
 
 
 def _end_soon() -> None:
-    """End the process even where a thread that stood still would keep it."""
+    """End the process even if a thread that stood still would keep it."""
     if has_any_stalled():
         exit_after(ENDS_WITHIN_S, 0)

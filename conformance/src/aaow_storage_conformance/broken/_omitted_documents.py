@@ -44,10 +44,10 @@ class LeavesMetadataOutToo(Delegating):
 class FindsNothingInWhatItLeavesOut(Querying):
     """Finds nothing by a condition that reaches into a document which it leaves out."""
 
-    def takes(self, plan, record):
+    def matches(self, plan, record):
         if not plan.documents and any(each.field.name == "workflow_snapshot" for each in plan.conditions):
             return False
-        return super().takes(plan, record)
+        return super().matches(plan, record)
 
 
 @breaks("QRY-8")

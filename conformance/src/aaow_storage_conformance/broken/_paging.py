@@ -119,7 +119,7 @@ class LimitsBeforeItFilters(Querying):
 
     def select(self, plan, records):
         page = self.cut(plan, self.sort(plan, records))
-        return [record for record in page if self.takes(plan, record)]
+        return [record for record in page if self.matches(plan, record)]
 
 
 @breaks("QRY-6")
@@ -177,7 +177,7 @@ class CountsWithoutTheFilter(Delegating):
 class GoesOnByTimeAlone(Querying):
     """Continues after the time of a record, so that it skips others of the same time."""
 
-    def is_behind(self, plan, record):
+    def is_after(self, plan, record):
         (first, direction), *_ = plan.order
         key, mark = self.key(self.value_of(first, record)), self.key(plan.after[0])
         return key > mark if direction is Direction.ASCENDING else key < mark
@@ -187,28 +187,28 @@ class GoesOnByTimeAlone(Querying):
 class GoesOnFromTheSameRecord(Querying):
     """Starts a page with the last record of the page before."""
 
-    def is_behind(self, plan, record):
+    def is_after(self, plan, record):
         values = tuple(self.value_of(field, record) for field, _ in plan.order)
-        return values == plan.after or super().is_behind(plan, record)
+        return values == plan.after or super().is_after(plan, record)
 
 
 @breaks("QRY-7")
 class GoesOnUpwards(Querying):
     """Continues with greater values in both directions."""
 
-    def is_behind(self, plan, record):
+    def is_after(self, plan, record):
         upwards = tuple((field, Direction.ASCENDING) for field, _ in plan.order)
-        return super().is_behind(attrs.evolve(plan, order=upwards), record)
+        return super().is_after(attrs.evolve(plan, order=upwards), record)
 
 
 @breaks("QRY-7")
 class GoesOnBehindEveryKey(Querying):
     """Continues with records that are greater in every key, not in the first that differs."""
 
-    def is_behind(self, plan, record):
+    def is_after(self, plan, record):
         pairs = zip(plan.order, plan.after, strict=True)
         return all(
-            super(GoesOnBehindEveryKey, self).is_behind(attrs.evolve(plan, order=(key,), after=(mark,)), record)
+            super(GoesOnBehindEveryKey, self).is_after(attrs.evolve(plan, order=(key,), after=(mark,)), record)
             or (key[0].name != "id" and self.value_of(key[0], record) == mark)
             for key, mark in pairs
         )
@@ -218,14 +218,14 @@ class GoesOnBehindEveryKey(Querying):
 class LosesNullsOnTheWay(Querying):
     """Compares with the cursor as SQL does, where null is neither less nor greater."""
 
-    def is_behind(self, plan, record):
+    def is_after(self, plan, record):
         for (field, _), mark in zip(plan.order, plan.after, strict=True):
             value = self.value_of(field, record)
             if (value is None) is not (mark is None):
                 return False
             if value != mark:
                 break
-        return super().is_behind(plan, record)
+        return super().is_after(plan, record)
 
 
 @breaks("QRY-7")

@@ -1,4 +1,4 @@
-"""An adapter that selects by itself from whole lists, as a backend without a query engine does."""
+"""An adapter that fetches whole lists and applies the filter itself, like a backend without a query engine."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
@@ -32,32 +32,32 @@ LISTS: dict[str, type] = {
     "list_pending_approvals": ApprovalRequest,
     "get_stream_events": StreamEvent,
 }
-"""The operations that list, each with what it lists."""
+"""The operations that return a list, each with the record that it lists."""
 COUNTS = {"count_workflows": "list_workflows", "count_sessions": "list_sessions"}
 
 
 class Querying(Delegating):
-    """Fetches the whole scope from the sound adapter, and selects from it; a subclass gets a step of that wrong."""
+    """Fetches a whole list from the sound adapter and applies the filter. A subclass gets one step of that wrong."""
 
     def plan(self, kind: type, filter: QueryFilter | None) -> QueryPlan:
-        """Check a filter."""
+        """Check a filter, and turn it into a plan."""
         by_instant = kind in {LLMExecution, ToolCallLog, StreamEvent}
         return plan_query(kind, filter, "timestamp" if by_instant else "created_at")
 
     def select(self, plan: QueryPlan, records: Iterable[Any]) -> list[Any]:
-        """Choose records, order them, and cut the page out."""
-        return self.cut(plan, self.sort(plan, [record for record in records if self.takes(plan, record)]))
+        """Filter and order the records, and cut the page out."""
+        return self.cut(plan, self.sort(plan, [record for record in records if self.matches(plan, record)]))
 
-    def takes(self, plan: QueryPlan, record: Any) -> bool:
-        """Say whether a record is in the list."""
-        return self.holds(plan.conditions, record) and (plan.after is None or self.is_behind(plan, record))
+    def matches(self, plan: QueryPlan, record: Any) -> bool:
+        """Say whether a record meets the conditions and comes after the cursor."""
+        return self.meets_all(plan.conditions, record) and (plan.after is None or self.is_after(plan, record))
 
-    def holds(self, conditions: Iterable[Condition], record: Any) -> bool:
-        """Say whether a record meets the conditions."""
+    def meets_all(self, conditions: Iterable[Condition], record: Any) -> bool:
+        """Say whether a record meets all conditions."""
         return all(self.meets(each, self.value_of(each.field, record)) for each in conditions)
 
     def value_of(self, field: QueryField, record: Any) -> Any:
-        """Return the value of a field, or what lies at a path."""
+        """Return the value of a field or at a path."""
         return field.value_of(record)
 
     def meets(self, condition: Condition, value: Any) -> bool:
@@ -68,16 +68,16 @@ class Querying(Delegating):
         """Return what a value sorts by."""
         return sort_key(value)
 
-    def is_behind(self, plan: QueryPlan, record: Any) -> bool:
-        """Say whether a record comes behind the one that the filter goes on from."""
-        for (field, direction), mark in zip(plan.order, plan.after or (), strict=True):
-            key, mark_key = self.key(self.value_of(field, record)), self.key(mark)
-            if key != mark_key:
-                return bool((key > mark_key) is (direction is Direction.ASCENDING))
+    def is_after(self, plan: QueryPlan, record: Any) -> bool:
+        """Say whether a record comes after the one that the filter continues after."""
+        for (field, direction), value in zip(plan.order, plan.after or (), strict=True):
+            key, cursor = self.key(self.value_of(field, record)), self.key(value)
+            if key != cursor:
+                return bool((key > cursor) is (direction is Direction.ASCENDING))
         return False
 
     def sort(self, plan: QueryPlan, records: list[Any]) -> list[Any]:
-        """Put records in order."""
+        """Order the records."""
         for field, direction in reversed(plan.order):
             is_down = direction is Direction.DESCENDING
             records.sort(key=lambda record, field=field: self.key(self.value_of(field, record)), reverse=is_down)  # type: ignore[misc]  # mypy cannot infer a lambda with a default

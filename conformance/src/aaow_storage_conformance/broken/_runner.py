@@ -1,4 +1,4 @@
-"""Running the tests of the suite one by one, on a broken backend, until one fails."""
+"""Run the tests of the suite one by one on a broken backend, until one fails."""
 
 import asyncio
 import inspect
@@ -28,7 +28,7 @@ RANDOM = (DifferentialTests, ModelTests)
 
 
 class RunnerError(Exception):
-    """A test could not be run as pytest would run it, which says nothing of the backend."""
+    """A test could not be run as pytest would run it. This says nothing about the backend."""
 
 
 @attrs.frozen
@@ -42,7 +42,7 @@ class ContractTest:
 
     @property
     def clauses(self) -> set[str]:
-        """The clauses that it checks."""
+        """The ids of the clauses that it checks."""
         return {clause for mark in self.marks if mark.name == "clause" for clause in mark.args}
 
     @property
@@ -66,10 +66,10 @@ class ContractTest:
 
 @attrs.frozen
 class Verdict:
-    """What the tests of one clause said of a broken backend.
+    """The result of the tests of one clause on a broken backend.
 
     Attributes:
-        test: the name of the first test that failed, None where all passed.
+        test: the name of the first test that failed, None if all passed.
         failure: how it failed, in one line.
     """
 
@@ -120,7 +120,7 @@ def reference_backends() -> list[Backend]:
 
 
 def reference_backend_for(broken: BrokenBackend, preferred: str = "memory") -> Backend | None:
-    """Return the backend to break: the preferred one, or where that does not suit SQLite or another, or None."""
+    """Return the backend to break: the preferred one if it suits, else SQLite, else any other, else None."""
     suitable = {reference.name: reference for reference in reference_backends() if broken.suits(reference)}
     return suitable.get(preferred) or suitable.get("sqlite") or next(iter(suitable.values()), None)
 
@@ -132,7 +132,7 @@ def verdicts(broken: BrokenBackend, reference: Backend) -> list[Verdict]:
 
 
 def failures(reference: Backend, layer: type[Delegating], tests: Iterable[ContractTest]) -> list[str]:
-    """Run tests on a sound backend behind a layer that breaks nothing, and describe the failures."""
+    """Run tests on a reference backend through a layer that breaks nothing, and describe the failures."""
     unbroken = BrokenBackend(layer.__name__, "Gets nothing wrong.", (), layer)
     with _registered(BrokenPlugin(unbroken, reference.name)) as plugin:
         outcomes = [(test, _failure(test, reference, plugin)) for test in tests]
@@ -158,10 +158,10 @@ def _verdict(clause: str, reference: Backend, plugin: BrokenPlugin) -> Verdict:
 
 
 def _failure(test: ContractTest, reference: Backend, plugin: BrokenPlugin) -> str | None:
-    """Run a test on an empty store, and say how it failed, or None where it passed or is not for such a store.
+    """Run a test on an empty store, and say how it failed, or None if it passed or is not for such a store.
 
     Raises:
-        RunnerError: it wants a fixture that is not known here.
+        RunnerError: it needs a fixture that is not known here.
     """
     assert reference.temporary_store is not None
     limits = Limits(plugin.broken.test_s).for_a_test(is_slow=test.is_slow and plugin.broken.test_s == TEST_S)
@@ -196,7 +196,7 @@ async def _run(test: ContractTest, store: Store, folder: Path) -> None:
             if "storage" in wanted:
                 fixtures["storage"] = await stack.enter_async_context(store.open())
             if unknown := set(wanted) - set(fixtures):
-                raise RunnerError(f"{test.name} wants the fixtures {', '.join(sorted(unknown))}")
+                raise RunnerError(f"{test.name} needs the fixtures {', '.join(sorted(unknown))}")
             outcome = method(**{name: fixtures[name] for name in wanted})
             if inspect.isawaitable(outcome):
                 await outcome
@@ -217,7 +217,7 @@ def _tests() -> Iterator[ContractTest]:
 
 
 def _parameters(marks: list[pytest.Mark]) -> Iterator[tuple[dict[str, Any], list[pytest.Mark]]]:
-    """Expand `parametrize`: each set of arguments, with the marks that are its own."""
+    """Expand `parametrize` into sets of arguments, each with its own marks."""
     axes = []
     for mark in marks:
         if mark.name == "parametrize":
