@@ -1,4 +1,4 @@
-"""What the tests of the suite share."""
+"""Fixtures of the tests of the conformance suite."""
 
 import gc
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ def suite() -> list[ContractTest]:
 
 
 @pytest.fixture
-def what_is_dropped_goes() -> Iterator[None]:
-    """Collect what the test drops, so that its warnings do not come in the next test, which may allow none."""
+def collect_garbage_at_the_end() -> Iterator[None]:
+    """Collect what the test dropped, so that its warnings do not fail the next test, which may allow none."""
     yield
     gc.collect()
 
 
 RUN_BROKEN_BACKENDS = {"test_broken_backends.py", "test_time_limits.py"}
-"""Modules whose tests drop broken backends as they stand: open, or with calls that stand still for ever."""
+"""Modules whose tests drop broken backends while they are open, or while a call on them never returns."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count as slow what runs pytest in processes of its own, each of which takes seconds."""
+    """Mark the tests that run pytest in a process of its own as slow, because each takes seconds."""
     for item in items:
         if item.path.name in RUN_BROKEN_BACKENDS:
-            item.add_marker(pytest.mark.usefixtures("what_is_dropped_goes"))
+            item.add_marker(pytest.mark.usefixtures("collect_garbage_at_the_end"))
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
         if "pytester" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)

@@ -1,4 +1,4 @@
-"""The suite catches every backend that is broken on purpose, and no sound one."""
+"""The suite catches every broken backend (mutant), and passes a sound one."""
 
 import pytest
 
@@ -33,15 +33,15 @@ def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
     assert failures(available_backends()["memory"], Querying, tests) == []
 
 
-def test_every_clause_is_broken_by_some_backend():
+def test_every_clause_has_a_broken_backend():
     assert clauses_without_a_mistake() == []
 
 
-def test_every_broken_backend_says_what_it_gets_wrong():
+def test_every_broken_backend_has_a_docstring_with_its_mistake():
     assert [name for name, broken in BROKEN.items() if not broken.mistake.endswith(".")] == []
 
 
-def test_a_backend_that_is_not_broken_survives():
+def test_a_sound_backend_survives_the_runner():
     reference = available_backends()["memory"]
     unbroken = BrokenBackend("Delegating", "Gets nothing wrong.", ("SES-1", "OPS-5"), Delegating)
     assert verdicts(unbroken, reference) == [Verdict("SES-1"), Verdict("OPS-5")]

@@ -1,4 +1,4 @@
-"""What a store does not claim is reported, and what it claims is tested."""
+"""A capability that the adapter claims is tested; one that it does not claim is reported."""
 
 import json
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_capability_that_is_not_claimed_is_refused_and_reported(pytester: pyte
     result.stdout.fnmatch_lines(["  STR-1  not claimed *", "*not claimed: stream_events, durable (STR-1, DUR-1)"])
 
 
-def test_a_test_that_is_not_for_the_store_is_so_even_where_it_was_deselected(pytester: pytest.Pytester):
+def test_a_deselected_test_of_an_unclaimed_capability_counts_as_not_claimed(pytester: pytest.Pytester):
     on_plain(pytester, "--conformance-clause=STR-1", "-k", "refused", "--conformance-report=r.json")
     counts = clause_of(pytester.path / "r.json", "STR-1")["counts"]
     assert counts["not claimed"] > 1
@@ -78,7 +78,7 @@ def test_a_capability_that_is_claimed_is_tested_and_its_refusal_does_not_apply(p
     assert (counts["not claimed"], counts["not run"], counts["not applicable"] > 0) == (0, 0, True)
 
 
-def test_what_is_claimed_without_being_declared_fails(pytester: pytest.Pytester):
+def test_claiming_a_capability_that_the_backend_does_not_declare_fails(pytester: pytest.Pytester):
     result = on_plain(pytester, "--conformance-clause=WFL-1", claimed="{'stream_events'}")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["the adapter claims stream_events, which its `Backend.capabilities` lacks: *"])
@@ -94,7 +94,7 @@ def test_a_run_that_tests_nothing_is_an_error(pytester: pytest.Pytester, workers
     result.stdout.fnmatch_lines(["nothing was tested: no test of the suite ran"])
 
 
-def test_a_run_of_other_tests_is_an_error_where_a_backend_is_chosen(pytester: pytest.Pytester):
+def test_a_run_without_tests_of_the_suite_is_an_error_if_a_backend_is_chosen(pytester: pytest.Pytester):
     pytester.makepyfile("def test_nothing(): pass")
     result = pytester.runpytest_subprocess("--storage-backend=memory")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -102,7 +102,7 @@ def test_a_run_of_other_tests_is_an_error_where_a_backend_is_chosen(pytester: py
 
 
 @pytest.mark.parametrize("contract", ["1.1", "2.0", "0.9"])
-def test_a_backend_of_another_contract_is_not_tested(pytester: pytest.Pytester, contract: str):
+def test_a_backend_built_for_another_contract_version_is_refused(pytester: pytest.Pytester, contract: str):
     result = on_plain(pytester, contract=contract)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(

@@ -1,4 +1,4 @@
-"""The contract's page, the registry of clauses and the tests of the suite say the same."""
+"""The page of the contract, the registry of clauses and the tests of the suite agree."""
 
 import re
 from pathlib import Path
@@ -57,11 +57,11 @@ def test_the_page_describes_every_capability(capability: Capability):
     assert f"\n| `{capability}` |" in PAGE
 
 
-def test_every_clause_is_of_an_area_that_has_a_name():
+def test_every_area_of_a_clause_has_a_name():
     assert list(dict.fromkeys(clause.area for clause in CLAUSES.values())) == list(AREAS)
 
 
-def test_a_clause_came_with_a_version_of_the_contract_up_to_this_one():
+def test_no_clause_is_newer_than_the_version_of_the_contract():
     this = tuple(map(int, CONTRACT_VERSION.split(".")))
     assert all(tuple(map(int, clause.since.split("."))) <= this for clause in CLAUSES.values())
 

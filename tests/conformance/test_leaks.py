@@ -1,4 +1,4 @@
-"""A test that leaves something behind fails, and says what."""
+"""The leak check: a test that leaves something behind fails, and names it."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ def test_a_leak_fails_the_test_that_passed_and_its_clause(pytester: pytest.Pytes
     )
 
 
-def test_a_leak_of_a_test_that_failed_is_not_told(pytester: pytest.Pytester):
+def test_a_leak_of_a_failed_test_is_not_reported(pytester: pytest.Pytester):
     body = "threading.Thread(target=threading.Event().wait, name='forgotten', daemon=True).start(); assert False"
     run(pytester, body).assert_outcomes(failed=1)
 
@@ -116,7 +116,7 @@ async def test_a_process_is_named_with_its_command(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
-async def test_an_open_file_of_the_store_is_named_and_another_is_not(
+async def test_an_open_file_in_the_folder_of_the_store_is_named_and_another_is_not(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ):
     other = tmp_path_factory.mktemp("other")
@@ -134,7 +134,7 @@ async def test_an_open_file_of_the_store_is_named_and_another_is_not(
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
-async def test_a_connection_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_an_open_socket_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sockets = []
     left = await leaks(tmp_path, monkeypatch, lambda: sockets.extend(socket.socketpair()))
     assert [line.partition(" of ")[2][:7] for line in left] == ["socket:", "socket:"]
@@ -143,7 +143,7 @@ async def test_a_connection_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.asyncio
-async def test_what_goes_away_by_itself_is_no_leak(tmp_path: Path):
+async def test_a_thread_that_ends_soon_after_the_test_is_no_leak(tmp_path: Path):
     before = open_resources([str(tmp_path)])
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
@@ -162,10 +162,10 @@ async def test_what_goes_away_by_itself_is_no_leak(tmp_path: Path):
         ("postgresql://ann@db/agents", "/agents"),
     ],
 )
-def test_the_path_of_a_url_belongs_to_the_store(tmp_path: Path, url: str, place: str):
+def test_open_files_are_looked_for_at_the_path_of_the_url(tmp_path: Path, url: str, place: str):
     assert watched_folders(url, tmp_path) == (str(tmp_path), "/dev/shm/", place)
 
 
 @pytest.mark.parametrize("url", [None, "memory://", "postgresql://db/"])
-def test_a_url_without_a_path_adds_no_place(tmp_path: Path, url: str | None):
+def test_a_url_without_a_path_adds_no_folder(tmp_path: Path, url: str | None):
     assert watched_folders(url, tmp_path) == (str(tmp_path), "/dev/shm/")

@@ -1,4 +1,4 @@
-"""The pytest plugin, in processes of its own."""
+"""The pytest plugin, run in processes of its own: options, fixtures and seeds."""
 
 import pytest
 
@@ -38,19 +38,19 @@ def test_without_a_backend_the_suite_says_which_are_installed(pytester: pytest.P
     )
 
 
-def test_a_backend_that_is_not_installed_is_named_with_those_that_are(pytester: pytest.Pytester):
+def test_an_unknown_backend_is_refused_with_the_installed_ones(pytester: pytest.Pytester):
     result = suite_on(pytester, "--storage-backend=mongo")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *'mongo'*memory, postgresql, sqlite*"])
 
 
-def test_a_url_that_tests_would_share_is_refused(pytester: pytest.Pytester):
+def test_a_storage_url_without_a_placeholder_is_refused(pytester: pytest.Pytester):
     result = suite_on(pytester, "--storage-backend=sqlite", "--storage-url=file:shared.db")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --storage-url=file:shared.db needs {tmp_path} or {unique}*"])
 
 
-def test_each_test_has_a_store_at_the_url_that_is_given(pytester: pytest.Pytester):
+def test_each_test_has_a_store_of_its_own_at_the_given_url(pytester: pytest.Pytester):
     result = suite_on(
         pytester,
         "--storage-backend=sqlite",
@@ -93,14 +93,14 @@ register_plugin(Plugin())
 """
 
 
-def test_histories_run_beside_a_store_of_another_backend(pytester: pytest.Pytester):
+def test_random_histories_use_the_backend_of_storage_model(pytester: pytest.Pytester):
     pytester.makeconftest(NOTED)
     result = suite_on(pytester, "--storage-backend=memory", "--storage-model=noted", "-k", "test_a_random_history_goes")
     result.assert_outcomes(passed=1, deselected=result.parseoutcomes()["deselected"])
     assert (pytester.path / "was asked").exists()
 
 
-def test_a_model_that_makes_no_stores_is_refused(pytester: pytest.Pytester):
+def test_a_model_without_temporary_stores_is_refused(pytester: pytest.Pytester):
     pytester.makeconftest(NOTED.replace('            temporary_store=lambda folder: nullcontext("unused"),\n', ""))
     result = suite_on(pytester, "--storage-backend=memory", "--storage-model=noted")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -151,14 +151,14 @@ def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pyteste
     )
 
 
-def test_a_project_that_chooses_no_backend_is_told_so(pytester: pytest.Pytester):
+def test_a_project_without_a_backend_gets_a_usage_error(pytester: pytest.Pytester):
     pytester.makepyfile("from aaow_storage_conformance import StateTests\n\nclass TestStates(StateTests): pass")
     result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME*"])
 
 
-def test_the_plugin_leaves_projects_alone_that_do_not_use_it(project: pytest.Pytester):
+def test_a_project_that_does_not_use_the_suite_runs_as_without_the_plugin(project: pytest.Pytester):
     project.makepyfile("def test_nothing(): pass")
     project.runpytest_subprocess("-n", "2").assert_outcomes(passed=1)
 
@@ -182,7 +182,7 @@ def test_the_seed_is_printed_and_is_in_the_command_that_runs_the_same_again(pyte
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_chance_follows_from_the_seed_in_every_worker(pytester: pytest.Pytester, workers: str):
+def test_every_worker_draws_the_same_random_values_from_a_seed(pytester: pytest.Pytester, workers: str):
     pytester.makepyfile(
         """
         import pytest

@@ -1,4 +1,4 @@
-"""The processes that the suite starts on a store, seen from the test that starts them."""
+"""The processes that a test of the suite starts on its store: reports, kills, and how they end."""
 
 import importlib
 import signal
@@ -71,7 +71,7 @@ async def test_a_process_that_stays_can_be_killed(store: Store):
 
 
 @pytest.mark.asyncio
-async def test_a_function_that_fails_shows_its_traceback(store: Store):
+async def test_the_error_of_a_function_in_another_process_shows_its_traceback(store: Store):
     with pytest.raises(RuntimeError, match=r"in rename(.|\n)*NotFoundError: there is no workflow 'nowhere'"):
         await store.run_in_subprocess(subprocess_functions.rename, "nowhere", "name")
 

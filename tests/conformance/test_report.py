@@ -1,4 +1,4 @@
-"""The report: what it says of a backend, where it is written, and how two are compared."""
+"""The report: its verdict, its files, and the comparison of two reports."""
 
 import copy
 import json
@@ -47,7 +47,7 @@ def test_a_backend_is_conformant_if_every_clause_ran_and_passed():
     )
 
 
-def test_a_clause_that_is_not_claimed_does_not_bind():
+def test_a_clause_of_an_unclaimed_capability_does_not_bind():
     found = results({"STR-1": Outcome.NOT_CLAIMED})
     assert found.verdict is Verdict.CONFORMANT
     assert f"all {len(CLAUSES) - 1} clauses" in found.sentence
@@ -66,13 +66,13 @@ def test_a_clause_that_is_not_claimed_does_not_bind():
         (dict.fromkeys(CLAUSES, Outcome.NOT_CLAIMED), False, Verdict.NOTHING, "no test of the suite ran"),
     ],
 )
-def test_a_backend_is_not_conformant_otherwise(outcomes: Any, slow: bool, verdict: Verdict, words: str):
+def test_the_verdict_follows_the_worst_result_of_a_clause(outcomes: Any, slow: bool, verdict: Verdict, words: str):
     found = results(outcomes, is_slow=slow)
     assert found.verdict is verdict
     assert re.fullmatch(f"{verdict}: {words}", found.sentence)
 
 
-def test_a_failure_outweighs_what_did_not_run_and_both_are_told():
+def test_a_failure_outweighs_what_did_not_run_and_the_sentence_names_both():
     found = results({"REC-1": Outcome.FAILED, "REC-2": Outcome.NOT_RUN})
     assert found.verdict is Verdict.NOT_CONFORMANT
     assert re.search(r"failed \(REC-1\); 1 of \d+ clauses did not run$", found.sentence)
@@ -94,13 +94,13 @@ def test_a_clause_of_which_one_test_did_not_run_is_incomplete():
     assert merge_results([*whole, attrs.evolve(unrun, is_slow=False)]).verdict is Verdict.INCOMPLETE
 
 
-def test_of_several_results_of_a_test_the_worst_stands():
+def test_the_worst_of_several_results_of_a_test_counts():
     each = [TestResult(name="Tests.test", clauses=("REC-1",), outcome=outcome) for outcome in Outcome]
     assert merge_results(each).tests["Tests.test"].outcome is Outcome.FAILED
     assert merge_results(each[::-1]).tests["Tests.test"].outcome is Outcome.FAILED
 
 
-def test_a_should_that_fails_is_told_and_does_not_decide(monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_should_clause_is_named_and_does_not_change_the_verdict(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(CLAUSES, "REC-1", Clause("REC-1", "It should.", level=Level.SHOULD))
     found = results({"REC-1": Outcome.FAILED})
     assert found.verdict is Verdict.CONFORMANT
@@ -129,7 +129,7 @@ def test_the_json_says_what_was_tested_where_and_how():
     assert [each["id"] for each in document["clauses"]] == list(CLAUSES)
 
 
-def test_the_page_loads_nothing_and_escapes_everything():
+def test_the_html_page_loads_nothing_and_escapes_everything():
     html = render_page(report(results({"REC-1": Outcome.FAILED}, detail="<img src=x>")).document())
     assert not re.search(r"<script|<img|<link|<iframe|\bsrc=|@import|url\(|https?:", html.replace("&lt;img src=x", ""))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -143,7 +143,7 @@ def test_the_page_has_a_colour_for_every_outcome(outcome: Outcome):
     assert f">{outcome}</span>" in render_page(report(results({"STR-1": outcome})).document())
 
 
-def test_the_command_has_the_seed_and_no_password_and_no_report():
+def test_the_command_to_run_again_has_the_seed_and_no_password():
     arguments = ["--storage-url=pg://ann:secret@db/{unique}", "--conformance-report", "r.json", "-k", "a b"]
     command = command_of([*arguments, "--conformance-seed=1", "--conformance-report=r.html"], 7)
     assert command == "pytest '--storage-url=pg://ann:***@db/{unique}' -k 'a b' --conformance-seed=7"
@@ -180,12 +180,12 @@ def test_what_got_worse_is_told_first_and_is_the_exit_status(good: Any, bad: Any
     assert places == sorted(places)
 
 
-def test_what_got_better_is_no_failure(good: Any, bad: Any, tmp_path: Path, capsys: Any):
+def test_comparing_with_a_better_report_exits_with_0(good: Any, bad: Any, tmp_path: Path, capsys: Any):
     assert compare.main([written(tmp_path / "bad.json", bad), written(tmp_path / "good.json", good)]) == 0
     assert "REC-2  failed -> passed" in capsys.readouterr().out
 
 
-def test_one_more_failing_test_makes_a_failed_clause_worse(bad: dict[str, Any]):
+def test_a_failed_clause_is_worse_with_one_more_failing_test(bad: dict[str, Any]):
     more = copy.deepcopy(bad)
     clause = next(each for each in more["clauses"] if each["id"] == "REC-2")
     for document, outcome in ((bad, "passed"), (more, "failed")):
@@ -195,7 +195,7 @@ def test_one_more_failing_test_makes_a_failed_clause_worse(bad: dict[str, Any]):
     assert (change.clause, change.failing, change.is_worse) == ("REC-2", ("Tests.test_more",), True)
 
 
-def test_clauses_that_came_or_went_are_told_and_are_not_worse(good: Any, bad: Any):
+def test_added_and_removed_clauses_are_listed_and_are_not_worse(good: Any, bad: Any):
     old, new = copy.deepcopy(good), copy.deepcopy(good)
     del old["clauses"][0], new["clauses"][-1]
     assert [(each.clause, each.old, each.new, each.is_worse) for each in compare.compare(old, new)] == [
@@ -205,7 +205,7 @@ def test_clauses_that_came_or_went_are_told_and_are_not_worse(good: Any, bad: An
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"format": 99}'])
-def test_what_is_no_report_cannot_be_compared(tmp_path: Path, text: str | None, capsys: Any):
+def test_comparing_a_file_that_is_no_report_exits_with_2(tmp_path: Path, text: str | None, capsys: Any):
     path = tmp_path / "report.json"
     if text is not None:
         path.write_text(text)
@@ -220,7 +220,7 @@ def suite_on(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess(*suite, "-k", "TestWorkflows or TestStreams", *arguments)
 
 
-def test_both_files_are_written_and_workers_make_no_difference(pytester: pytest.Pytester):
+def test_json_and_html_are_written_and_are_the_same_with_workers(pytester: pytest.Pytester):
     alone = suite_on(pytester, "--conformance-report=new/one.json", "--conformance-seed=7")
     shared = suite_on(pytester, "--conformance-report=two.html", "--conformance-seed=7", "-n", "2")
     assert alone.ret == shared.ret == pytest.ExitCode.OK

@@ -1,4 +1,4 @@
-"""What stands still fails within its limit of time, and is named, wherever it stands."""
+"""Time limits: a test that stands still fails in time, and names the operation that did not return."""
 
 import asyncio
 import threading
@@ -97,13 +97,13 @@ def test_a_run_on_several_workers_ends_too(pytester: pytest.Pytester):
     result.stdout.fnmatch_lines(["stalled: save_execution_state(*blocked its event loop*"])
 
 
-def test_a_run_ends_although_a_thread_of_the_backend_does_not(pytester: pytest.Pytester):
+def test_a_run_ends_even_if_a_thread_of_the_backend_never_does(pytester: pytest.Pytester):
     result = suite_on_broken(pytester, "ClosesInAThreadThatNeverEnds", "test_a_block_holds_the_adapter_itself_open")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["stalled: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
 
 
-def test_what_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
+def test_an_operation_that_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
     chosen = "test_another_process_finds_what_this_one_stored"
     result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite", limit_s=40)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -123,7 +123,7 @@ def in_limits(test_s: float, work: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "nan"])
-def test_a_limit_that_is_no_time_is_refused(pytester: pytest.Pytester, wrong: str):
+def test_a_time_limit_that_is_not_positive_is_refused(pytester: pytest.Pytester, wrong: str):
     result = pytester.runpytest_subprocess(f"--storage-test-timeout={wrong}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: --storage-test-timeout={wrong} must be a number of seconds above 0"])
@@ -165,7 +165,7 @@ def test_many_short_operations_are_not_taken_for_a_long_one():
     loop.close()
 
 
-def test_a_question_after_the_time_is_over_is_not_asked():
+def test_ask_does_not_run_a_coroutine_after_the_time_limit():
     asked = []
     loop = asyncio.new_event_loop()
 

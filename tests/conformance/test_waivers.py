@@ -1,4 +1,4 @@
-"""Waivers: read strictly, and of use only while the clause is broken."""
+"""Waivers: the file is checked strictly, and a waiver must be removed once its clause is kept."""
 
 import re
 from datetime import date
@@ -97,7 +97,7 @@ def test_a_waiver_is_not_judged_by_a_run_that_leaves_out_its_tests(pytester: pyt
     result.stdout.no_fnmatch_line("*is not needed*")
 
 
-def test_an_expired_waiver_lets_its_tests_fail_and_says_so(broken: pytest.Pytester):
+def test_the_tests_of_an_expired_waiver_fail_and_name_it(broken: pytest.Pytester):
     result = suite_on(broken, WAIVER.replace("2999", "2001"))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
@@ -148,14 +148,14 @@ def test_each_pattern_of_a_waiver_has_to_fail_somewhere(broken: pytest.Pytester)
         (WAIVER + WAIVER + "tests = ['test_nothing']", r"waiver 2 \(WFL-1\): 'test_nothing' in `tests` names no test"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_with_the_entry_and_the_remedy(tmp_path: Path, text: str, words: str):
+def test_a_wrong_file_is_refused_with_the_entry_and_what_to_write(tmp_path: Path, text: str, words: str):
     path = tmp_path / "waivers.toml"
     path.write_text(text)
     with pytest.raises(pytest.UsageError, match=f"^--storage-waivers={path}: .*{words}"):
         read_waivers(path, TESTS)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(pytest.UsageError, match=r"nowhere\.toml: cannot be read: No such file"):
         read_waivers(tmp_path / "nowhere.toml", TESTS)
 
@@ -170,7 +170,7 @@ def test_a_file_is_read_entry_by_entry(tmp_path: Path):
     assert (first.has_expired, second.has_expired) == (False, True)
 
 
-def test_the_example_of_the_documents_is_right(tmp_path: Path):
+def test_the_example_in_the_documentation_is_valid(tmp_path: Path):
     document = Path(__file__).parents[2] / "packages/aaow-storage/docs/conformance.md"
     (example,) = re.findall(r"```toml\n(\[\[waiver\]\]\n.*?)```", document.read_text(), re.DOTALL)
     (tmp_path / "waivers.toml").write_text(example)
