@@ -1,4 +1,4 @@
-"""The suite catches every broken backend (mutant), and passes a sound one."""
+"""The suite catches every broken backend (mutant), and passes a reference backend."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_every_broken_backend_has_a_docstring_with_its_mistake():
     assert [name for name, broken in BROKEN.items() if not broken.mistake.endswith(".")] == []
 
 
-def test_a_sound_backend_survives_the_runner():
+def test_a_reference_backend_survives_the_runner():
     reference = available_backends()["memory"]
     unbroken = BrokenBackend("Delegating", "Gets nothing wrong.", ("SES-1", "OPS-5"), Delegating)
     assert verdicts(unbroken, reference) == [Verdict("SES-1"), Verdict("OPS-5")]

@@ -4,7 +4,7 @@ Each broken backend makes one mistake that a real author could make, and names t
 these clauses at least one test of the suite has to fail on it. The modules are named by what they break; each class or
 function with the decorator `breaks` is one broken backend, and the first line of its docstring is the mistake.
 
-A broken backend is made of a *sound* one, such as the memory backend, which keeps every clause.
+A broken backend is made of a *reference backend*, such as the memory backend, which keeps every clause.
 """
 
 from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fills the catalogue

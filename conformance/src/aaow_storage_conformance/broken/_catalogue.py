@@ -23,11 +23,11 @@ class BrokenBackend:
         name: the name of the class or function.
         mistake: what it does wrong, in one sentence.
         clauses: the ids of the clauses that it breaks; for each of them a test has to fail.
-        factory: a subclass of `Delegating`, which works on any sound backend; a subclass of `MemoryAdapter`; or a
+        factory: a subclass of `Delegating`, which works on any backend; a subclass of `MemoryAdapter`; or a
             function that takes a URL and options, and makes an adapter of the backend `on`.
         on: the name of the one backend that it works on, None for any.
-        needs: the capabilities that the sound backend must claim.
-        options: the options of the sound backend's adapters.
+        needs: the capabilities that the reference backend must claim.
+        options: the options of the reference backend's adapters.
         test_s: the time limit of a test, in seconds; short for a backend that never returns.
     """
 

@@ -1,4 +1,4 @@
-"""Adapters and transactions that pass every call on to sound ones; a subclass changes one thing."""
+"""Adapters and transactions that pass every call on to those of a reference backend; a subclass changes one thing."""
 
 import abc
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from aaow_storage import Capability, StorageAdapter, StorageOperations, Transact
 
 
 class Delegating(StorageAdapter):
-    """Passes every call on to `sound`, an adapter of any backend. A subclass makes one mistake on the way."""
+    """Passes every call on to `reference`, an adapter of any backend. A subclass makes one mistake on the way."""
 
     def __init__(self, reference: StorageAdapter) -> None:
         self.reference = reference
@@ -29,7 +29,7 @@ class Delegating(StorageAdapter):
 
 
 class DelegatingTransaction(Transaction):
-    """Passes every call on to `sound`, a transaction of any backend. A subclass of `Delegating` begins it."""
+    """Passes every call on to `reference`, a transaction of any backend. A subclass of `Delegating` begins it."""
 
     def __init__(self, reference: Transaction) -> None:
         self.reference = reference

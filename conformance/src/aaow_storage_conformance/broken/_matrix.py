@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m aaow_storage_conformance.broken", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="one of the broken backends (all)")
-    parser.add_argument("--on", default=DEFAULT, metavar="BACKEND", help=f"the sound backend to break ({DEFAULT})")
+    parser.add_argument("--on", default=DEFAULT, metavar="BACKEND", help=f"the reference backend to break ({DEFAULT})")
     return parser
 
 

@@ -37,7 +37,7 @@ COUNTS = {"count_workflows": "list_workflows", "count_sessions": "list_sessions"
 
 
 class Querying(Delegating):
-    """Fetches a whole list from the sound adapter and applies the filter. A subclass gets one step of that wrong."""
+    """Fetches a whole list from the reference adapter and applies the filter. A subclass gets one step wrong."""
 
     def plan(self, kind: type, filter: QueryFilter | None) -> QueryPlan:
         """Check a filter, and turn it into a plan."""
