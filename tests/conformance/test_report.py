@@ -174,9 +174,9 @@ def test_what_got_worse_is_told_first_and_is_the_exit_status(good: Any, bad: Any
     better = next(each for each in good["clauses"] if each["id"] == "REC-1")
     better["result"] = "waived"
     assert compare.main([written(tmp_path / "good.json", good), written(tmp_path / "bad.json", bad)]) == 1
-    told = capsys.readouterr().out
-    places = [told.index(text) for text in ("worse:", "REC-2  passed -> failed", "Tests.test_REC-2[<b>&] failed")]
-    places += [told.index(text) for text in ("APR-1  passed -> not run", "better:", "REC-1  waived -> passed")]
+    output = capsys.readouterr().out
+    places = [output.index(text) for text in ("worse:", "REC-2  passed -> failed", "Tests.test_REC-2[<b>&] failed")]
+    places += [output.index(text) for text in ("APR-1  passed -> not run", "better:", "REC-1  waived -> passed")]
     assert places == sorted(places)
 
 

@@ -28,7 +28,7 @@ WRITES_WITHOUT_RESULT = (
 class WritesLater(Delegating):
     """Holds writes in memory, and makes them later in order."""
 
-    MOST_HELD: int
+    MAX_HELD: int
 
     def __init__(self, reference):
         super().__init__(reference)
@@ -38,7 +38,7 @@ class WritesLater(Delegating):
     async def hold(self, name, arguments):
         """Hold a write, and make all that are held if there are many."""
         self.held.append((name, arguments))
-        if len(self.held) > self.MOST_HELD:
+        if len(self.held) > self.MAX_HELD:
             await self.flush()
 
     async def flush(self):
@@ -78,7 +78,7 @@ for _name in ("update_workflow", "consume_budget"):
 class AcknowledgesBeforeItWrites(WritesLater):
     """Returns from a write before it is made, by a task of its own."""
 
-    MOST_HELD = 10**9
+    MAX_HELD = 10**9
 
     async def hold(self, name, arguments):
         await super().hold(name, arguments)
@@ -89,14 +89,14 @@ class AcknowledgesBeforeItWrites(WritesLater):
 class CommitsEveryTenth(WritesLater):
     """Commits only every tenth write, with those before it."""
 
-    MOST_HELD = 9
+    MAX_HELD = 9
 
 
 @breaks("DUR-1", "OPS-7", needs=DURABLE)
 class WritesWhenItCloses(WritesLater):
     """Writes only when it is closed, which a killed process never does."""
 
-    MOST_HELD = 10**9
+    MAX_HELD = 10**9
 
 
 @breaks("DUR-1", needs=DURABLE)

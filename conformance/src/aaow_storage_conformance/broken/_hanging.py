@@ -13,10 +13,10 @@ from aaow_storage_memory import MemoryAdapter
 from aaow_storage_memory._adapter import MemoryTransaction
 
 SHORT_S = 6.0
-FOR_EVER_S = 3600.0
+AN_HOUR_S = 3600.0
 
 
-async def _for_ever():
+async def _wait_forever():
     await asyncio.Event().wait()
 
 
@@ -26,7 +26,7 @@ class GetsForEver(Delegating):
 
     async def get_workflow(self, id):
         if (found := await super().get_workflow(id)) is not None:
-            await _for_ever()
+            await _wait_forever()
         return found
 
 
@@ -48,7 +48,7 @@ class NeverCloses(Delegating):
 
     async def close(self):
         await super().close()
-        await _for_ever()
+        await _wait_forever()
 
 
 @breaks("LIF-2", test_s=SHORT_S)
@@ -57,7 +57,7 @@ class ClosesInAThreadThatNeverEnds(Delegating):
 
     async def close(self):
         await super().close()
-        await asyncio.to_thread(time.sleep, FOR_EVER_S)
+        await asyncio.to_thread(time.sleep, AN_HOUR_S)
 
 
 @breaks("STA-1", test_s=SHORT_S)
@@ -65,7 +65,7 @@ class BlocksItsLoop(Delegating):
     """Sleeps in a coroutine, which blocks the event loop."""
 
     async def save_execution_state(self, state):
-        time.sleep(FOR_EVER_S)  # noqa: ASYNC251 - the mistake
+        time.sleep(AN_HOUR_S)  # noqa: ASYNC251 - the mistake
         await super().save_execution_state(state)
 
 
@@ -85,7 +85,7 @@ class DeadlocksAtTheSecondTransaction(MemoryAdapter):
 
     async def begin_transaction(self, timeout=30.0):
         if self._last_transaction is not None:
-            await _for_ever()
+            await _wait_forever()
         return await super().begin_transaction(timeout)
 
 
@@ -106,7 +106,7 @@ class GoesOnWaitingWhenCancelled(Delegating):
     async def update_workflow(self, id, /, **changes):
         while True:
             try:
-                await _for_ever()
+                await _wait_forever()
             except asyncio.CancelledError:
                 continue
 
@@ -123,7 +123,7 @@ class StandsStillWhereSavepointsNest(BeginsBroken):
 
         async def save_workflow(self, workflow):
             if self.depth > 1:
-                await _for_ever()
+                await _wait_forever()
             await super().save_workflow(workflow)
 
 
@@ -146,5 +146,5 @@ class GetsForEverInOtherProcesses(Delegating):
 
     async def list_workflows(self, filter=None):
         if multiprocessing.parent_process() is not None:
-            await _for_ever()
+            await _wait_forever()
         return await super().list_workflows(filter)

@@ -7,8 +7,8 @@ from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_memory import MemoryAdapter
 
-MOST = 250
-INDEXED = 2_000
+COMPARED_ID_LENGTH = 250
+COMPARED_TEXT_LENGTH = 2_000
 
 
 @breaks("REC-2", "QRY-4")
@@ -17,9 +17,9 @@ class CutsIdsOfParents(MemoryAdapter):
 
     async def get_child_budget_pools(self, parent_id, filter=None):
         found = await super().get_child_budget_pools(parent_id, filter)
-        if filter is None and len(parent_id) > MOST:
+        if filter is None and len(parent_id) > COMPARED_ID_LENGTH:
             pools = await self.list_budget_pools()
-            return [pool for pool in pools if (pool.parent_pool_id or "").startswith(parent_id[:MOST])]
+            return [pool for pool in pools if (pool.parent_pool_id or "").startswith(parent_id[:COMPARED_ID_LENGTH])]
         return found
 
 
@@ -29,9 +29,9 @@ class CutsIdsItLooksFor(MemoryAdapter):
 
     async def get_approval_request(self, id):
         found = await super().get_approval_request(id)
-        for session in await self.list_sessions() if len(id) > MOST else []:
+        for session in await self.list_sessions() if len(id) > COMPARED_ID_LENGTH else []:
             for request in await self.list_approval_requests(session.id):
-                if request.id.startswith(id[:MOST]):
+                if request.id.startswith(id[:COMPARED_ID_LENGTH]):
                     return request
         return found
 
@@ -42,8 +42,8 @@ class ComparesTheIndexedPart(Delegating):
 
     async def list_workflows(self, filter=None):
         name = filter.where.get("name") if isinstance(filter, QueryFilter) else None
-        if not isinstance(name, str) or len(name) < INDEXED:
+        if not isinstance(name, str) or len(name) < COMPARED_TEXT_LENGTH:
             return await super().list_workflows(filter)
         others = {field: value for field, value in filter.where.items() if field != "name"}
         listed = await super().list_workflows(attrs.evolve(filter, where=others))
-        return [workflow for workflow in listed if workflow.name.startswith(name[:INDEXED])]
+        return [workflow for workflow in listed if workflow.name.startswith(name[:COMPARED_TEXT_LENGTH])]

@@ -9,7 +9,7 @@ from aaow_storage import LLMExecutionResult, StorageError
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
 
-COMPARED = 4096
+COMPARED_LENGTH = 4096
 
 
 class SharingDocuments(Delegating):
@@ -25,7 +25,7 @@ class SharingDocuments(Delegating):
             text = json.dumps(document)
         except (TypeError, ValueError, RecursionError):
             return document
-        return document if len(text) < COMPARED else json.loads(self.known.setdefault(self.key(text), text))
+        return document if len(text) < COMPARED_LENGTH else json.loads(self.known.setdefault(self.key(text), text))
 
 
 @breaks("REC-4", "SES-2")
@@ -33,7 +33,7 @@ class KnowsSnapshotsByTheirBeginning(SharingDocuments):
     """Treats snapshots as equal if their lengths and their first 4 KiB are."""
 
     def key(self, text):
-        return len(text), text[:COMPARED]
+        return len(text), text[:COMPARED_LENGTH]
 
     async def create_session(self, session):
         if attrs.has(type(session)):
@@ -46,7 +46,7 @@ class KnowsDefinitionsByTheirEnds(SharingDocuments):
     """Treats definitions as equal if their lengths and their first and last 4 KiB are."""
 
     def key(self, text):
-        return len(text), text[:COMPARED], text[-COMPARED:]
+        return len(text), text[:COMPARED_LENGTH], text[-COMPARED_LENGTH:]
 
     async def save_workflow(self, workflow):
         if attrs.has(type(workflow)):
@@ -59,7 +59,7 @@ class KnowsEventsByTheirBeginning(SharingDocuments):
     """Treats the data of events as equal if the first 4 KiB are."""
 
     def key(self, text):
-        return text[:COMPARED]
+        return text[:COMPARED_LENGTH]
 
     async def save_stream_event(self, event):
         if attrs.has(type(event)):
