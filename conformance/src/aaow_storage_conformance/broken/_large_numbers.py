@@ -178,7 +178,7 @@ class ExpiresAThousand(MemoryAdapter):
 
 @breaks("REC-8")
 class AddsToTwelveDigits(Delegating):
-    """Adds amounts with twelve digits of precision."""
+    """Rounds the use of a pool to twelve digits when it adds to it."""
 
     async def consume_budget(self, pool_id, amount):
         pool = await super().consume_budget(pool_id, amount)

@@ -144,7 +144,7 @@ class ReturnsADecisionWithoutItsTime(Delegating):
 
 @breaks("APR-3")
 class SweepsFromTheEnd(Delegating):
-    """Returns expired requests in no defined order."""
+    """Returns the expired requests in reverse order."""
 
     async def expire_approvals(self, now=None):
         return (await super().expire_approvals(now))[::-1]
