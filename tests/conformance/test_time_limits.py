@@ -1,4 +1,4 @@
-"""Time limits: a test that stands still fails in time, and names the operation that did not return."""
+"""Time limits: a test that stalls fails in time, and names the operation that did not return."""
 
 import asyncio
 import threading
@@ -42,7 +42,7 @@ register_plugin(BrokenPlugin(BROKEN["{name}"], "{on}"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMED)
-def test_the_runner_of_broken_backends_names_what_stands_still(name: str):
+def test_the_runner_of_broken_backends_names_the_stalled_operation(name: str):
     started = time.monotonic()
     reference = reference_backend_for(BROKEN[name])
     assert reference is not None
@@ -82,7 +82,7 @@ def suite_on_broken(
         ("KeepsTheLineAfterItsEnd", "test_a_random_history_goes", "stalled: *did not return within 1 s"),
     ],
 )
-def test_a_run_of_the_suite_fails_and_names_what_stands_still(
+def test_a_run_of_the_suite_fails_and_names_the_stalled_operation(
     pytester: pytest.Pytester, name: str, chosen: str, line: str
 ):
     result = suite_on_broken(pytester, name, chosen)
@@ -103,14 +103,14 @@ def test_a_run_ends_even_if_a_thread_of_the_backend_never_does(pytester: pytest.
     result.stdout.fnmatch_lines(["stalled: close() of ClosesInAThreadThatNeverEnds did not return within 1 s"])
 
 
-def test_an_operation_that_stands_still_in_another_process_is_named(pytester: pytest.Pytester):
+def test_a_stalled_operation_in_another_process_is_named(pytester: pytest.Pytester):
     chosen = "test_another_process_finds_what_this_one_stored"
     result = suite_on_broken(pytester, "GetsForEverInOtherProcesses", chosen, on="sqlite", limit_s=40)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*stalled: list_workflows(*) of GetsForEverInOtherProcesses did not return*"])
 
 
-def test_after_three_tests_that_stood_still_the_limits_are_shorter(pytester: pytest.Pytester):
+def test_after_three_stalled_tests_the_limits_are_shorter(pytester: pytest.Pytester):
     result = suite_on_broken(pytester, "NeverCloses", "TestWorkflows or TestStreams")
     result.stdout.fnmatch_lines(["stalled: close() *within 1 s", "stalled: close() *within 0.1 s"])
 

@@ -1,4 +1,4 @@
-"""Mistakes with several calls in one transaction: what it did before is forgotten, or its clock stands still."""
+"""Mistakes with several calls in one transaction: what it did before is forgotten, or its clock stops."""
 
 import attrs
 

@@ -1,4 +1,4 @@
-"""Calls that never return: the tests have to fail in time, and to name what stands still."""
+"""Calls that never return: the tests have to fail in time, and to name the stalled operation."""
 
 import asyncio
 import multiprocessing

@@ -78,6 +78,6 @@ def _be_quiet() -> None:
 
 
 def _end_soon() -> None:
-    """End the process even if a thread that stood still would keep it."""
+    """End the process even if a stalled thread would keep it."""
     if has_any_stalled():
         exit_after(ENDS_WITHIN_S, 0)
