@@ -50,7 +50,7 @@ class RefusesWhatItHasStored(Delegating):
     async def save_workflow(self, workflow):
         await super().save_workflow(workflow)
         if self.is_closed:
-            raise AdapterClosedError()
+            raise AdapterClosedError
 
     async def close(self):
         self.is_closed = True
