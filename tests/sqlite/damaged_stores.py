@@ -1,7 +1,7 @@
 """Damages copies of a SQLite store, each by its own seed, and calls every operation on each.
 
-Run as `python damaged_stores.py FOLDER FIRST LAST`: prints a line of JSON for each seed, with what came of the calls.
-It is a process of its own, since what it finds may be a crash or a hang.
+Run as `python damaged_stores.py FOLDER FIRST LAST`: it prints a line of JSON for each seed, with the counted outcomes
+of the calls. It is a separate process, because a damaged file may crash or hang it.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call, every_call
 
 PAGE = 8192
-LONGEST_CALL_S = 30.0
+MAX_CALL_S = 30.0
 IN_JSON = QueryFilter({"metadata.number": Gt(3)}, order_by=[OrderBy("metadata.text"), OrderBy("name")])
 BY_AMOUNT = QueryFilter({"total_budget": Gt(1)}, order_by=[OrderBy("used_budget")])
 CALLS = [
@@ -43,7 +43,7 @@ CALLS = [
 
 
 async def fill(path: Path, count: int = 25) -> None:
-    """Store records of every kind, among them those that `CALLS` name, and leave a write-ahead log behind."""
+    """Store records of every kind, with the ids in `CALLS`, and keep copies of the files with a write-ahead log."""
     adapter = create_adapter("sqlite", str(path))
     await adapter.initialize()
     await samples.stored_workflow(adapter, id="w")
@@ -76,7 +76,7 @@ def flip(data: bytearray, chance: random.Random, first: int, end: int) -> None:
 
 
 def damage(data: bytearray, chance: random.Random) -> str:
-    """Damage the bytes of a file in one of several ways, and say in which."""
+    """Damage the bytes of a file in one of several ways, and return its name."""
     pages = max(1, len(data) // PAGE)
     page = chance.randrange(pages) * PAGE
     end = min(page + PAGE, len(data))
@@ -106,7 +106,7 @@ def damage(data: bytearray, chance: random.Random) -> str:
 
 
 def damaged(folder: Path, seed: int) -> str:
-    """Make a damaged copy of the store, with a log or without; say what was done."""
+    """Make a damaged copy of the store, with a log or without; return the kind of damage."""
     chance = random.Random(seed)
     source, copy = folder / "store.db", folder / "damaged.db"
     for suffix in ("", "-wal", "-shm"):
@@ -124,21 +124,21 @@ def damaged(folder: Path, seed: int) -> str:
 
 
 async def outcome(call: Callable[[], Any]) -> str:
-    """Return what came of a call: "value", the name of the error of storage, or what should not have come."""
+    """Return the outcome of a call: "value", the name of a storage error, or "raw" and an error that must not come."""
     try:
-        async with asyncio.timeout(LONGEST_CALL_S):
+        async with asyncio.timeout(MAX_CALL_S):
             await call()
     except StorageError as error:
         unforeseen = "unforeseen" in str(error)
         return f"raw {error!r} {error.__cause__!r}" if unforeseen else type(error).__name__
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it should not come out
+    except BaseException as error:  # noqa: BLE001 - any other error is reported
         return f"raw {error!r}"
     return "value"
 
 
 @contextlib.asynccontextmanager
 async def closing(adapter: StorageAdapter, outcomes: list[str]) -> AsyncIterator[None]:
-    """Close the adapter after the block, and tell what came of that."""
+    """Close the adapter after the block, and add the outcome of closing."""
     try:
         yield
     finally:
@@ -167,7 +167,7 @@ async def outcomes_on(path: Path) -> list[str]:
 
 
 def main() -> None:
-    """Fill a store, damage it once for each seed, and print what came of it."""
+    """Fill a store, damage it once for each seed, and print the outcomes."""
     folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     asyncio.run(fill(folder / "store.db"))
     for seed in range(first, last):

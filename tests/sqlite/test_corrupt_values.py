@@ -1,4 +1,4 @@
-"""A cell that holds what was never saved is reported as such, with the field, and the store goes on."""
+"""A cell with a value that was never saved is reported as corrupt, with its field, and the store goes on working."""
 
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ FOUND_BY = {
     ("stream_events", "stream_id"),
     ("documents", "digest"),
 }
-"""The columns by which rows are looked for: what is not found there is not seen to be wrong."""
+"""The columns by which rows are selected: a wrong value there is not read, so it is not noticed."""
 
 WRONG_TEXTS = ("CAST(x'ff80' AS TEXT)", "x'6162'", "'with a NUL' || char(0)")
 WRONG: dict[str, tuple[str, ...]] = {
@@ -72,14 +72,14 @@ WRONG: dict[str, tuple[str, ...]] = {
     "digest": ("'abc'", "x''", "x'00'", "5000000000000", "1.5", "zeroblob(32)"),
     "body": ("'{}'", "'{'", "x'7b7d'", "CAST(x'ff80' AS TEXT)", "''"),
 }
-"""For each kind of columns, what none of them holds, as SQL."""
+"""For each kind of column, values that are never saved there, as SQL."""
 
 OBJECTS = {"metadata", "args", "context"}
 COUNTS = {"retry_count", "prompt_tokens", "completion_tokens", "total_tokens"}
 
 
 def kind_of(column: sa.Column[Any]) -> str:
-    """Return which kind of wrong values a column is to be given."""
+    """Return the kind of wrong values for a column."""
     kinds = {"Instant": "instant", "JSONText": "json", "Amount": "amount", "Truth": "truth", "Double": "number"}
     if column.name in OBJECTS:
         return "object"
@@ -93,7 +93,7 @@ def kind_of(column: sa.Column[Any]) -> str:
 
 
 def cells() -> list[tuple[str, str, str]]:
-    """Return each column with each value that is wrong there: NULL too, where no field can be None."""
+    """Return each column with each value that is wrong there, and NULL if no field can be None."""
     wrong = []
     for table in metadata.tables.values():
         for column in table.columns:
@@ -124,7 +124,7 @@ async def fill(storage: StorageAdapter) -> None:
 
 
 class Damaged:
-    """A filled store, and a way past every rule to put a value into a cell and back."""
+    """A filled store in which any value can be put into a cell, past every rule, and back."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -137,7 +137,7 @@ class Damaged:
         self._connection.execute("PRAGMA schema_version = 1000")
 
     def put(self, table: str, column: str, value: str) -> Callable[[], None]:
-        """Put the value of an expression of SQL into each row; return what puts back what was there."""
+        """Put the value of a SQL expression into each row; return a function that restores the values."""
         was = self._connection.execute(f'SELECT rowid, "{column}" FROM {table}').fetchall()
         self._connection.execute(f'UPDATE {table} SET "{column}" = {value}')
 
@@ -204,7 +204,7 @@ async def test_a_wrong_value_in_any_column_is_corrupt_data_that_names_the_field(
         ("metadata", "'{'", QueryFilter(order_by=[OrderBy("metadata.x")], limit=1)),
     ],
 )
-async def test_a_query_that_has_to_look_at_a_wrong_value_is_refused(
+async def test_a_query_that_reads_a_wrong_value_is_refused(
     storage: StorageAdapter, damaged: Damaged, column: str, value: str, filter: QueryFilter
 ):
     await fill(storage)
@@ -220,7 +220,7 @@ async def test_a_query_that_has_to_look_at_a_wrong_value_is_refused(
     ("write", "arguments", "changes"),
     [("consume_budget", [1], {}), ("increase_budget", [1], {}), ("update_budget_pool", [], {"metadata": None})],
 )
-async def test_a_change_of_a_record_that_is_wrong_is_refused_and_changes_nothing(
+async def test_an_update_of_a_corrupt_record_is_refused_and_changes_nothing(
     storage: StorageAdapter, damaged: Damaged, write: str, arguments: list[Any], changes: dict[str, Any]
 ):
     await fill(storage)
@@ -241,7 +241,7 @@ async def test_a_change_of_a_record_that_is_wrong_is_refused_and_changes_nothing
         ("DELETE FROM budget_pools WHERE id = 'root'", "the parent 'root' of the budget pool 'p' is missing"),
     ],
 )
-async def test_a_line_of_pools_that_cannot_be_is_corrupt(
+async def test_impossible_ancestors_of_a_pool_are_corrupt(
     storage: StorageAdapter, damaged: Damaged, damage: str, match: str
 ):
     await fill(storage)
@@ -257,7 +257,7 @@ async def test_a_line_of_pools_that_cannot_be_is_corrupt(
     "calls",
     ["'{}'", "'[5]'", "'[{}]'", "'5'", """'[{"tool_call_id":"x"}]'""", "'[null]'"],
 )
-async def test_tool_calls_that_are_none_are_corrupt(storage: StorageAdapter, damaged: Damaged, calls: str):
+async def test_invalid_tool_calls_are_corrupt(storage: StorageAdapter, damaged: Damaged, calls: str):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
     await storage.save_llm_execution("s", "n", LLMExecutionResult(id="e"))
     damaged.put("llm_executions", "tool_calls", calls)
@@ -276,7 +276,7 @@ async def test_tool_calls_that_are_none_are_corrupt(storage: StorageAdapter, dam
         "DELETE FROM sqlite_schema WHERE name = 'sessions'",
     ],
 )
-async def test_a_schema_that_no_migration_makes_is_corrupt_data(path: Path, damage: str):
+async def test_a_schema_that_no_migration_creates_is_corrupt_data(path: Path, damage: str):
     async with create_adapter("sqlite", str(path)) as storage:
         await fill(storage)
     damaged = Damaged(path)
@@ -290,7 +290,7 @@ async def test_a_schema_that_no_migration_makes_is_corrupt_data(path: Path, dama
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("read", [lambda at: at.list_budget_pools(), lambda at: at.get_budget_pool("p")])
-async def test_a_connection_that_met_a_wrong_value_sees_what_is_stored_later(
+async def test_a_connection_that_read_a_wrong_value_sees_later_writes(
     storage: StorageAdapter, damaged: Damaged, read: Read
 ):
     await fill(storage)

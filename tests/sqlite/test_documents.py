@@ -1,4 +1,4 @@
-"""Definitions and snapshots are stored once for each content, checked when read, and go with their last reference."""
+"""Equal documents are stored once, checked when they are read, and deleted with their last reference."""
 
 import pytest
 
@@ -24,7 +24,7 @@ async def test_documents_that_differ_in_the_order_of_keys_are_two(storage: Stora
     assert list((await storage.get_session("s1")).workflow_snapshot) == ["b", "a"]
 
 
-async def test_a_document_goes_with_its_last_reference(storage: StorageAdapter, raw):
+async def test_a_document_is_deleted_with_its_last_reference(storage: StorageAdapter, raw):
     await storage.save_workflow(StoredWorkflow(id="w", name="n", version="1", definition=DEFINITION))
     await storage.create_session(Session(id="s", workflow_id="w", workflow_snapshot=DEFINITION))
     await storage.update_workflow("w", definition={"changed": True})
@@ -37,7 +37,7 @@ async def test_a_document_goes_with_its_last_reference(storage: StorageAdapter, 
     assert raw("SELECT count(*) FROM documents") == [(0,)]
 
 
-async def test_a_document_stays_where_the_delete_is_rolled_back(storage: StorageAdapter, raw):
+async def test_a_document_stays_if_the_delete_is_rolled_back(storage: StorageAdapter, raw):
     await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot=DEFINITION))
     tx = await storage.begin_transaction()
     await tx.delete_session("s")
@@ -66,7 +66,7 @@ async def test_a_document_that_is_not_what_was_stored_is_reported(storage: Stora
     "damage",
     ["UPDATE sessions SET metadata = '{'", "UPDATE sessions SET metadata = '[]'", "UPDATE sessions SET id = ''"],
 )
-async def test_a_row_that_no_record_can_be_made_of_is_reported(storage: StorageAdapter, raw, damage: str):
+async def test_a_row_that_makes_no_valid_record_is_reported(storage: StorageAdapter, raw, damage: str):
     await storage.create_session(Session(workflow_id=None, workflow_snapshot=DEFINITION))
     raw(damage)
     with pytest.raises(CorruptDataError):

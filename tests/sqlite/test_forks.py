@@ -53,7 +53,7 @@ async def ended(process: int) -> int:
     return os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, process, 0))[1])
 
 
-async def test_a_forked_process_opens_the_store_of_its_parent_anew(storage: StorageAdapter, path: Path):
+async def test_a_forked_process_may_open_its_parents_store_with_a_new_adapter(storage: StorageAdapter, path: Path):
     await storage.save_workflow(a_workflow("parent's"))
 
     async def child() -> None:

@@ -1,4 +1,4 @@
-"""Initializing beside a lock that stays, or beside others of the same process: how it ends when it is cancelled."""
+"""Initializing while another connection holds a lock, or others initialize: it ends soon if it is cancelled."""
 
 import asyncio
 import signal
@@ -62,7 +62,7 @@ def locked(path: Path, request: pytest.FixtureRequest) -> Iterator[sqlite3.Conne
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-async def test_initializing_that_is_cancelled_beside_a_lock_ends_soon_and_leaves_it_closed(
+async def test_cancelled_initializing_during_a_lock_ends_soon_and_leaves_the_adapter_closed(
     path: Path, locked: sqlite3.Connection, times: int
 ):
     adapter = create_adapter("sqlite", str(path), busy_timeout=300)
@@ -81,14 +81,14 @@ async def test_initializing_that_is_cancelled_beside_a_lock_ends_soon_and_leaves
         await adapter.save_workflow(StoredWorkflow(name="n", version="1", definition={}))
 
 
-async def test_initializing_beside_a_lock_ends_when_its_time_is_up(path: Path, locked: sqlite3.Connection):
+async def test_initializing_during_a_lock_ends_after_the_busy_timeout(path: Path, locked: sqlite3.Connection):
     began = time.monotonic()
     with pytest.raises(StorageUnavailableError, match=r"waited 0\.2 s"):
         await create_adapter("sqlite", str(path), busy_timeout=0.2).initialize()
     assert time.monotonic() - began < SOON_S
 
 
-async def test_a_statement_of_initializing_that_takes_long_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_long_statement_of_initializing_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     monkeypatch.setattr(
         "aaow_storage_sqlite._open_store.create_indexes", lambda connection, *_: connection.command(endless)

@@ -186,25 +186,6 @@ async def test_commits_are_as_durable_as_asked_for(path: Path, option: str, leve
         assert connection.command("PRAGMA foreign_keys") == (1,)
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("synchronous", "OFF"),
-        ("synchronous", 1),
-        ("busy_timeout", -1),
-        ("busy_timeout", float("nan")),
-        ("busy_timeout", "30"),
-        ("reader_threads", 0),
-        ("reader_threads", 1.5),
-        ("reader_threads", True),
-    ],
-)
-async def test_a_wrong_option_is_named(option: str, value: object):
-    with pytest.raises(ValidationError) as caught:
-        create_adapter("sqlite", "store.db", **{option: value})
-    assert caught.value.field == option
-
-
 async def test_a_store_in_memory_claims_no_durability_and_is_gone_when_closed():
     async with create_adapter("sqlite", "sqlite://") as storage:
         assert storage.capabilities == {Capability.STREAM_EVENTS}

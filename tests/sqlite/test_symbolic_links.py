@@ -1,4 +1,4 @@
-"""The place of a file, behind symbolic links: every process finds the same file, log and memory file."""
+"""Symbolic links are resolved: every process finds the same file, log and shared memory."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows lets few users make symbolic links"),
 ]
 
-SAVE_ELSEWHERE = """
+SAVE_IN_ANOTHER_PROCESS = """
 import asyncio, os, sys
 from aaow_storage import StoredWorkflow, create_adapter
 
@@ -74,7 +74,7 @@ async def test_a_store_behind_a_symbolic_link_opens(tmp_path: Path, volume: Path
     assert names(volume) == ["store.db"]
 
 
-async def test_a_link_to_nothing_makes_the_file_where_it_leads(tmp_path: Path, volume: Path):
+async def test_a_link_to_a_missing_file_creates_the_file_where_it_leads(tmp_path: Path, volume: Path):
     named = link(tmp_path / "links" / "new.db", "../volume/deeper/new.db")
     await saved(named)
     assert named.is_symlink()
@@ -82,7 +82,7 @@ async def test_a_link_to_nothing_makes_the_file_where_it_leads(tmp_path: Path, v
     assert names(tmp_path / "links") == ["new.db"]
 
 
-async def test_a_link_to_nothing_that_is_refused_leaves_nothing_behind(tmp_path: Path, volume: Path):
+async def test_a_refused_link_to_a_missing_file_creates_nothing(tmp_path: Path, volume: Path):
     named = link(tmp_path / "links" / "new.db", "../volume/deeper/new.db")
     with pytest.raises(ValidationError, match=f"{named} does not exist"):
         await create_adapter(f"file:{named}?mode=rw").initialize()
@@ -97,7 +97,7 @@ async def test_processes_that_use_the_link_and_the_file_share_one_log(tmp_path: 
     for mine, other in ((named, volume / "store.db"), (volume / "store.db", named)):
         async with create_adapter("sqlite", str(mine)) as storage:
             await storage.save_workflow(WORKFLOW)
-            command = [sys.executable, "-c", SAVE_ELSEWHERE, str(other), str(volume)]
+            command = [sys.executable, "-c", SAVE_IN_ANOTHER_PROCESS, str(other), str(volume)]
             run = subprocess.run(command, capture_output=True, text=True, check=True)
             assert run.stdout.split() == ["store.db", "store.db-shm", "store.db-wal"]
             assert await storage.get_workflow("there") is not None
@@ -105,7 +105,7 @@ async def test_processes_that_use_the_link_and_the_file_share_one_log(tmp_path: 
         assert names(volume) == ["store.db"]
 
 
-async def test_a_link_that_is_changed_meanwhile_leaves_the_open_store_where_it_is(tmp_path: Path, volume: Path):
+async def test_changing_a_link_does_not_affect_an_open_store(tmp_path: Path, volume: Path):
     named = link(tmp_path / "links" / "store.db", "../volume/store.db")
     async with create_adapter("sqlite", str(named)) as storage:
         named.unlink()
@@ -126,7 +126,9 @@ async def test_a_link_that_is_changed_meanwhile_leaves_the_open_store_where_it_i
         ("other.db", "is a symbolic link that leads back to itself"),
     ],
 )
-async def test_a_link_to_what_is_no_file_is_refused(tmp_path: Path, volume: Path, target: str, problem: str):
+async def test_a_link_to_something_that_is_not_a_file_is_refused(
+    tmp_path: Path, volume: Path, target: str, problem: str
+):
     os.mkfifo(volume / "pipe")
     named = link(tmp_path / "links" / "store.db", target)
     link(tmp_path / "links" / "other.db", "store.db")

@@ -1,4 +1,4 @@
-"""Where a command of transaction control fails, the first error comes out, and the store works afterwards."""
+"""If a command of transaction control fails, the first error is raised, and the store works afterwards."""
 
 import asyncio
 import functools
@@ -44,7 +44,7 @@ class Failures:
         self.command, self.left, self.met = command, times, 0
 
     def meet(self, text: str) -> None:
-        """Fail where it is time to."""
+        """Raise if the command is armed."""
         is_it = text == "ROLLBACK" if self.command == "ROLLBACK" else self.command and text.startswith(self.command)
         if is_it and self.left:
             self.left -= 1
@@ -54,7 +54,7 @@ class Failures:
 
 @pytest.fixture
 def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
-    """What fails, on every connection that is opened from now on."""
+    """The failures, on every connection that is opened from now on."""
     armed = Failures()
 
     class Failing(sqlite3.Connection):
@@ -81,7 +81,7 @@ async def storage(path: Path, failures: Failures):
 
 
 async def fill(storage: StorageAdapter) -> None:
-    """Store what the calls name."""
+    """Store the records that the calls name."""
     await samples.stored_workflow(storage, id="w")
     await samples.stored_session(storage, id="s")
     await storage.save_execution_state(samples.a_state("s"))
@@ -105,7 +105,7 @@ def is_injected(found: Any) -> bool:
 
 
 async def check_that_it_works(storage: StorageAdapter) -> None:
-    """Check that what is stored from now on is read, by every way that there is to read, and that nothing is open."""
+    """Check that later writes are read in every way, and that no transaction is open."""
     workflow = await samples.stored_workflow(storage)
     assert await storage.get_workflow(workflow.id) == workflow
     assert workflow in await storage.list_workflows()
@@ -118,13 +118,13 @@ async def check_that_it_works(storage: StorageAdapter) -> None:
 
 
 async def in_a_transaction(storage: StorageAdapter, call: Callable[[StorageOperations], Awaitable[Any]]) -> Any:
-    """Make the call in a transaction that is committed whatever comes of the call."""
+    """Make the call in a transaction that is committed even if the call fails."""
     async with storage.transaction() as transaction:
         return await outcome(call(transaction))
 
 
 async def in_a_savepoint(storage: StorageAdapter, call: Callable[[StorageOperations], Awaitable[Any]]) -> Any:
-    """Make the call in a savepoint that ends with what comes of the call."""
+    """Make the call in a savepoint, which is undone if the call fails."""
     async with storage.transaction() as transaction, transaction.savepoint():
         return await call(transaction)
 
@@ -155,7 +155,7 @@ async def delete_and_fail(block: AbstractAsyncContextManager[Any], target: Stora
     "name",
     ["save_workflow", "delete_session", "consume_budget", "get_session", "list_sessions", "get_execution_state"],
 )
-async def test_what_comes_of_a_call_is_its_outcome_or_the_failure_before_it(
+async def test_a_call_raises_the_failure_or_returns_its_usual_outcome(
     storage: StorageAdapter, failures: Failures, way: Callable[..., Any], command: str, name: str
 ):
     for times in ONCE, ALWAYS:
@@ -171,7 +171,7 @@ async def test_what_comes_of_a_call_is_its_outcome_or_the_failure_before_it(
 @pytest.mark.parametrize("way", [alone, together, in_a_savepoint])
 @pytest.mark.parametrize("command", ["ROLLBACK TO", "ROLLBACK", "RELEASE", "close"])
 @pytest.mark.parametrize("times", [ONCE, ALWAYS], ids=["once", "until further notice"])
-async def test_the_error_of_a_call_is_not_hidden_by_that_of_its_undoing(
+async def test_the_error_of_a_call_is_not_hidden_by_a_failing_rollback(
     storage: StorageAdapter, failures: Failures, way: Callable[..., Any], command: str, times: int
 ):
     failures.arm(command, times)
@@ -185,7 +185,7 @@ async def test_the_error_of_a_call_is_not_hidden_by_that_of_its_undoing(
 
 
 @pytest.mark.parametrize("command", ["ROLLBACK TO caller", "RELEASE caller", "ROLLBACK"])
-async def test_a_transaction_whose_part_could_not_be_undone_is_undone_whole(
+async def test_a_transaction_is_rolled_back_whole_if_its_savepoint_cannot_be(
     storage: StorageAdapter, failures: Failures, command: str
 ):
     transaction = await storage.begin_transaction()
@@ -205,7 +205,7 @@ async def test_a_transaction_whose_part_could_not_be_undone_is_undone_whole(
 
 
 @pytest.mark.parametrize("times", [ONCE, ALWAYS], ids=["once", "until further notice"])
-async def test_the_error_of_a_block_is_not_hidden_by_that_of_the_rollback(
+async def test_the_error_of_a_block_is_not_hidden_by_a_failing_rollback(
     storage: StorageAdapter, failures: Failures, times: int
 ):
     failures.arm("ROLLBACK", times)
@@ -231,7 +231,7 @@ async def test_a_rollback_that_fails_is_reported_by_itself_and_stores_nothing(
     await check_that_it_works(storage)
 
 
-async def test_the_error_of_a_block_is_not_hidden_by_that_of_closing(path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_the_error_of_a_block_is_not_hidden_by_a_failing_close(path: Path, monkeypatch: pytest.MonkeyPatch):
     adapter = create_adapter("sqlite", str(path))
     closed = adapter.close
 
@@ -249,7 +249,7 @@ async def test_the_error_of_a_block_is_not_hidden_by_that_of_closing(path: Path,
             pass
 
 
-async def test_a_driver_that_fails_to_close_keeps_no_adapter_from_closing(storage: StorageAdapter, failures: Failures):
+async def test_an_adapter_closes_even_if_the_driver_fails_to_close(storage: StorageAdapter, failures: Failures):
     failures.arm("close", ALWAYS)
     await storage.close()
     await storage.initialize()

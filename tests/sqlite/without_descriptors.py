@@ -1,7 +1,7 @@
-"""Opens and uses a store in a process that has as many descriptors open as it may, and again when it has not.
+"""Opens and uses a store in a process that has hardly any descriptors left, and again when it has enough.
 
-Run as `python without_descriptors.py FOLDER`: prints a line of JSON for each number of descriptors left, with what came
-of opening, of the calls, and of the calls once descriptors are free again.
+Run as `python without_descriptors.py FOLDER`: it prints a line of JSON for each number of descriptors left, with the
+outcomes of opening, of the calls, and of the calls once descriptors are free again.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from typing import Any
 
 from aaow_storage import Session, StorageError, create_adapter
 
-MOST = 256
-LONGEST_CALL_S = 30.0
+MAX_DESCRIPTORS = 256
+MAX_CALL_S = 30.0
 
 
 def all_but(left: int) -> list[int]:
-    """Open descriptors until so many are left."""
+    """Open descriptors until only so many are left."""
     held = []
     while True:
         try:
@@ -33,13 +33,13 @@ def all_but(left: int) -> list[int]:
 
 
 async def outcome(awaitable: Awaitable[Any]) -> str:
-    """Return "value", the name of the error of storage, or the error that should not have come."""
+    """Return "value", the name of a storage error, or "raw" and an error that must not come."""
     try:
-        async with asyncio.timeout(LONGEST_CALL_S):
+        async with asyncio.timeout(MAX_CALL_S):
             await awaitable
     except StorageError as error:
         return f"raw {error} {error.__cause__!r}" if "unforeseen" in str(error) else type(error).__name__
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it should not come out
+    except BaseException as error:  # noqa: BLE001 - any other error is reported
         return f"raw {error!r}"
     return "value"
 
@@ -64,10 +64,10 @@ async def outcomes(path: Path, left: int) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Try it with more and more descriptors left, on one store that is there and on new ones."""
+    """Try more and more descriptors, on an existing store and on new ones."""
     folder = Path(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST, MOST))
-    asyncio.run(outcomes(folder / "store.db", MOST // 2))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_DESCRIPTORS, MAX_DESCRIPTORS))
+    asyncio.run(outcomes(folder / "store.db", MAX_DESCRIPTORS // 2))
     for left in range(20):
         for path in (folder / "store.db", folder / f"new-{left}.db"):
             told = {"left": left, "path": path.name, **asyncio.run(outcomes(path, left))}

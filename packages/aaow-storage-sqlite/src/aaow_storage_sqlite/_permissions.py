@@ -15,7 +15,7 @@ def create_folders_and_file(path: Path, file_mode: int | None) -> None:
 
     Without a mode the folders get what the umask leaves of 0o777, and SQLite later creates the file with what it leaves
     of 0o644. With a mode the umask does not matter: the file gets exactly that mode, and a folder gets the same plus
-    search permission for whoever may read or write the file. At no moment do they have more.
+    search permission for each class of users that may read or write the file. At no moment do they have more.
 
     Raises:
         OSError: a folder or the file cannot be created.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar, TypeVarTuple
 
+from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage_sql import (
     InteractiveTransaction,
@@ -276,7 +277,7 @@ class Writer:
                 self._interactive = transaction
         if self._interactive is None:
             roll_back(self._connection)
-            transaction.refuse(AdapterClosedError("the adapter is closed"))
+            transaction.refuse(AdapterClosedError(CLOSED))
             return
         self._serve(transaction)
         self._checkpoint()
