@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
 from aaow_storage.authoring import (
+    CLOSED_IN_TRANSACTION,
     INHERITED,
     OpenTransactions,
     bind_transaction,
@@ -70,7 +71,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
         """Roll back when the adapter closes, unless the transaction has ended."""
         with self._write_lock.mutex:
             if self.outcome is None:
-                self._end(TransactionOutcome.ABORTED, "the adapter was closed while it was open")
+                self._end(TransactionOutcome.ABORTED, CLOSED_IN_TRANSACTION)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

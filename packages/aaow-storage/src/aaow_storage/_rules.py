@@ -86,7 +86,9 @@ def resolved(
         raise ConflictError(f"{reason}; the error's `current` is the stored request", request)
     if has_run_out(request, at):
         reason = f"the approval request {request.id!r} expired at {request.expires_at}"
-        raise ConflictError(f"{reason}: this decision was not stored; create another request", request)
+        raise ConflictError(
+            f"{reason}: this decision was not stored; extend its expires_at first, or create another", request
+        )
     return attrs.evolve(request, status=status, resolved_at=at, resolved_by=by, resolution_notes=notes)
 
 

@@ -38,10 +38,11 @@ from aaow_storage._rules import (
 )
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
 from aaow_storage._values import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH, shown
-from aaow_storage.errors import CLOSED
+from aaow_storage.errors import CLOSED, CLOSED_IN_TRANSACTION
 
 __all__ = [
     "CLOSED",
+    "CLOSED_IN_TRANSACTION",
     "DOCUMENT_FIELDS",
     "INHERITED",
     "KINDS",

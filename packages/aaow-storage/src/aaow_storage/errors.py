@@ -146,6 +146,11 @@ class TransactionError(StorageError):
 CLOSED = "it was closed before this call could begin; call initialize() to open it again"
 """The `remedy` for a call that had not begun when another task closed the adapter."""
 
+CLOSED_IN_TRANSACTION = (
+    "the adapter was closed while it was open, so nothing of it was stored; run all of it again on an open adapter"
+)
+"""Why a transaction is over that was open when its adapter was closed."""
+
 
 class AdapterClosedError(StorageError):
     """The adapter is not initialized yet, or is closed.
@@ -176,7 +181,7 @@ class UnsupportedOperationError(StorageError):
         self.capability = capability
 
     def __str__(self) -> str:
-        problem = f"{self.operation}() needs the capability {self.capability!r}, which this backend lacks"
+        problem = f"{self.operation}() needs the capability '{self.capability}', which this backend lacks"
         return f"{problem}: see adapter.capabilities"
 
 

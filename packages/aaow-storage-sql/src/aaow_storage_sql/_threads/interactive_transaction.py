@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.authoring import INHERITED, note_failure
+from aaow_storage.authoring import CLOSED_IN_TRANSACTION, INHERITED, note_failure
 from aaow_storage.errors import StorageError, TransactionError
 from aaow_storage_sql._operation import Call, Operation, Work
 from aaow_storage_sql._threads.executor import ExecutorTransaction
@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 MAX_QUEUE_WAIT_S = 3600.0
 """A timeout of a queue that every platform accepts."""
-_ADAPTER_CLOSED = "the adapter was closed while it was open"
 
 
 def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
@@ -225,7 +224,7 @@ class InteractiveTransaction(ExecutorTransaction):
             reason = f"it was open for longer than {self.timeout:g} s; end it sooner, or pass a longer timeout"
             self._close(TransactionOutcome.TIMED_OUT, reason)
         else:
-            self._close(TransactionOutcome.ABORTED, _ADAPTER_CLOSED)
+            self._close(TransactionOutcome.ABORTED, CLOSED_IN_TRANSACTION)
         if job is not None:
             deliver([self._unreadable_column(job)])
 
