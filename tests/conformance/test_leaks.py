@@ -38,7 +38,7 @@ def test_a_leak_fails_the_test_that_passed_and_its_clause(pytester: pytest.Pytes
     result = run(pytester, "threading.Thread(target=threading.Event().wait, name='forgotten', daemon=True).start()")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["the test, or the backend, left behind:", "the thread 'forgotten'", "  WFL-1  failed *"]
+        ["the test or the backend left behind:", "the thread 'forgotten'", "  WFL-1  failed *"]
     )
 
 

@@ -64,7 +64,7 @@ def test_a_refused_file_leaves_the_store_as_it_was(run: Run, write: Write, url: 
 async def test_a_document_that_is_no_object_is_wrapped_in_one(run: Run, write: Write, url: str, document: Any):
     result = run(write(document))
     assert (result.returncode, result.stderr) == (0, "")
-    assert "stored as one, under the key 'document'" in " ".join(result.stdout.split())
+    assert "stored in one, under the key 'document'" in " ".join(result.stdout.split())
     async with create_adapter("sqlite", url) as storage:
         (session,) = await storage.list_sessions()
     assert session.workflow_snapshot == {"document": document}
