@@ -37,9 +37,7 @@ def run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
 def test_a_leak_fails_the_test_that_passed_and_its_clause(pytester: pytest.Pytester):
     result = run(pytester, "threading.Thread(target=threading.Event().wait, name='forgotten', daemon=True).start()")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(
-        ["the test or the backend left behind:", "the thread 'forgotten'", "  WFL-1  failed *"]
-    )
+    result.stdout.fnmatch_lines(["the test or the backend left behind:", "the thread 'forgotten'", "  WFL-1  failed *"])
 
 
 def test_a_leak_of_a_failed_test_is_not_reported(pytester: pytest.Pytester):

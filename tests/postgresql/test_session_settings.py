@@ -166,7 +166,8 @@ async def test_the_option_statement_timeout_overrides_a_shorter_one_of_the_serve
 def test_the_conformance_suite_passes_for_a_hostile_role(shared: Server):
     del shared
     command = [sys.executable, "-m", "pytest", "--pyargs", "aaow_storage_conformance", "-p", "as_hostile_role",
-               "--storage-backend=postgresql", "-m", "not slow", "-q", "-p", "no:cacheprovider", "--numprocesses=2"]  # fmt: skip
+               "--storage-backend=postgresql", "-m", "not slow", "--numprocesses=2", "-q", "-p", "no:cacheprovider",
+               ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
