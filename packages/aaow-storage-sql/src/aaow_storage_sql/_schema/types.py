@@ -20,6 +20,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class NativeType(sa.types.UserDefinedType[Any]):
+    """A type of PostgreSQL by its name; the driver converts its values."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **options: Any) -> str:
+        """Return the name of the type."""
+        return self.name
+
+
 def id_text() -> sa.types.TypeEngine[str]:
     """Return the type of ids: they sort by code point."""
     return sa.String(MAX_ID_LENGTH).with_variant(sa.VARCHAR(MAX_ID_LENGTH, collation="C"), "postgresql")
@@ -43,7 +57,7 @@ class Truth(sa.Boolean):
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
         """Return the function that makes True of 1 and False of 0, unless the database has booleans."""
-        return None if dialect.name == "postgresql" else _truth_of
+        return None if dialect.supports_native_boolean else _truth_of
 
 
 def _truth_of(value: Any) -> Any:
@@ -53,20 +67,19 @@ def _truth_of(value: Any) -> Any:
 class Instant(sa.TypeDecorator[datetime]):
     """An aware datetime in UTC: `timestamptz` in PostgreSQL, elsewhere the number of microseconds since 1970."""
 
-    impl = sa.BigInteger
+    impl = sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """Return the database's own type."""
-        return dialect.type_descriptor(sa.TIMESTAMP(timezone=True) if _has_instants(dialect) else sa.BigInteger())
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
         """Return the function that counts the microseconds."""
-        return None if _has_instants(dialect) else _microseconds_of
+        return _microseconds_of if self._is_counted(dialect) else None
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
         """Return the function that makes the datetime."""
-        return None if _has_instants(dialect) else _instant_of
+        return _instant_of if self._is_counted(dialect) else None
+
+    def _is_counted(self, dialect: sa.Dialect) -> bool:
+        return isinstance(self.impl_instance.dialect_impl(dialect), sa.BigInteger)
 
 
 def _microseconds_of(value: datetime | None) -> int | None:
@@ -80,10 +93,6 @@ def _instant_of(value: Any) -> Any:
         return _EPOCH + value * _MICROSECOND
     except OverflowError:
         return value
-
-
-def _has_instants(dialect: sa.Dialect) -> bool:
-    return dialect.name == "postgresql"
 
 
 class JSONText(sa.TypeDecorator[Any]):
@@ -120,20 +129,19 @@ def _decoded(text: Any) -> Any:
 class Amount(sa.TypeDecorator[Decimal]):
     """A decimal amount: text if the database has no exact numbers. To compare, use `Dialect.comparable_amount`."""
 
-    impl = sa.Text
+    impl = sa.Text().with_variant(NativeType("NUMERIC"), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """Return the database's own type."""
-        return dialect.type_descriptor(NativeType("NUMERIC") if _has_amounts(dialect) else sa.Text())
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
         """Return the function that writes the amount as a numeral."""
-        return None if _has_amounts(dialect) else _numeral_of
+        return _numeral_of if self._is_text(dialect) else None
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
         """Return the function that reads the numeral."""
-        return None if _has_amounts(dialect) else _amount_of
+        return _amount_of if self._is_text(dialect) else None
+
+    def _is_text(self, dialect: sa.Dialect) -> bool:
+        return isinstance(self.impl_instance.dialect_impl(dialect), sa.Text)
 
 
 def _numeral_of(value: Decimal | None) -> str | None:
@@ -147,21 +155,3 @@ def _amount_of(text: Any) -> Any:
         return Decimal(text)
     except InvalidOperation:
         return text
-
-
-class NativeType(sa.types.UserDefinedType[Any]):
-    """A type of PostgreSQL by its name; the driver converts its values."""
-
-    cache_ok = True
-    render_bind_cast = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **options: Any) -> str:
-        """Return the name of the type."""
-        return self.name
-
-
-def _has_amounts(dialect: sa.Dialect) -> bool:
-    return dialect.name == "postgresql"
