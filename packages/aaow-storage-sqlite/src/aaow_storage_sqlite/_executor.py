@@ -97,7 +97,8 @@ class SQLiteExecutor(ThreadedExecutor):
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
         import_in_thread("aaow_storage_sqlite._open_store")
-        from aaow_storage_sqlite._open_store import check_sqlite_version, open_store  # noqa: PLC0415 - imports SQLAlchemy
+        from aaow_storage_sqlite._connections import check_sqlite_version  # noqa: PLC0415 - imports SQLAlchemy
+        from aaow_storage_sqlite._open_store import open_store  # noqa: PLC0415 - imports SQLAlchemy
 
         check_sqlite_version()
         settings = evolve(self._settings, location=_memory_stores.acquire(self._settings.location))

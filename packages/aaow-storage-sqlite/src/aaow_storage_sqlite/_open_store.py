@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 from aaow_storage.authoring import cleaning_up_after, run_all
 from aaow_storage_sql import Opening, needs_upgrade
 from aaow_storage_sqlite import _file_locks
-from aaow_storage_sqlite._connections import check_sqlite_version, open_writer, without_creating
+from aaow_storage_sqlite._connections import open_writer, without_creating
 from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._inline_reads import InlineReads
 from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
@@ -16,8 +16,6 @@ from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 from aaow_storage_sqlite._upgrade import check_version, upgrade
 from aaow_storage_sqlite._writer import Writer
-
-__all__ = ["OpenStore", "check_sqlite_version", "open_store"]
 
 
 @frozen

@@ -1,7 +1,7 @@
 """The plugin behind the entry point `sqlite`."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,30 +38,13 @@ def aaow_storage_backend() -> Backend:
     )
 
 
-def create(
-    url: str | None = None,
-    *,
-    synchronous: str = "FULL",
-    busy_timeout: float = 30.0,
-    reader_threads: int = 2,
-    inline_reads: bool = True,
-    file_mode: int | None = None,
-    indexes: Iterable[str] = (),
-) -> SQLStorageAdapter:
-    """Return an adapter for the store at a path, a `file:` URI or a `sqlite://` URL.
+def create(url: str | None = None, **options: Any) -> SQLStorageAdapter:
+    """Return an adapter for the store at a path, a `file:` URI or a `sqlite://` URL, with options of `parse_settings`.
 
     Raises:
         ValidationError: the URL or an option is wrong.
     """
-    settings = parse_settings(
-        url,
-        synchronous=synchronous,
-        busy_timeout=busy_timeout,
-        reader_threads=reader_threads,
-        inline_reads=inline_reads,
-        file_mode=file_mode,
-        indexes=indexes,
-    )
+    settings = parse_settings(url, **options)
     capabilities = _CAPABILITIES if settings.location.path is not None else _CAPABILITIES - {Capability.DURABLE}
     return SQLStorageAdapter(SQLiteExecutor(settings), capabilities)
 
