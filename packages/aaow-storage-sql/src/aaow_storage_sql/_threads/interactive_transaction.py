@@ -226,7 +226,7 @@ class InteractiveTransaction(ExecutorTransaction):
         else:
             self._close(TransactionOutcome.ABORTED, CLOSED_IN_TRANSACTION)
         if job is not None:
-            deliver([self._unreadable_column(job)])
+            deliver([self._refusal(job)])
 
     def abort(self, connection: "SQLConnection", error: BaseException) -> None:
         """End the transaction, because its connection or its thread failed."""
@@ -254,7 +254,7 @@ class InteractiveTransaction(ExecutorTransaction):
             self._close(TransactionOutcome.ABORTED, _described(error), error)
         if in_progress is not None:
             is_committed = isinstance(in_progress, End) and self._outcome is in_progress.outcome
-            deliver([Outcome(in_progress) if is_committed else self._unreadable_column(in_progress, error)])
+            deliver([Outcome(in_progress) if is_committed else self._refusal(in_progress, error)])
 
     def _close(self, outcome: TransactionOutcome, reason: str, cause: BaseException | None = None) -> None:
         with self._lock:
@@ -263,9 +263,9 @@ class InteractiveTransaction(ExecutorTransaction):
             with suppress(Empty):
                 job = self._jobs.get_nowait()
                 if job is not None:
-                    deliver([self._unreadable_column(job, cause)])
+                    deliver([self._refusal(job, cause)])
 
-    def _unreadable_column(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
+    def _refusal(self, job: Job[Any], cause: BaseException | None = None) -> Outcome:
         error = self._over()
         error.__cause__ = cause
         return Outcome(job, error=error)
