@@ -10,8 +10,11 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, TransactionOutcome, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
+from aaow_storage_sql import SQLConnection
 from aaow_storage_sql._threads import interactive_transaction
 from aaow_storage_sqlite import _checkpointer, _commit_pipeline, _readers, _writer
+from aaow_storage_sqlite._connections import open_checkpointer
+from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._tuning import Tuning
 
 pytestmark = pytest.mark.asyncio
@@ -291,3 +294,27 @@ async def test_writes_go_on_if_the_checkpoint_thread_fails(
         await save_much(storage)
         await save_much(storage)
         assert path.with_name(f"{path.name}-wal").stat().st_size < 2**24
+
+
+async def test_the_log_is_copied_again_if_the_checkpoint_thread_fails_when_it_is_already_wanted_again(
+    path: Path, create_tuned: Callable[..., StorageAdapter], monkeypatch: pytest.MonkeyPatch
+):
+    is_wanted_again, calls = threading.Event(), []
+
+    def fail_late(settings: Settings) -> SQLConnection:
+        calls.append(settings)
+        if len(calls) == 1:
+            assert is_wanted_again.wait(PATIENCE_S)
+            raise SystemExit("a fault")
+        return open_checkpointer(settings)
+
+    monkeypatch.setattr(_checkpointer, "open_checkpointer", fail_late)
+    log = path.with_name(f"{path.name}-wal")
+    async with create_tuned(path, EARLY) as storage:
+        await save_much(storage)
+        uncopied = log.stat().st_size
+        is_wanted_again.set()
+        for _ in range(3):
+            await save_much(storage)
+        assert log.stat().st_size < 3 * uncopied
+    assert len(calls) == 2

@@ -59,7 +59,7 @@ class Checkpointer:
             return self._restart
         if self._is_almost_copied:
             return self._copy_rest
-        if not self._is_wanted.is_set() and self._is_due():
+        if not (self._is_wanted.is_set() and self._has_thread()) and self._is_due():
             with suppress(Exception):
                 self._wake_thread()
         return None
@@ -73,9 +73,12 @@ class Checkpointer:
             thread.join()
             self._checkpoint("TRUNCATE")
 
+    def _has_thread(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def _wake_thread(self) -> None:
         """Have the thread copy the log; if none can be started, a long log is restarted without it."""
-        if self._thread is None:
+        if not self._has_thread():
             try:
                 self._thread = start_thread(f"aaow-checkpointer {self._settings.location}", self._run)
             except StorageUnavailableError:
@@ -146,9 +149,6 @@ class Checkpointer:
                     self._copy(connection)
         if connection is not None:
             connection.close()
-        if not self._is_stopping:
-            self._is_wanted.clear()
-            self._thread = None
 
     def _copy(self, connection: SQLConnection) -> None:
         pages, _ = _copy_pages(connection)
