@@ -39,6 +39,8 @@ class ContractTest:
     name: str
     marks: tuple[pytest.Mark, ...]
     arguments: dict[str, Any]
+    number: int
+    """The position of its parameters among those of the test."""
 
     @property
     def clauses(self) -> set[str]:
@@ -105,13 +107,16 @@ class BrokenPlugin:
 
 
 def contract_tests() -> Iterator[ContractTest]:
-    """List the tests of the suite, those that take longer last."""
+    """List the tests of the suite, those that take longer last, and each with its first parameters before the second.
+
+    So a broken backend runs few tests until one fails: another test is more likely to than the same with other values.
+    """
     yield from sorted(_tests(), key=_cost)
 
 
-def _cost(test: ContractTest) -> tuple[bool, bool, bool]:
+def _cost(test: ContractTest) -> tuple[bool, bool, bool, int]:
     """Sort random tests after all others, and those with many tasks, which take up to a second, after quick ones."""
-    return issubclass(test.owner, RANDOM), test.is_slow, issubclass(test.owner, ConcurrencyTests)
+    return issubclass(test.owner, RANDOM), test.is_slow, issubclass(test.owner, ConcurrencyTests), test.number
 
 
 def reference_backends() -> list[Backend]:
@@ -212,8 +217,8 @@ def _tests() -> Iterator[ContractTest]:
             for name, function in inspect.getmembers(owner, inspect.isfunction):
                 if name.startswith("test_"):
                     marks = [*getattr(owner, "pytestmark", []), *getattr(function, "pytestmark", [])]
-                    for arguments, more in _parameters(marks):
-                        yield ContractTest(owner, name, (*marks, *more), arguments)
+                    for number, (arguments, more) in enumerate(_parameters(marks)):
+                        yield ContractTest(owner, name, (*marks, *more), arguments, number)
 
 
 def _parameters(marks: list[pytest.Mark]) -> Iterator[tuple[dict[str, Any], list[pytest.Mark]]]:
