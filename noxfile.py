@@ -31,10 +31,13 @@ EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
+WORKERS = [f"--numprocesses={2 * (os.cpu_count() or 1)}", "--dist=worksteal"]
+"""More than cores, because many tests wait: for other processes, servers, locks, the disk and limits of time."""
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
 ONE_PYTHON_IS_ENOUGH = ["tests/benchmarks", "tests/typing"]
+OLDEST_AND_NEWEST_ARE_ENOUGH = ["tests/conformance", "tests/postgresql", "tests/quickstart"]
 
 
 def newest_python() -> str:
@@ -50,6 +53,7 @@ def newest_python() -> str:
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", "3.14", THIS_PYTHON]))
 NEWEST_PYTHON = newest_python()
+OLDEST_PYTHON = PYTHONS[0]
 
 
 @nox.session
@@ -71,13 +75,19 @@ def tests(session: nox.Session):
 
 @nox.session(python=PYTHONS)
 def tests_full(session: nox.Session):
-    """Run what `tests` leaves out: the slow tests and the suite on servers, and the quick ones on the other Pythons."""
+    """Run what `tests` leaves out: the slow tests and the suite on servers, and the quick ones on the other Pythons.
+
+    The Pythons between the oldest and the newest get the tests of the embedded backends alone.
+    """
     install(session, *EVERYTHING, group="test")
     if session.python == NEWEST_PYTHON:
         run_everything(session, ["pytest"], SLOW)
         run_suite(session, ["pytest"], "postgresql", QUICK)
     else:
-        run_everything(session, ["pytest"], QUICK, ignored=[*OTHER_SESSIONS, *ONE_PYTHON_IS_ENOUGH])
+        ignored = [*OTHER_SESSIONS, *ONE_PYTHON_IS_ENOUGH]
+        if session.python != OLDEST_PYTHON:
+            ignored += OLDEST_AND_NEWEST_ARE_ENOUGH
+        run_everything(session, ["pytest"], QUICK, ignored=ignored)
 
 
 @nox.session
@@ -183,12 +193,8 @@ def set_version(path: Path, version: str) -> None:
 def run_everything(
     session: nox.Session, pytest: list[str], chosen: list[str], *, ignored: list[str] = OTHER_SESSIONS
 ) -> None:
-    """Run the repository's own tests, then the conformance suite on the embedded backends as a backend's author would.
-
-    There are more workers than cores, since many tests wait: for other processes, servers, locks and limits of time.
-    """
-    workers = f"--numprocesses={2 * (os.cpu_count() or 1)}"
-    session.run(*pytest, workers, "--dist=worksteal", *(f"--ignore={each}" for each in ignored), *chosen)
+    """Run the repository's own tests, then the conformance suite on the embedded backends."""
+    session.run(*pytest, *WORKERS, *(f"--ignore={each}" for each in ignored), *chosen)
     for backend in EMBEDDED:
         run_suite(session, pytest, backend, chosen)
 
@@ -196,5 +202,5 @@ def run_everything(
 def run_suite(session: nox.Session, pytest: list[str], backend: str, chosen: list[str]) -> None:
     """Run the conformance suite on a backend; on a server, random histories run beside SQLite rather than a model."""
     beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
-    suite = ["--numprocesses=auto", "--pyargs", "aaow_storage_conformance", f"--storage-backend={backend}"]
+    suite = [*WORKERS, "--pyargs", "aaow_storage_conformance", f"--storage-backend={backend}"]
     session.run(*pytest, *suite, *beside, *chosen)
