@@ -38,6 +38,7 @@ SLOW = ["-m", "slow"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
 ONE_PYTHON_IS_ENOUGH = ["tests/benchmarks", "tests/typing"]
 OLDEST_AND_NEWEST_ARE_ENOUGH = ["tests/conformance", "tests/postgresql", "tests/quickstart"]
+PYTEST_PLUGINS = "tests/postgresql/plugins"
 
 
 def newest_python() -> str:
@@ -200,7 +201,10 @@ def run_everything(
 
 
 def run_suite(session: nox.Session, pytest: list[str], backend: str, chosen: list[str]) -> None:
-    """Run the conformance suite on a backend; on a server, random histories run beside SQLite rather than a model."""
-    beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
+    """Run the conformance suite on a backend.
+
+    On a server, random histories run beside SQLite rather than a model, and most tests get a copy of a migrated store.
+    """
+    on_server = [] if backend in EMBEDDED else ["-p", "on_migrated_copies", "--storage-model=sqlite"]
     suite = [*WORKERS, "--pyargs", "aaow_storage_conformance", f"--storage-backend={backend}"]
-    session.run(*pytest, *suite, *beside, *chosen)
+    session.run(*pytest, *suite, *on_server, *chosen, env={"PYTHONPATH": PYTEST_PLUGINS} if on_server else None)

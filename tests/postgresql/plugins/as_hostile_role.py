@@ -1,28 +1,77 @@
-"""A pytest plugin that runs the conformance suite as a role with hostile session settings."""
+"""A pytest plugin that runs the conformance suite as a role with hostile session settings.
 
+A test that begins with an open adapter gets a copy of a database that an adapter has migrated from nothing, as that
+role. All others, such as those about `initialize`, get an empty database.
+"""
+
+import asyncio
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from aaow_storage import new_id
-from aaow_storage_postgresql.testing import HOSTILE_ENVIRONMENT, Server, hostile_url, private_server
+from aaow_storage import create_adapter
+from aaow_storage_postgresql.testing import HOSTILE_ENVIRONMENT, hostile_url, private_server
+from aaow_storage_postgresql.testing._databases import Databases
+
+ROLE = "hostile"
 
 
 @pytest.fixture(scope="session")
-def hostile_server() -> Iterator[Server]:
-    """A private server."""
-    with private_server() as server:
-        yield server
+def databases() -> Iterator[Databases]:
+    """The databases of a private server. It compiles no plans: with `enable_seqscan` off, most cost enough for it."""
+    with private_server(settings={"jit": "off"}) as server, closing(Databases(server.url())) as made:
+        yield made
 
 
-@pytest.fixture
-def storage_url(hostile_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an empty database for the hostile role, in a process with hostile environment variables."""
-    name = f"aaow_test_{new_id()}"
-    hostile_server.create_database(name)
-    url = hostile_url(hostile_server.url(), name)
-    with monkeypatch.context() as process:
+@pytest.fixture(scope="session")
+def migrated_database(databases: Databases) -> Iterator[str]:
+    """The URL of a database with the schema, and without records, that the hostile role owns."""
+
+    async def initialize(url: str) -> None:
+        async with create_adapter("postgresql", url):
+            pass
+
+    with databases.temporary() as usual:
+        url = hostile_url(databases.server, urlsplit(usual).path[1:])
+        with hostile_environment():
+            asyncio.run(initialize(url))
+        yield url
+
+
+class FixturesOfTests:
+    """The fixtures in the place of the suite's."""
+
+    @pytest.fixture
+    def storage_url(self, request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+        """The URL of a database without records for the hostile role, in a process with hostile variables."""
+        if "storage" in request.fixturenames:
+            copied = request.getfixturevalue("migrated_database")
+            with databases.temporary(copy_of=copied, owner=ROLE) as usual, hostile_environment():
+                yield urlunsplit(urlsplit(copied)._replace(path=urlsplit(usual).path))
+        else:
+            with databases.temporary() as usual:
+                url = hostile_url(databases.server, urlsplit(usual).path[1:])
+                with hostile_environment():
+                    yield url
+
+
+@contextmanager
+def hostile_environment() -> Iterator[None]:
+    """Set the hostile environment variables inside the block."""
+    with pytest.MonkeyPatch.context() as process:
         for variable, value in HOSTILE_ENVIRONMENT.items():
             process.setenv(variable, value)
-        yield url
-    hostile_server.drop_database(name)
+        yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the fixtures after the suite's, since the last of a name is used."""
+    config.pluginmanager.register(FixturesOfTests(), "fixtures-as-hostile-role")
+
+
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Fail a test whose store is not the hostile role's: its fixtures were not used."""
+    store = getattr(item, "funcargs", {}).get("store")
+    assert store is None or urlsplit(store.url).username == ROLE

@@ -19,17 +19,24 @@ def pooled() -> Iterator[tuple[Server, str]]:
         yield server, stack.enter_context(pgbouncer_of(server))
 
 
-@pytest.fixture
-def storage_url(pooled: tuple[Server, str]) -> Iterator[str]:
-    """The URL of an empty database, through the pooler."""
-    server, url = pooled
-    name = f"aaow_test_{new_id()}"
-    server.create_database(name)
-    yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    server.drop_database(name)
+class FixturesOfTests:
+    """The fixtures in the place of the suite's."""
+
+    @pytest.fixture
+    def storage_url(self, pooled: tuple[Server, str]) -> Iterator[str]:
+        """The URL of an empty database, through the pooler."""
+        server, url = pooled
+        name = f"aaow_test_{new_id()}"
+        server.create_database(name)
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        server.drop_database(name)
+
+    @pytest.fixture
+    def storage_options(self) -> dict[str, Any]:
+        """The options for a pooler."""
+        return {"pooler": "transaction"}
 
 
-@pytest.fixture
-def storage_options() -> dict[str, Any]:
-    """The options for a pooler."""
-    return {"pooler": "transaction"}
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the fixtures after the suite's, since the last of a name is used."""
+    config.pluginmanager.register(FixturesOfTests(), "fixtures-through-pgbouncer")
