@@ -94,10 +94,12 @@ def newer_schema(url: str, *, schema: str | None = None, **options: Any) -> Iter
     del options
     table = sql.Identifier(*([schema] if schema is not None else []), VERSION_TABLE)
     set_version = sql.SQL("UPDATE {} SET version_num = %s").format(table)
+    # A connection before and one after: the server may end one that is idle during the block.
     with closing(psycopg.connect(url, autocommit=True)) as connection:
         ((version,),) = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
         connection.execute(set_version, (f"after {version}",))
-        try:
-            yield
-        finally:
+    try:
+        yield
+    finally:
+        with closing(psycopg.connect(url, autocommit=True)) as connection:
             connection.execute(set_version, (version,))
