@@ -32,6 +32,7 @@ from aaow_storage import (
 from aaow_storage import now as present
 from aaow_storage.authoring import check_id, check_instant, check_record, check_text, own_changes, positive_amount
 from aaow_storage.errors import ValidationError
+from aaow_storage_sql._mapping import record_rows
 from aaow_storage_sql._operation import Operation
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class SQLOperations(StorageOperations):
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
         check_record("save_workflow", "workflow", workflow, StoredWorkflow)
-        await self._run(workflows.save, *workflows.row_of(workflow))
+        await self._run(workflows.save, *record_rows.workflow_row(workflow))
 
     async def get_workflow(self, id: str) -> StoredWorkflow | None:
         return await self._run(workflows.get, check_id("get_workflow", "id", id))
@@ -89,7 +90,7 @@ class SQLOperations(StorageOperations):
 
     async def create_session(self, session: Session) -> None:
         check_record("create_session", "session", session, Session)
-        await self._run(sessions.create, *sessions.row_of(session))
+        await self._run(sessions.create, *record_rows.session_row(session))
 
     async def get_session(self, id: str) -> Session | None:
         return await self._run(sessions.get, check_id("get_session", "id", id))
@@ -108,7 +109,7 @@ class SQLOperations(StorageOperations):
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
         check_record("save_execution_state", "state", state, WorkflowExecutionState)
-        await self._run(execution_states.save, *execution_states.rows_of(state))
+        await self._run(execution_states.save, *record_rows.state_rows(state))
 
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
         return await self._run(execution_states.get, check_id("get_execution_state", "session_id", session_id))
@@ -120,13 +121,13 @@ class SQLOperations(StorageOperations):
         if state.node_id != node_id:
             problem = f"is the state of node {state.node_id!r}, not of {node_id!r}"
             raise ValidationError("update_node_state", "state.node_id", problem)
-        await self._run(execution_states.update_node, execution_states.node_row_of(session_id, state))
+        await self._run(execution_states.update_node, record_rows.node_row(session_id, state))
 
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
         session_id = check_id("save_llm_execution", "session_id", session_id)
         node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        await self._run(llm_executions.save, llm_executions.row_of(session_id, node_id, result))
+        await self._run(llm_executions.save, record_rows.execution_row(session_id, node_id, result))
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
         return await self._run(
@@ -142,7 +143,7 @@ class SQLOperations(StorageOperations):
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)
-        await self._run(budgets.create, budgets.row_of(pool))
+        await self._run(budgets.create, record_rows.budget_pool_row(pool))
 
     async def get_budget_pool(self, id: str) -> BudgetPool | None:
         return await self._run(budgets.get, check_id("get_budget_pool", "id", id))
@@ -171,7 +172,7 @@ class SQLOperations(StorageOperations):
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
         check_record("log_tool_call", "log", log, ToolCallLog)
-        await self._run(llm_executions.log_call, llm_executions.call_row_of(log))
+        await self._run(llm_executions.log_call, record_rows.tool_call_row(log))
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         execution_id = check_id("get_tool_calls", "execution_id", execution_id)
@@ -183,7 +184,7 @@ class SQLOperations(StorageOperations):
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         check_record("create_approval_request", "request", request, ApprovalRequest)
-        await self._run(approvals.create, approvals.row_of(request))
+        await self._run(approvals.create, record_rows.approval_request_row(request))
 
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
         return await self._run(approvals.get, check_id("get_approval_request", "id", id))
@@ -218,7 +219,7 @@ class SQLOperations(StorageOperations):
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         check_record("save_stream_event", "event", event, StreamEvent)
-        await self._run(stream_events.save, stream_events.row_of(event))
+        await self._run(stream_events.save, record_rows.stream_event_row(event))
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         stream_id = check_id("get_stream_events", "stream_id", stream_id)

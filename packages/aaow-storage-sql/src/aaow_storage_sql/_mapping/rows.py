@@ -1,80 +1,17 @@
-"""Records become rows, and rows become records."""
+"""Rows become records, and changed records update their rows."""
 
-from collections.abc import Collection, Iterable, Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, BudgetPool, Session, StoredWorkflow
-from aaow_storage.authoring import apply_changes, dumps
+from aaow_storage.authoring import apply_changes
 from aaow_storage.errors import CorruptDataError, StorageError, ValidationError
 from aaow_storage_sql._corrupt_data import describe_row, unreadable
 from aaow_storage_sql._mapping.hydration import hydrator_for
-from aaow_storage_sql._schema.types import JSONText
 
 RecordT = TypeVar("RecordT")
-
-
-InsertedRow = dict[str, Any]
-"""A row to insert, by column names: without columns that are NULL, and with JSON as text."""
-
-
-class InsertedRows(NamedTuple):
-    """Rows to insert together: their columns, in the order of the table, and the values of each row."""
-
-    names: tuple[str, ...]
-    values: list[tuple[Any, ...]]
-
-
-class RowEncoder:
-    """Makes a row of a record, with a column for each of the fields that it was given."""
-
-    def __init__(self, table: sa.Table, names: Sequence[str]) -> None:
-        self._columns = tuple(table.columns.keys())
-        self._names = names
-        self._values_of = attrgetter(*names)
-        self._documents = [
-            (column.name, column.type.record, column.type.field)
-            for column in table.columns
-            if isinstance(column.type, JSONText)
-        ]
-
-    def __call__(self, record: object, **others: Any) -> InsertedRow:
-        """Make the row, with other columns beside the fields. Later changes to a document do not reach the row.
-
-        Raises:
-            ValidationError: what was JSON when the record was made is not JSON any more.
-        """
-        row = others
-        for name, value in zip(self._names, self._values_of(record), strict=True):
-            if value is not None:
-                row[name] = value
-        for name, of_record, field in self._documents:
-            if name in row:
-                row[name] = dumps(row[name], record=of_record, field=field)
-        return row
-
-    def all(self, records: Collection[object], **others: Any) -> InsertedRows:
-        """Make the rows of several records, with the same other columns in each; leave out columns that are all NULL.
-
-        Raises:
-            ValidationError: what was JSON when a record was made is not JSON any more.
-        """
-        by_column = zip(*map(self._values_of, records), strict=True)
-        columns: dict[str, Sequence[Any]] = {name: [value] * len(records) for name, value in others.items()}
-        columns |= {
-            name: values
-            for name, values in zip(self._names, by_column, strict=True)
-            if values.count(None) < len(values)
-        }
-        for name, of_record, field in self._documents:
-            if name in columns:
-                columns[name] = [
-                    None if value is None else dumps(value, record=of_record, field=field) for value in columns[name]
-                ]
-        names = tuple(name for name in self._columns if name in columns)
-        return InsertedRows(names, [*zip(*(columns[name] for name in names), strict=True)])
 
 
 def hydrate(record: type[RecordT], names: Sequence[str], row: Sequence[Any]) -> RecordT:

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
 from aaow_storage.authoring import check_pending, plan_query, resolved
+from aaow_storage_sql._mapping.record_rows import APPROVAL_REQUEST_FIELDS
+from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import (
-    InsertedRow,
-    RowEncoder,
     change_stored,
     hydrate,
     hydrate_all,
@@ -24,20 +24,7 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row
 from aaow_storage_sql._statements.select import Source, plan_rows
 
-_FIELDS = (
-    "id",
-    "session_id",
-    "node_id",
-    "type",
-    "status",
-    "context",
-    "created_at",
-    "expires_at",
-    "resolved_at",
-    "resolved_by",
-    "resolution_notes",
-)
-_ROWS = sa.select(*(approval_requests.c[name] for name in _FIELDS))
+_ROWS = sa.select(*(approval_requests.c[name] for name in APPROVAL_REQUEST_FIELDS))
 _BY_ID = _ROWS.where(approval_requests.c.id == sa.bindparam("id"))
 _CHANGING = ("status", "context", "expires_at", "resolved_at", "resolved_by", "resolution_notes")
 _UPDATE = update_by_id(approval_requests, _CHANGING)
@@ -53,16 +40,13 @@ _PENDING = Source(
 _DUE = _ROWS.where(_IS_PENDING, _IS_DUE).order_by(approval_requests.c.created_at, approval_requests.c.id)
 
 
-row_of = RowEncoder(approval_requests, _FIELDS)
-
-
 @operation(writes=True, is_single_statement=True)
 def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the request."""
     insert_row(connection, approval_requests, row)
 
 
-_LOOKUP = Lookup("approval_request", _BY_ID, lambda row: hydrate(ApprovalRequest, _FIELDS, row))
+_LOOKUP = Lookup("approval_request", _BY_ID, lambda row: hydrate(ApprovalRequest, APPROVAL_REQUEST_FIELDS, row))
 get = _LOOKUP.as_operation()
 
 
@@ -96,7 +80,7 @@ def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str,
 def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
     """Expire the pending requests whose `expires_at` has come at that instant."""
     due = [
-        hydrate(ApprovalRequest, _FIELDS, row)
+        hydrate(ApprovalRequest, APPROVAL_REQUEST_FIELDS, row)
         for row in connection.rows(connection.dialect.for_update(_DUE), {"at": at})
     ]
     return [_update_row(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in due]
@@ -106,7 +90,7 @@ def _requests(
     connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: dict[str, Any]
 ) -> list[ApprovalRequest]:
     plan = plan_query(ApprovalRequest, filter, "created_at")
-    return hydrate_all(ApprovalRequest, _FIELDS, plan_rows(connection, source, plan, scope))
+    return hydrate_all(ApprovalRequest, APPROVAL_REQUEST_FIELDS, plan_rows(connection, source, plan, scope))
 
 
 def _update_row(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:

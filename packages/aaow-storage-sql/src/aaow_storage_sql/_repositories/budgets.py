@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from aaow_storage import BudgetPool, QueryFilter
 from aaow_storage.authoring import consumed, increased, plan_query
 from aaow_storage.errors import ConflictError, CorruptDataError, NotFoundError
+from aaow_storage_sql._mapping.record_rows import BUDGET_POOL_FIELDS
+from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import (
-    InsertedRow,
-    RowEncoder,
     change_stored,
     hydrate,
     hydrate_all,
@@ -23,8 +23,7 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row
 from aaow_storage_sql._statements.select import Source, plan_rows
 
-_FIELDS = ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata")
-_ROWS = sa.select(*(budget_pools.c[name] for name in _FIELDS))
+_ROWS = sa.select(*(budget_pools.c[name] for name in BUDGET_POOL_FIELDS))
 _BY_ID = _ROWS.where(budget_pools.c.id == sa.bindparam("id"))
 _A_CHILD = sa.select(budget_pools.c.id).where(budget_pools.c.parent_pool_id == sa.bindparam("id")).limit(1)
 _DELETE = sa.delete(budget_pools).where(budget_pools.c.id == sa.bindparam("id"))
@@ -34,16 +33,13 @@ _SOURCE = Source(_ROWS, dict(budget_pools.c))
 _CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in_pool")), dict(budget_pools.c))
 
 
-row_of = RowEncoder(budget_pools, _FIELDS)
-
-
 @operation(writes=True, is_single_statement=True)
 def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the pool."""
     insert_row(connection, budget_pools, row)
 
 
-_LOOKUP = Lookup("budget_pool", _BY_ID, lambda row: hydrate(BudgetPool, _FIELDS, row))
+_LOOKUP = Lookup("budget_pool", _BY_ID, lambda row: hydrate(BudgetPool, BUDGET_POOL_FIELDS, row))
 get = _LOOKUP.as_operation()
 
 
@@ -51,14 +47,14 @@ get = _LOOKUP.as_operation()
 def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the pools that match the filter."""
     plan = plan_query(BudgetPool, filter, "created_at")
-    return hydrate_all(BudgetPool, _FIELDS, plan_rows(connection, _SOURCE, plan))
+    return hydrate_all(BudgetPool, BUDGET_POOL_FIELDS, plan_rows(connection, _SOURCE, plan))
 
 
 @operation(writes=False)
 def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | None) -> list[BudgetPool]:
     """Return the child pools that match the filter."""
     plan = plan_query(BudgetPool, filter, "created_at")
-    return hydrate_all(BudgetPool, _FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
+    return hydrate_all(BudgetPool, BUDGET_POOL_FIELDS, plan_rows(connection, _CHILDREN, plan, {"in_pool": parent_id}))
 
 
 @operation(writes=True)

@@ -17,11 +17,10 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from attrs import frozen
 
-from aaow_storage import JSONObject
-from aaow_storage.authoring import QueryPlan, dumps_document, loads, without_documents
+from aaow_storage.authoring import QueryPlan, loads, without_documents
 from aaow_storage.errors import CorruptDataError, StorageUnavailableError
+from aaow_storage_sql._mapping.documents import Document, digest_of
 from aaow_storage_sql._mapping.rows import hydrate_all
 from aaow_storage_sql._schema.tables import DIGEST_BYTES, documents, sessions, workflows
 from aaow_storage_sql._statements.compiled import Row
@@ -40,46 +39,6 @@ _IS_UNUSED = (
     ~sa.exists().where(sessions.c.snapshot_digest == documents.c.digest),
 )
 _RELEASE = sa.delete(documents).where(*_IS_UNUSED)
-
-
-@frozen
-class Document:
-    """The text of a document and its digest."""
-
-    digest: bytes
-    body: str
-
-
-def encode_document(document: JSONObject, *, record: str, field: str) -> Document:
-    """Encode a document as JSON.
-
-    Raises:
-        ValidationError: a part of it is not JSON; `record` and `field` name it in the error.
-    """
-    body = dumps_document(document, record=record, field=field)
-    return Document(digest_of(body), body)
-
-
-MAX_CACHED_DIGESTS = DEFAULT.max_cached_digests
-MAX_CACHED_LENGTH = DEFAULT.max_cached_document_length
-_digests: dict[int, tuple[str, bytes]] = {}
-"""The last document of each length, and its digest."""
-
-
-def digest_of(body: str) -> bytes:
-    """Return the digest of a document.
-
-    Comparing two texts costs a hundredth of hashing one, and the sessions of a workflow share one snapshot.
-    """
-    known = _digests.get(len(body))
-    if known is not None and known[0] == body:
-        return known[1]
-    digest = hashlib.sha256(body.encode()).digest()
-    if len(body) <= MAX_CACHED_LENGTH:
-        if len(_digests) >= MAX_CACHED_DIGESTS:
-            _digests.clear()
-        _digests[len(body)] = body, digest
-    return digest
 
 
 AdvisoryLock = Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]]

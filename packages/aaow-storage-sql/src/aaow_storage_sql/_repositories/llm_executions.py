@@ -1,15 +1,16 @@
 """LLM executions and the tool calls logged for them."""
 
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage import LLMExecution, LLMExecutionResult, QueryFilter, TokenUsage, ToolCall, ToolCallLog
+from aaow_storage import LLMExecution, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import CorruptDataError
-from aaow_storage_sql._mapping.rows import InsertedRow, RowEncoder, hydrate, hydrate_all, hydrate_fields
+from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
+from aaow_storage_sql._mapping.row_encoder import InsertedRow
+from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
@@ -17,28 +18,15 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row, save_row
 from aaow_storage_sql._statements.select import Source, plan_rows
 
-_FIELDS = ("id", "timestamp", "success", "text", "error", "metadata")
-_USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _EXECUTIONS = sa.select(
-    *(llm_executions.c[name] for name in ("session_id", "node_id", *_FIELDS, "tool_calls", *_USAGE_FIELDS))
+    *(llm_executions.c[name] for name in ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", *USAGE_FIELDS))
 )
 _OF_SESSION = Source(
     _EXECUTIONS.where(llm_executions.c.session_id == sa.bindparam("in_session")), dict(llm_executions.c)
 )
 _OF_NODE = Source(_OF_SESSION.select.where(llm_executions.c.node_id == sa.bindparam("in_node")), dict(llm_executions.c))
 
-_CALL_FIELDS = (
-    "id",
-    "execution_id",
-    "tool_call_id",
-    "tool_name",
-    "args",
-    "result",
-    "error",
-    "timestamp",
-    "duration_ms",
-)
-_CALLS = sa.select(*(tool_call_logs.c[name] for name in _CALL_FIELDS))
+_CALLS = sa.select(*(tool_call_logs.c[name] for name in TOOL_CALL_FIELDS))
 _CALLS_OF_EXECUTION = Source(
     _CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), dict(tool_call_logs.c)
 )
@@ -51,19 +39,6 @@ _CALLS_OF_SESSION = Source(
 
 
 _OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
-
-
-_row = RowEncoder(llm_executions, _FIELDS)
-_usage = attrgetter(*_USAGE_FIELDS)
-
-
-def row_of(session_id: str, node_id: str, result: LLMExecutionResult) -> InsertedRow:
-    """Return the row of an execution."""
-    calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
-    row = _row(result, session_id=session_id, node_id=node_id, **calls)
-    if result.usage is not None:
-        row.update(zip(_USAGE_FIELDS, _usage(result.usage), strict=True))
-    return row
 
 
 @operation(writes=True, is_single_statement=True, is_idempotent=True)
@@ -85,9 +60,6 @@ def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: Qu
     plan = plan_query(LLMExecution, filter, "timestamp")
     scope = {"in_session": session_id, "in_node": node_id}
     return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
-
-
-call_row_of = RowEncoder(tool_call_logs, _CALL_FIELDS)
 
 
 @operation(writes=True, is_single_statement=True)
@@ -112,20 +84,20 @@ def _calls(
     connection: SQLConnection, source: Source, filter: QueryFilter | None, scope: Mapping[str, Any]
 ) -> list[ToolCallLog]:
     plan = plan_query(ToolCallLog, filter, "timestamp")
-    return hydrate_all(ToolCallLog, _CALL_FIELDS, plan_rows(connection, source, plan, scope))
+    return hydrate_all(ToolCallLog, TOOL_CALL_FIELDS, plan_rows(connection, source, plan, scope))
 
 
 def _execution(row: Row) -> LLMExecution:
     session_id, node_id, *rest = row
-    values, calls, usage = rest[: len(_FIELDS)], rest[len(_FIELDS)], rest[len(_FIELDS) + 1 :]
-    fields = dict(zip(_FIELDS, values, strict=True))
+    values, calls, usage = rest[: len(EXECUTION_FIELDS)], rest[len(EXECUTION_FIELDS)], rest[len(EXECUTION_FIELDS) + 1 :]
+    fields = dict(zip(EXECUTION_FIELDS, values, strict=True))
     return hydrate_fields(
         LLMExecution,
         {
             "session_id": session_id,
             "node_id": node_id,
             **fields,
-            "usage": None if usage.count(None) == len(usage) else hydrate(TokenUsage, _USAGE_FIELDS, usage),
+            "usage": None if usage.count(None) == len(usage) else hydrate(TokenUsage, USAGE_FIELDS, usage),
             "tool_calls": None if calls is None else _tool_calls(calls, fields["id"]),
         },
     )
@@ -135,21 +107,10 @@ def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:
     """Return the tool calls in the row of an execution.
 
     Raises:
-        CorruptDataError: they do not have the keys that `_call_document` writes.
+        CorruptDataError: they do not have the keys that `record_rows` writes.
     """
     if type(calls) is list and all(type(call) is dict and call.keys() == _OF_CALL for call in calls):
         return tuple(hydrate_fields(ToolCall, call) for call in calls)
     raise CorruptDataError(
         f"LLMExecution.tool_calls of the stored LLMExecution {id!a:.300} is not a list of tool calls"
     )
-
-
-def _call_document(call: ToolCall) -> dict[str, Any]:
-    """Return the tool call as JSON; attributes of a subclass are left out."""
-    return {
-        "tool_call_id": call.tool_call_id,
-        "tool_name": call.tool_name,
-        "args": call.args,
-        "result": call.result,
-        "error": call.error,
-    }

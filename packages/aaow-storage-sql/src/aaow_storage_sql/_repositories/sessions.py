@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, Session
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import NotFoundError
+from aaow_storage_sql._mapping.documents import Document
+from aaow_storage_sql._mapping.record_rows import SESSION_FIELDS
+from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import (
-    InsertedRow,
-    RowEncoder,
     change_stored,
     hydrate,
     update_by_id,
@@ -17,9 +18,7 @@ from aaow_storage_sql._mapping.rows import (
 )
 from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, operation
 from aaow_storage_sql._repositories.documents import (
-    Document,
     decode_body,
-    encode_document,
     hydrate_list,
     release_document,
     store_document,
@@ -30,9 +29,8 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row, try_insert
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
-_FIELDS = ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata")
-_HYDRATED = (*_FIELDS, "workflow_snapshot")
-_ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in _FIELDS))
+_HYDRATED = (*SESSION_FIELDS, "workflow_snapshot")
+_ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in SESSION_FIELDS))
 _BY_ID = (
     sa.select(documents.c.body, *_ROWS.selected_columns)
     .select_from(sessions.outerjoin(documents, documents.c.digest == sessions.c.snapshot_digest))
@@ -44,15 +42,6 @@ _CHANGING = ("status", "updated_at", "metadata")
 _UPDATE = update_by_id(sessions, _CHANGING)
 _BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snapshot_digest)
 _SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY.scalar_subquery()})
-
-
-_row = RowEncoder(sessions, _FIELDS)
-
-
-def row_of(session: Session) -> tuple[InsertedRow, Document]:
-    """Return the row of a session, and its snapshot as a document."""
-    snapshot = encode_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
-    return _row(session, snapshot_digest=snapshot.digest), snapshot
 
 
 def _create_with_known_snapshot(

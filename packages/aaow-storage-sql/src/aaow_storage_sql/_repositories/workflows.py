@@ -7,12 +7,13 @@ import sqlalchemy as sa
 from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import CorruptDataError, NotFoundError
-from aaow_storage_sql._mapping.rows import InsertedRow, RowEncoder, change_stored, hydrate
+from aaow_storage_sql._mapping.documents import Document
+from aaow_storage_sql._mapping.record_rows import WORKFLOW_FIELDS, workflow_row
+from aaow_storage_sql._mapping.row_encoder import InsertedRow
+from aaow_storage_sql._mapping.rows import change_stored, hydrate
 from aaow_storage_sql._operation import Lookup, operation
 from aaow_storage_sql._repositories.documents import (
-    Document,
     decode_body,
-    encode_document,
     hydrate_list,
     release_document,
     store_document,
@@ -23,9 +24,8 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, try_insert
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
-_FIELDS = ("id", "name", "version", "created_at", "updated_at", "metadata")
-_HYDRATED = (*_FIELDS, "definition")
-_ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in _FIELDS))
+_HYDRATED = (*WORKFLOW_FIELDS, "definition")
+_ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in WORKFLOW_FIELDS))
 _BY_ID = (
     sa.select(documents.c.body, *_ROWS.selected_columns)
     .select_from(workflows.outerjoin(documents, documents.c.digest == workflows.c.definition_digest))
@@ -35,15 +35,6 @@ _DIGEST = sa.select(workflows.c.definition_digest).where(workflows.c.id == sa.bi
 _DELETE = sa.delete(workflows).where(workflows.c.id == sa.bindparam("id"))
 _BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest)
 _SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
-
-
-_row = RowEncoder(workflows, _FIELDS)
-
-
-def row_of(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
-    """Return the row of a workflow, and its definition as a document."""
-    definition = encode_document(workflow.definition, record="StoredWorkflow", field="definition")
-    return _row(workflow, definition_digest=definition.digest), definition
 
 
 @operation(writes=True, is_idempotent=True)
@@ -87,7 +78,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
     changed = change_stored(_to_change(connection, id), changes)
-    save.run(connection, *row_of(changed))
+    save.run(connection, *workflow_row(changed))
     return changed
 
 

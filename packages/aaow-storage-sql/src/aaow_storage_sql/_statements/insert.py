@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage.errors import AlreadyExistsError, NotFoundError, StorageError, StorageUnavailableError
-from aaow_storage_sql._mapping.rows import InsertedRow, InsertedRows
+from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._schema.tables import documents, kind_of
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert_statements import (

@@ -1,0 +1,146 @@
+"""The rows of each kind of record. No module here needs SQLAlchemy, so that an event loop can make rows at once."""
+
+from operator import attrgetter
+from typing import Any
+
+from aaow_storage import (
+    LLMExecutionResult,
+    NodeExecutionState,
+    Session,
+    StoredWorkflow,
+    ToolCall,
+    WorkflowExecutionState,
+)
+from aaow_storage_sql._mapping.documents import Document, encode_document
+from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows, RowEncoder
+
+_workflow_row = RowEncoder(
+    "StoredWorkflow", ("id", "name", "version", "created_at", "updated_at", "metadata"), documents=("metadata",)
+)
+_session_row = RowEncoder(
+    "Session",
+    ("id", "workflow_id", "status", "parent_session_id", "created_at", "updated_at", "metadata"),
+    documents=("metadata",),
+)
+_state_row = RowEncoder(
+    "WorkflowExecutionState",
+    ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata"),
+    documents=("metadata",),
+)
+_node_row = RowEncoder(
+    "NodeExecutionState",
+    (
+        "node_id",
+        "status",
+        "error",
+        "started_at",
+        "completed_at",
+        "retry_count",
+        "pending_approval_id",
+        "input",
+        "output",
+        "metadata",
+    ),
+    documents=("input", "output", "metadata"),
+)
+_execution_row = RowEncoder(
+    "LLMExecutionResult",
+    ("id", "timestamp", "success", "error", "text", "metadata"),
+    documents=("tool_calls", "metadata"),
+)
+tool_call_row = RowEncoder(
+    "ToolCallLog",
+    ("id", "execution_id", "tool_call_id", "tool_name", "timestamp", "duration_ms", "error", "args", "result"),
+    documents=("args", "result"),
+)
+budget_pool_row = RowEncoder(
+    "BudgetPool",
+    ("id", "parent_pool_id", "total_budget", "used_budget", "status", "created_at", "metadata"),
+    documents=("metadata",),
+)
+approval_request_row = RowEncoder(
+    "ApprovalRequest",
+    (
+        "id",
+        "session_id",
+        "node_id",
+        "type",
+        "status",
+        "created_at",
+        "expires_at",
+        "resolved_at",
+        "resolved_by",
+        "resolution_notes",
+        "context",
+    ),
+    documents=("context",),
+)
+stream_event_row = RowEncoder("StreamEvent", ("id", "stream_id", "node_id", "timestamp", "data"), documents=("data",))
+
+WORKFLOW_FIELDS = _workflow_row.names
+SESSION_FIELDS = _session_row.names
+STATE_FIELDS = _state_row.names
+NODE_FIELDS = _node_row.names
+EXECUTION_FIELDS = _execution_row.names
+USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
+TOOL_CALL_FIELDS = tool_call_row.names
+BUDGET_POOL_FIELDS = budget_pool_row.names
+APPROVAL_REQUEST_FIELDS = approval_request_row.names
+STREAM_EVENT_FIELDS = stream_event_row.names
+ENCODERS = {
+    "workflows": _workflow_row,
+    "sessions": _session_row,
+    "execution_states": _state_row,
+    "node_execution_states": _node_row,
+    "llm_executions": _execution_row,
+    "tool_call_logs": tool_call_row,
+    "budget_pools": budget_pool_row,
+    "approval_requests": approval_request_row,
+    "stream_events": stream_event_row,
+}
+"""The encoder of each table; a test compares them."""
+
+_usage = attrgetter(*USAGE_FIELDS)
+
+
+def workflow_row(workflow: StoredWorkflow) -> tuple[InsertedRow, Document]:
+    """Return the row of a workflow, and its definition as a document."""
+    definition = encode_document(workflow.definition, record="StoredWorkflow", field="definition")
+    return _workflow_row(workflow, definition_digest=definition.digest), definition
+
+
+def session_row(session: Session) -> tuple[InsertedRow, Document]:
+    """Return the row of a session, and its snapshot as a document."""
+    snapshot = encode_document(session.workflow_snapshot, record="Session", field="workflow_snapshot")
+    return _session_row(session, snapshot_digest=snapshot.digest), snapshot
+
+
+def state_rows(state: WorkflowExecutionState) -> tuple[InsertedRow, InsertedRows | None]:
+    """Return the row of a state, and the rows of its node states; None if it has none."""
+    nodes = state.node_states.values()
+    return _state_row(state), _node_row.all(nodes, session_id=state.session_id) if nodes else None
+
+
+def node_row(session_id: str, state: NodeExecutionState) -> InsertedRow:
+    """Return the row of a node's state."""
+    return _node_row(state, session_id=session_id)
+
+
+def execution_row(session_id: str, node_id: str, result: LLMExecutionResult) -> InsertedRow:
+    """Return the row of an execution."""
+    calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
+    row = _execution_row(result, session_id=session_id, node_id=node_id, **calls)
+    if result.usage is not None:
+        row.update(zip(USAGE_FIELDS, _usage(result.usage), strict=True))
+    return row
+
+
+def _call_document(call: ToolCall) -> dict[str, Any]:
+    """Return the tool call as JSON; attributes of a subclass are left out."""
+    return {
+        "tool_call_id": call.tool_call_id,
+        "tool_name": call.tool_name,
+        "args": call.args,
+        "result": call.result,
+        "error": call.error,
+    }
