@@ -14,7 +14,8 @@ from aaow_storage import OrderBy, QueryFilter, Session, StorageAdapter, StoredWo
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql._repositories.documents import MAX_TRIES, encode_document, release_document, store_document
+from aaow_storage_sql._mapping.documents import encode_document
+from aaow_storage_sql._repositories.documents import MAX_TRIES, release_document, store_document
 
 pytestmark = pytest.mark.asyncio
 

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from aaow_storage_sql._repositories import documents
-from aaow_storage_sql._repositories.documents import MAX_CACHED_DIGESTS, MAX_CACHED_LENGTH, digest_of
+from aaow_storage_sql._mapping import documents
+from aaow_storage_sql._mapping.documents import MAX_CACHED_DIGESTS, MAX_CACHED_LENGTH, digest_of
 
 
 def sha256(text: str) -> bytes:

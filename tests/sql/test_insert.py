@@ -15,7 +15,7 @@ from aaow_storage import (
 )
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql import SQLConnection, metadata
-from aaow_storage_sql._repositories.execution_states import node_row_of, rows_of
+from aaow_storage_sql._mapping.record_rows import node_row, state_rows
 from aaow_storage_sql._statements import insert_statements
 from aaow_storage_sql._statements.insert import MAX_ROWS
 from aaow_storage_sqlite._dialect import SQLiteDialect
@@ -67,7 +67,7 @@ def state_with(*nodes: NodeExecutionState) -> WorkflowExecutionState:
 
 def test_a_row_has_text_for_json_and_leaves_out_what_is_null():
     state = NodeExecutionState(node_id="n", input=0, output={"b": 1, "a": None})
-    row = node_row_of("s", state)
+    row = node_row("s", state)
     assert row == {
         "session_id": "s",
         "node_id": "n",
@@ -81,7 +81,7 @@ def test_a_row_has_text_for_json_and_leaves_out_what_is_null():
 def test_rows_made_together_have_the_columns_that_any_of_them_needs():
     at = datetime(2026, 1, 2, tzinfo=UTC)
     first = NodeExecutionState(node_id="a", output=[None], started_at=at)
-    names, values = rows_of(state_with(first, NodeExecutionState(node_id="b", retry_count=1)))[1]
+    names, values = state_rows(state_with(first, NodeExecutionState(node_id="b", retry_count=1)))[1]
     assert names == ("session_id", "node_id", "status", "started_at", "retry_count", "output")
     assert values == [("s", "a", "pending", at, 0, "[null]"), ("s", "b", "pending", None, 1, None)]
     columns = metadata.tables["node_execution_states"].columns.keys()

@@ -91,9 +91,9 @@ async def test_initializing_during_a_lock_ends_after_the_busy_timeout(path: Path
 async def test_a_long_statement_of_initializing_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     monkeypatch.setattr(
-        "aaow_storage_sqlite._open_store.create_indexes", lambda connection, *_: connection.command(endless)
+        "aaow_storage_sqlite._open_store.indexing.create_indexes", lambda connection, *_: connection.command(endless)
     )
-    adapter = create_adapter("sqlite", str(path))
+    adapter = create_adapter("sqlite", str(path), indexes=["Session.metadata.user"])
     async with asyncio.timeout(SOON_S):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(adapter.initialize(), 0.5)

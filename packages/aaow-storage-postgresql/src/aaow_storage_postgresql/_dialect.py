@@ -28,7 +28,7 @@ def try_advisory_lock(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
 class PostgreSQLDialect(Dialect):
     """The dialect of PostgreSQL. `place` names the database in errors; `schema` holds the tables."""
 
-    sqlalchemy_dialect: ClassVar[sa.Dialect] = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
+    sqlalchemy_dialect = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     driver_error: ClassVar[type[Exception]] = psycopg.Error
     insert = staticmethod(insert)
     has_statement_rollback: ClassVar[bool] = False

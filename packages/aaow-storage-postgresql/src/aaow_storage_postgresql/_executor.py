@@ -18,7 +18,8 @@ from aaow_storage_sql import (
     Opening,
     Outcome,
     ThreadedExecutor,
-    import_in_thread,
+    import_late,
+    import_repositories,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class PostgreSQLExecutor(ThreadedExecutor):
         return self._store is not None
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
-        import_in_thread("aaow_storage_postgresql._open_store")
+        import_repositories()
+        import_late("aaow_storage_postgresql._open_store")
         from aaow_storage_postgresql._open_store import open_store  # noqa: PLC0415 - imports SQLAlchemy
 
         self._store = open_store(self._settings, opening, migrate=migrate)

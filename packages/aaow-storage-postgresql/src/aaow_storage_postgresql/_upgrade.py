@@ -11,7 +11,15 @@ from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._migration_lock import find_holder, try_lock
 from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import HEAD, Opening, migrate_to, needs_upgrade, read_version, roll_back
+from aaow_storage_sql import (
+    HEAD,
+    VERSION_TABLE,
+    Opening,
+    migrate_to,
+    needs_upgrade,
+    refuse_foreign_tables,
+    roll_back,
+)
 
 _STATEMENT_MARGIN_S = 1.0
 """How much longer a statement may take than a lock wait, so that the error names the lock."""
@@ -21,6 +29,7 @@ _RELATIONS = (
     .where(is_in_schema, sa.or_(*(classes.c.relkind == sa.literal_column(f"'{kind}'") for kind in "rpvmf")))
 )
 """Relations of the schema whose names are taken for tables: tables of all kinds, and views."""
+_VERSION = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table(VERSION_TABLE))
 _SCHEMA = sa.select(sa.cast(namespaces.c.nspname, sa.Text)).where(
     namespaces.c.nspname == sa.bindparam("schema", type_=sa.Text)
 )
@@ -33,7 +42,12 @@ def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
     Raises:
         SchemaVersionError: tables of another application have the names of ours.
     """
-    return read_version(connection, {name for (name,) in connection.rows(_RELATIONS, {"schema": settings.schema})})
+    names = {name for (name,) in connection.rows(_RELATIONS, {"schema": settings.schema})}
+    row = connection.row(_VERSION) if VERSION_TABLE in names else None
+    if row is not None:
+        return str(row[0])
+    refuse_foreign_tables(names)
+    return None
 
 
 def upgrade(

@@ -89,7 +89,7 @@ def newer_schema(url: str, *, schema: str | None = None, **options: Any) -> Iter
     import psycopg  # noqa: PLC0415 - for tests
     from psycopg import sql  # noqa: PLC0415 - for tests
 
-    from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - imports SQLAlchemy
+    from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - for tests
 
     del options
     table = sql.Identifier(*([schema] if schema is not None else []), VERSION_TABLE)

@@ -1,13 +1,13 @@
 """What SQL backends share: the tables, the operations, and the parts that a dialect fills in.
 
-Names whose modules import SQLAlchemy are resolved when they are first used, since that takes 0.15 s.
+Names of modules that only an open store needs, some of which import SQLAlchemy, are resolved when they are first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
-from aaow_storage_sql._late_imports import import_in_thread
+from aaow_storage_sql._late_imports import LateModule, import_late, import_repositories, import_writing
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
@@ -20,12 +20,13 @@ from aaow_storage_sql._threads.work_queue import WorkQueue
 from aaow_storage_sql._tuning import Tuning
 
 if TYPE_CHECKING:
-    from aaow_storage_sql._schema.tables import REVISIONS, VERSION_TABLE, metadata, table_of
+    from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
+    from aaow_storage_sql._schema.tables import metadata, table_of
     from aaow_storage_sql._schema.types import NativeType
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
     from aaow_storage_sql._statements.connection import SQLConnection
     from aaow_storage_sql._statements.dialect import Dialect
-    from aaow_storage_sql._upgrade import HEAD, migrate_to, needs_upgrade, read_version
+    from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
 __all__ = [
     "FALL_BACK",
@@ -40,6 +41,7 @@ __all__ = [
     "FallBack",
     "InteractiveTransaction",
     "Job",
+    "LateModule",
     "Lookup",
     "NativeType",
     "Opening",
@@ -56,12 +58,14 @@ __all__ = [
     "WorkQueue",
     "count_waiting",
     "deliver",
-    "import_in_thread",
+    "import_late",
+    "import_repositories",
+    "import_writing",
     "make_compiler",
     "metadata",
     "migrate_to",
     "needs_upgrade",
-    "read_version",
+    "refuse_foreign_tables",
     "roll_back",
     "run_in_savepoint",
     "start_thread",
@@ -70,8 +74,9 @@ __all__ = [
 ]
 
 _LATE = {
-    "REVISIONS": "_schema.tables",
-    "VERSION_TABLE": "_schema.tables",
+    "HEAD": "_schema.revisions",
+    "REVISIONS": "_schema.revisions",
+    "VERSION_TABLE": "_schema.revisions",
     "metadata": "_schema.tables",
     "table_of": "_schema.tables",
     "NativeType": "_schema.types",
@@ -81,10 +86,9 @@ _LATE = {
     "make_compiler": "_statements.compiled",
     "SQLConnection": "_statements.connection",
     "Dialect": "_statements.dialect",
-    "HEAD": "_upgrade",
     "migrate_to": "_upgrade",
     "needs_upgrade": "_upgrade",
-    "read_version": "_upgrade",
+    "refuse_foreign_tables": "_upgrade",
 }
 
 

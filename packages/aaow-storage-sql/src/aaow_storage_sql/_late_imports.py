@@ -1,16 +1,21 @@
-"""The repositories, as modules that are imported by the thread which opens the first store of a process.
+"""Modules that are imported when they are first used, by a thread of a store and not by an event loop.
 
-They import SQLAlchemy and build statements, which takes 0.2 s. That is too long for the event loop on which an adapter
-is made, so that the adapter's class comes without them.
+SQLAlchemy, the tables and the statements of the repositories take 0.15 s to import. An adapter is made, and a store
+that is up to date is opened, without them. The thread that runs the first operation of a repository imports it.
 """
 
 import os
 import threading
+from collections.abc import Collection
+from functools import partial
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-_NAMES = ("approvals", "budgets", "execution_states", "llm_executions", "sessions", "stream_events", "workflows")
-_MODULES = tuple(f"{__package__}._repositories.{name}" for name in _NAMES)
+from aaow_storage_sql._operation import Operation
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._statements.connection import SQLConnection
 
 _importing = threading.Lock()
 """Held while a thread imports modules, and by a fork: the forked process would wait for ever for a module whose import
@@ -22,6 +27,12 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+def import_late(name: str) -> ModuleType:
+    """Import a module and return it; it is for a thread, not for an event loop, nor while a module is imported."""
+    with _importing:
+        return import_module(name)
+
+
 class LateModule:
     """A module that is imported when one of its names is first used; each name is looked up once."""
 
@@ -29,16 +40,58 @@ class LateModule:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(import_module(self._name), name)
+        value = getattr(import_late(self._name), name)
         self.__dict__[name] = value
         return value
 
 
-approvals, budgets, execution_states, llm_executions, sessions, stream_events, workflows = map(LateModule, _MODULES)
+class LateRepository:
+    """The operations of a repository, under the same names.
+
+    Until its module is imported, an operation is one that imports it, and claims nothing that only the module knows: no
+    fast path, no lookup, no idempotence. So a thread of the store runs it, never the event loop.
+
+    Args:
+        name: the module.
+        writing: which operations write.
+    """
+
+    def __init__(self, name: str, *, writing: Collection[str]) -> None:
+        self._module = f"{__package__}._repositories.{name}"
+        self._writing = writing
+
+    def __getattr__(self, name: str) -> Operation[*tuple[Any, ...], Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Operation(partial(self._import_and_run, name), writes=name in self._writing)
+
+    def load(self) -> None:
+        """Import the module, and replace the operations by those of the module."""
+        module = import_late(self._module)
+        self.__dict__.update({name: each for name, each in vars(module).items() if isinstance(each, Operation)})
+
+    def _import_and_run(self, name: str, connection: "SQLConnection", *args: Any) -> Any:
+        self.load()
+        return self.__dict__[name].run(connection, *args)
 
 
-def import_in_thread(*others: str) -> None:
-    """Import the repositories and other modules by their names; it is for a thread, not for an event loop."""
-    with _importing:
-        for name in (*_MODULES, *others):
-            import_module(name)
+approvals = LateRepository("approvals", writing={"create", "update", "resolve", "expire"})
+budgets = LateRepository("budgets", writing={"create", "update", "delete", "consume", "increase"})
+execution_states = LateRepository("execution_states", writing={"save", "update_node"})
+llm_executions = LateRepository("llm_executions", writing={"save", "log_call"})
+sessions = LateRepository("sessions", writing={"create", "update", "delete"})
+stream_events = LateRepository("stream_events", writing={"save"})
+workflows = LateRepository("workflows", writing={"save", "update", "delete"})
+
+REPOSITORIES = (approvals, budgets, execution_states, llm_executions, sessions, stream_events, workflows)
+
+
+def import_repositories() -> None:
+    """Import all repositories; like `import_late`, it is for a thread."""
+    for each in REPOSITORIES:
+        each.load()
+
+
+def import_writing() -> None:
+    """Import what every operation that writes needs; like `import_late`, it is for a thread."""
+    import_late(f"{__package__}._statements.insert")

@@ -1,20 +1,21 @@
-"""SQLite's dialect: its SQL, its error codes, and the functions that this backend adds."""
+"""SQLite's dialect: its error codes, and its SQL, which `_expressions` builds."""
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, ClassVar
-
-import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
-from sqlalchemy.dialects.sqlite import insert
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
-from aaow_storage_sql import Dialect, Parameters, make_compiler
-from aaow_storage_sqlite._arrays import JSONArray
-from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
-from aaow_storage_sqlite._json_paths import is_indexable, json_value
+from aaow_storage_sql import Dialect, LateModule
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from aaow_storage_sql import CompiledStatement, Parameters
+    from aaow_storage_sqlite import _expressions as expressions
+else:
+    expressions = LateModule(f"{__package__}._expressions")
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _UNREADABLE = ("Could not decode to UTF-8", "malformed JSON", "user-defined function raised exception")
@@ -70,14 +71,23 @@ def is_too_large(error: BaseException) -> bool:
 class SQLiteDialect(Dialect):
     """The dialect of one store, which `location` names in errors."""
 
-    sqlalchemy_dialect: ClassVar[sa.Dialect] = sqlite_dialect(paramstyle="qmark")
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
-    insert = staticmethod(insert)
     has_statement_rollback: ClassVar[bool] = True
-    compile = staticmethod(make_compiler(sqlalchemy_dialect))
 
     def __init__(self, location: str) -> None:
         self.location = location
+
+    @property
+    def sqlalchemy_dialect(self) -> "sa.Dialect":  # type: ignore[override]  # a property, so that it comes late
+        return expressions.DIALECT
+
+    @staticmethod
+    def insert(table: "sa.Table") -> Any:
+        return expressions.insert(table)
+
+    def compile(self, statement: Any) -> "CompiledStatement":
+        self.compile = expressions.compile  # type: ignore[assignment,method-assign]  # the first call imports, and is replaced
+        return self.compile(statement)
 
     def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
@@ -102,39 +112,34 @@ class SQLiteDialect(Dialect):
     def is_foreign_key_violation(self, error: StorageError) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 
-    def comparable_amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        return sa.collate(column, AMOUNT_COLLATION)
+    def position(self, text: "sa.ColumnElement[Any]", part: "sa.ColumnElement[Any]") -> "sa.ColumnElement[int]":
+        return expressions.position(text, part)
 
-    def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
-        values = sa.bindparam(parameter, type_=JSONArray(compared.type))
-        if kind is FieldKind.NUMBER:  # SQLite may read one slightly differently than Python
-            return sa.func.aaow_is_among(compared, values, type_=sa.Integer) == sa.literal_column("1")
-        return compared.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(values)))
+    def comparable_amount(self, column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
+        return expressions.comparable_amount(column)
 
-    def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+    def is_in_list(
+        self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
+    ) -> "sa.ColumnElement[bool]":
+        return expressions.is_in_list(compared, parameter, kind)
+
+    def sort_expression(self, expression: "sa.ColumnElement[Any]", direction: Direction) -> "sa.ColumnElement[Any]":
         return expression.asc() if direction is Direction.ASCENDING else expression.desc()
 
     def json_condition(
-        self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
-    ) -> sa.ColumnElement[bool]:
-        operand = sa.bindparam(parameter, type_=sa.Text)
-        body = sa.type_coerce(column, sa.Text)
-        path = dumps(list(condition.field.path))
-        matches = sa.func.aaow_json_matches(body, path, condition.operator.value, operand, type_=sa.Integer)
-        holds = matches == sa.literal_column("1")
-        value = json_value(column, condition.field.path) if condition.operand else None
-        return holds if value is None else sa.and_(value == sa.func.json_extract(operand, "$"), holds)
+        self, column: "sa.ColumnElement[Any]", condition: Condition, parameter: str
+    ) -> "sa.ColumnElement[bool]":
+        return expressions.json_condition(column, condition, parameter)
 
     def json_operand_shape(self, condition: Condition) -> bool:
-        return is_indexable(condition)
+        return expressions.is_indexable(condition)
 
-    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
+    def json_parameters(self, condition: Condition, parameter: str) -> "Parameters":
         operand = condition.operand
         return {parameter: dumps(list(operand) if condition.operator is Operator.IN else operand)}
 
-    def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
-        value = sa.func.aaow_json_sort_value(sa.type_coerce(column, sa.Text), dumps(list(path)), type_=sa.Text)
-        return sa.collate(value, JSON_COLLATION)
+    def json_sort_value(self, column: "sa.ColumnElement[Any]", path: tuple[str, ...]) -> "sa.ColumnElement[Any]":
+        return expressions.json_sort_value(column, path)
 
     def json_cursor(self, value: Any) -> Any:
         return dumps(value)

@@ -16,7 +16,7 @@ from aaow_storage_sql import (
     Opening,
     ThreadedExecutor,
     Work,
-    import_in_thread,
+    import_late,
     roll_back,
 )
 from aaow_storage_sqlite import _memory_stores
@@ -96,9 +96,9 @@ class SQLiteExecutor(ThreadedExecutor):
         return self._writer is not None
 
     def open(self, opening: Opening, *, migrate: bool) -> None:
-        import_in_thread("aaow_storage_sqlite._open_store")
-        from aaow_storage_sqlite._connections import check_sqlite_version  # noqa: PLC0415 - imports SQLAlchemy
-        from aaow_storage_sqlite._open_store import open_store  # noqa: PLC0415 - imports SQLAlchemy
+        import_late("aaow_storage_sqlite._open_store")
+        from aaow_storage_sqlite._connections import check_sqlite_version  # noqa: PLC0415 - imported by the thread
+        from aaow_storage_sqlite._open_store import open_store  # noqa: PLC0415 - as above
 
         check_sqlite_version()
         settings = evolve(self._settings, location=_memory_stores.acquire(self._settings.location))

@@ -1,14 +1,14 @@
 """Opening a store: its connections, its threads, and a schema that is upgraded before they start."""
 
 import functools
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
 from aaow_storage.authoring import cleaning_up_after, run_all
-from aaow_storage_sql import Opening, needs_upgrade
+from aaow_storage_sql import LateModule, Opening, needs_upgrade
 from aaow_storage_sqlite import _file_locks
 from aaow_storage_sqlite._connections import open_writer, without_creating
-from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._inline_reads import InlineReads
 from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
 from aaow_storage_sqlite._readers import Readers
@@ -16,6 +16,11 @@ from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 from aaow_storage_sqlite._upgrade import check_version, upgrade
 from aaow_storage_sqlite._writer import Writer
+
+if TYPE_CHECKING:
+    from aaow_storage_sqlite import _indexes as indexing
+else:
+    indexing = LateModule(f"{__package__}._indexes")
 
 
 @frozen
@@ -41,8 +46,8 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
     connection = open_writer(settings, opening, functools.partial(check_version, migrate=migrate))
     try:
         upgrade(connection, settings.busy_timeout, migrate=migrate, opening=opening)
-        if migrate:
-            create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
+        if migrate and settings.indexes:
+            indexing.create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
         connection.driver_connection.set_progress_handler(None, 0)
         files = StoreFiles(settings.location, settings.tuning.files_check_interval_s)
     except BaseException:

@@ -9,13 +9,12 @@ from attrs import evolve, field, frozen
 
 from aaow_storage.authoring import shown
 from aaow_storage.errors import ValidationError
+from aaow_storage_sqlite._dialect import SQLiteDialect
 from aaow_storage_sqlite._location import Location, parse_location
 from aaow_storage_sqlite._tuning import Tuning
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-    from aaow_storage_sqlite._dialect import SQLiteDialect
 
 MAX_READER_THREADS = 64
 _OWNER_MODE = 0o600
@@ -49,10 +48,8 @@ class Settings:
     tuning: Tuning = field(factory=Tuning)
 
     @property
-    def dialect(self) -> "SQLiteDialect":
+    def dialect(self) -> SQLiteDialect:
         """The dialect, with the store's name for errors."""
-        from aaow_storage_sqlite._dialect import SQLiteDialect  # noqa: PLC0415 - imports SQLAlchemy, in a thread
-
         return SQLiteDialect(str(self.location))
 
 

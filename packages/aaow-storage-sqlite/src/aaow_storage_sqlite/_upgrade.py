@@ -1,13 +1,26 @@
 """Upgrading the schema of a SQLite store, while other processes may try the same."""
 
-import sqlalchemy as sa
+from typing import Any
 
-from aaow_storage_sql import HEAD, Opening, SQLConnection, migrate_to, needs_upgrade, read_version, roll_back
+from aaow_storage.authoring import loads
+from aaow_storage_sql import (
+    HEAD,
+    VERSION_TABLE,
+    Opening,
+    SQLConnection,
+    migrate_to,
+    needs_upgrade,
+    refuse_foreign_tables,
+    roll_back,
+)
 from aaow_storage_sqlite._retry import retry_while_locked
 
-_master = sa.table("sqlite_master", sa.column("type", sa.String), sa.column("name", sa.String))
-_NAMES = sa.select(_master.c.name)
-"""The names of tables, views and indexes, which must differ; SQLite ignores their case."""
+_HAS_VERSION = f"SELECT 1 FROM sqlite_master WHERE lower(name) = '{VERSION_TABLE}'"  # noqa: S608 - a name of ours
+_VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - as above
+_NAMES = "SELECT json_group_array(lower(name)) FROM sqlite_master"
+"""The names of tables, views and indexes, which must differ; SQLite ignores their case.
+
+These are texts, because a store that is up to date is opened without SQLAlchemy."""
 
 
 def version(connection: SQLConnection) -> str | None:
@@ -16,7 +29,13 @@ def version(connection: SQLConnection) -> str | None:
     Raises:
         SchemaVersionError: tables of another application have the names of ours.
     """
-    return read_version(connection, {name.lower() for (name,) in connection.rows(_NAMES)})
+    row = connection.command(_VERSION) if connection.command(_HAS_VERSION) else None
+    if row is not None:
+        return str(row[0])
+    (text,) = connection.command(_NAMES) or ("[]",)
+    names: Any = loads(text)
+    refuse_foreign_tables(names)
+    return None
 
 
 def check_version(connection: SQLConnection, *, migrate: bool) -> bool:

@@ -22,6 +22,7 @@ from aaow_storage_sql import (
     SQLConnection,
     WorkQueue,
     deliver,
+    import_writing,
     roll_back,
     run_in_savepoint,
     start_thread,
@@ -103,12 +104,11 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            requests: list[Request] = []
-            while requests := self._next_requests(requests):
-                self._current = requests
-                with self._fork_lock:
-                    requests = self._process(requests)
-                self._current = []
+            self._current = self._queue.get(self._tuning.max_writer_batch)
+            if self._current:
+                with suppress(Exception):  # an operation that needs it tries again, and reports the error
+                    import_writing()  # now, because later it would extend the transaction of the first operation
+                self._serve(self._current)
         except BaseException as error:  # noqa: BLE001 - passed on to everything that waits
             with suppress(Exception):
                 self._refuse_all(error)
@@ -117,6 +117,14 @@ class Writer:
                 self._close()
         else:
             self._close()
+
+    def _serve(self, requests: list[Request]) -> None:
+        """Do these requests and all that come, until the queue is closed."""
+        while requests := self._next_requests(requests):
+            self._current = requests
+            with self._fork_lock:
+                requests = self._process(requests)
+            self._current = []
 
     def _next_requests(self, left: list[Request]) -> list[Request]:
         """Return the requests left over from the last batch, and waiting ones; if there are none, wait for one."""
@@ -279,10 +287,10 @@ class Writer:
             roll_back(self._connection)
             transaction.refuse(AdapterClosedError(CLOSED))
             return
-        self._serve(transaction)
+        self._serve_interactive(transaction)
         self._checkpoint()
 
-    def _serve(self, transaction: InteractiveTransaction) -> None:
+    def _serve_interactive(self, transaction: InteractiveTransaction) -> None:
         """Do what the caller asks until the transaction ends. A fork waits for single steps, not for the end."""
         with self._fork_lock.release_in_transaction():
             transaction.serve(self._connection, verify=self._files.check, while_working=self._fork_lock)

@@ -58,7 +58,7 @@ def temporary_store(folder: Path) -> Iterator[str]:
 @contextmanager
 def newer_schema(url: str, **options: Any) -> Iterator[None]:
     """Make the store look migrated by a later release for the duration of the block."""
-    from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - imports SQLAlchemy
+    from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - for tests
 
     del options
     get_version = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours

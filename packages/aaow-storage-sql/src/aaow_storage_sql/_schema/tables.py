@@ -23,10 +23,6 @@ from aaow_storage import (
 from aaow_storage.authoring import KINDS
 from aaow_storage_sql._schema.types import Amount, Instant, JSONText, Truth, id_text, number, plain_text
 
-VERSION_TABLE = "aaow_schema_version"
-REVISIONS = ("0001", "0002", "0003", "0004")
-"""The revisions, oldest first. A store at the last one has exactly the tables of this module."""
-
 DIGEST_BYTES = 32
 WORD_LENGTH = 32
 

@@ -6,13 +6,15 @@ statement it takes several times longer than the database.
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._corrupt_data import unreadable
-from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
 from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._tuning import DEFAULT, Tuning
+
+if TYPE_CHECKING:
+    from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
 
 
 class SQLConnection:
@@ -58,7 +60,7 @@ class SQLConnection:
         """Return the SELECT, with FOR UPDATE in an interactive transaction."""
         return self.dialect.for_update(statement) if self.is_interactive else statement
 
-    def rows(self, statement: Any, parameters: Parameters = {}) -> list[Row]:  # noqa: B006 - never changed
+    def rows(self, statement: Any, parameters: "Parameters" = {}) -> "list[Row]":  # noqa: B006 - never changed
         """Return all rows of a SELECT.
 
         Raises:
@@ -67,7 +69,7 @@ class SQLConnection:
         """
         return self.compiled_rows(self.dialect.compile(statement), parameters)
 
-    def compiled_rows(self, compiled: CompiledStatement, parameters: Parameters) -> list[Row]:
+    def compiled_rows(self, compiled: "CompiledStatement", parameters: "Parameters") -> "list[Row]":
         """Return all rows of a compiled SELECT; raises what `rows` raises."""
         cursor = self._execute(compiled.text, compiled.bind(parameters))
         rows: list[Row] = []
@@ -86,22 +88,22 @@ class SQLConnection:
             raise self._failed_in_function(failure) from failure
         return rows
 
-    def row(self, statement: Any, parameters: Parameters = {}) -> Row | None:  # noqa: B006 - never changed
+    def row(self, statement: Any, parameters: "Parameters" = {}) -> "Row | None":  # noqa: B006 - never changed
         """Return the first row of a SELECT, or None."""
         rows = self.rows(statement, parameters)
         return rows[0] if rows else None
 
-    def run(self, statement: Any, parameters: Parameters = {}) -> int:  # noqa: B006 - never changed
+    def run(self, statement: Any, parameters: "Parameters" = {}) -> int:  # noqa: B006 - never changed
         """Run an INSERT, UPDATE or DELETE; return the number of rows that it changed."""
         compiled = self.dialect.compile(statement)
         touched: int = self._execute(compiled.text, compiled.bind(parameters)).rowcount
         return touched
 
-    def run_rows(self, statement: Any, of_one: Any, rows: Iterable[Row]) -> None:
+    def run_rows(self, statement: Any, of_one: Any, rows: "Iterable[Row]") -> None:
         """Run an INSERT of several rows; `of_one` is the INSERT of one row, whose parameters order the values."""
         self._execute(self.dialect.compile(statement).text, self.dialect.compile(of_one).bind_many(rows))
 
-    def command(self, text: str) -> Row | None:
+    def command(self, text: str) -> "Row | None":
         """Run a command of plain SQL, such as COMMIT or a pragma; return its first row, or None."""
         cursor = self._execute(text, ())
         try:

@@ -1,34 +1,39 @@
-"""What differs between databases: each has one subclass of `Dialect`."""
+"""What differs between databases: each has one subclass of `Dialect`.
+
+The module needs no SQLAlchemy, so that a store can be opened, and errors translated, before a statement is built.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ClassVar
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, unforeseen
 from aaow_storage.errors import StorageError
-from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters
 
 
 class Dialect(ABC):
     """The differences that statements and connections depend on."""
 
-    sqlalchemy_dialect: ClassVar[sa.Dialect]
+    sqlalchemy_dialect: "sa.Dialect"
     """Compiles the statements, with positional parameters."""
     driver_error: ClassVar[type[Exception]]
     """The base class of the driver's exceptions."""
-    insert: Callable[[sa.Table], Any]
+    insert: "Callable[[sa.Table], Any]"
     """Makes an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     has_statement_rollback: ClassVar[bool]
     """Whether a statement that fails inside a transaction is rolled back alone, and the transaction goes on."""
-    try_advisory_lock: Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None = None
+    try_advisory_lock: "Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None" = None
     """Makes the condition that takes an advisory lock on a number until the transaction ends; False if another has it.
 
     It never waits. None for a database in which one transaction writes at a time.
     """
-    compile: Callable[[Any], CompiledStatement]
+    compile: "Callable[[Any], CompiledStatement]"
     """Compiles a statement and caches it; see `make_compiler`."""
     schema: str | None = None
     """The schema that qualifies the tables in statements, or None."""
@@ -44,9 +49,10 @@ class Dialect(ABC):
         """Return the storage error for any exception; one of the driver may be wrapped by SQLAlchemy."""
         if isinstance(error, StorageError):
             return error
-        if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, self.driver_error):
-            made = self.translate(error.orig, values)
-            made.__cause__ = error.orig
+        wrapped = getattr(error, "orig", None)
+        if isinstance(wrapped, self.driver_error):
+            made = self.translate(wrapped, values)
+            made.__cause__ = wrapped
             return made
         return self.translate(error, values) if isinstance(error, self.driver_error) else unforeseen(error)
 
@@ -75,26 +81,28 @@ class Dialect(ABC):
         """
         return statement
 
-    def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    @abstractmethod
+    def position(self, text: "sa.ColumnElement[Any]", part: "sa.ColumnElement[Any]") -> "sa.ColumnElement[int]":
         """Return the expression for the first position of a part in a text, from 1; 0 if the text has no such part."""
-        return sa.func.instr(text, part)
 
     @abstractmethod
-    def comparable_amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def comparable_amount(self, column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
         """Return a column of amounts as an expression that compares and sorts by value."""
 
     @abstractmethod
-    def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
+    def is_in_list(
+        self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
+    ) -> "sa.ColumnElement[bool]":
         """Return the condition that a field is one of many values, none of them null, bound as one parameter."""
 
     @abstractmethod
-    def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
+    def sort_expression(self, expression: "sa.ColumnElement[Any]", direction: Direction) -> "sa.ColumnElement[Any]":
         """Return the expression for ORDER BY; NULL comes before every value in ascending order."""
 
     @abstractmethod
     def json_condition(
-        self, column: sa.ColumnElement[Any], condition: Condition, parameter: str
-    ) -> sa.ColumnElement[bool]:
+        self, column: "sa.ColumnElement[Any]", condition: Condition, parameter: str
+    ) -> "sa.ColumnElement[bool]":
         """Return the condition on the value at a path in a JSON column, without its negation; it is never NULL.
 
         The condition has the shape of its operand in the place of the operand; `json_parameters` makes the parameters.
@@ -105,11 +113,11 @@ class Dialect(ABC):
         """Return the part of the operand that changes the text of the condition; equal shapes share a statement."""
 
     @abstractmethod
-    def json_parameters(self, condition: Condition, parameter: str) -> Parameters:
+    def json_parameters(self, condition: Condition, parameter: str) -> "Parameters":
         """Return the parameters of a condition on JSON: `parameter`, and others whose names begin with it."""
 
     @abstractmethod
-    def json_sort_value(self, column: sa.ColumnElement[Any], path: tuple[str, ...]) -> sa.ColumnElement[Any]:
+    def json_sort_value(self, column: "sa.ColumnElement[Any]", path: tuple[str, ...]) -> "sa.ColumnElement[Any]":
         """Return the expression that sorts and compares the value at a path in a JSON column; NULL if there is none."""
 
     @abstractmethod
