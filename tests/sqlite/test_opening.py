@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,13 +150,13 @@ class LockedAtFirst(SQLConnection):
 
     refused = 0
 
-    def rows(self, *arguments):
+    def _execute(self, *arguments) -> Any:
         if self.refused < 2:
             self.refused += 1
             error = sqlite3.OperationalError("database is locked")
             error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
             raise self.dialect.translate(error) from error
-        return super().rows(*arguments)
+        return super()._execute(*arguments)
 
 
 async def test_opening_waits_for_a_process_that_rebuilds_the_index_of_the_log(path: Path):
