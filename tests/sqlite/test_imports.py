@@ -80,6 +80,18 @@ def test_making_an_adapter_imports_no_sqlalchemy(path: Path):
     assert created == []
 
 
+def test_making_an_adapter_with_indexes_imports_no_sqlalchemy(path: Path):
+    loaded = run(
+        path,
+        """
+async def main():
+    storage = aaow_storage.create_adapter("sqlite", path, indexes=["Session.metadata.user"])
+    print(json.dumps(loaded("sqlalchemy")))
+""",
+    )
+    assert loaded == []
+
+
 def test_a_new_store_is_opened_in_a_thread_and_the_event_loop_imports_nothing_meanwhile(path: Path):
     _, opened, while_opening = run(path, OPENING)
     assert opened == ["sqlalchemy", "alembic"]

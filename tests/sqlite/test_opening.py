@@ -20,7 +20,8 @@ from aaow_storage.errors import (
 )
 from aaow_storage_sql import HEAD, VERSION_TABLE, SQLConnection
 from aaow_storage_sqlite import _connections, _memory_stores
-from aaow_storage_sqlite._indexes import create_indexes, json_index
+from aaow_storage_sqlite._index_paths import parse_index_path
+from aaow_storage_sqlite._indexes import create_indexes
 from aaow_storage_sqlite._location import Location
 from aaow_storage_sqlite._settings import Settings, Synchronous
 from aaow_storage_sqlite._upgrade import upgrade, version
@@ -167,7 +168,7 @@ async def test_opening_waits_for_a_process_that_rebuilds_the_index_of_the_log(pa
         upgrade(connection, 10, migrate=True)
         assert (connection.refused, version(connection)) == (2, HEAD)
         connection.refused = 0
-        create_indexes(connection, [json_index("Session.metadata.user")], 10)
+        create_indexes(connection, [parse_index_path("Session.metadata.user")], 10)
         assert connection.refused == 2
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
 from aaow_storage_sql._late_imports import LateModule, import_late, import_repositories, import_writing
+from aaow_storage_sql._mapping.documents import DOCUMENT_FIELDS
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
 __all__ = [
+    "DOCUMENT_FIELDS",
     "FALL_BACK",
     "HEAD",
     "REVISIONS",

@@ -8,6 +8,7 @@ from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
 from aaow_storage_sql import Dialect, LateModule
+from aaow_storage_sqlite._index_paths import is_indexable
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -132,7 +133,7 @@ class SQLiteDialect(Dialect):
         return expressions.json_condition(column, condition, parameter)
 
     def json_operand_shape(self, condition: Condition) -> bool:
-        return expressions.is_indexable(condition)
+        return is_indexable(condition)
 
     def json_parameters(self, condition: Condition, parameter: str) -> "Parameters":
         operand = condition.operand

@@ -10,7 +10,7 @@ from aaow_storage.authoring import Condition, FieldKind, dumps
 from aaow_storage_sql import make_compiler
 from aaow_storage_sqlite._arrays import JSONArray
 from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
-from aaow_storage_sqlite._json_paths import is_indexable, json_value
+from aaow_storage_sqlite._json_paths import json_value
 
 __all__ = [
     "DIALECT",
@@ -18,7 +18,6 @@ __all__ = [
     "compile",
     "insert",
     "is_in_list",
-    "is_indexable",
     "json_condition",
     "json_sort_value",
     "position",

@@ -3,18 +3,16 @@
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import evolve, field, frozen
 
 from aaow_storage.authoring import shown
 from aaow_storage.errors import ValidationError
 from aaow_storage_sqlite._dialect import SQLiteDialect
+from aaow_storage_sqlite._index_paths import IndexPath, parse_index_path
 from aaow_storage_sqlite._location import Location, parse_location
 from aaow_storage_sqlite._tuning import Tuning
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 MAX_READER_THREADS = 64
 _OWNER_MODE = 0o600
@@ -40,8 +38,8 @@ class Settings:
     synchronous: Synchronous = Synchronous.FULL
     busy_timeout: float = 30.0
     """How long, in seconds, to wait for another connection's lock."""
-    indexes: "tuple[sa.Index, ...]" = ()
-    """The user's indexes, besides those of the schema."""
+    indexes: tuple[IndexPath, ...] = ()
+    """What the user's own indexes are on."""
     reader_threads: int = 2
     inline_reads: bool = True
     """Whether the event loop reads single records itself while that is quick."""
@@ -101,15 +99,10 @@ def _checked_busy_timeout(value: Any) -> float:
     return float(value)
 
 
-def _checked_indexes(names: Any) -> "tuple[sa.Index, ...]":
+def _checked_indexes(names: Any) -> tuple[IndexPath, ...]:
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise _invalid("indexes", f"must be a list of paths such as 'Session.metadata.user', not {shown(names)}")
-    checked = tuple(names)
-    if not checked:
-        return ()
-    from aaow_storage_sqlite._indexes import json_index  # noqa: PLC0415 - imports SQLAlchemy, for those who want indexes
-
-    return tuple(json_index(name) for name in checked)
+    return tuple(parse_index_path(name) for name in names)
 
 
 def _checked_reader_threads(value: Any) -> int:

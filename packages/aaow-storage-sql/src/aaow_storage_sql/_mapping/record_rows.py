@@ -1,4 +1,4 @@
-"""The rows of each kind of record. No module here needs SQLAlchemy, so that an event loop can make rows at once."""
+"""The rows of each kind of record. They are made on event loops, and so without SQLAlchemy, whose import takes long."""
 
 from operator import attrgetter
 from typing import Any
