@@ -212,6 +212,30 @@ async def main():
     assert seen == ["sqlalchemy"]
 
 
+def test_no_lock_is_held_while_a_new_store_imports_its_migrations(path: Path):
+    seen = run(
+        path,
+        """
+class Migrating(Finder):
+    seen = []
+
+    def see(self, name):
+        if name in {"sqlalchemy", "alembic"}:
+            other = sqlite3.connect(path, timeout=0, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+            other.close()
+            self.seen.append(name)
+
+async def main():
+    sys.meta_path.insert(0, Migrating())
+    async with adapter() as storage:
+        print(json.dumps(Migrating.seen))
+""",
+    )
+    assert seen == ["sqlalchemy", "alembic"]
+
+
 BROKEN_MODULES = ("sqlalchemy", "aaow_storage_sql._repositories.workflows", "aaow_storage_sqlite._expressions")
 
 

@@ -7,7 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aaow_storage_sql._adapter import SQLStorageAdapter, SQLTransaction
-from aaow_storage_sql._late_imports import LateModule, import_late, import_repositories, import_writing
+from aaow_storage_sql._late_imports import (
+    LateModule,
+    import_late,
+    import_migrations,
+    import_repositories,
+    import_writing,
+)
 from aaow_storage_sql._mapping.documents import DOCUMENT_FIELDS
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
@@ -61,6 +67,7 @@ __all__ = [
     "count_waiting",
     "deliver",
     "import_late",
+    "import_migrations",
     "import_repositories",
     "import_writing",
     "make_compiler",

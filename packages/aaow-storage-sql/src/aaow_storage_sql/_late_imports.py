@@ -95,3 +95,8 @@ def import_repositories() -> None:
 def import_writing() -> None:
     """Import what every operation that writes needs; like `import_late`, it is for a thread."""
     import_late(f"{__package__}._statements.insert")
+
+
+def import_migrations() -> None:
+    """Import what a migration needs; like `import_late`, it is for a thread."""
+    import_late(f"{__package__}._migrations.migrate")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any, cast
 from zlib import crc32
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ def _index(path: IndexPath) -> sa.Index:
     """Return the index for equality at a path, followed by the default order of lists."""
     table = table_of(path.record).to_metadata(sa.MetaData())  # a copy, because an index becomes a part of its table
     keys = path.field.path
-    value = json_value(table.c[path.field.name], keys)
+    value = cast("sa.ColumnElement[Any]", json_value(table.c[path.field.name], keys))
     created = table.c["timestamp" if "timestamp" in table.c else "created_at"]
     key = ".".join((path.field.name, *keys))
     return sa.Index(f"json_{table.name}_{key}_{crc32(key.encode()):08x}", value, created, table.c.id)

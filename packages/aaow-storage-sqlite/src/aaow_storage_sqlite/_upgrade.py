@@ -8,6 +8,7 @@ from aaow_storage_sql import (
     VERSION_TABLE,
     Opening,
     SQLConnection,
+    import_migrations,
     migrate_to,
     needs_upgrade,
     refuse_foreign_tables,
@@ -65,6 +66,7 @@ def migrate_store(connection: SQLConnection, revision: str, timeout_s: float, op
     Raises:
         StorageError: a migration failed, and the store is as it was.
     """
+    import_migrations()  # now, because later other processes would wait for it
     try:
         retry_while_locked(lambda: connection.command("BEGIN IMMEDIATE"), timeout_s, opening)
         found = version(connection)  # another process may have migrated, or created tables, before we had the lock

@@ -22,6 +22,7 @@ from aaow_storage_sql import (
     SQLConnection,
     WorkQueue,
     deliver,
+    import_late,
     import_writing,
     roll_back,
     run_in_savepoint,
@@ -108,6 +109,7 @@ class Writer:
             if self._current:
                 with suppress(Exception):  # an operation that needs it tries again, and reports the error
                     import_writing()  # now, because later it would extend the transaction of the first operation
+                    import_late(f"{__package__}._expressions")
                 self._serve(self._current)
         except BaseException as error:  # noqa: BLE001 - passed on to everything that waits
             with suppress(Exception):
