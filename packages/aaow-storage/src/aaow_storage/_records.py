@@ -18,6 +18,7 @@ from aaow_storage._enums import (
 )
 from aaow_storage._ids import new_id, now
 from aaow_storage._json import JSON, JSONObject
+from aaow_storage._record_dicts import Record
 
 
 def _session_status(value: SessionStatus | str) -> SessionStatus:
@@ -69,7 +70,7 @@ _optional_object = validators.optional(validators.is_json_object)
 
 
 @frozen(kw_only=True)
-class StoredWorkflow:
+class StoredWorkflow(Record):
     """The definition of a workflow."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
@@ -82,7 +83,7 @@ class StoredWorkflow:
 
 
 @frozen(kw_only=True)
-class Session:
+class Session(Record):
     """One run of a workflow, with a snapshot of the whole definition it runs.
 
     `workflow_id` is None if the definition was never stored as a workflow, or the workflow was deleted.
@@ -101,7 +102,7 @@ class Session:
 
 
 @frozen(kw_only=True)
-class NodeExecutionState:
+class NodeExecutionState(Record):
     """The state of one node of a session. `input` and `output` are any JSON; None is JSON null."""
 
     node_id: str = field(validator=validators.is_id)
@@ -119,7 +120,7 @@ class NodeExecutionState:
 
 
 @frozen(kw_only=True)
-class WorkflowExecutionState:
+class WorkflowExecutionState(Record):
     """The state of a session: its own fields, and the states of its nodes by node id."""
 
     session_id: str = field(validator=validators.is_id)
@@ -135,7 +136,7 @@ class WorkflowExecutionState:
 
 
 @frozen(kw_only=True)
-class TokenUsage:
+class TokenUsage(Record):
     """How many tokens a model call used, as the provider reported it."""
 
     prompt_tokens: int = field(validator=validators.is_count)
@@ -144,7 +145,7 @@ class TokenUsage:
 
 
 @frozen(kw_only=True)
-class ToolCall:
+class ToolCall(Record):
     """One tool call: what the model asked for, and the result or error."""
 
     tool_call_id: str = field(validator=validators.is_id)
@@ -155,7 +156,7 @@ class ToolCall:
 
 
 @frozen(kw_only=True)
-class LLMExecutionResult:
+class LLMExecutionResult(Record):
     """One model call. `success` is None while it runs; `usage` is None if the provider reported none."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
@@ -191,7 +192,7 @@ class ToolCallLog(ToolCall):
 
 
 @frozen(kw_only=True)
-class BudgetPool:
+class BudgetPool(Record):
     """An amount (of tokens, or of money in one currency) that sessions can use up, perhaps part of a larger pool.
 
     Amounts are decimals of 0 or more with at most 15 significant digits; an int, a float or a numeral as str is
@@ -215,7 +216,7 @@ class BudgetPool:
 
 
 @frozen(kw_only=True)
-class ApprovalRequest:
+class ApprovalRequest(Record):
     """A decision that a person is asked for. From `expires_at` on, it can no longer be made."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
@@ -234,7 +235,7 @@ class ApprovalRequest:
 
 
 @frozen(kw_only=True)
-class StreamEvent:
+class StreamEvent(Record):
     """One item that a node of a workflow emitted to a stream."""
 
     id: str = field(factory=new_id, validator=validators.is_id)
