@@ -79,7 +79,8 @@ def first_difference(found: Any, expected: Any) -> str | None:
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    values = {field.name: getattr(record, field.name) for field in attrs.fields(type(record))}
+    """Return the fields that count when records are compared; the others are set by the store."""
+    values = {field.name: getattr(record, field.name) for field in attrs.fields(type(record)) if field.eq}
     if "node_states" in values:
         values["node_states"] = dict(sorted(values["node_states"].items()))
     return values

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from aaow_storage import NodeExecutionState, TokenUsage, ToolCall
+from aaow_storage import NodeAttempt, NodeExecutionState, TokenUsage, ToolCall
 from aaow_storage.authoring import decoding, dumps, dumps_unchecked
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
@@ -91,6 +91,8 @@ def _snapshot(kind: type, name: str, value: Any, *, is_stored: bool) -> Any:
     match value:
         case NodeExecutionState():
             return _snapshot_fields(NodeExecutionState, value, {}, is_stored=is_stored)
+        case NodeAttempt():
+            return _snapshot_fields(NodeAttempt, value, {}, is_stored=is_stored)
         case TokenUsage():
             return _snapshot_fields(TokenUsage, value, {}, is_stored=is_stored)
         case ToolCall():

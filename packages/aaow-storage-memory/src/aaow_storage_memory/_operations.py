@@ -38,6 +38,7 @@ from aaow_storage.authoring import (
     DOCUMENT_FIELDS,
     QueryPlan,
     apply_changes,
+    check_execution_of_call,
     check_id,
     check_instant,
     check_pending,
@@ -137,6 +138,8 @@ class MemoryOperations(StorageOperations):
                 tables.remove(LLMExecution, execution.id)
             for request in tables.all(ApprovalRequest, session_id=session_id):
                 tables.remove(ApprovalRequest, request.id)
+            for event in tables.all(StreamEvent, session_id=session_id):
+                tables.remove(StreamEvent, event.id)
             for child in tables.all(Session, parent_session_id=session_id):
                 tables.put(child.id, attrs.evolve(child, parent_session_id=None))
 
@@ -249,16 +252,23 @@ class MemoryOperations(StorageOperations):
         async with self._writing() as tables:
             tables.check_new(ToolCallLog, log.id)
             tables.check_parent(LLMExecution, log.execution_id)
+            if log.execution_id is None:
+                tables.check_parent(Session, log.session_id)
+            else:
+                execution = tables.existing(LLMExecution, log.execution_id)
+                check_execution_of_call(log.session_id, log.node_id, execution.session_id, execution.node_id)
             tables.put(log.id, log)
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         execution_id = check_id("get_tool_calls", "execution_id", execution_id)
-        return await self._list(ToolCallLog, filter, execution_id=execution_id)
+        async with self._reading() as tables:
+            calls = [_with_session(tables, call) for call in tables.all(ToolCallLog, execution_id=execution_id)]
+        return await _copy_selected(ToolCallLog, calls, filter)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         session_id = check_id("get_session_tool_calls", "session_id", session_id)
         async with self._reading() as tables:
-            calls = _session_tool_calls(tables, session_id)
+            calls = [_with_session(tables, call) for call in _session_tool_calls(tables, session_id)]
         return await _copy_selected(ToolCallLog, calls, filter)
 
     # approvals
@@ -315,6 +325,7 @@ class MemoryOperations(StorageOperations):
         self._check_streams("save_stream_event")
         event = await _check_and_copy("save_stream_event", "event", event, StreamEvent)
         async with self._writing() as tables:
+            tables.check_parent(Session, event.session_id)
             tables.put(event.id, event)
 
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
@@ -390,5 +401,18 @@ def _copy_existing(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
 
 
 def _session_tool_calls(tables: Tables, session_id: str) -> list[ToolCallLog]:
+    """Return the calls of the session's executions, and those that name the session itself."""
     execution_ids = {execution.id for execution in tables.all(LLMExecution, session_id=session_id)}
-    return [call for call in tables.all(ToolCallLog) if call.execution_id in execution_ids]
+    return [
+        call
+        for call in tables.all(ToolCallLog)
+        if (call.session_id == session_id if call.execution_id is None else call.execution_id in execution_ids)
+    ]
+
+
+def _with_session(tables: Tables, call: ToolCallLog) -> ToolCallLog:
+    """Return the call with the session and node of its execution."""
+    if call.execution_id is None:
+        return call
+    execution = tables.existing(LLMExecution, call.execution_id)
+    return attrs.evolve(call, session_id=execution.session_id, node_id=execution.node_id)

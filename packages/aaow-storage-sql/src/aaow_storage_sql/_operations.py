@@ -172,7 +172,11 @@ class SQLOperations(StorageOperations):
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
         check_record("log_tool_call", "log", log, ToolCallLog)
-        await self._run(llm_executions.log_call, record_rows.tool_call_row(log))
+        row = record_rows.tool_call_row(log)
+        if log.execution_id is None or (log.session_id is None and log.node_id is None):
+            await self._run(llm_executions.log_call, row)
+        else:
+            await self._run(llm_executions.log_call_of, row, log.session_id, log.node_id)
 
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         execution_id = check_id("get_tool_calls", "execution_id", execution_id)

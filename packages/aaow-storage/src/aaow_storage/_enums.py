@@ -6,10 +6,12 @@ from enum import StrEnum
 class SessionStatus(StrEnum):
     """The status of a session."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
     WAITING_FOR_HUMAN_REVIEW = "waiting_for_human_review"
     WAITING_FOR_BUDGET_APPROVAL = "waiting_for_budget_approval"
     WAITING_FOR_WORKFLOW_APPROVAL = "waiting_for_workflow_approval"
@@ -23,6 +25,7 @@ class NodeExecutionStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
     WAITING_FOR_APPROVAL = "waiting_for_approval"
     WAITING_FOR_REVIEW = "waiting_for_review"
 
@@ -41,6 +44,7 @@ class ApprovalType(StrEnum):
     HUMAN_REVIEW = "human_review"
     BUDGET_INCREASE = "budget_increase"
     WORKFLOW_CALL = "workflow_call"
+    TOOL_CALL = "tool_call"
 
 
 class ApprovalStatus(StrEnum):

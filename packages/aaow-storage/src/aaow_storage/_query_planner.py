@@ -58,11 +58,14 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
     },
     _records.LLMExecution: {
         "id": _K.TEXT, "session_id": _K.TEXT, "node_id": _K.TEXT, "timestamp": _K.INSTANT, "success": _K.BOOL,
-        "text": _K.TEXT, "error": _K.TEXT, "metadata": _K.JSON,
+        "text": _K.TEXT, "error": _K.TEXT, "metadata": _K.JSON, "provider": _K.TEXT, "model": _K.TEXT, "input": _K.JSON,
+        "output": _K.JSON, "completed_at": _K.INSTANT, "finish_reason": _K.TEXT, "cost": _K.AMOUNT,
+        "currency": _K.TEXT,
     },
     _records.ToolCallLog: {
         "id": _K.TEXT, "execution_id": _K.TEXT, "tool_call_id": _K.TEXT, "tool_name": _K.TEXT, "args": _K.JSON,
         "result": _K.JSON, "error": _K.TEXT, "timestamp": _K.INSTANT, "duration_ms": _K.NUMBER,
+        "session_id": _K.TEXT, "node_id": _K.TEXT,
     },
     _records.BudgetPool: {
         "id": _K.TEXT, "parent_pool_id": _K.TEXT, "total_budget": _K.AMOUNT, "used_budget": _K.AMOUNT,
@@ -75,6 +78,7 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
     },
     _records.StreamEvent: {
         "id": _K.TEXT, "stream_id": _K.TEXT, "node_id": _K.TEXT, "data": _K.JSON, "timestamp": _K.INSTANT,
+        "session_id": _K.TEXT,
     },
 }  # fmt: skip
 """The fields of each record that a `QueryFilter` may name; a JSON field needs a path into it."""

@@ -1,11 +1,11 @@
 """The records: frozen values that are validated when they are built, and know nothing of storage."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from aaow_storage import _validators as validators
 from aaow_storage import _values as values
@@ -45,6 +45,10 @@ def _tool_calls(value: "tuple[ToolCall, ...] | list[ToolCall] | None") -> "tuple
     return values.as_tuple_or_none(value)
 
 
+def _attempts(value: "tuple[NodeAttempt, ...] | list[NodeAttempt]") -> "tuple[NodeAttempt, ...]":
+    return cast("tuple[NodeAttempt, ...]", values.as_tuple_or_none(value))
+
+
 def _node_states(value: "Mapping[str, NodeExecutionState]") -> "Mapping[str, NodeExecutionState]":
     return values.copy_mapping(value)
 
@@ -63,9 +67,18 @@ def _are_node_states(instance: object, attribute: validators.Named, value: Any) 
             raise validators.invalid(instance, attribute, problem)
 
 
+def _is_id_of_tool_call(instance: Any, attribute: validators.Named, value: Any) -> None:
+    if value is not None:
+        validators.is_id(instance, attribute, value)
+    elif instance.execution_id is None:
+        problem = "is missing; a tool call needs an execution_id, or both session_id and node_id"
+        raise validators.invalid(instance, attribute, problem)
+
+
 _optional_id = validators.optional(validators.is_id)
 _optional_text = validators.optional(validators.is_text)
 _optional_instant = validators.optional(validators.is_instant)
+_optional_count = validators.optional(validators.is_count)
 _optional_object = validators.optional(validators.is_json_object)
 
 
@@ -102,8 +115,24 @@ class Session(Record):
 
 
 @frozen(kw_only=True)
+class NodeAttempt(Record):
+    """One attempt at a node that ended, and was followed by another. `output` is any JSON; None is JSON null."""
+
+    status: NodeExecutionStatus = field(
+        converter=_node_status, validator=validators.is_member(NodeExecutionStatus)
+    )
+    started_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    completed_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    error: str | None = field(default=None, validator=_optional_text)
+    output: JSON = field(default=None, validator=validators.is_json)
+
+
+@frozen(kw_only=True)
 class NodeExecutionState(Record):
-    """The state of one node of a session. `input` and `output` are any JSON; None is JSON null."""
+    """The state of one node of a session. `input` and `output` are any JSON; None is JSON null.
+
+    The state is that of the latest attempt; `attempts` are those that ended before it, oldest first.
+    """
 
     node_id: str = field(validator=validators.is_id)
     status: NodeExecutionStatus = field(
@@ -117,6 +146,36 @@ class NodeExecutionState(Record):
     retry_count: int = field(default=0, validator=validators.is_count)
     pending_approval_id: str | None = field(default=None, validator=_optional_id)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
+    attempts: tuple[NodeAttempt, ...] = field(
+        default=(), converter=_attempts, validator=validators.is_tuple_of(NodeAttempt)
+    )
+
+    def retried(self, at: datetime) -> Self:
+        """Return the state of the next attempt, which starts at that instant: running, without output and error.
+
+        The present attempt is the last of its `attempts`, ended at that instant unless it has ended; `retry_count` is
+        one more. `input`, `metadata` and `pending_approval_id` stay.
+
+        Raises:
+            ValidationError: `at` is not an aware datetime.
+        """
+        ended = NodeAttempt(
+            status=self.status,
+            started_at=self.started_at,
+            completed_at=at if self.completed_at is None else self.completed_at,
+            error=self.error,
+            output=self.output,
+        )
+        return evolve(
+            self,
+            status=NodeExecutionStatus.RUNNING,
+            output=None,
+            error=None,
+            started_at=at,
+            completed_at=None,
+            retry_count=self.retry_count + 1,
+            attempts=(*self.attempts, ended),
+        )
 
 
 @frozen(kw_only=True)
@@ -137,11 +196,18 @@ class WorkflowExecutionState(Record):
 
 @frozen(kw_only=True)
 class TokenUsage(Record):
-    """How many tokens a model call used, as the provider reported it."""
+    """How many tokens a model call used, as the provider reported it; None is a figure that it did not report.
+
+    `cache_read_tokens` and `cache_write_tokens` are those of `prompt_tokens` that were read from, or written to, the
+    provider's cache; `reasoning_tokens` are those of `completion_tokens` that are not in the answer.
+    """
 
     prompt_tokens: int = field(validator=validators.is_count)
     completion_tokens: int = field(validator=validators.is_count)
     total_tokens: int = field(validator=validators.is_count)
+    cache_read_tokens: int | None = field(default=None, validator=_optional_count)
+    cache_write_tokens: int | None = field(default=None, validator=_optional_count)
+    reasoning_tokens: int | None = field(default=None, validator=_optional_count)
 
 
 @frozen(kw_only=True)
@@ -157,7 +223,12 @@ class ToolCall(Record):
 
 @frozen(kw_only=True)
 class LLMExecutionResult(Record):
-    """One model call. `success` is None while it runs; `usage` is None if the provider reported none."""
+    """One model call. `success` is None while it runs; `usage` is None if the provider reported none.
+
+    `input` is what was sent, usually the list of messages, and `output` a structured answer beside the plain `text`;
+    both are any JSON. `cost` is an amount in the `currency`, three capital letters; there are both, or none. `attempt`
+    counts from 0.
+    """
 
     id: str = field(factory=new_id, validator=validators.is_id)
     timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
@@ -169,6 +240,22 @@ class LLMExecutionResult(Record):
     usage: TokenUsage | None = field(default=None, validator=validators.optional(validators.is_instance(TokenUsage)))
     error: str | None = field(default=None, validator=_optional_text)
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
+    provider: str | None = field(default=None, validator=_optional_text)
+    model: str | None = field(default=None, validator=_optional_text)
+    input: JSON = field(default=None, validator=validators.is_json)
+    output: JSON = field(default=None, validator=validators.is_json)
+    completed_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
+    finish_reason: str | None = field(default=None, validator=_optional_text)
+    cost: Decimal | None = field(
+        default=None, converter=values.as_amount_or_none, validator=validators.optional(validators.is_amount)
+    )
+    currency: str | None = field(default=None, validator=validators.is_currency)
+    attempt: int = field(default=0, validator=validators.is_count)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """The time from `timestamp` to `completed_at`; None if it has not ended."""
+        return None if self.completed_at is None else self.completed_at - self.timestamp
 
 
 @frozen(kw_only=True)
@@ -181,14 +268,20 @@ class LLMExecution(LLMExecutionResult):
 
 @frozen(kw_only=True)
 class ToolCallLog(ToolCall):
-    """A logged tool call of an LLM execution. `duration_ms` is in milliseconds."""
+    """A logged tool call, of an LLM execution or of a node that called the tool itself. `duration_ms` is in milliseconds.
+
+    Without an `execution_id`, `session_id` and `node_id` are required. With one they may be left out; a stored call has
+    those of its execution. So they do not count when calls are compared.
+    """
 
     id: str = field(factory=new_id, validator=validators.is_id)
-    execution_id: str = field(validator=validators.is_id)
+    execution_id: str | None = field(default=None, validator=_optional_id)
     timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
     duration_ms: float | None = field(
         default=None, converter=values.as_float, validator=validators.optional(validators.is_duration)
     )
+    session_id: str | None = field(default=None, validator=_is_id_of_tool_call, eq=False)
+    node_id: str | None = field(default=None, validator=_is_id_of_tool_call, eq=False)
 
 
 @frozen(kw_only=True)
@@ -236,13 +329,20 @@ class ApprovalRequest(Record):
 
 @frozen(kw_only=True)
 class StreamEvent(Record):
-    """One item that a node of a workflow emitted to a stream."""
+    """One item that a node of a workflow emitted to a stream.
+
+    If it has a `session_id`, it is deleted with the session. The store sets `sequence`, which counts the events of a
+    stream from 1 in the order of their commits; it is None until the event is stored, ignored when it is saved, and does
+    not count when events are compared.
+    """
 
     id: str = field(factory=new_id, validator=validators.is_id)
     stream_id: str = field(validator=validators.is_id)
     node_id: str = field(validator=validators.is_id)
     data: JSON = field(validator=validators.is_json)
     timestamp: datetime = field(factory=now, converter=values.as_utc, validator=validators.is_instant)
+    session_id: str | None = field(default=None, validator=_optional_id)
+    sequence: int | None = field(default=None, validator=_optional_count, eq=False)
 
 
 KINDS: dict[type, str] = {

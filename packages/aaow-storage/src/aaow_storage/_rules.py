@@ -1,4 +1,4 @@
-"""The rules of budgets and approvals: functions from records to records. A backend adds only storage and locks."""
+"""The rules of budgets, approvals and tool calls: functions from records to records. A backend adds only storage and locks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -60,6 +60,23 @@ def _with_amounts(pool: BudgetPool, *, used: Decimal | None = None, total: Decim
         return changed
     left = changed.remaining_budget > 0
     return attrs.evolve(changed, status=BudgetPoolStatus.ACTIVE if left else BudgetPoolStatus.EXHAUSTED)
+
+
+def check_execution_of_call(
+    session_id: str | None, node_id: str | None, session_of_execution: str, node_of_execution: str
+) -> None:
+    """Check the session and node that a logged tool call names, if any, against those of its execution.
+
+    Raises:
+        ValidationError: they differ.
+    """
+    for name, given, stored in (
+        ("session_id", session_id, session_of_execution),
+        ("node_id", node_id, node_of_execution),
+    ):
+        if given is not None and given != stored:
+            problem = f"is {given!r}, but the execution of this tool call has {stored!r}; leave it out, or name that"
+            raise ValidationError("ToolCallLog", name, problem)
 
 
 def is_decidable(request: ApprovalRequest, at: datetime) -> bool:

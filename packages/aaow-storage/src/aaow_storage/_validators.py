@@ -21,6 +21,8 @@ from aaow_storage.errors import ValidationError
 
 Validator = Callable[[object, Any, Any], None]
 
+CURRENCY_LENGTH = 3
+
 
 class Named(Protocol):
     """The part of an attrs attribute that a validator uses."""
@@ -108,6 +110,20 @@ def is_amount(instance: object, field: Named, value: Any) -> None:
         raise invalid(instance, field, problem)
     if value < 0:
         raise invalid(instance, field, f"must be 0 or more, not {value}")
+
+
+def is_currency(instance: object, field: Named, value: Any) -> None:
+    """Accept three capital letters beside an amount in `cost`, and None without one."""
+    cost = getattr(instance, "cost")  # noqa: B009 - of the records that have it
+    if value is None:
+        if cost is not None:
+            raise invalid(instance, field, f"is missing for the cost {cost}; name it, such as 'USD'")
+        return
+    is_text(instance, field, value)
+    if not (len(value) == CURRENCY_LENGTH and value.isascii() and value.isalpha() and value.isupper()):
+        raise invalid(instance, field, f"must be three capital letters, such as 'USD', not {shown(value)}")
+    if cost is None:
+        raise invalid(instance, field, f"{shown(value)} stands without a cost; set cost too, or leave both out")
 
 
 def is_json(instance: object, field: Named, value: Any) -> None:

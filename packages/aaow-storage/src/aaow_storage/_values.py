@@ -166,6 +166,11 @@ def as_amount(value: Decimal | float | str) -> Decimal:
         return cast("Decimal", value)
 
 
+def as_amount_or_none(value: Decimal | float | str | None) -> Decimal | None:
+    """Convert a number or numeral to a Decimal, and keep None."""
+    return None if value is None else as_amount(value)
+
+
 def amount_problem(value: object) -> str | None:
     """Return what is wrong with an amount that `as_amount` returned, or None."""
     if type(value) is int:  # of more than 4,300 digits, so that Python makes no text and no Decimal of it

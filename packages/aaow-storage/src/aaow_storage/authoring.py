@@ -29,6 +29,7 @@ from aaow_storage._query_plan import (
 from aaow_storage._query_planner import QUERY_FIELDS, plan_query, resolve_field
 from aaow_storage._records import DOCUMENT_FIELDS, KINDS
 from aaow_storage._rules import (
+    check_execution_of_call,
     check_pending,
     consumed,
     has_run_out,
@@ -60,6 +61,7 @@ __all__ = [
     "apply_changes",
     "bind_transaction",
     "check_event_loop",
+    "check_execution_of_call",
     "check_id",
     "check_instant",
     "check_json",

@@ -9,6 +9,7 @@ from aaow_storage import (
     Session,
     StoredWorkflow,
     ToolCall,
+    ToolCallLog,
     WorkflowExecutionState,
 )
 from aaow_storage_sql._mapping.documents import Document, encode_document
@@ -40,17 +41,36 @@ _node_row = RowEncoder(
         "input",
         "output",
         "metadata",
+        "attempts",
     ),
-    documents=("input", "output", "metadata"),
+    documents=("input", "output", "metadata", "attempts"),
+    conversions={"attempts": lambda attempts: [each.to_dict() for each in attempts] or None},
 )
 _execution_row = RowEncoder(
     "LLMExecutionResult",
-    ("id", "timestamp", "success", "error", "text", "metadata"),
-    documents=("tool_calls", "metadata"),
+    (
+        "id",
+        "timestamp",
+        "success",
+        "error",
+        "text",
+        "metadata",
+        "provider",
+        "model",
+        "input",
+        "output",
+        "completed_at",
+        "finish_reason",
+        "cost",
+        "currency",
+        "attempt",
+    ),
+    documents=("tool_calls", "metadata", "input", "output"),
 )
-tool_call_row = RowEncoder(
+_tool_call_row = RowEncoder(
     "ToolCallLog",
-    ("id", "execution_id", "tool_call_id", "tool_name", "timestamp", "duration_ms", "error", "args", "result"),
+    ("id", "execution_id", "tool_call_id", "tool_name", "timestamp", "duration_ms", "error", "args", "result", "node_id",
+     "session_id"),  # fmt: skip
     documents=("args", "result"),
 )
 budget_pool_row = RowEncoder(
@@ -75,15 +95,24 @@ approval_request_row = RowEncoder(
     ),
     documents=("context",),
 )
-stream_event_row = RowEncoder("StreamEvent", ("id", "stream_id", "node_id", "timestamp", "data"), documents=("data",))
+stream_event_row = RowEncoder(
+    "StreamEvent", ("id", "stream_id", "node_id", "timestamp", "data", "session_id"), documents=("data",)
+)
 
 WORKFLOW_FIELDS = _workflow_row.names
 SESSION_FIELDS = _session_row.names
 STATE_FIELDS = _state_row.names
 NODE_FIELDS = _node_row.names
 EXECUTION_FIELDS = _execution_row.names
-USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
-TOOL_CALL_FIELDS = tool_call_row.names
+USAGE_FIELDS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+TOOL_CALL_FIELDS = _tool_call_row.names
 BUDGET_POOL_FIELDS = budget_pool_row.names
 APPROVAL_REQUEST_FIELDS = approval_request_row.names
 STREAM_EVENT_FIELDS = stream_event_row.names
@@ -93,7 +122,7 @@ ENCODERS = {
     "execution_states": _state_row,
     "node_execution_states": _node_row,
     "llm_executions": _execution_row,
-    "tool_call_logs": tool_call_row,
+    "tool_call_logs": _tool_call_row,
     "budget_pools": budget_pool_row,
     "approval_requests": approval_request_row,
     "stream_events": stream_event_row,
@@ -131,7 +160,16 @@ def execution_row(session_id: str, node_id: str, result: LLMExecutionResult) -> 
     calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
     row = _execution_row(result, session_id=session_id, node_id=node_id, **calls)
     if result.usage is not None:
-        row.update(zip(USAGE_FIELDS, _usage(result.usage), strict=True))
+        row |= {name: count for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True) if count is not None}
+    return row
+
+
+def tool_call_row(log: ToolCallLog) -> InsertedRow:
+    """Return the row of a tool call; one with an execution has its session and node by that."""
+    row = _tool_call_row(log)
+    if log.execution_id is not None:
+        row.pop("session_id", None)
+        row.pop("node_id", None)
     return row
 
 

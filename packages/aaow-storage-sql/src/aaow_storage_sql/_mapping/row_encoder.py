@@ -1,6 +1,7 @@
 """Makes a row, or rows, of records: values by column names, with JSON as text."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -24,13 +25,21 @@ class RowEncoder:
         record: the record, as errors call it.
         names: the fields, which are columns too, in the order of the table.
         documents: those columns of the table that have JSON.
+        conversions: for some of those, the function that makes JSON of the field's value, or None.
     """
 
-    def __init__(self, record: str, names: Sequence[str], documents: Sequence[str]) -> None:
+    def __init__(
+        self,
+        record: str,
+        names: Sequence[str],
+        documents: Sequence[str],
+        conversions: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
+    ) -> None:
         self.record = record
         self.names = names
         self.documents = documents
         self._values_of = attrgetter(*names)
+        self._conversions = conversions
 
     def __call__(self, record: object, **others: Any) -> InsertedRow:
         """Make the row, with other columns beside the fields. Later changes to a document do not reach the row.
@@ -42,6 +51,10 @@ class RowEncoder:
         for name, value in zip(self.names, self._values_of(record), strict=True):
             if value is not None:
                 row[name] = value
+        for name, convert in self._conversions.items():
+            converted = convert(row.pop(name))
+            if converted is not None:
+                row[name] = converted
         for name in self.documents:
             if name in row:
                 row[name] = dumps(row[name], record=self.record, field=name)
@@ -55,11 +68,13 @@ class RowEncoder:
         Raises:
             ValidationError: what was JSON when a record was made is not JSON any more.
         """
-        by_column = zip(*map(self._values_of, records), strict=True)
+        fields: dict[str, Sequence[Any]] = dict(
+            zip(self.names, zip(*map(self._values_of, records), strict=True), strict=True)
+        )
+        for name, convert in self._conversions.items():
+            fields[name] = [*map(convert, fields[name])]
         columns: dict[str, Sequence[Any]] = {name: [value] * len(records) for name, value in others.items()}
-        columns |= {
-            name: values for name, values in zip(self.names, by_column, strict=True) if values.count(None) < len(values)
-        }
+        columns |= {name: values for name, values in fields.items() if values.count(None) < len(values)}
         for name in self.documents:
             if name in columns:
                 columns[name] = [

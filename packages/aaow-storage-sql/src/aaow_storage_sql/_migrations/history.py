@@ -7,6 +7,7 @@ from aaow_storage_sql._migrations.versions import (
     v0002_budget_pools_and_approvals,
     v0003_stream_events,
     v0004_json_in_postgresql,
+    v0005_calls_and_attempts,
 )
 
 if TYPE_CHECKING:
@@ -30,4 +31,5 @@ HISTORY: tuple[Revision, ...] = (
     v0002_budget_pools_and_approvals,
     v0003_stream_events,
     v0004_json_in_postgresql,
+    v0005_calls_and_attempts,
 )

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, QueryFilter, TokenUsage, ToolCall, ToolCallLog
-from aaow_storage.authoring import plan_query
+from aaow_storage.authoring import check_execution_of_call, plan_query
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
@@ -26,15 +26,36 @@ _OF_SESSION = Source(
 )
 _OF_NODE = Source(_OF_SESSION.select.where(llm_executions.c.node_id == sa.bindparam("in_node")), dict(llm_executions.c))
 
-_CALLS = sa.select(*(tool_call_logs.c[name] for name in TOOL_CALL_FIELDS))
+
+
+def _of_execution(name: str) -> sa.ColumnElement[Any]:
+    """Return the expression of a tool call's session or node: its execution's if it has one, else its own."""
+    of_execution = (
+        sa.select(llm_executions.c[name]).where(llm_executions.c.id == tool_call_logs.c.execution_id).scalar_subquery()
+    )
+    return sa.func.coalesce(tool_call_logs.c[name], of_execution, type_=tool_call_logs.c[name].type).label(name)
+
+
+_CALL_COLUMNS = {**tool_call_logs.c, "session_id": _of_execution("session_id"), "node_id": _of_execution("node_id")}
+_CALLS = sa.select(*(_CALL_COLUMNS[name] for name in TOOL_CALL_FIELDS))
 _CALLS_OF_EXECUTION = Source(
-    _CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), dict(tool_call_logs.c)
+    _CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), _CALL_COLUMNS
 )
 _CALLS_OF_SESSION = Source(
-    _CALLS.join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id).where(
-        llm_executions.c.session_id == sa.bindparam("in_session")
+    _CALLS.where(
+        tool_call_logs.c.id.in_(
+            sa.union_all(
+                sa.select(tool_call_logs.c.id).where(tool_call_logs.c.session_id == sa.bindparam("in_session")),
+                sa.select(tool_call_logs.c.id)
+                .join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id)
+                .where(llm_executions.c.session_id == sa.bindparam("in_session")),
+            )
+        )
     ),
-    dict(tool_call_logs.c),
+    _CALL_COLUMNS,
+)
+_EXECUTION_OF_CALL = sa.select(llm_executions.c.session_id, llm_executions.c.node_id).where(
+    llm_executions.c.id == sa.bindparam("execution_id")
 )
 
 
@@ -65,6 +86,15 @@ def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: Qu
 @operation(writes=True, is_single_statement=True)
 def log_call(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the tool call."""
+    insert_row(connection, tool_call_logs, row)
+
+
+@operation(writes=True)
+def log_call_of(connection: SQLConnection, row: InsertedRow, session_id: str | None, node_id: str | None) -> None:
+    """Insert the tool call of an execution, which has to be of that session and node, as far as they are given."""
+    found = connection.row(connection.lock_if_interactive(_EXECUTION_OF_CALL), {"execution_id": row["execution_id"]})
+    if found is not None:
+        check_execution_of_call(session_id, node_id, *found)
     insert_row(connection, tool_call_logs, row)
 
 

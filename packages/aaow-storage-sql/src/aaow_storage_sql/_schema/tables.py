@@ -58,6 +58,18 @@ def _one_of(name: str, enum: type[StrEnum]) -> tuple[sa.Column[Any], sa.CheckCon
     )
 
 
+def _session_id(table: str) -> sa.Column[Any]:
+    """Return the column of the session that a row may belong to, and goes with."""
+    name = f"fk_{table}_session_id_sessions"
+    return _id("session_id", sa.ForeignKey("sessions.id", name=name, ondelete="CASCADE"), nullable=True)
+
+
+def _index_if_set(*columns: str) -> sa.Index:
+    """Return an index of the rows that have the first column."""
+    condition = sa.column(columns[0]).is_not(None)
+    return sa.Index(None, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 def _digest(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.LargeBinary(DIGEST_BYTES), sa.ForeignKey("documents.digest"), nullable=False)
 
@@ -128,6 +140,7 @@ node_execution_states = sa.Table(
     sa.Column("input", JSONText("NodeExecutionState", "input")),
     sa.Column("output", JSONText("NodeExecutionState", "output")),
     sa.Column("metadata", JSONText("NodeExecutionState", "metadata")),
+    sa.Column("attempts", JSONText("NodeExecutionState", "attempts")),
 )
 
 llm_executions = sa.Table(
@@ -145,6 +158,18 @@ llm_executions = sa.Table(
     sa.Column("text", plain_text()),
     sa.Column("tool_calls", JSONText("LLMExecutionResult", "tool_calls")),
     sa.Column("metadata", JSONText("LLMExecutionResult", "metadata")),
+    sa.Column("provider", plain_text()),
+    sa.Column("model", plain_text()),
+    sa.Column("input", JSONText("LLMExecutionResult", "input")),
+    sa.Column("output", JSONText("LLMExecutionResult", "output")),
+    _instant("completed_at", nullable=True),
+    sa.Column("finish_reason", plain_text()),
+    sa.Column("cost", Amount()),
+    sa.Column("currency", plain_text()),
+    sa.Column("attempt", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("cache_read_tokens", sa.BigInteger),
+    sa.Column("cache_write_tokens", sa.BigInteger),
+    sa.Column("reasoning_tokens", sa.BigInteger),
     sa.Index(None, "session_id", "timestamp", "id"),
     sa.Index(None, "session_id", "node_id", "timestamp", "id"),
 )
@@ -153,7 +178,7 @@ tool_call_logs = sa.Table(
     "tool_call_logs",
     metadata,
     _id("id", primary_key=True),
-    _id("execution_id", sa.ForeignKey("llm_executions.id", ondelete="CASCADE")),
+    _id("execution_id", sa.ForeignKey("llm_executions.id", ondelete="CASCADE"), nullable=True),
     _id("tool_call_id"),
     sa.Column("tool_name", plain_text(), nullable=False),
     _instant("timestamp"),
@@ -161,7 +186,10 @@ tool_call_logs = sa.Table(
     sa.Column("error", plain_text()),
     sa.Column("args", JSONText("ToolCallLog", "args"), nullable=False),
     sa.Column("result", JSONText("ToolCallLog", "result")),
+    _id("node_id", nullable=True),
+    _session_id("tool_call_logs"),
     sa.Index(None, "execution_id", "timestamp", "id"),
+    _index_if_set("session_id", "timestamp", "id"),
 )
 
 budget_pools = sa.Table(
@@ -204,7 +232,9 @@ stream_events = sa.Table(
     _id("node_id"),
     _instant("timestamp"),
     sa.Column("data", JSONText("StreamEvent", "data")),
+    _session_id("stream_events"),
     sa.Index(None, "stream_id", "timestamp", "id"),
+    _index_if_set("session_id"),
 )
 
 
