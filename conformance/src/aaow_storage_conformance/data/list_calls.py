@@ -154,7 +154,7 @@ LISTINGS = (
         scope={"execution_id": "home execution"},
         others={"execution_id": "other execution"},
         time="timestamp",
-        wrong=(*_INVALID_CALLS, ("session_id", HOME)),
+        wrong=(*_INVALID_CALLS, ("session", HOME)),
     ),
     Listing(
         name="list_budget_pools",

@@ -16,6 +16,7 @@ from aaow_storage import (
     JSONObject,
     LLMExecution,
     LLMExecutionResult,
+    NodeAttempt,
     NodeExecutionState,
     NodeExecutionStatus,
     Session,
@@ -77,8 +78,22 @@ def a_node_state(node_id: str = "draft", **fields: Any) -> NodeExecutionState:
         "retry_count": number,
         "pending_approval_id": f"approval-of-node-{number}",
         "metadata": a_document(number),
+        "attempts": (an_attempt(), an_attempt(status=NodeExecutionStatus.CANCELLED, output=None)),
     }
     return NodeExecutionState(node_id=node_id, **{**defaults, **fields})
+
+
+def an_attempt(**fields: Any) -> NodeAttempt:
+    """Make an attempt at a node that failed."""
+    number = next(_numbers)
+    defaults = {
+        "status": NodeExecutionStatus.FAILED,
+        "started_at": instant(number),
+        "completed_at": instant(number + 1),
+        "error": f"TimeoutError: no answer within {number} s",
+        "output": {"partial": [number, 0.5]},
+    }
+    return NodeAttempt(**{**defaults, **fields})
 
 
 def a_state(session_id: str, **fields: Any) -> WorkflowExecutionState:
@@ -118,11 +133,32 @@ def a_result(**fields: Any) -> LLMExecutionResult:
         "success": False,
         "text": f"The answer is {number}.\n— with a second line",
         "tool_calls": (a_call(), a_call(result=None, error=None)),
-        "usage": TokenUsage(prompt_tokens=100 + number, completion_tokens=number, total_tokens=100 + 2 * number),
+        "usage": a_usage(number),
         "error": f"finish_reason: length ({number})",
         "metadata": a_document(number),
+        "provider": "anthropic",
+        "model": f"a-model-{number}",
+        "input": [{"role": "user", "content": f"What is {number}?"}, {"role": "assistant", "content": [number, None]}],
+        "output": {"answer": number, "confidence": 0.5},
+        "completed_at": instant(number + 1),
+        "finish_reason": "length",
+        "cost": Decimal("0.0125") + number,
+        "currency": "USD",
+        "attempt": number,
     }
     return LLMExecutionResult(**{**defaults, **fields})
+
+
+def a_usage(number: int) -> TokenUsage:
+    """Make the token usage of a model call, with distinct figures."""
+    return TokenUsage(
+        prompt_tokens=100 + number,
+        completion_tokens=number,
+        total_tokens=100 + 2 * number,
+        cache_read_tokens=50 + number,
+        cache_write_tokens=25,
+        reasoning_tokens=number // 2,
+    )
 
 
 def an_execution(session_id: str, node_id: str, result: LLMExecutionResult) -> LLMExecution:
@@ -131,7 +167,7 @@ def an_execution(session_id: str, node_id: str, result: LLMExecutionResult) -> L
     return LLMExecution(session_id=session_id, node_id=node_id, **fields)
 
 
-def a_tool_call(execution_id: str, **fields: Any) -> ToolCallLog:
+def a_tool_call(execution_id: str | None, **fields: Any) -> ToolCallLog:
     """Make a logged tool call."""
     number = next(_numbers)
     defaults = {

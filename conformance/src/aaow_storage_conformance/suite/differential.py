@@ -39,6 +39,7 @@ TEXTS = ("", "a", "A", "ab", "b", "a%", "a_", "%", "é", "\ue000", "\U00010000",
 WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
 NUMBERS = (-1, 0, 1, 2, 10, 1.0, 1.5, -0.0, 2**53, 2**53 + 1, 1e300)
 AMOUNTS = tuple(map(Decimal, ("0", "0.3", "0.30", "1", "1.00", "9", "10", "1e-9", "123456789012345")))
+CURRENCIES = ("EUR", "JPY", "USD")
 DURATIONS = (0.0, 0.5, 5.0, 40.0, 1e300)
 ANY = (None, True, False, 0, 1, 1.0, "", "1", "true", "a", [1], {"a": 1})
 JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
@@ -112,6 +113,8 @@ def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
                 fields[name] = template.expires_at + timedelta(microseconds=rng.randrange(-9, 0))
             else:
                 fields[name] = _random_value(kind, rng)
+        if "cost" in fields:  # there are both, or none
+            fields["currency"] = None if fields["cost"] is None else rng.choice(CURRENCIES)
         yield listing.make(**fields)
 
 

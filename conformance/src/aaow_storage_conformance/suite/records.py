@@ -295,6 +295,6 @@ def _with_defaults(record: Any) -> Any:
     required = {
         field.name: getattr(record, field.name)
         for field in attrs.fields(type(record))
-        if field.default is attrs.NOTHING or field.name == "id"
+        if field.default is attrs.NOTHING or field.name in {"id", "execution_id"}
     }
     return type(record)(**required)

@@ -38,9 +38,7 @@ class Record:
             ValidationError: a document in the record was changed since, and is not JSON any more.
         """
         return {
-            name: _plain(type(self).__name__, name, value)
-            for name, value in _values_of(self)
-            if value is not OMITTED
+            name: _plain(type(self).__name__, name, value) for name, value in _values_of(self) if value is not OMITTED
         }
 
     @classmethod

@@ -118,9 +118,7 @@ class Session(Record):
 class NodeAttempt(Record):
     """One attempt at a node that ended, and was followed by another. `output` is any JSON; None is JSON null."""
 
-    status: NodeExecutionStatus = field(
-        converter=_node_status, validator=validators.is_member(NodeExecutionStatus)
-    )
+    status: NodeExecutionStatus = field(converter=_node_status, validator=validators.is_member(NodeExecutionStatus))
     started_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
     completed_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
     error: str | None = field(default=None, validator=_optional_text)

@@ -69,8 +69,19 @@ _execution_row = RowEncoder(
 )
 _tool_call_row = RowEncoder(
     "ToolCallLog",
-    ("id", "execution_id", "tool_call_id", "tool_name", "timestamp", "duration_ms", "error", "args", "result", "node_id",
-     "session_id"),  # fmt: skip
+    (
+        "id",
+        "execution_id",
+        "tool_call_id",
+        "tool_name",
+        "timestamp",
+        "duration_ms",
+        "error",
+        "args",
+        "result",
+        "node_id",
+        "session_id",
+    ),  # fmt: skip
     documents=("args", "result"),
 )
 budget_pool_row = RowEncoder(
@@ -160,7 +171,9 @@ def execution_row(session_id: str, node_id: str, result: LLMExecutionResult) -> 
     calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
     row = _execution_row(result, session_id=session_id, node_id=node_id, **calls)
     if result.usage is not None:
-        row |= {name: count for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True) if count is not None}
+        row |= {
+            name: count for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True) if count is not None
+        }
     return row
 
 

@@ -27,7 +27,6 @@ _OF_SESSION = Source(
 _OF_NODE = Source(_OF_SESSION.select.where(llm_executions.c.node_id == sa.bindparam("in_node")), dict(llm_executions.c))
 
 
-
 def _of_execution(name: str) -> sa.ColumnElement[Any]:
     """Return the expression of a tool call's session or node: its execution's if it has one, else its own."""
     of_execution = (
@@ -38,9 +37,7 @@ def _of_execution(name: str) -> sa.ColumnElement[Any]:
 
 _CALL_COLUMNS = {**tool_call_logs.c, "session_id": _of_execution("session_id"), "node_id": _of_execution("node_id")}
 _CALLS = sa.select(*(_CALL_COLUMNS[name] for name in TOOL_CALL_FIELDS))
-_CALLS_OF_EXECUTION = Source(
-    _CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), _CALL_COLUMNS
-)
+_CALLS_OF_EXECUTION = Source(_CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), _CALL_COLUMNS)
 _CALLS_OF_SESSION = Source(
     _CALLS.where(
         tool_call_logs.c.id.in_(
