@@ -266,7 +266,7 @@ class LLMExecution(LLMExecutionResult):
 
 @frozen(kw_only=True)
 class ToolCallLog(ToolCall):
-    """A logged tool call, of an LLM execution or of a node that called the tool itself. `duration_ms` is in milliseconds.
+    """A logged tool call, of an LLM execution or of a node itself. `duration_ms` is in milliseconds.
 
     Without an `execution_id`, `session_id` and `node_id` are required. With one they may be left out; a stored call has
     those of its execution. So they do not count when calls are compared.
@@ -330,8 +330,8 @@ class StreamEvent(Record):
     """One item that a node of a workflow emitted to a stream.
 
     If it has a `session_id`, it is deleted with the session. The store sets `sequence`, which counts the events of a
-    stream from 1 in the order of their commits; it is None until the event is stored, ignored when it is saved, and does
-    not count when events are compared.
+    stream from 1 in the order of their commits. It is None until the event is stored, ignored when it is saved, and
+    does not count when events are compared.
     """
 
     id: str = field(factory=new_id, validator=validators.is_id)

@@ -1,4 +1,4 @@
-"""The rules of budgets, approvals and tool calls: functions from records to records. A backend adds only storage and locks."""
+"""The rules of budgets, approvals and tool calls: functions of records. A backend adds only storage and locks."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -81,7 +81,7 @@ _tool_call_row = RowEncoder(
         "result",
         "node_id",
         "session_id",
-    ),  # fmt: skip
+    ),
     documents=("args", "result"),
 )
 budget_pool_row = RowEncoder(

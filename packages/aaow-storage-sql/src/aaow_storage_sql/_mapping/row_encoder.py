@@ -1,8 +1,8 @@
 """Makes a row, or rows, of records: values by column names, with JSON as text."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from aaow_storage.authoring import dumps

@@ -31,5 +31,5 @@ def save(connection: SQLConnection, row: InsertedRow) -> None:
 def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:
     """Return the events of a stream that match the filter."""
     plan = plan_query(StreamEvent, filter, "timestamp")
-    rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
-    return hydrate_all(StreamEvent, STREAM_EVENT_FIELDS, rows)
+    rows = [(*row, None) for row in plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})]
+    return hydrate_all(StreamEvent, (*STREAM_EVENT_FIELDS, "sequence"), rows)
