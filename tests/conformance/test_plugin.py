@@ -145,7 +145,7 @@ def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pyteste
     result.stdout.fnmatch_lines(
         [
             "* NOT CLAIMED *",
-            "*storage contract 1.0: memory*",
+            "*storage contract 1.1: memory*",
             "incomplete: * clauses did not run*",
         ]
     )
@@ -175,7 +175,7 @@ def test_a_run_in_an_empty_folder_warns_of_nothing_and_leaves_nothing_there(pyte
 
 def test_the_seed_is_printed_and_is_in_the_command_that_runs_the_same_again(pytester: pytest.Pytester):
     result = suite_on(pytester, "--storage-backend=memory", "-k", "TestWorkflows")
-    header = next(line for line in result.outlines if line.startswith("storage contract 1.0: memory "))
+    header = next(line for line in result.outlines if line.startswith("storage contract 1.1: memory "))
     seed = header.rpartition("=")[2]
     assert int(seed) >= 0
     result.stdout.fnmatch_lines([f"to run the same again: pytest * --conformance-seed={seed}"])

@@ -43,7 +43,7 @@ def test_a_backend_is_conformant_if_every_clause_ran_and_passed():
     found = results()
     assert found.verdict is Verdict.CONFORMANT
     assert found.sentence == (
-        f"conformant: all {len(CLAUSES)} clauses of the storage contract 1.0 that bind this store passed"
+        f"conformant: all {len(CLAUSES)} clauses of the storage contract 1.1 that bind this store passed"
     )
 
 
@@ -120,7 +120,7 @@ def test_the_json_says_what_was_tested_where_and_how():
     document = json.loads(json.dumps(report(results({"REC-1": Outcome.FAILED}, detail="boom")).document()))
     assert document["contract"] == {"version": CONTRACT_VERSION, "digest": registry_digest()}
     assert document["environment"]["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert document["backend"]["contract"] == "1.0"
+    assert document["backend"]["contract"] == "1.1"
     assert (document["seed"], document["verdict"]) == (7, "not conformant")
     first = document["clauses"][0]
     assert (first["id"], first["result"], first["level"], first["since"]) == ("REC-1", "failed", "MUST", "1.0")
@@ -225,7 +225,7 @@ def test_json_and_html_are_written_and_are_the_same_with_workers(pytester: pytes
     shared = suite_on(pytester, "--conformance-report=two.html", "--conformance-seed=7", "-n", "2")
     assert alone.ret == shared.ret == pytest.ExitCode.OK
     one, two = (json.loads((pytester.path / name).read_text()) for name in ("new/one.json", "two.json"))
-    assert "storage contract 1.0" in (pytester.path / "new/one.html").read_text()
+    assert "storage contract 1.1" in (pytester.path / "new/one.html").read_text()
     assert (pytester.path / "two.html").exists()
     for name in ("backend", "contract", "environment", "seed", "sentence", "suite", "verdict"):
         assert one[name] == two[name]

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from aaow_storage import Capability
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 
-CONTRACT_VERSION = "1.0"
+CONTRACT_VERSION = "1.1"
 """The version of the storage contract with these clauses."""
 
 AREAS = {
@@ -172,6 +172,23 @@ def clause(*ids: str) -> Callable[[TestT], TestT]:
 def requires(capability: Capability) -> pytest.MarkDecorator:
     """Mark a test, class or parameter for stores with the capability; for others it counts as not claimed."""
     return pytest.mark.requires_capability(capability)
+
+
+def parsed(version: str) -> tuple[int, ...]:
+    """Return a version of the contract as numbers, which compare."""
+    return tuple(map(int, version.split(".")))
+
+
+def since(version: str) -> pytest.MarkDecorator:
+    """Mark a test or class of older clauses for backends that were built for that version of the contract, or later."""
+    return pytest.mark.since_version(version)
+
+
+def needed_version(marks: Iterable[pytest.Mark]) -> str:
+    """Return the version of the contract that a test with these marks is for: the latest of its clauses and marks."""
+    versions = [CLAUSES[name].since for mark in marks if mark.name == "clause" for name in mark.args]
+    versions += [mark.args[0] for mark in marks if mark.name == "since_version"]
+    return max(versions, key=parsed, default="1.0")
 
 
 needs_newer_schema = pytest.mark.needs_newer_schema

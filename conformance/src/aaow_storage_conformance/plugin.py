@@ -22,8 +22,9 @@ from _pytest.terminal import TerminalReporter
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends
 from aaow_storage.authoring import redacted_url
-from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION
+from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION, needed_version, parsed
 from aaow_storage_conformance.data.seed import set_seed
+from aaow_storage_conformance.data.versions import set_tested_version
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
 from aaow_storage_conformance.harness.phase_limits import TimeLimits
 from aaow_storage_conformance.harness.store import Store
@@ -48,6 +49,7 @@ MARKERS = (
     "lacks_capability(capability): the test is for stores that do not claim the capability",
     "needs_newer_schema: the test is for backends with `Backend.newer_schema`",
     "requires_capability(capability): the test is for stores that claim the capability",
+    "since_version(version): the test is for backends that were built for that version of the contract, or later",
     "slow: the test takes seconds",
 )
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
@@ -174,6 +176,12 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     """Skip a test that is not for a store with these capabilities; the report counts it as such."""
     store = getattr(item, "funcargs", {}).get("store")
     if isinstance(store, Store):
+        needed = needed_version([*item.iter_markers()])
+        if parsed(needed) > parsed(store.backend.contract):
+            item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_CLAIMED
+            pytest.skip(
+                f"the test is for the contract {needed}, and the backend was built for {store.backend.contract}"
+            )
         for mark in item.iter_markers("requires_capability"):
             if mark.args[0] not in store.capabilities:
                 item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_CLAIMED
@@ -304,6 +312,7 @@ async def store(
     folders = watched_folders(storage_url, tmp_path)
     before = open_resources(folders)
     store = Store(_backend(storage_backend), storage_url, storage_options)
+    set_tested_version(store.backend.contract)
     _check_claims(store, request.config.stash.setdefault(CHECKED, set()))
     yield store
     with cancellation_as_stall():
@@ -349,7 +358,7 @@ def _backend(name: str) -> Backend:
     if (problem := backends[name].problem) is not None:
         raise pytest.UsageError(f"the storage backend {name!r} cannot be used: {problem}")
     backend = backends[name]
-    built_for, known = (tuple(map(int, each.split("."))) for each in (backend.contract, CONTRACT_VERSION))
+    built_for, known = parsed(backend.contract), parsed(CONTRACT_VERSION)
     if built_for > known or built_for[0] != known[0]:
         raise pytest.UsageError(
             f"the storage backend {name!r} is built for the contract {backend.contract}, but this suite tests "

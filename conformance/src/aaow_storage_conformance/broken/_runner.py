@@ -15,7 +15,7 @@ from _pytest.outcomes import OutcomeException, Skipped
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends, register_plugin, unregister_plugin
 from aaow_storage.hookspecs import hookimpl
-from aaow_storage_conformance._contract import CLAUSES
+from aaow_storage_conformance._contract import CLAUSES, needed_version, parsed
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
 from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_conformance.harness.store import Store
@@ -63,7 +63,8 @@ class ContractTest:
         has_all = store.backend.newer_schema is not None or all(
             each.name != "needs_newer_schema" for each in self.marks
         )
-        return has_all and self.suits(store.capabilities)
+        is_known = parsed(needed_version(self.marks)) <= parsed(store.backend.contract)
+        return has_all and is_known and self.suits(store.capabilities)
 
 
 @attrs.frozen
@@ -99,6 +100,7 @@ class BrokenPlugin:
             capabilities=reference.capabilities,
             temporary_store=reference.temporary_store,
             newer_schema=reference.newer_schema,
+            contract=reference.contract,
         )
 
     def create(self, url: str | None = None, **options: Any) -> StorageAdapter:

@@ -89,6 +89,7 @@ async def _find_execution(storage: StorageOperations, record: LLMExecution) -> A
 
 
 async def _find_tool_call(storage: StorageOperations, record: ToolCallLog) -> Any:
+    assert record.execution_id is not None
     return _with_id(await storage.get_tool_calls(record.execution_id), record)
 
 

@@ -29,6 +29,7 @@ from aaow_storage import (
     ToolCallLog,
     WorkflowExecutionState,
 )
+from aaow_storage_conformance.data.versions import without_later
 
 EPOCH = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -80,7 +81,7 @@ def a_node_state(node_id: str = "draft", **fields: Any) -> NodeExecutionState:
         "metadata": a_document(number),
         "attempts": (an_attempt(), an_attempt(status=NodeExecutionStatus.CANCELLED, output=None)),
     }
-    return NodeExecutionState(node_id=node_id, **{**defaults, **fields})
+    return NodeExecutionState(node_id=node_id, **{**without_later(NodeExecutionState, defaults), **fields})
 
 
 def an_attempt(**fields: Any) -> NodeAttempt:
@@ -146,19 +147,20 @@ def a_result(**fields: Any) -> LLMExecutionResult:
         "currency": "USD",
         "attempt": number,
     }
-    return LLMExecutionResult(**{**defaults, **fields})
+    return LLMExecutionResult(**{**without_later(LLMExecutionResult, defaults), **fields})
 
 
 def a_usage(number: int) -> TokenUsage:
     """Make the token usage of a model call, with distinct figures."""
-    return TokenUsage(
-        prompt_tokens=100 + number,
-        completion_tokens=number,
-        total_tokens=100 + 2 * number,
-        cache_read_tokens=50 + number,
-        cache_write_tokens=25,
-        reasoning_tokens=number // 2,
-    )
+    defaults = {
+        "prompt_tokens": 100 + number,
+        "completion_tokens": number,
+        "total_tokens": 100 + 2 * number,
+        "cache_read_tokens": 50 + number,
+        "cache_write_tokens": 25,
+        "reasoning_tokens": number // 2,
+    }
+    return TokenUsage(**without_later(TokenUsage, defaults))
 
 
 def an_execution(session_id: str, node_id: str, result: LLMExecutionResult) -> LLMExecution:
@@ -180,7 +182,7 @@ def a_tool_call(execution_id: str | None, **fields: Any) -> ToolCallLog:
         "timestamp": instant(number),
         "duration_ms": number + 0.1,
     }
-    return ToolCallLog(execution_id=execution_id, **{**defaults, **fields})
+    return ToolCallLog(execution_id=execution_id, **{**without_later(ToolCallLog, defaults), **fields})
 
 
 def a_pool(**fields: Any) -> BudgetPool:
@@ -221,7 +223,7 @@ def an_event(stream_id: str = "stream-1", **fields: Any) -> StreamEvent:
         "data": {"delta": f"token {number}", "index": number},
         "timestamp": instant(number),
     }
-    return StreamEvent(stream_id=stream_id, **{**defaults, **fields})
+    return StreamEvent(stream_id=stream_id, **{**without_later(StreamEvent, defaults), **fields})
 
 
 def instant(number: int) -> datetime:

@@ -32,6 +32,7 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.data.seed import rng_for
+from aaow_storage_conformance.data.versions import later_fields
 from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
 from aaow_storage_conformance.harness.watchdog import run_in_loop
 
@@ -102,7 +103,12 @@ def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
         fields: dict[str, Any] = {"id": f"{rng.choice('aAbé')}{number}"}
         template = listing.make()
         for name, kind in QUERY_FIELDS[type(template)].items():
-            if name in listing.scope or name == "id" or (name.endswith("_id") and name != "tool_call_id"):
+            if (
+                name in later_fields(type(template))
+                or name in listing.scope
+                or name == "id"
+                or (name.endswith("_id") and name != "tool_call_id")
+            ):
                 continue
             is_optional = attrs.fields_dict(type(template))[name].default is None
             if is_optional and rng.random() < 0.2:
@@ -140,7 +146,7 @@ def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
 
 
 def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
-    fields = QUERY_FIELDS[kind]
+    fields = {name: of for name, of in QUERY_FIELDS[kind].items() if name not in later_fields(kind)}
     names: dict[Any, st.SearchStrategy[Any]] = {}
     for name, field_kind in fields.items():
         if field_kind is FieldKind.JSON:

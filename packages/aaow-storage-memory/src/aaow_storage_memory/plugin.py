@@ -21,6 +21,7 @@ def aaow_storage_backend() -> Backend:
         create=create,
         options={"stream_events": "whether the adapter has the capability of that name (True)"},
         capabilities={Capability.STREAM_EVENTS},
+        contract="1.1",
         temporary_store=temporary_store,
     )
 

@@ -33,6 +33,7 @@ def aaow_storage_backend() -> Backend:
         create=create,
         options=_OPTIONS,
         capabilities=_CAPABILITIES,
+        contract="1.1",
         temporary_store=temporary_store,
         newer_schema=newer_schema,
     )

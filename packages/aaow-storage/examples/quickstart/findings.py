@@ -93,7 +93,8 @@ async def read_back(storage: StorageAdapter, session_id: str) -> Findings:
         executions[execution.node_id].append(execution)
     tool_calls: defaultdict[str, list[ToolCallLog]] = defaultdict(list)
     for call in await storage.get_session_tool_calls(session_id):
-        tool_calls[call.execution_id].append(call)
+        if call.execution_id is not None:
+            tool_calls[call.execution_id].append(call)
 
     nodes = nodes_of(session.workflow_snapshot)
     so_far = QueryFilter(where={"workflow_id": workflow.id, "created_at": Le(session.created_at)})
