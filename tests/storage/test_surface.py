@@ -20,7 +20,7 @@ new_id now open_adapter register_plugin unregister_plugin
 FOR_AUTHORS = """
 CLOSED CLOSED_IN_TRANSACTION Condition DOCUMENT_FIELDS FieldKind INHERITED KINDS MAX_AMOUNT_DIGITS MAX_COUNT
 MAX_DEPTH MAX_ID_LENGTH
-OpenTransactions Operator QUERY_FIELDS QueryField QueryPlan
+OpenTransactions Operator POLL_INTERVAL_S Probe QUERY_FIELDS QueryField QueryPlan Watcher announce_commit
 apply_changes bind_transaction check_event_loop check_id check_instant check_json check_pending check_record
 check_text check_timeout cleaning_up_after consumed decoding dumps dumps_document dumps_unchecked given_up_after_fork
 has_run_out increased is_decidable loads note_failure own_changes plan_query positive_amount redacted_text redacted_url

@@ -12,6 +12,7 @@ from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
+from aaow_storage._watching import Watcher
 from aaow_storage.errors import StorageError
 
 
@@ -160,6 +161,27 @@ class StorageAdapter(_Unique):
         lost: one transaction waits, or raises `ConflictError`.
         """
 
+    @property
+    def _watcher(self) -> Watcher:
+        """What tasks wait for news of the store by; made when it is first used."""
+        if _WATCHER not in vars(self):
+            vars(self)[_WATCHER] = self._make_watcher()
+        made: Watcher = vars(self)[_WATCHER]
+        return made
+
+    def _make_watcher(self) -> Watcher:
+        """Make the adapter's watcher; without a better way, it polls by ordinary reads.
+
+        A backend with a better way overrides this, calls `announce_commit` after each commit, and `_stop_watching` in
+        `close`.
+        """
+        return Watcher(object())
+
+    def _stop_watching(self) -> None:
+        """End the waits of all tasks, because the adapter closes."""
+        if _WATCHER in vars(self):
+            self._watcher.stop()
+
     @asynccontextmanager
     async def transaction(self, timeout: float = 30.0) -> AsyncIterator[Transaction]:  # noqa: ASYNC109 - as above
         """Begin a transaction for `async with`: committed at the end of the block, rolled back if it raises."""
@@ -202,3 +224,6 @@ class StorageAdapter(_Unique):
 
 _BLOCK = "_is_in_block"
 """The attribute of an adapter that is true inside an `async with` block."""
+
+_WATCHER = "_own_watcher"
+"""The attribute of an adapter that has its watcher; of the instance, because a subclass may make its own `__init__`."""

@@ -39,6 +39,7 @@ from aaow_storage._rules import (
 )
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
 from aaow_storage._values import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH, shown
+from aaow_storage._watching import POLL_INTERVAL_S, Probe, Watcher, announce_commit
 from aaow_storage.errors import CLOSED, CLOSED_IN_TRANSACTION
 
 __all__ = [
@@ -51,13 +52,17 @@ __all__ = [
     "MAX_COUNT",
     "MAX_DEPTH",
     "MAX_ID_LENGTH",
+    "POLL_INTERVAL_S",
     "QUERY_FIELDS",
     "Condition",
     "FieldKind",
     "OpenTransactions",
     "Operator",
+    "Probe",
     "QueryField",
     "QueryPlan",
+    "Watcher",
+    "announce_commit",
     "apply_changes",
     "bind_transaction",
     "check_event_loop",
