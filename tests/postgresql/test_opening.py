@@ -18,7 +18,7 @@ from aaow_storage import Session, StorageAdapter, create_adapter
 from aaow_storage.errors import AdapterClosedError, SchemaVersionError, StorageUnavailableError
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._indexes import METADATA_INDEXES
+from aaow_storage_postgresql._indexes import LATER_INDEXES
 from aaow_storage_postgresql._migration_lock import try_lock
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import migrate_store
@@ -224,7 +224,7 @@ async def test_an_index_that_waits_for_an_open_transaction_is_left_to_the_next_s
     async with create_adapter(url):
         pass
     valid = raw("SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid")
-    assert set(METADATA_INDEXES) <= {name for (name,) in valid}
+    assert set(LATER_INDEXES) <= {name for (name,) in valid}
 
 
 async def test_initialize_does_not_wait_for_indexes_that_another_process_builds(

@@ -15,8 +15,17 @@ from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Opening
 
-METADATA_INDEXES = {"ix_sessions_metadata": "sessions", "ix_workflows_metadata": "workflows"}
-"""The indexes of revision 0004; the migration itself creates them on empty tables."""
+LATER_INDEXES = {
+    "ix_sessions_metadata": ("sessions", "USING gin ({aaow_json}(metadata) jsonb_path_ops)"),
+    "ix_workflows_metadata": ("workflows", "USING gin ({aaow_json}(metadata) jsonb_path_ops)"),
+    "ix_tool_call_logs_session_id_timestamp_id": (
+        "tool_call_logs",
+        "(session_id, timestamp, id) WHERE session_id IS NOT NULL",
+    ),
+    "ix_stream_events_session_id": ("stream_events", "(session_id) WHERE session_id IS NOT NULL"),
+}
+"""The indexes of revisions that upgrade filled tables, with the table of each; the revision itself creates them on
+empty tables."""
 
 _logger = logging.getLogger("aaow_storage_postgresql")
 _NO_IDLE_TIMEOUTS = sa.select(sa.func.set_config(catalog.settings.c.name, "0", sa.true())).where(
@@ -48,7 +57,7 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
         holder.begin("READ COMMITTED")
         holder.rows(_NO_IDLE_TIMEOUTS)
         if not try_lock(holder, settings):
-            _logger.info("%s: another process is building the indexes on metadata", settings.place)
+            _logger.info("%s: another process is building the indexes", settings.place)
             return
         # A new statement releases the snapshot of the last one, which CREATE INDEX would wait for.
         holder.command("SAVEPOINT waiting")
@@ -57,8 +66,9 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
         except StorageUnavailableError as error:
             if not is_lock_timeout(error):
                 raise
+            missing = ", ".join(_missing(connection, settings))
             problem = (
-                "the indexes on metadata are not built, and queries by metadata are slow; initialize() tries again"
+                f"the indexes {missing} are not built, and queries that need them are slow; initialize() tries again"
             )
             _logger.warning("%s: %s", problem, error)
 
@@ -71,15 +81,15 @@ def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
     for name, exists in _missing(connection, settings).items():
         if exists:
             connection.command(f"DROP INDEX CONCURRENTLY {_in_schema(name, settings)}")
-        table = _in_schema(METADATA_INDEXES[name], settings)
-        document = f"{_in_schema('aaow_json', settings)}(metadata)"
-        connection.command(f"CREATE INDEX CONCURRENTLY {name} ON {table} USING gin ({document} jsonb_path_ops)")
+        table, definition = LATER_INDEXES[name]
+        definition = definition.format(aaow_json=_in_schema("aaow_json", settings))
+        connection.command(f"CREATE INDEX CONCURRENTLY {name} ON {_in_schema(table, settings)} {definition}")
 
 
 def _missing(connection: PostgreSQLConnection, settings: Settings) -> dict[str, bool]:
     """Return the names of the indexes that are missing or invalid, and whether they exist."""
     found: dict[str, bool] = dict(connection.rows(_INDEXES, {"schema": settings.schema}))
-    return {name: name in found for name in METADATA_INDEXES if not found.get(name, False)}
+    return {name: name in found for name in LATER_INDEXES if not found.get(name, False)}
 
 
 def _in_schema(name: str, settings: Settings) -> str:

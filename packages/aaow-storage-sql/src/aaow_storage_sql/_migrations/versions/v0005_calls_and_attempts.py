@@ -94,8 +94,8 @@ def downgrade(op: "Operations") -> None:
         raise StorageError(f"{problem}: delete such calls first; nothing was migrated")
     for table, column, before, after in WORDS:
         allow_words(connection, table, column, after, before)
-    op.drop_index("ix_tool_call_logs_session_id_timestamp_id", "tool_call_logs")
-    op.drop_index("ix_stream_events_session_id", "stream_events")
+    op.drop_index("ix_tool_call_logs_session_id_timestamp_id", "tool_call_logs", if_exists=True)
+    op.drop_index("ix_stream_events_session_id", "stream_events", if_exists=True)
     for table in OF_SESSION:
         drop_constraint(connection, table, _reference(table))
         op.drop_column(table, "session_id")
@@ -115,7 +115,13 @@ def _reference(table: str) -> str:
 
 
 def _index_if_set(op: "Operations", table: str, *columns: str) -> None:
-    """Index the rows alone that have the first column, which most have not."""
+    """Index the rows alone that have the first column, which most have not.
+
+    On PostgreSQL, one on a table that holds records is built without blocking writes, after the migration.
+    """
+    connection = connection_of(op)
+    if is_postgresql(connection) and connection.command(f"SELECT 1 FROM {table} LIMIT 1") is not None:  # noqa: S608 - a name of ours
+        return
     condition = sa.text(f"{columns[0]} IS NOT NULL")
     name = op.f(f"ix_{table}_{'_'.join(columns)}")
     op.create_index(name, table, columns, sqlite_where=condition, postgresql_where=condition)
