@@ -36,6 +36,7 @@ from aaow_storage_conformance.suite.lifecycle import LifecycleTests
 from aaow_storage_conformance.suite.model import ModelTests
 from aaow_storage_conformance.suite.nesting import NestingTests
 from aaow_storage_conformance.suite.numbers import NumberTests
+from aaow_storage_conformance.suite.observability import ObservabilityTests
 from aaow_storage_conformance.suite.omissions import OmissionTests
 from aaow_storage_conformance.suite.operations import OperationTests
 from aaow_storage_conformance.suite.paging import PagingTests
@@ -86,6 +87,7 @@ __all__ = [
     "ModelTests",
     "NestingTests",
     "NumberTests",
+    "ObservabilityTests",
     "OmissionTests",
     "OperationTests",
     "PagingTests",

@@ -25,6 +25,7 @@ from aaow_storage_conformance import (
     ModelTests,
     NestingTests,
     NumberTests,
+    ObservabilityTests,
     OmissionTests,
     OperationTests,
     PagingTests,
@@ -142,6 +143,10 @@ class TestNesting(NestingTests):
 
 class TestNumbers(NumberTests):
     """Large numbers."""
+
+
+class TestObservability(ObservabilityTests):
+    """Models, inputs, costs and attempts; tool calls without a model call."""
 
 
 class TestOmissions(OmissionTests):

@@ -30,6 +30,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _large_numbers,
     _long_texts,
     _newer_schemas,
+    _observability,
     _omitted_documents,
     _open_transactions,
     _operations,
