@@ -177,10 +177,11 @@ class ObservabilityTests:
         with pytest.raises(NotFoundError) as raised:
             await storage.log_tool_call(samples.a_tool_call(None, session_id="nowhere", node_id="draft"))
         assert (raised.value.kind, raised.value.id) == ("session", "nowhere")
-        for named in ("session_id", "node_id"):
+        for given, missing in (("session_id", "node_id"), ("node_id", "session_id")):
+            place: dict[str, Any] = {given: "x"}
             with pytest.raises(ValidationError) as refused:
-                ToolCallLog(tool_call_id="c", tool_name="t", args={}, **{named: "x"})
-            assert refused.value.field in {"session_id", "node_id"} - {named}
+                ToolCallLog(tool_call_id="c", tool_name="t", args={}, **place)
+            assert refused.value.field == missing
 
     @clause("TOO-2")
     async def test_a_tool_call_of_an_execution_has_the_session_and_node_of_it(self, storage: StorageAdapter) -> None:
