@@ -49,9 +49,8 @@ class ObservabilityTests:
         self, storage: StorageAdapter, field: str
     ) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
-        execution = await samples.stored_execution(
-            storage, SESSION_ID, **{field: ["\N{SNOWMAN}ab\n" * (8 * MEBIBYTE // 6)]}
-        )
+        large: dict[str, Any] = {field: ["\N{SNOWMAN}ab\n" * (8 * MEBIBYTE // 6)]}
+        execution = await samples.stored_execution(storage, SESSION_ID, **large)
         (found,) = await storage.get_llm_executions(SESSION_ID)
         assert_identical(found, execution)
 
