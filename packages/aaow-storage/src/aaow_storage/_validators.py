@@ -120,6 +120,7 @@ def is_currency(instance: object, field: Named, value: Any) -> None:
             raise invalid(instance, field, f"is missing for the cost {cost}; name it, such as 'USD'")
         return
     is_text(instance, field, value)
+    value = exact_text(value)
     if not (len(value) == CURRENCY_LENGTH and value.isascii() and value.isalpha() and value.isupper()):
         raise invalid(instance, field, f"must be three capital letters, such as 'USD', not {shown(value)}")
     if cost is None:
