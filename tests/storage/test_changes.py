@@ -7,8 +7,10 @@ from typing import Any
 import attrs
 import pytest
 
-from aaow_storage import ApprovalRequest, BudgetPool, Session, SessionStatus, StoredWorkflow, now
-from aaow_storage.authoring import apply_changes
+from aaow_storage import ApprovalRequest, BudgetPool, Patch, Session, SessionStatus, StoredWorkflow, now
+from aaow_storage._changes import MUTABLE_FIELDS as MUTABLE_FIELDS_OF
+from aaow_storage._changes import PATCHABLE_FIELDS
+from aaow_storage.authoring import MAX_DEPTH, apply_changes, own_changes
 from aaow_storage.errors import ValidationError
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -104,3 +106,66 @@ def test_a_request_is_decided_by_its_own_operations(status: Any):
 
 def test_a_change_of_a_pool_derives_no_status():
     assert apply_changes(RECORDS["pool"], {"used_budget": 10}).status == "active"
+
+
+PATCHABLE = [
+    ("workflow", "definition"),
+    ("workflow", "metadata"),
+    ("session", "metadata"),
+    ("pool", "metadata"),
+    ("request", "context"),
+]
+
+
+@pytest.mark.parametrize(("kind", "field"), PATCHABLE)
+def test_a_patch_changes_the_keys_it_names_of_what_the_record_holds(kind: str, field: str):
+    record = attrs.evolve(RECORDS[kind], **{field: {"a": {"b": 1, "c": 2}, "d": 3}})
+    changed = apply_changes(record, {field: Patch({"a": {"b": None, "e": 4}, "f": [None]})})
+    assert getattr(changed, field) == {"a": {"c": 2, "e": 4}, "d": 3, "f": [None]}
+    assert getattr(record, field) == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+@pytest.mark.parametrize(("kind", "field"), [each for each in MUTABLE_FIELDS if each not in PATCHABLE])
+def test_a_patch_of_a_field_that_holds_no_object_is_refused(kind: str, field: str):
+    for check in (apply_changes, lambda record, changes: own_changes(type(record), changes)):
+        with pytest.raises(ValidationError, match="is no JSON object, so it cannot be patched; only") as caught:
+            check(RECORDS[kind], {field: Patch({})})
+        assert caught.value.field == field
+
+
+def test_the_patchable_fields_are_those_that_hold_an_object():
+    documents = {
+        (type(record), name)
+        for record in RECORDS.values()
+        for name in MUTABLE_FIELDS_OF[type(record)]
+        if isinstance(getattr(attrs.evolve(record), name), dict)
+    }
+    assert documents == {(kind, name) for kind, names in PATCHABLE_FIELDS.items() for name in names}
+
+
+def test_own_changes_copies_a_patch():
+    changes: dict[str, Any] = {"metadata": Patch({"a": [1]})}
+    own = own_changes(Session, changes)
+    changes["metadata"].changes["a"].append(2)
+    assert own == {"metadata": Patch({"a": [1]})}
+
+
+@pytest.mark.parametrize("wrong", [None, [], "x", {"a": {1, 2}}, {1: 2}, {"a": float("nan")}])
+def test_a_patch_is_a_json_object(wrong: Any):
+    with pytest.raises(ValidationError, match=r"^Patch\.changes"):
+        Patch(wrong)
+
+
+def test_a_patch_inside_a_patch_is_no_json():
+    with pytest.raises(ValidationError, match="Patch is not JSON"):
+        Patch({"a": Patch({})})
+
+
+def test_a_patched_object_that_is_too_deep_is_refused():
+    deep: dict[str, Any] = {}
+    for _ in range(MAX_DEPTH - 1):
+        deep = {"a": deep}
+    assert apply_changes(RECORDS["session"], {"metadata": Patch(deep)}).metadata == {"a": {**deep["a"]}}
+    object.__setattr__(patch := Patch({}), "changes", {"a": deep})
+    with pytest.raises(ValidationError, match=r"^Session\.metadata.*nest at most"):
+        apply_changes(RECORDS["session"], {"metadata": patch})

@@ -8,6 +8,7 @@ from aaow_storage import (
     BudgetPool,
     BudgetPoolStatus,
     OrderBy,
+    Patch,
     QueryFilter,
     Session,
     SessionStatus,
@@ -28,6 +29,11 @@ async def updates_that_are_right(storage: StorageOperations) -> Session:
     await storage.update_approval_request("a", context={}, expires_at=None, status="expired")
     await storage.update_approval_request("a", status=ApprovalStatus.EXPIRED)
     await storage.update_session("s", status=SessionStatus.PAUSED, metadata={"user": "ada"}, updated_at=NOON)
+    await storage.update_session(
+        "s", only_if={"status": "running", "metadata.user": "ada"}, metadata=Patch({"a": None})
+    )
+    await storage.update_workflow("w", only_if=None, definition=Patch({}), metadata=Patch({"a": {"b": 1}}))
+    await storage.update_approval_request("a", only_if={("context", "a.b"): 1}, context=Patch({}))
     return await storage.update_session("s", status="failed")
 
 
@@ -48,6 +54,8 @@ async def updates_of_fields_that_stay(storage: StorageOperations) -> None:
 async def updates_to_values_of_another_type(storage: StorageOperations) -> None:
     await storage.update_workflow("w", definition=[])  # type: ignore[arg-type]  # not an object
     await storage.update_workflow("w", name=None)  # type: ignore[arg-type]  # not optional
+    await storage.update_session("s", only_if="running")  # type: ignore[arg-type]  # not a mapping
+    await storage.update_workflow("w", name=Patch({}))  # type: ignore[arg-type]  # no object
     await storage.update_session("s", status=3)  # type: ignore[arg-type]  # not a status
     await storage.update_session("s", updated_at="noon")  # type: ignore[arg-type]  # not an instant
     await storage.update_budget_pool("p", total_budget=None)  # type: ignore[arg-type]  # not an amount

@@ -20,6 +20,7 @@ from aaow_storage_conformance.suite.cancellation import CancellationTests
 from aaow_storage_conformance.suite.closing import ClosingTests
 from aaow_storage_conformance.suite.combinations import CombinationTests
 from aaow_storage_conformance.suite.concurrency import ConcurrencyTests
+from aaow_storage_conformance.suite.conditional_updates import ConditionalUpdateTests
 from aaow_storage_conformance.suite.differential import DifferentialTests
 from aaow_storage_conformance.suite.documents import DocumentTests
 from aaow_storage_conformance.suite.durability import DurabilityTests
@@ -40,6 +41,7 @@ from aaow_storage_conformance.suite.observability import ObservabilityTests
 from aaow_storage_conformance.suite.omissions import OmissionTests
 from aaow_storage_conformance.suite.operations import OperationTests
 from aaow_storage_conformance.suite.paging import PagingTests
+from aaow_storage_conformance.suite.patches import PatchTests
 from aaow_storage_conformance.suite.plain_values import PlainValueTests
 from aaow_storage_conformance.suite.queries import QueryTests
 from aaow_storage_conformance.suite.races import RaceTests
@@ -70,6 +72,7 @@ __all__ = [
     "ClosingTests",
     "CombinationTests",
     "ConcurrencyTests",
+    "ConditionalUpdateTests",
     "DifferentialTests",
     "DocumentTests",
     "DurabilityTests",
@@ -91,6 +94,7 @@ __all__ = [
     "OmissionTests",
     "OperationTests",
     "PagingTests",
+    "PatchTests",
     "PlainValueTests",
     "QueryTests",
     "RaceTests",

@@ -92,6 +92,16 @@ _ALL = (
     Clause("OPS-6", "Each operation happens whole or not at all, under faults and cancellation too."),
     Clause("OPS-7", "When an operation returns, every other connection sees its effect."),
     Clause("OPS-8", "A reference to a parent that is not there raises NotFoundError naming it, and stores nothing."),
+    Clause(
+        "OPS-10",
+        "An update with only_if is made if the stored record meets it, and changes nothing otherwise.",
+        since="1.1",
+    ),
+    Clause(
+        "OPS-11",
+        "A patch changes the keys that it names in the stored JSON object; concurrent patches lose nothing.",
+        since="1.1",
+    ),
     Clause("WFL-1", "Deleting a workflow leaves its sessions whole, with no workflow id."),
     Clause("SES-1", "Only status, metadata and updated_at of a session can be updated."),
     Clause("SES-2", "A session keeps its snapshot, whatever becomes of the workflow."),

@@ -9,6 +9,7 @@ from aaow_storage_conformance import (
     ClosingTests,
     CombinationTests,
     ConcurrencyTests,
+    ConditionalUpdateTests,
     DifferentialTests,
     DocumentTests,
     DurabilityTests,
@@ -29,6 +30,7 @@ from aaow_storage_conformance import (
     OmissionTests,
     OperationTests,
     PagingTests,
+    PatchTests,
     PlainValueTests,
     QueryTests,
     RaceTests,
@@ -79,6 +81,10 @@ class TestCombinations(CombinationTests):
 
 class TestConcurrency(ConcurrencyTests):
     """Many tasks, threads and processes."""
+
+
+class TestConditionalUpdates(ConditionalUpdateTests):
+    """Updates with a condition."""
 
 
 class TestDifferential(DifferentialTests):
@@ -159,6 +165,10 @@ class TestOperations(OperationTests):
 
 class TestPaging(PagingTests):
     """Orders and pages."""
+
+
+class TestPatches(PatchTests):
+    """Patches of JSON objects."""
 
 
 class TestPlainValues(PlainValueTests):

@@ -18,6 +18,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _combinations,
     _concurrency,
     _concurrent_transactions,
+    _conditional_updates,
     _copies,
     _durability,
     _errors,

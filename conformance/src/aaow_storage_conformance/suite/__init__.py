@@ -4,7 +4,8 @@ Which modules check the clauses of an area, by the number of their tests of it:
 
 REC  records, documents, plain_values, resemblances, numbers, endings, returns, budgets, errors, executions, paging,
      sessions
-OPS  operations, atomicity, races, sequences, returns, side_effects, updates, cancellation, model, records,
+OPS  operations, atomicity, races, sequences, returns, side_effects, updates, patches, conditional_updates,
+     cancellation, model, records,
      documents, executions, handles, numbers, resemblances, combinations, lifecycle, snapshots, budgets, concurrency,
      endings, plain_values, sessions, states, streams, workflows
 WFL  workflows, sequences, numbers, operations, races, side_effects
@@ -18,7 +19,7 @@ STR  streams, errors, transactions
 QRY  paging, queries, filter_sizes, omissions, combinations, endings, differential, numbers, plain_values, snapshots,
      streams
 TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
-     closing, concurrency, documents, lifecycle, nesting, snapshots, streams
+     closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, streams
 LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,
      handles, isolation, operations
 ERR  errors, handling, returns, side_effects

@@ -5,7 +5,7 @@ never holds a stored record, and a change to an argument during the operation ha
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from aaow_storage import (
     BudgetPool,
     BudgetPoolChanges,
     Capability,
+    FieldName,
     LLMExecution,
     LLMExecutionResult,
     NodeExecutionState,
@@ -41,6 +42,7 @@ from aaow_storage.authoring import (
     check_execution_of_call,
     check_id,
     check_instant,
+    check_only_if,
     check_pending,
     check_record,
     check_text,
@@ -49,6 +51,7 @@ from aaow_storage.authoring import (
     increased,
     is_decidable,
     own_changes,
+    plan_only_if,
     plan_query,
     positive_amount,
     resolved,
@@ -93,8 +96,10 @@ class MemoryOperations(StorageOperations):
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
         return await self._count(StoredWorkflow, filter)
 
-    async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        return await self._update("update_workflow", StoredWorkflow, id, changes)
+    async def update_workflow(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[WorkflowChanges]
+    ) -> StoredWorkflow:
+        return await self._update("update_workflow", StoredWorkflow, id, only_if, changes)
 
     async def delete_workflow(self, id: str) -> None:
         workflow_id = check_id("delete_workflow", "id", id)
@@ -123,8 +128,10 @@ class MemoryOperations(StorageOperations):
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
         return await self._count(Session, filter)
 
-    async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
-        return await self._update("update_session", Session, id, changes)
+    async def update_session(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[SessionChanges]
+    ) -> Session:
+        return await self._update("update_session", Session, id, only_if, changes)
 
     async def delete_session(self, id: str) -> None:
         session_id = check_id("delete_session", "id", id)
@@ -212,8 +219,10 @@ class MemoryOperations(StorageOperations):
         parent_id = check_id("get_child_budget_pools", "parent_id", parent_id)
         return await self._list(BudgetPool, filter, parent_pool_id=parent_id)
 
-    async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
-        return await self._update("update_budget_pool", BudgetPool, id, changes)
+    async def update_budget_pool(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[BudgetPoolChanges]
+    ) -> BudgetPool:
+        return await self._update("update_budget_pool", BudgetPool, id, only_if, changes)
 
     async def delete_budget_pool(self, id: str) -> None:
         pool_id = check_id("delete_budget_pool", "id", id)
@@ -293,8 +302,10 @@ class MemoryOperations(StorageOperations):
             requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
         return await _copy_selected(ApprovalRequest, requests, filter)
 
-    async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
-        return await self._update("update_approval_request", ApprovalRequest, id, changes)
+    async def update_approval_request(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[ApprovalChanges]
+    ) -> ApprovalRequest:
+        return await self._update("update_approval_request", ApprovalRequest, id, only_if, changes)
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
         request_id = check_id("approve_request", "id", id)
@@ -351,13 +362,18 @@ class MemoryOperations(StorageOperations):
             records = tables.all(kind)
         return len(_select(kind, records, filter))
 
-    async def _update(self, operation: str, kind: type[ChangingT], id: str, changes: Any) -> ChangingT:
+    async def _update(
+        self, operation: str, kind: type[ChangingT], id: str, only_if: Mapping[FieldName, Any] | None, changes: Any
+    ) -> ChangingT:
         record_id = check_id(operation, "id", id)
+        condition = plan_only_if(operation, kind, only_if)
         changes = own_changes(kind, changes)
         async with self._writing() as tables:
             stored = tables.existing(kind, record_id)
             if isinstance(stored, ApprovalRequest):
                 check_pending(_copy_existing(tables, ApprovalRequest, record_id))
+            if condition is not None and not condition.matches(stored):
+                check_only_if(_copy_existing(tables, kind, record_id), condition)
             changed = apply_changes(stored, changes)
             tables.put(record_id, changed)
         return await copy_record_yielding(kind, changed, is_stored=True)

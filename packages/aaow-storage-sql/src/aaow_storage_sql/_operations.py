@@ -5,7 +5,7 @@ operation waits. The adapter runs each operation in a transaction of its own, a 
 """
 
 from abc import abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -16,6 +16,7 @@ from aaow_storage import (
     ApprovalStatus,
     BudgetPool,
     BudgetPoolChanges,
+    FieldName,
     LLMExecution,
     LLMExecutionResult,
     NodeExecutionState,
@@ -30,7 +31,16 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage import now as present
-from aaow_storage.authoring import check_id, check_instant, check_record, check_text, own_changes, positive_amount
+from aaow_storage.authoring import (
+    QueryPlan,
+    check_id,
+    check_instant,
+    check_record,
+    check_text,
+    own_changes,
+    plan_only_if,
+    positive_amount,
+)
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql._mapping import record_rows
 from aaow_storage_sql._operation import Operation
@@ -80,10 +90,10 @@ class SQLOperations(StorageOperations):
     async def count_workflows(self, filter: QueryFilter | None = None) -> int:
         return await self._run(workflows.count, filter)
 
-    async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
-        return await self._run(
-            workflows.update, check_id("update_workflow", "id", id), own_changes(StoredWorkflow, changes)
-        )
+    async def update_workflow(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[WorkflowChanges]
+    ) -> StoredWorkflow:
+        return await self._run(workflows.update, *_update("update_workflow", StoredWorkflow, id, only_if, changes))
 
     async def delete_workflow(self, id: str) -> None:
         await self._run(workflows.delete, check_id("delete_workflow", "id", id))
@@ -101,8 +111,10 @@ class SQLOperations(StorageOperations):
     async def count_sessions(self, filter: QueryFilter | None = None) -> int:
         return await self._run(sessions.count, filter)
 
-    async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
-        return await self._run(sessions.update, check_id("update_session", "id", id), own_changes(Session, changes))
+    async def update_session(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[SessionChanges]
+    ) -> Session:
+        return await self._run(sessions.update, *_update("update_session", Session, id, only_if, changes))
 
     async def delete_session(self, id: str) -> None:
         await self._run(sessions.delete, check_id("delete_session", "id", id))
@@ -154,10 +166,10 @@ class SQLOperations(StorageOperations):
     async def get_child_budget_pools(self, parent_id: str, filter: QueryFilter | None = None) -> list[BudgetPool]:
         return await self._run(budgets.children, check_id("get_child_budget_pools", "parent_id", parent_id), filter)
 
-    async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
-        return await self._run(
-            budgets.update, check_id("update_budget_pool", "id", id), own_changes(BudgetPool, changes)
-        )
+    async def update_budget_pool(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[BudgetPoolChanges]
+    ) -> BudgetPool:
+        return await self._run(budgets.update, *_update("update_budget_pool", BudgetPool, id, only_if, changes))
 
     async def delete_budget_pool(self, id: str) -> None:
         await self._run(budgets.delete, check_id("delete_budget_pool", "id", id))
@@ -200,9 +212,11 @@ class SQLOperations(StorageOperations):
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         return await self._run(approvals.pending, filter, present())
 
-    async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+    async def update_approval_request(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[ApprovalChanges]
+    ) -> ApprovalRequest:
         return await self._run(
-            approvals.update, check_id("update_approval_request", "id", id), own_changes(ApprovalRequest, changes)
+            approvals.update, *_update("update_approval_request", ApprovalRequest, id, only_if, changes)
         )
 
     async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
@@ -228,3 +242,11 @@ class SQLOperations(StorageOperations):
     async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
         stream_id = check_id("get_stream_events", "stream_id", stream_id)
         return await self._run(stream_events.of_stream, stream_id, filter)
+
+
+def _update(
+    operation: str, record: type, id: str, only_if: Mapping[FieldName, Any] | None, changes: Any
+) -> tuple[str, QueryPlan | None, dict[str, Any]]:
+    """Return the arguments of an update: the id, the condition and the changes."""
+    record_id = check_id(operation, "id", id)
+    return record_id, plan_only_if(operation, record, only_if), own_changes(record, changes)

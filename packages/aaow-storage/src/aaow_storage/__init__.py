@@ -45,6 +45,7 @@ from aaow_storage._json import (
 )
 from aaow_storage._omitted import OMITTED
 from aaow_storage._operations import StorageOperations
+from aaow_storage._patches import Patch
 from aaow_storage._records import (
     ApprovalRequest,
     BudgetPool,
@@ -119,6 +120,7 @@ __all__ = [
     "NotFoundError",
     "NotIn",
     "OrderBy",
+    "Patch",
     "QueryFilter",
     "SchemaVersionError",
     "Session",

@@ -9,6 +9,7 @@ import attrs
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject, dumps, loads
+from aaow_storage._patches import Patch
 from aaow_storage._records import DOCUMENT_FIELDS, ApprovalRequest, BudgetPool, Session, StoredWorkflow
 from aaow_storage._values import member_or_same, shown
 from aaow_storage.errors import ValidationError
@@ -19,8 +20,8 @@ class WorkflowChanges(TypedDict, total=False):
 
     name: str
     version: str
-    definition: JSONObject
-    metadata: JSONObject | None
+    definition: JSONObject | Patch
+    metadata: JSONObject | Patch | None
     updated_at: datetime
 
 
@@ -28,7 +29,7 @@ class SessionChanges(TypedDict, total=False):
     """The fields of a `Session` that `update_session` may set."""
 
     status: SessionStatus | str
-    metadata: JSONObject | None
+    metadata: JSONObject | Patch | None
     updated_at: datetime
 
 
@@ -38,13 +39,13 @@ class BudgetPoolChanges(TypedDict, total=False):
     total_budget: Decimal | float | str
     used_budget: Decimal | float | str
     status: BudgetPoolStatus | str
-    metadata: JSONObject | None
+    metadata: JSONObject | Patch | None
 
 
 class ApprovalChanges(TypedDict, total=False):
     """The fields of a pending `ApprovalRequest` that `update_approval_request` may set; `status` only to expired."""
 
-    context: JSONObject
+    context: JSONObject | Patch
     expires_at: datetime | None
     status: Literal[ApprovalStatus.EXPIRED, "expired"]
 
@@ -56,11 +57,19 @@ MUTABLE_FIELDS: dict[type, tuple[str, ...]] = {
     ApprovalRequest: tuple(ApprovalChanges.__annotations__),
 }
 
+PATCHABLE_FIELDS: dict[type, tuple[str, ...]] = {
+    StoredWorkflow: ("definition", "metadata"),
+    Session: ("metadata",),
+    BudgetPool: ("metadata",),
+    ApprovalRequest: ("context",),
+}
+"""The fields that hold a JSON object, so that a `Patch` may change them."""
+
 RecordT = TypeVar("RecordT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
 
 
 def apply_changes(record: RecordT, changes: Any) -> RecordT:
-    """Return the record with the changes of an `update_...` operation.
+    """Return the record with the changes of an `update_...` operation; a `Patch` changes what the record holds.
 
     `updated_at`, if the record has it and the changes do not name it, becomes now.
 
@@ -69,6 +78,11 @@ def apply_changes(record: RecordT, changes: Any) -> RecordT:
     """
     kind = type(record)
     check_changes(kind, changes)
+    if any(isinstance(value, Patch) for value in changes.values()):
+        changes = {
+            name: value.applied_to(getattr(record, name)) if isinstance(value, Patch) else value
+            for name, value in changes.items()
+        }
     if "updated_at" in MUTABLE_FIELDS[kind]:
         changes = {"updated_at": now(), **changes}
     name = DOCUMENT_FIELDS.get(kind)
@@ -84,24 +98,30 @@ def own_changes(kind: type, changes: Any) -> dict[str, Any]:
     """Return the changes with copies of their lists and dicts, so that later changes by the caller have no effect.
 
     Raises:
-        ValidationError: a field is unknown, derived or immutable, or a list or dict is not JSON.
+        ValidationError: a field is unknown, derived or immutable, or cannot be patched; or a list or dict is not JSON.
     """
     check_changes(kind, changes)
-    return {
-        name: loads(dumps(value, record=kind.__name__, field=name)) if isinstance(value, dict | list) else value
-        for name, value in changes.items()
-    }
+    return {name: _own(kind, name, value) for name, value in changes.items()}
+
+
+def _own(kind: type, name: str, value: Any) -> Any:
+    if isinstance(value, Patch):
+        return Patch(_own(kind, name, value.changes))
+    return loads(dumps(value, record=kind.__name__, field=name)) if isinstance(value, dict | list) else value
 
 
 def check_changes(kind: type, changes: Any) -> None:
-    """Check that every named field may be changed, without looking at the values.
+    """Check that every named field may be changed, and patched if the value is a `Patch`; look at no other value.
 
     Raises:
-        ValidationError: a field is unknown, derived or immutable.
+        ValidationError: a field is unknown, derived or immutable, or cannot be patched.
     """
     mutable = MUTABLE_FIELDS[kind]
-    for name in changes:
+    for name, value in changes.items():
         if name in mutable:
+            if isinstance(value, Patch) and name not in PATCHABLE_FIELDS[kind]:
+                problem = f"is no JSON object, so it cannot be patched; only {', '.join(PATCHABLE_FIELDS[kind])} can be"
+                raise ValidationError(kind.__name__, name, problem)
             continue
         if name in attrs.fields_dict(kind):
             problem = "cannot be changed"

@@ -1,9 +1,10 @@
 """`StorageOperations`: all operations on data, as abstract methods whose docstrings state the rules."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Unpack
+from typing import Any, Unpack
 
 from aaow_storage._changes import (
     ApprovalChanges,
@@ -11,7 +12,7 @@ from aaow_storage._changes import (
     SessionChanges,
     WorkflowChanges,
 )
-from aaow_storage._filters import QueryFilter
+from aaow_storage._filters import FieldName, QueryFilter
 from aaow_storage._records import (
     ApprovalRequest,
     BudgetPool,
@@ -58,13 +59,19 @@ class StorageOperations(ABC):
         """Return how many workflows `list_workflows` would return."""
 
     @abstractmethod
-    async def update_workflow(self, id: str, /, **changes: Unpack[WorkflowChanges]) -> StoredWorkflow:
+    async def update_workflow(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[WorkflowChanges]
+    ) -> StoredWorkflow:
         """Change the named fields and no others; return the changed record.
 
         `updated_at` becomes now unless it is named. Sessions keep the snapshot that they were created with.
 
+        A `Patch` changes single keys of a JSON object. `only_if` maps fields to values or operators, as in
+        `QueryFilter.where`; both look at the record as it is stored, in the same atomic step.
+
         Raises:
             NotFoundError: there is no such workflow.
+            ConflictError: it does not meet `only_if`; `current` is the stored record.
         """
 
     @abstractmethod
@@ -99,13 +106,16 @@ class StorageOperations(ABC):
         """Return how many sessions `list_sessions` would return."""
 
     @abstractmethod
-    async def update_session(self, id: str, /, **changes: Unpack[SessionChanges]) -> Session:
+    async def update_session(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[SessionChanges]
+    ) -> Session:
         """Change `status`, `metadata` or `updated_at`, as named; return the changed record.
 
-        `updated_at` becomes now unless it is named.
+        `updated_at` becomes now unless it is named. `Patch` and `only_if` are as in `update_workflow`.
 
         Raises:
             NotFoundError: there is no such session.
+            ConflictError: it does not meet `only_if`; `current` is the stored record.
         """
 
     @abstractmethod
@@ -187,11 +197,16 @@ class StorageOperations(ABC):
         """Return the pools that have this parent, without the children of those pools."""
 
     @abstractmethod
-    async def update_budget_pool(self, id: str, /, **changes: Unpack[BudgetPoolChanges]) -> BudgetPool:
+    async def update_budget_pool(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[BudgetPoolChanges]
+    ) -> BudgetPool:
         """Set `total_budget`, `used_budget`, `status` or `metadata`, as named; return the changed record.
+
+        `Patch` and `only_if` are as in `update_workflow`.
 
         Raises:
             NotFoundError: there is no such pool.
+            ConflictError: it does not meet `only_if`; `current` is the stored record.
         """
 
     @abstractmethod
@@ -268,12 +283,16 @@ class StorageOperations(ABC):
         """Return the requests of all sessions that can still be decided: they are pending and have not expired."""
 
     @abstractmethod
-    async def update_approval_request(self, id: str, /, **changes: Unpack[ApprovalChanges]) -> ApprovalRequest:
+    async def update_approval_request(
+        self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[ApprovalChanges]
+    ) -> ApprovalRequest:
         """Set `context` or `expires_at` of a pending request, or its `status` to expired; return the changed record.
+
+        `Patch` and `only_if` are as in `update_workflow`.
 
         Raises:
             NotFoundError: there is no such request.
-            ConflictError: it is not pending; `current` is the stored record.
+            ConflictError: it is not pending, or does not meet `only_if`; `current` is the stored record.
         """
 
     @abstractmethod

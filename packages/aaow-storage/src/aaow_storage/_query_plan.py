@@ -136,14 +136,15 @@ class QueryPlan:
 
     def select_whole(self, records: Iterable[RecordT]) -> list[RecordT]:
         """Run the plan over records in memory, and keep their documents whatever `documents` says."""
-        chosen = [record for record in records if self._matches(record)]
+        chosen = [record for record in records if self.matches(record)]
         for field, direction in reversed(self.order):
             keys = {id(record): sort_key(field.value_of(record)) for record in chosen}
             chosen.sort(key=lambda record: keys[id(record)], reverse=direction is Direction.DESCENDING)
         end = None if self.limit is None else self.offset + self.limit
         return chosen[self.offset : end]
 
-    def _matches(self, record: object) -> bool:
+    def matches(self, record: object) -> bool:
+        """Say whether a record meets all conditions, and comes behind `after` if there is one."""
         return all(c.matches(c.field.value_of(record)) for c in self.conditions) and self._is_after(record)
 
     def _is_after(self, record: object) -> bool:

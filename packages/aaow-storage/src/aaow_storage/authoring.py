@@ -15,6 +15,7 @@ from aaow_storage._failures import cleaning_up_after, note_failure, run_all, sto
 from aaow_storage._finalizer import released_when_dropped
 from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, dumps_unchecked, loads, text_problem
+from aaow_storage._only_if import check_only_if, plan_only_if
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
 from aaow_storage._query_plan import (
     Condition,
@@ -70,6 +71,7 @@ __all__ = [
     "check_id",
     "check_instant",
     "check_json",
+    "check_only_if",
     "check_pending",
     "check_record",
     "check_text",
@@ -87,6 +89,7 @@ __all__ = [
     "loads",
     "note_failure",
     "own_changes",
+    "plan_only_if",
     "plan_query",
     "positive_amount",
     "redacted_text",

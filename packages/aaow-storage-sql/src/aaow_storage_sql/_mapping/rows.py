@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, BudgetPool, Session, StoredWorkflow
-from aaow_storage.authoring import apply_changes
+from aaow_storage.authoring import QueryPlan, apply_changes, check_only_if
 from aaow_storage.errors import CorruptDataError, StorageError, ValidationError
 from aaow_storage_sql._corrupt_data import describe_row, unreadable
 from aaow_storage_sql._mapping.hydration import hydrator_for
@@ -56,13 +56,15 @@ def _corrupt(record: type, names: Sequence[str], row: Sequence[Any], error: Exce
 ChangedT = TypeVar("ChangedT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
 
 
-def change_stored(stored: ChangedT, changes: Any) -> ChangedT:
+def change_stored(stored: ChangedT, only_if: QueryPlan | None, changes: Any) -> ChangedT:
     """Return the stored record with the changes of an `update_*` applied.
 
     Raises:
+        ConflictError: it does not meet `only_if`.
         ValidationError: a field is unknown or immutable, or its new value is invalid.
         CorruptDataError: the record refuses the stored value of a field that was not changed.
     """
+    check_only_if(stored, only_if)
     try:
         return apply_changes(stored, changes)
     except ValidationError as error:

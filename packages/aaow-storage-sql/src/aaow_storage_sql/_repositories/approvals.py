@@ -7,7 +7,7 @@ import attrs
 import sqlalchemy as sa
 
 from aaow_storage import ApprovalRequest, ApprovalStatus, QueryFilter, now
-from aaow_storage.authoring import check_pending, plan_query, resolved
+from aaow_storage.authoring import QueryPlan, check_pending, plan_query, resolved
 from aaow_storage_sql._mapping.record_rows import APPROVAL_REQUEST_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import (
@@ -63,11 +63,11 @@ def pending(connection: SQLConnection, filter: QueryFilter | None, at: datetime)
 
 
 @operation(writes=True)
-def update(connection: SQLConnection, id: str, changes: Any) -> ApprovalRequest:
+def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> ApprovalRequest:
     """Apply the changes to a pending request."""
     stored = _LOOKUP.lock(connection, id)
     check_pending(stored)
-    return _update_row(connection, change_stored(stored, changes))
+    return _update_row(connection, change_stored(stored, only_if, changes))
 
 
 @operation(writes=True)

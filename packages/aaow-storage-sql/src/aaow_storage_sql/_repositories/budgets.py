@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import BudgetPool, QueryFilter
-from aaow_storage.authoring import consumed, increased, plan_query
+from aaow_storage.authoring import QueryPlan, consumed, increased, plan_query
 from aaow_storage.errors import ConflictError, CorruptDataError, NotFoundError
 from aaow_storage_sql._mapping.record_rows import BUDGET_POOL_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
@@ -58,9 +58,9 @@ def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | No
 
 
 @operation(writes=True)
-def update(connection: SQLConnection, id: str, changes: Any) -> BudgetPool:
+def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> BudgetPool:
     """Apply the changes to the stored pool."""
-    changed = change_stored(_LOOKUP.lock(connection, id), changes)
+    changed = change_stored(_LOOKUP.lock(connection, id), only_if, changes)
     _update_row(connection, changed)
     return changed
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, Session
-from aaow_storage.authoring import plan_query
+from aaow_storage.authoring import QueryPlan, plan_query
 from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._mapping.documents import Document
 from aaow_storage_sql._mapping.record_rows import SESSION_FIELDS
@@ -81,9 +81,9 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 
 @operation(writes=True)
-def update(connection: SQLConnection, id: str, changes: Any) -> Session:
+def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    changed = change_stored(_LOOKUP.lock(connection, id), changes)
+    changed = change_stored(_LOOKUP.lock(connection, id), only_if, changes)
     connection.run(_UPDATE, update_parameters(_CHANGING, changed))
     return changed
 

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StoredWorkflow
-from aaow_storage.authoring import plan_query
+from aaow_storage.authoring import QueryPlan, plan_query
 from aaow_storage.errors import CorruptDataError, NotFoundError
 from aaow_storage_sql._mapping.documents import Document
 from aaow_storage_sql._mapping.record_rows import WORKFLOW_FIELDS, workflow_row
@@ -75,9 +75,9 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 
 
 @operation(writes=True)
-def update(connection: SQLConnection, id: str, changes: Any) -> StoredWorkflow:
+def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    changed = change_stored(_to_change(connection, id), changes)
+    changed = change_stored(_to_change(connection, id), only_if, changes)
     save.run(connection, *workflow_row(changed))
     return changed
 
