@@ -96,7 +96,7 @@ FAILING: dict[str, tuple[dict[Any, Any], ...]] = {
 
 REFUSED: dict[str, tuple[Any, ...]] = {
     "workflow": ({"status": "running"}, {"definition": "x"}, {"name": 3}, "name", [("name", "n")]),
-    "session": ({"status": "done"}, {"state": "running"}, {"created_at": "noon"}, {"status": Contains(3)}),
+    "session": ({"status": "done"}, {"state": "running"}, {"created_at": "noon"}, {"parent_session_id": 3}),
     "budget_pool": ({"remaining_budget": 1}, {"used_budget": "much"}, {"total_budget": Lt(None)}),
     "approval_request": ({"": 1}, {"context": {}}, {"status": Gt(None)}),
 }
