@@ -373,3 +373,21 @@ def test_a_plugin_that_is_installed_while_the_process_runs_is_found(tmp_path: Pa
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[aaow_storage]\nlate = no_such_module\n")
     assert "no_such_module" in available_backends()["late"].problem
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "shown"),
+    [
+        ("memory", "memory://shared-name", "<MemoryAdapter on memory://shared-name>"),
+        ("memory", None, "<MemoryAdapter on memory://>"),
+        ("sqlite", ":memory:", "<SQLStorageAdapter on SQLite in memory>"),
+        ("sqlite", "/nowhere/store.db", "<SQLStorageAdapter on /nowhere/store.db>"),
+        (
+            "postgresql",
+            "postgresql://ann:secret@db.example/agents",
+            "<SQLStorageAdapter on PostgreSQL database 'agents' on db.example>",
+        ),
+    ],
+)
+def test_the_repr_of_an_adapter_shows_its_store_without_secrets(name: str, url: str | None, shown: str):
+    assert repr(create_adapter(name, url)) == shown

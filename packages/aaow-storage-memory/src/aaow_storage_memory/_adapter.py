@@ -134,6 +134,9 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         self._keep_when_dropped: Callable[[], object] | None = None
         given_up_after_fork(self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on memory://{self._store.name}>"
+
     def after_fork_in_child(self) -> None:
         """Refuse operations in a forked process, if it was open: the store is the parent's."""
         self._is_inherited = self._is_inherited or self._is_open

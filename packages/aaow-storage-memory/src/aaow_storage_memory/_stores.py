@@ -13,7 +13,8 @@ _URL = re.compile(r"memory://([\w.~-]*)", re.IGNORECASE)
 class Store:
     """What all adapters on one store share: the committed tables, and the lock of their writers."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.tables = Tables()
         self.write_lock = FairLock()
         given_up_after_fork(self)
@@ -42,7 +43,7 @@ def store_at(url: str | None) -> Store:
             "all adapters of this process share; a name has letters, digits and . _ ~ -"
         )
         raise ValidationError("memory", "url", problem)
-    return _stores_by_name.setdefault(match[1], Store()) if match[1] else Store()
+    return _stores_by_name.setdefault(match[1], Store(match[1])) if match[1] else Store()
 
 
 def forget_store(url: str) -> None:

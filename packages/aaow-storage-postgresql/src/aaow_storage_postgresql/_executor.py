@@ -38,6 +38,10 @@ class PostgreSQLExecutor(ThreadedExecutor):
         self._settings = settings
         self._store: OpenStore | None = None
 
+    @property
+    def place(self) -> str:
+        return self._settings.place
+
     def to_storage_error(self, error: Exception) -> StorageError:
         from aaow_storage_postgresql._dialect import PostgreSQLDialect  # noqa: PLC0415 - imports SQLAlchemy
 
@@ -104,10 +108,6 @@ class PostgreSQLExecutor(ThreadedExecutor):
                 self._store.stop()
         finally:
             self._store = None
-
-    @property
-    def place(self) -> str:
-        return self._settings.place
 
     def releasing(self) -> Callable[[], None]:
         return _nothing if self._store is None else self._store.release

@@ -91,6 +91,9 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self._capabilities = capabilities
         self._transactions = OpenTransactions()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._executor.place}>"
+
     @property
     def capabilities(self) -> frozenset[Capability]:
         return self._capabilities

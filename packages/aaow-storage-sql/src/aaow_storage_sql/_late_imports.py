@@ -12,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from aaow_storage_sql._migrations.quiet import without_alembics_log
 from aaow_storage_sql._operation import Operation
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LateRepository:
 approvals = LateRepository("approvals", writing={"create", "update", "resolve", "expire"})
 budgets = LateRepository("budgets", writing={"create", "update", "delete", "consume", "increase"})
 execution_states = LateRepository("execution_states", writing={"save", "update_node"})
-llm_executions = LateRepository("llm_executions", writing={"save", "log_call"})
+llm_executions = LateRepository("llm_executions", writing={"save", "log_call", "log_call_of"})
 sessions = LateRepository("sessions", writing={"create", "update", "delete"})
 stream_events = LateRepository("stream_events", writing={"save"})
 workflows = LateRepository("workflows", writing={"save", "update", "delete"})
@@ -99,4 +100,5 @@ def import_writing() -> None:
 
 def import_migrations() -> None:
     """Import what a migration needs; like `import_late`, it is for a thread."""
-    import_late(f"{__package__}._migrations.migrate")
+    with without_alembics_log():
+        import_late(f"{__package__}._migrations.migrate")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aaow_storage.errors import SchemaVersionError
 from aaow_storage_sql._late_imports import LateModule
+from aaow_storage_sql._migrations.quiet import without_alembics_log
 from aaow_storage_sql._schema.revisions import HEAD, REVISIONS
 from aaow_storage_sql._statements.connection import SQLConnection
 
@@ -50,4 +51,5 @@ def migrate_to(connection: SQLConnection, current: str | None, revision: str) ->
     Raises:
         StorageError: a migration failed; the transaction has to be rolled back.
     """
-    migrate.migrate_to(connection, current, revision)
+    with without_alembics_log():
+        migrate.migrate_to(connection, current, revision)

@@ -42,6 +42,10 @@ class SQLiteExecutor(ThreadedExecutor):
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
+    @property
+    def place(self) -> str:
+        return str(self._settings.location)
+
     def to_storage_error(self, error: Exception) -> StorageError:
         return self._settings.dialect.to_storage_error(error)
 
@@ -117,10 +121,6 @@ class SQLiteExecutor(ThreadedExecutor):
             finally:
                 self._writer = None
                 _memory_stores.release(self._settings.location)
-
-    @property
-    def place(self) -> str:
-        return str(self._settings.location)
 
     def releasing(self) -> Callable[[], None]:
         return functools.partial(_release, self._writer, self._readers, self._inline_reads, self._settings.location)

@@ -51,6 +51,11 @@ class ExecutorTransaction(ABC):
 class Executor(ABC):
     """Runs operations on connections of its own, off the event loop."""
 
+    @property
+    def place(self) -> str:
+        """The name of the store for messages, without secrets."""
+        return "a SQL store"
+
     def to_storage_error(self, error: Exception) -> StorageError:
         """Return the storage error for any exception."""
         return unforeseen(error)
