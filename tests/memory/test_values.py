@@ -108,7 +108,7 @@ async def test_a_removed_record_leaves_nothing_in_the_tables():
             async with transaction.savepoint():
                 await transaction.save_workflow(a_workflow(id="brief"))
                 await transaction.delete_workflow("brief")
-        assert storage._store.tables._changes[StoredWorkflow] == {}
+        assert storage._store.tables._changes.records[StoredWorkflow] == {}
 
 
 async def test_changes_over_tables_hide_records_below_until_they_are_dropped():

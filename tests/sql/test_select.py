@@ -44,7 +44,7 @@ def test_a_list_of_sessions_is_read_through_an_index(migrated: SQLConnection, fi
     assert "SCAN sessions" not in plan or "USING INDEX" in plan
 
 
-@pytest.mark.parametrize("source", [_OF_SESSION, _OF_NODE, _CALLS_OF_SESSION, _PENDING])
+@pytest.mark.parametrize("source", [_OF_SESSION[True], _OF_NODE[True], _CALLS_OF_SESSION, _PENDING])
 def test_records_of_a_parent_are_found_without_a_scan(migrated: SQLConnection, source: Source):
     scope = {"in_session": "s", "in_node": "n", "at": now()}
     assert "SCAN" not in query_plan(migrated, source, plan_query(Session, None, "id"), **scope)

@@ -18,6 +18,7 @@ from aaow_storage import (
     LLMExecution,
     Lt,
     Ne,
+    NodeState,
     NotIn,
     OrderBy,
     QueryFilter,
@@ -26,19 +27,31 @@ from aaow_storage import (
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
+    WorkflowExecutionState,
 )
-from aaow_storage.authoring import QUERY_FIELDS, FieldKind, Operator, plan_query
+from aaow_storage.authoring import QUERY_FIELDS, TOKEN_FIGURES, FieldKind, Operator, plan_query
 from aaow_storage.errors import ValidationError
 
 A_REQUEST = ApprovalRequest(session_id="s", node_id="n", type="human_review")
-FILTERED = (StoredWorkflow, Session, LLMExecution, ToolCallLog, BudgetPool, ApprovalRequest, StreamEvent)
+FILTERED = (
+    StoredWorkflow,
+    Session,
+    LLMExecution,
+    ToolCallLog,
+    BudgetPool,
+    ApprovalRequest,
+    StreamEvent,
+    NodeState,
+    WorkflowExecutionState,
+)
 
 
 def test_every_field_of_a_listed_record_can_be_queried_unless_it_is_made_of_records():
     assert set(QUERY_FIELDS) == set(FILTERED)
     for kind, fields in QUERY_FIELDS.items():
-        names = {field.name for field in attrs.fields(kind)} - {"tool_calls", "usage"}
-        assert set(fields) == names
+        made_of_records = {"tool_calls", "usage", "node_states", "attempts"}
+        names = {field.name for field in attrs.fields(kind)} - made_of_records
+        assert set(fields) == (names | set(TOKEN_FIGURES) if kind is LLMExecution else names)
 
 
 @pytest.mark.parametrize("kind", FILTERED)

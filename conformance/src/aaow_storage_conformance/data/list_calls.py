@@ -68,7 +68,7 @@ async def prepare_scopes(storage: StorageOperations) -> None:
         await samples.stored_pool(storage, id=pool_id)
 
 
-def _filter_call(name: str, *scope: str) -> List:
+def _filter_call(name: str, *scope: str | None) -> List:
     def call(storage: StorageOperations, filter: QueryFilter | None) -> Awaitable[Any]:
         called: Awaitable[Any] = getattr(storage, name)(*scope, filter)
         return called
@@ -130,6 +130,15 @@ LISTINGS = (
         wrong=(*_INVALID_PATHS, *_INVALID_EXECUTIONS),
     ),
     Listing(
+        name="list_llm_executions",
+        kind=kinds.LLM_EXECUTION,
+        list=_filter_call("list_llm_executions"),
+        count=_filter_call("count_llm_executions"),
+        scope=_SESSION,
+        time="timestamp",
+        wrong=(*_INVALID_PATHS, *_INVALID_EXECUTIONS),
+    ),
+    Listing(
         name="get_node_llm_executions",
         kind=kinds.LLM_EXECUTION,
         list=_filter_call("get_node_llm_executions", HOME, "draft"),
@@ -157,6 +166,14 @@ LISTINGS = (
         wrong=(*_INVALID_CALLS, ("session", HOME)),
     ),
     Listing(
+        name="list_tool_calls",
+        kind=kinds.TOOL_CALL,
+        list=_filter_call("list_tool_calls"),
+        scope={"execution_id": "home execution"},
+        time="timestamp",
+        wrong=_INVALID_CALLS,
+    ),
+    Listing(
         name="list_budget_pools",
         kind=kinds.BUDGET_POOL,
         list=_filter_call("list_budget_pools"),
@@ -176,6 +193,14 @@ LISTINGS = (
         list=_filter_call("list_approval_requests", HOME),
         scope=_SESSION,
         others=_OF_OTHER,
+        wrong=_INVALID_REQUESTS,
+    ),
+    Listing(
+        name="list_approval_requests of all sessions",
+        kind=kinds.APPROVAL_REQUEST,
+        list=_filter_call("list_approval_requests", None),
+        count=_filter_call("count_approval_requests"),
+        scope=_SESSION,
         wrong=_INVALID_REQUESTS,
     ),
     Listing(

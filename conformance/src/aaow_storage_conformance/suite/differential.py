@@ -19,6 +19,7 @@ from aaow_storage import (
     Gt,
     In,
     Le,
+    LLMExecution,
     Lt,
     Ne,
     NotIn,
@@ -26,8 +27,9 @@ from aaow_storage import (
     QueryFilter,
     StartsWith,
     StorageAdapter,
+    TokenUsage,
 )
-from aaow_storage.authoring import QUERY_FIELDS, FieldKind, plan_query
+from aaow_storage.authoring import QUERY_FIELDS, TOKEN_FIGURES, FieldKind, plan_query, resolve_field
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
@@ -41,6 +43,7 @@ WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
 NUMBERS = (-1, 0, 1, 2, 10, 1.0, 1.5, -0.0, 2**53, 2**53 + 1, 1e300)
 AMOUNTS = tuple(map(Decimal, ("0", "0.3", "0.30", "1", "1.00", "9", "10", "1e-9", "123456789012345")))
 CURRENCIES = ("EUR", "JPY", "USD")
+COUNTS = (0, 1, 2, 9, 10, 2**53, 2**53 + 1, 2**63 - 1)
 DURATIONS = (0.0, 0.5, 5.0, 40.0, 1e300)
 ANY = (None, True, False, 0, 1, 1.0, "", "1", "true", "a", [1], {"a": 1})
 JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
@@ -105,6 +108,7 @@ def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
         for name, kind in QUERY_FIELDS[type(template)].items():
             if (
                 name in later_fields(type(template))
+                or name in TOKEN_FIGURES
                 or name in listing.scope
                 or name == "id"
                 or (name.endswith("_id") and name != "tool_call_id")
@@ -121,7 +125,17 @@ def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
                 fields[name] = _random_value(kind, rng)
         if "cost" in fields:  # there are both, or none
             fields["currency"] = None if fields["cost"] is None else rng.choice(CURRENCIES)
+        if isinstance(template, LLMExecution):
+            fields["usage"] = _random_usage(rng)
         yield listing.make(**fields)
+
+
+def _random_usage(rng: random.Random) -> TokenUsage | None:
+    later = later_fields(TokenUsage)
+    figures: dict[str, Any] = {name: rng.choice(COUNTS) for name in TOKEN_FIGURES if name not in later}
+    optional = [name for name in figures if attrs.fields_dict(TokenUsage)[name].default is None]
+    missing: dict[str, None] = {name: None for name in optional if rng.random() < 0.5}
+    return None if rng.random() < 0.2 else TokenUsage(**{**figures, **missing})
 
 
 def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
@@ -133,6 +147,7 @@ def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
         choices: dict[FieldKind, tuple[Any, ...]] = {
             FieldKind.TEXT: TEXTS[1:],
             FieldKind.NUMBER: DURATIONS,
+            FieldKind.COUNT: COUNTS,
             FieldKind.AMOUNT: AMOUNTS,
             FieldKind.BOOL: (True, False),
         }
@@ -146,7 +161,10 @@ def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
 
 
 def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
-    fields = {name: of for name, of in QUERY_FIELDS[kind].items() if name not in later_fields(kind)}
+    later = later_fields(kind)
+    if later:  # a filter could not name token figures either
+        later |= set(TOKEN_FIGURES)
+    fields = {name: of for name, of in QUERY_FIELDS[kind].items() if name not in later}
     names: dict[Any, st.SearchStrategy[Any]] = {}
     for name, field_kind in fields.items():
         if field_kind is FieldKind.JSON:
@@ -154,7 +172,8 @@ def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
                 operands = [value for value in scalars if not isinstance(value, list | dict)]
                 names[name, *path] = _conditions(operands, is_text=True, is_ordered=True)
         else:
-            values = list({value: None for record in records if (value := getattr(record, name)) is not None})
+            field = resolve_field(kind, name)
+            values = list({value: None for record in records if (value := field.value_of(record)) is not None})
             is_text = field_kind is FieldKind.TEXT or not isinstance(field_kind, FieldKind)
             if field_kind is FieldKind.INSTANT:
                 values += [value + timedelta(microseconds=1) for value in values]

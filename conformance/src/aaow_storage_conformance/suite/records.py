@@ -90,7 +90,7 @@ class RecordTests:
             storage.get_tool_calls,
             storage.get_session_tool_calls,
             storage.get_approval_request,
-            storage.list_approval_requests,
+            lambda wrong: storage.list_approval_requests("" if wrong is None else wrong),  # None is all sessions
             storage.update_approval_request,
             lambda wrong: storage.get_node_llm_executions(wrong, "draft"),
             lambda wrong: storage.get_node_llm_executions(SESSION_ID, wrong),

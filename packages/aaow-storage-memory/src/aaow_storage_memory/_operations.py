@@ -5,7 +5,7 @@ never holds a stored record, and a change to an argument during the operation ha
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -27,7 +27,6 @@ from aaow_storage import (
     QueryFilter,
     Session,
     SessionChanges,
-    StorageOperations,
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
@@ -36,8 +35,6 @@ from aaow_storage import (
 )
 from aaow_storage import now as present
 from aaow_storage.authoring import (
-    DOCUMENT_FIELDS,
-    QueryPlan,
     apply_changes,
     check_execution_of_call,
     check_id,
@@ -52,29 +49,22 @@ from aaow_storage.authoring import (
     is_decidable,
     own_changes,
     plan_only_if,
-    plan_query,
     positive_amount,
     resolved,
-    without_documents,
 )
 from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
 from aaow_storage_memory._copies import copy_record, copy_record_yielding
+from aaow_storage_memory._selection import RecordT, calls_of_session, copy_selected, with_session
+from aaow_storage_memory._store_wide_operations import MemoryStoreWideOperations
 from aaow_storage_memory._tables import Tables
 
-RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
 ChangingT = TypeVar("ChangingT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
 
-_TIME_FIELDS = {LLMExecution: "timestamp", ToolCallLog: "timestamp", StreamEvent: "timestamp"}
 
-
-class MemoryOperations(StorageOperations):
+class MemoryOperations(MemoryStoreWideOperations):
     """The operations. A subclass says how they read and write the tables."""
 
     _capabilities: frozenset[Capability]
-
-    @abstractmethod
-    def _reading(self) -> AbstractAsyncContextManager[Tables]:
-        """Yield one consistent state of the tables. The block must not change them, and must not await."""
 
     @abstractmethod
     def _writing(self) -> AbstractAsyncContextManager[Tables]:
@@ -139,7 +129,7 @@ class MemoryOperations(StorageOperations):
             tables.existing(Session, session_id)
             tables.remove(Session, session_id)
             tables.remove(WorkflowExecutionState, session_id)
-            for call in _session_tool_calls(tables, session_id):
+            for call in calls_of_session(tables, session_id):
                 tables.remove(ToolCallLog, call.id)
             for execution in tables.all(LLMExecution, session_id=session_id):
                 tables.remove(LLMExecution, execution.id)
@@ -271,14 +261,14 @@ class MemoryOperations(StorageOperations):
     async def get_tool_calls(self, execution_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         execution_id = check_id("get_tool_calls", "execution_id", execution_id)
         async with self._reading() as tables:
-            calls = [_with_session(tables, call) for call in tables.all(ToolCallLog, execution_id=execution_id)]
-        return await _copy_selected(ToolCallLog, calls, filter)
+            calls = [with_session(tables, call) for call in tables.all(ToolCallLog, execution_id=execution_id)]
+        return await copy_selected(ToolCallLog, calls, filter)
 
     async def get_session_tool_calls(self, session_id: str, filter: QueryFilter | None = None) -> list[ToolCallLog]:
         session_id = check_id("get_session_tool_calls", "session_id", session_id)
         async with self._reading() as tables:
-            calls = [_with_session(tables, call) for call in _session_tool_calls(tables, session_id)]
-        return await _copy_selected(ToolCallLog, calls, filter)
+            calls = [with_session(tables, call) for call in calls_of_session(tables, session_id)]
+        return await copy_selected(ToolCallLog, calls, filter)
 
     # approvals
 
@@ -292,7 +282,11 @@ class MemoryOperations(StorageOperations):
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
         return await self._get("get_approval_request", "id", ApprovalRequest, id)
 
-    async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+    async def list_approval_requests(
+        self, session_id: str | None = None, filter: QueryFilter | None = None
+    ) -> list[ApprovalRequest]:
+        if session_id is None:
+            return await self._list(ApprovalRequest, filter)
         session_id = check_id("list_approval_requests", "session_id", session_id)
         return await self._list(ApprovalRequest, filter, session_id=session_id)
 
@@ -300,7 +294,7 @@ class MemoryOperations(StorageOperations):
         at = present()
         async with self._reading() as tables:
             requests = [request for request in tables.all(ApprovalRequest) if is_decidable(request, at)]
-        return await _copy_selected(ApprovalRequest, requests, filter)
+        return await copy_selected(ApprovalRequest, requests, filter)
 
     async def update_approval_request(
         self, id: str, /, *, only_if: Mapping[FieldName, Any] | None = None, **changes: Unpack[ApprovalChanges]
@@ -328,7 +322,7 @@ class MemoryOperations(StorageOperations):
             expired = [attrs.evolve(each, status=ApprovalStatus.EXPIRED) for each in pending if has_run_out(each, at)]
             for request in expired:
                 tables.put(request.id, request)
-        return await _copy_selected(ApprovalRequest, expired, None)
+        return await copy_selected(ApprovalRequest, expired, None)
 
     # streams
 
@@ -351,16 +345,6 @@ class MemoryOperations(StorageOperations):
         async with self._reading() as tables:
             record = tables.get(kind, record_id)
         return None if record is None else await copy_record_yielding(kind, record, is_stored=True)
-
-    async def _list(self, kind: type[RecordT], filter: QueryFilter | None, **scope: str) -> list[RecordT]:
-        async with self._reading() as tables:
-            records = tables.all(kind, **scope)
-        return await _copy_selected(kind, records, filter)
-
-    async def _count(self, kind: type[attrs.AttrsInstance], filter: QueryFilter | None) -> int:
-        async with self._reading() as tables:
-            records = tables.all(kind)
-        return len(_select(kind, records, filter))
 
     async def _update(
         self, operation: str, kind: type[ChangingT], id: str, only_if: Mapping[FieldName, Any] | None, changes: Any
@@ -394,41 +378,6 @@ async def _check_and_copy(operation: str, argument: str, value: object, kind: ty
     return await copy_record_yielding(kind, value)
 
 
-def _select(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
-    return _plan(kind, filter).select_whole(records)
-
-
-async def _copy_selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
-    plan = _plan(kind, filter)
-    selected = plan.select_whole(records)
-    if plan.documents or kind not in DOCUMENT_FIELDS:
-        return [await copy_record_yielding(kind, record, is_stored=True) for record in selected]
-    empty: dict[str, Any] = {DOCUMENT_FIELDS[kind]: {}}
-    return [without_documents(await copy_record_yielding(kind, record, is_stored=True, **empty)) for record in selected]
-
-
-def _plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
-    return plan_query(kind, filter, _TIME_FIELDS.get(kind, "created_at"))
-
-
 def _copy_existing(tables: Tables, kind: type[RecordT], id: str) -> RecordT:
     """Return a copy of the record: an error may carry it to the caller."""
     return copy_record(kind, tables.existing(kind, id))
-
-
-def _session_tool_calls(tables: Tables, session_id: str) -> list[ToolCallLog]:
-    """Return the calls of the session's executions, and those that name the session itself."""
-    execution_ids = {execution.id for execution in tables.all(LLMExecution, session_id=session_id)}
-    return [
-        call
-        for call in tables.all(ToolCallLog)
-        if (call.session_id == session_id if call.execution_id is None else call.execution_id in execution_ids)
-    ]
-
-
-def _with_session(tables: Tables, call: ToolCallLog) -> ToolCallLog:
-    """Return the call with the session and node of its execution."""
-    if call.execution_id is None:
-        return call
-    execution = tables.existing(LLMExecution, call.execution_id)
-    return attrs.evolve(call, session_id=execution.session_id, node_id=execution.node_id)

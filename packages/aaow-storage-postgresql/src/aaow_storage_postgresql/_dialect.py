@@ -154,6 +154,7 @@ _ARRAYS = {
     FieldKind.ENUM: NativeType("TEXT[]"),
     FieldKind.INSTANT: NativeType("TIMESTAMPTZ[]"),
     FieldKind.NUMBER: NativeType("DOUBLE PRECISION[]"),
+    FieldKind.COUNT: NativeType("BIGINT[]"),
     FieldKind.AMOUNT: NativeType("NUMERIC[]"),
     FieldKind.BOOL: NativeType("BOOLEAN[]"),
 }

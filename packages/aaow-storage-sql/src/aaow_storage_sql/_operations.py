@@ -20,6 +20,7 @@ from aaow_storage import (
     LLMExecution,
     LLMExecutionResult,
     NodeExecutionState,
+    NodeState,
     QueryFilter,
     Session,
     SessionChanges,
@@ -135,6 +136,17 @@ class SQLOperations(StorageOperations):
             raise ValidationError("update_node_state", "state.node_id", problem)
         await self._run(execution_states.update_node, record_rows.node_row(session_id, state))
 
+    async def get_node_state(self, session_id: str, node_id: str) -> NodeExecutionState | None:
+        session_id = check_id("get_node_state", "session_id", session_id)
+        node_id = check_id("get_node_state", "node_id", node_id)
+        return await self._run(execution_states.get_node, session_id, node_id)
+
+    async def list_node_states(self, filter: QueryFilter | None = None) -> list[NodeState]:
+        return await self._run(execution_states.list_nodes, filter)
+
+    async def list_execution_states(self, filter: QueryFilter | None = None) -> list[WorkflowExecutionState]:
+        return await self._run(execution_states.list_all, filter)
+
     async def save_llm_execution(self, session_id: str, node_id: str, result: LLMExecutionResult) -> None:
         session_id = check_id("save_llm_execution", "session_id", session_id)
         node_id = check_id("save_llm_execution", "node_id", node_id)
@@ -152,6 +164,12 @@ class SQLOperations(StorageOperations):
         session_id = check_id("get_node_llm_executions", "session_id", session_id)
         node_id = check_id("get_node_llm_executions", "node_id", node_id)
         return await self._run(llm_executions.of_node, session_id, node_id, filter)
+
+    async def list_llm_executions(self, filter: QueryFilter | None = None) -> list[LLMExecution]:
+        return await self._run(llm_executions.list_all, filter)
+
+    async def count_llm_executions(self, filter: QueryFilter | None = None) -> int:
+        return await self._run(llm_executions.count, filter)
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)
@@ -198,6 +216,9 @@ class SQLOperations(StorageOperations):
         session_id = check_id("get_session_tool_calls", "session_id", session_id)
         return await self._run(llm_executions.calls_of_session, session_id, filter)
 
+    async def list_tool_calls(self, filter: QueryFilter | None = None) -> list[ToolCallLog]:
+        return await self._run(llm_executions.list_calls, filter)
+
     async def create_approval_request(self, request: ApprovalRequest) -> None:
         check_record("create_approval_request", "request", request, ApprovalRequest)
         await self._run(approvals.create, record_rows.approval_request_row(request))
@@ -205,9 +226,16 @@ class SQLOperations(StorageOperations):
     async def get_approval_request(self, id: str) -> ApprovalRequest | None:
         return await self._run(approvals.get, check_id("get_approval_request", "id", id))
 
-    async def list_approval_requests(self, session_id: str, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
+    async def list_approval_requests(
+        self, session_id: str | None = None, filter: QueryFilter | None = None
+    ) -> list[ApprovalRequest]:
+        if session_id is None:
+            return await self._run(approvals.list_all, filter)
         session_id = check_id("list_approval_requests", "session_id", session_id)
         return await self._run(approvals.of_session, session_id, filter)
+
+    async def count_approval_requests(self, filter: QueryFilter | None = None) -> int:
+        return await self._run(approvals.count, filter)
 
     async def list_pending_approvals(self, filter: QueryFilter | None = None) -> list[ApprovalRequest]:
         return await self._run(approvals.pending, filter, present())

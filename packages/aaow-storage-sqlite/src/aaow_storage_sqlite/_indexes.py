@@ -7,6 +7,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
+from aaow_storage.authoring import KEY_FIELDS
 from aaow_storage_sql import Opening, SQLConnection, table_of
 from aaow_storage_sqlite._index_paths import IndexPath
 from aaow_storage_sqlite._json_paths import json_value
@@ -21,9 +22,10 @@ def _index(path: IndexPath) -> sa.Index:
     table = table_of(path.record).to_metadata(sa.MetaData())  # a copy, because an index becomes a part of its table
     keys = path.field.path
     value = cast("sa.ColumnElement[Any]", json_value(table.c[path.field.name], keys))
-    created = table.c["timestamp" if "timestamp" in table.c else "created_at"]
+    times = [table.c[name] for name in ("timestamp", "created_at") if name in table.c]
+    ids = [table.c[name] for name in KEY_FIELDS.get(path.record, ("id",))]
     key = ".".join((path.field.name, *keys))
-    return sa.Index(f"json_{table.name}_{key}_{crc32(key.encode()):08x}", value, created, table.c.id)
+    return sa.Index(f"json_{table.name}_{key}_{crc32(key.encode()):08x}", value, *times, *ids)
 
 
 def create_indexes(

@@ -53,6 +53,7 @@ from aaow_storage._records import (
     LLMExecutionResult,
     NodeAttempt,
     NodeExecutionState,
+    NodeState,
     Session,
     StoredWorkflow,
     StreamEvent,
@@ -67,6 +68,10 @@ from aaow_storage._registry import (
     open_adapter,
     register_plugin,
     unregister_plugin,
+)
+from aaow_storage._usage_summary import (
+    UsageKey,
+    UsageSummary,
 )
 from aaow_storage.errors import (
     AdapterClosedError,
@@ -117,6 +122,7 @@ __all__ = [
     "NodeAttempt",
     "NodeExecutionState",
     "NodeExecutionStatus",
+    "NodeState",
     "NotFoundError",
     "NotIn",
     "OrderBy",
@@ -140,6 +146,8 @@ __all__ = [
     "TransactionError",
     "TransactionOutcome",
     "UnsupportedOperationError",
+    "UsageKey",
+    "UsageSummary",
     "ValidationError",
     "WorkflowChanges",
     "WorkflowExecutionState",

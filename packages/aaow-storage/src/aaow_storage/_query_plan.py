@@ -17,7 +17,7 @@ import attrs
 from aaow_storage import _json
 from aaow_storage._enums import Direction
 from aaow_storage._omitted import OMITTED
-from aaow_storage._records import DOCUMENT_FIELDS
+from aaow_storage._records import OMITTED_FIELDS
 
 RecordT = TypeVar("RecordT")
 
@@ -29,6 +29,7 @@ class FieldKind(StrEnum):
     ENUM = "enum"
     INSTANT = "instant"
     NUMBER = "number"
+    COUNT = "count"
     AMOUNT = "amount"
     BOOL = "bool"
     JSON = "json"
@@ -55,10 +56,15 @@ class QueryField:
     kind: FieldKind
     path: tuple[str, ...] = ()
     enum: type[StrEnum] | None = None
+    within: str | None = None
+    """The field of the record that has this field, such as the `usage` of an execution; None for the record itself."""
 
     def value_of(self, record: object) -> Any:
         """Return the value in a record, None if the path leads nowhere."""
-        value = getattr(record, self.name)
+        holder = record if self.within is None else getattr(record, self.within)
+        if holder is None:
+            return None
+        value = getattr(holder, self.name)
         return value_at(value, self.path) if self.path else value
 
 
@@ -158,12 +164,13 @@ class QueryPlan:
 
 
 def without_documents(record: RecordT) -> RecordT:
-    """Return a copy of a record with `OMITTED` in place of its document; a record without documents as it is."""
-    name = DOCUMENT_FIELDS.get(type(record))
-    if name is None:
+    """Return a copy of a record with `OMITTED` in place of its documents; a record without documents as it is."""
+    names = OMITTED_FIELDS.get(type(record))
+    if names is None:
         return record
     copied = copy.copy(record)
-    object.__setattr__(copied, name, OMITTED)
+    for name in names:
+        object.__setattr__(copied, name, OMITTED)
     return copied
 
 

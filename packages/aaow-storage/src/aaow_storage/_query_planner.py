@@ -14,6 +14,7 @@ from aaow_storage._enums import (
     ApprovalType,
     BudgetPoolStatus,
     Direction,
+    NodeExecutionStatus,
     SessionStatus,
 )
 from aaow_storage._filter_limits import check_path, check_size
@@ -33,7 +34,9 @@ from aaow_storage._filters import (
 )
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._query_plan import Condition, FieldKind, Operator, QueryField, QueryPlan
+from aaow_storage._usage_summary import TOKEN_FIGURES
 from aaow_storage._values import (
+    MAX_COUNT,
     MAX_SHOWN,
     amount_problem,
     as_amount,
@@ -60,7 +63,7 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
         "id": _K.TEXT, "session_id": _K.TEXT, "node_id": _K.TEXT, "timestamp": _K.INSTANT, "success": _K.BOOL,
         "text": _K.TEXT, "error": _K.TEXT, "metadata": _K.JSON, "provider": _K.TEXT, "model": _K.TEXT, "input": _K.JSON,
         "output": _K.JSON, "completed_at": _K.INSTANT, "finish_reason": _K.TEXT, "cost": _K.AMOUNT,
-        "currency": _K.TEXT,
+        "currency": _K.TEXT, "attempt": _K.COUNT, **dict.fromkeys(TOKEN_FIGURES, _K.COUNT),
     },
     _records.ToolCallLog: {
         "id": _K.TEXT, "execution_id": _K.TEXT, "tool_call_id": _K.TEXT, "tool_name": _K.TEXT, "args": _K.JSON,
@@ -80,8 +83,26 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
         "id": _K.TEXT, "stream_id": _K.TEXT, "node_id": _K.TEXT, "data": _K.JSON, "timestamp": _K.INSTANT,
         "session_id": _K.TEXT,
     },
+    _records.WorkflowExecutionState: {
+        "session_id": _K.TEXT, "status": SessionStatus, "budget_pool_id": _K.TEXT, "current_node_id": _K.TEXT,
+        "started_at": _K.INSTANT, "completed_at": _K.INSTANT, "metadata": _K.JSON,
+    },
+    _records.NodeState: {
+        "session_id": _K.TEXT, "node_id": _K.TEXT, "status": NodeExecutionStatus, "input": _K.JSON, "output": _K.JSON,
+        "error": _K.TEXT, "started_at": _K.INSTANT, "completed_at": _K.INSTANT, "retry_count": _K.COUNT,
+        "pending_approval_id": _K.TEXT, "metadata": _K.JSON,
+    },
 }  # fmt: skip
 """The fields of each record that a `QueryFilter` may name; a JSON field needs a path into it."""
+
+KEY_FIELDS: dict[type, tuple[str, ...]] = {
+    _records.WorkflowExecutionState: ("session_id",),
+    _records.NodeState: ("session_id", "node_id"),
+}
+"""The fields that tell the records of a kind apart, and break ties in an order; other kinds have an `id`."""
+
+_WITHIN: dict[type, dict[str, str]] = {_records.LLMExecution: dict.fromkeys(TOKEN_FIGURES, "usage")}
+"""The field of a record that has another one that a filter may name."""
 
 _COMPARISONS = {Lt: Operator.LT, Le: Operator.LE, Gt: Operator.GT, Ge: Operator.GE}
 _TEXT_SEARCHES = {Contains: Operator.CONTAINS, StartsWith: Operator.STARTS_WITH}
@@ -115,14 +136,15 @@ def plan_query(record: type, filter: QueryFilter | None, default_order: str) -> 
 
 
 def _total_order(record: type, keys: Iterable[OrderBy]) -> tuple[tuple[QueryField, Direction], ...]:
-    """Return the order with the id as its last key, if it has none, and without keys that repeat a field.
+    """Return the order with the id as its last key, or what the record has for an id, and without repeated fields.
 
     A repeated key changes nothing, because the first key of the field already orders records that differ in it.
     """
     order: dict[QueryField, Direction] = {}
     for key in keys:
         order.setdefault(resolve_field(record, key.field), key.direction)
-    order.setdefault(resolve_field(record, "id"), Direction.ASCENDING)
+    for name in KEY_FIELDS.get(record, ("id",)):
+        order.setdefault(resolve_field(record, name), Direction.ASCENDING)
     return tuple(order.items())
 
 
@@ -167,7 +189,7 @@ def resolve_field(record: type, name: FieldName) -> QueryField:
         if (what := _json.text_problem(key)) is not None:
             raise ValidationError(record.__name__, first, f"in the path, {what}")
     if isinstance(entry, FieldKind):
-        return QueryField(first, entry, tuple(path))
+        return QueryField(first, entry, tuple(path), within=_WITHIN.get(record, {}).get(first))
     return QueryField(first, FieldKind.ENUM, enum=entry)
 
 
@@ -246,6 +268,8 @@ def _operand(field: QueryField, value: Any) -> Any:
             problem = instant_problem(value)
         case FieldKind.NUMBER:
             value, problem = _number(value)
+        case FieldKind.COUNT:
+            value, problem = _whole_number(value)
         case FieldKind.AMOUNT:
             value = as_amount(value)
             problem = amount_problem(value)
@@ -274,6 +298,13 @@ def _number(value: Any) -> tuple[Any, str | None]:
     number = as_float(value)
     is_finite = type(number) is float and math.isfinite(number)
     return number, None if is_finite else f"must be a finite number that a float can hold, not {shown(value)}"
+
+
+def _whole_number(value: Any) -> tuple[Any, str | None]:
+    if type(value) is bool or not issubclass(type(value), int):
+        return value, f"must be int, not {type(value).__name__}"
+    number = int.__pos__(value)
+    return number, None if abs(number) <= MAX_COUNT else f"must be from -2**63+1 to 2**63-1, not {shown(number)}"
 
 
 def _wrong_value(field: QueryField, problem: str) -> ValidationError:

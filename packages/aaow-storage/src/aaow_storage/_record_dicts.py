@@ -6,7 +6,7 @@ that no digit is lost, and the member of an enumeration is its value.
 
 import types
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -31,8 +31,9 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a dict that is JSON throughout, and shares nothing with the record.
 
-        An instant is a str in ISO 8601 with the offset `Z`, an amount is a str, an enumeration its value, a record a
-        dict, a tuple a list. A document that a list left out (`OMITTED`) has no key.
+        An instant is a str in ISO 8601 with the offset `Z`, an amount is a str, a duration a number of seconds,
+        an enumeration its value, a record a dict, a tuple a list. A document that a list left out (`OMITTED`) has no
+        key.
 
         Raises:
             ValidationError: a document in the record was changed since, and is not JSON any more.
@@ -70,7 +71,9 @@ def _plain(record: str, name: str, value: Any) -> Any:
             return value.value
         case tuple():
             return [_plain(record, name, part) for part in value]
-        case dict() if any(isinstance(part, Record) for part in value.values()):
+        case timedelta():
+            return value.total_seconds()
+        case dict() if any(isinstance(part, Record | Decimal) for part in value.values()):
             return {key: _plain(record, name, part) for key, part in value.items()}
         case dict() | list():
             return loads(dumps(value, record=record, field=name))
@@ -117,9 +120,11 @@ def _conversion_for(kind: Any) -> Conversion:
     if origin is tuple:
         return _each_in_list(parts[0])
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _each_in_dict(parts[1])
+        return _each_in_dict(_conversion_for(parts[1]))
     if isinstance(kind, type) and issubclass(kind, Record):
         return lambda path, value: _made(kind, path, value)
+    if kind is timedelta:
+        return _duration_of
     return _instant_of if kind is datetime else lambda path, value: value
 
 
@@ -138,6 +143,15 @@ def _instant_of(path: str, value: Any) -> Any:
     return instant if instant.tzinfo is None else instant.astimezone(UTC)
 
 
+def _duration_of(path: str, value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        return timedelta(seconds=value) if is_number else value
+    except (OverflowError, ValueError):
+        problem = f"must be a number of seconds that a timedelta can hold, not {shown(value)}"
+        raise ValidationError("from_dict", path, problem) from None
+
+
 def _each_in_list(kind: Any) -> Conversion:
     def convert(path: str, value: Any) -> Any:
         if not isinstance(value, list | tuple):
@@ -147,10 +161,10 @@ def _each_in_list(kind: Any) -> Conversion:
     return convert
 
 
-def _each_in_dict(kind: Any) -> Conversion:
+def _each_in_dict(conversion: Conversion) -> Conversion:
     def convert(path: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        return {key: _made(kind, f"{path}[{key!r}]", part) for key, part in value.items()}
+        return {key: conversion(f"{path}[{key!r}]", part) for key, part in value.items()}
 
     return convert

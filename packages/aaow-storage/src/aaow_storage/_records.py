@@ -177,6 +177,13 @@ class NodeExecutionState(Record):
 
 
 @frozen(kw_only=True)
+class NodeState(NodeExecutionState):
+    """A stored node state: the state, and the session that it belongs to."""
+
+    session_id: str = field(validator=validators.is_id)
+
+
+@frozen(kw_only=True)
 class WorkflowExecutionState(Record):
     """The state of a session: its own fields, and the states of its nodes by node id."""
 
@@ -357,3 +364,9 @@ KINDS: dict[type, str] = {
 
 DOCUMENT_FIELDS: dict[type, str] = {StoredWorkflow: "definition", Session: "workflow_snapshot"}
 """The field that holds a record's document; other records have none."""
+
+OMITTED_FIELDS: dict[type, tuple[str, ...]] = {
+    **{record: (name,) for record, name in DOCUMENT_FIELDS.items()},
+    LLMExecution: ("input", "output"),
+}
+"""The fields that `QueryFilter(documents=False)` leaves out of a record; other records have none."""

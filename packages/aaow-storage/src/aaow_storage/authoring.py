@@ -27,8 +27,8 @@ from aaow_storage._query_plan import (
     value_at,
     without_documents,
 )
-from aaow_storage._query_planner import QUERY_FIELDS, plan_query, resolve_field
-from aaow_storage._records import DOCUMENT_FIELDS, KINDS
+from aaow_storage._query_planner import KEY_FIELDS, QUERY_FIELDS, plan_query, resolve_field
+from aaow_storage._records import DOCUMENT_FIELDS, KINDS, OMITTED_FIELDS
 from aaow_storage._rules import (
     check_execution_of_call,
     check_pending,
@@ -38,7 +38,10 @@ from aaow_storage._rules import (
     is_decidable,
     resolved,
 )
+from aaow_storage._store_wide_operations import node_of
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
+from aaow_storage._usage_summary import TOKEN_FIGURES
+from aaow_storage._usage_sums import UsageGroup, UsageQuery, UsageSums, day_of, hour_of, plan_usage
 from aaow_storage._values import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH, shown
 from aaow_storage._watching import POLL_INTERVAL_S, Probe, Watcher, announce_commit
 from aaow_storage.errors import CLOSED, CLOSED_IN_TRANSACTION
@@ -48,13 +51,16 @@ __all__ = [
     "CLOSED_IN_TRANSACTION",
     "DOCUMENT_FIELDS",
     "INHERITED",
+    "KEY_FIELDS",
     "KINDS",
     "MAX_AMOUNT_DIGITS",
     "MAX_COUNT",
     "MAX_DEPTH",
     "MAX_ID_LENGTH",
+    "OMITTED_FIELDS",
     "POLL_INTERVAL_S",
     "QUERY_FIELDS",
+    "TOKEN_FIGURES",
     "Condition",
     "FieldKind",
     "OpenTransactions",
@@ -62,6 +68,9 @@ __all__ = [
     "Probe",
     "QueryField",
     "QueryPlan",
+    "UsageGroup",
+    "UsageQuery",
+    "UsageSums",
     "Watcher",
     "announce_commit",
     "apply_changes",
@@ -78,19 +87,23 @@ __all__ = [
     "check_timeout",
     "cleaning_up_after",
     "consumed",
+    "day_of",
     "decoding",
     "dumps",
     "dumps_document",
     "dumps_unchecked",
     "given_up_after_fork",
     "has_run_out",
+    "hour_of",
     "increased",
     "is_decidable",
     "loads",
+    "node_of",
     "note_failure",
     "own_changes",
     "plan_only_if",
     "plan_query",
+    "plan_usage",
     "positive_amount",
     "redacted_text",
     "redacted_url",

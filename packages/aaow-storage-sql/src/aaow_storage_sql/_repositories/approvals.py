@@ -22,12 +22,13 @@ from aaow_storage_sql._schema.tables import approval_requests
 from aaow_storage_sql._schema.types import Instant
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row
-from aaow_storage_sql._statements.select import Source, plan_rows
+from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _ROWS = sa.select(*(approval_requests.c[name] for name in APPROVAL_REQUEST_FIELDS))
 _BY_ID = _ROWS.where(approval_requests.c.id == sa.bindparam("id"))
 _CHANGING = ("status", "context", "expires_at", "resolved_at", "resolved_by", "resolution_notes")
 _UPDATE = update_by_id(approval_requests, _CHANGING)
+_ALL = Source(_ROWS, dict(approval_requests.c))
 _OF_SESSION = Source(
     _ROWS.where(approval_requests.c.session_id == sa.bindparam("in_session")), dict(approval_requests.c)
 )
@@ -48,6 +49,18 @@ def create(connection: SQLConnection, row: InsertedRow) -> None:
 
 _LOOKUP = Lookup("approval_request", _BY_ID, lambda row: hydrate(ApprovalRequest, APPROVAL_REQUEST_FIELDS, row))
 get = _LOOKUP.as_operation()
+
+
+@operation(writes=False)
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[ApprovalRequest]:
+    """Return the requests of all sessions that match the filter."""
+    return _requests(connection, _ALL, filter, {})
+
+
+@operation(writes=False)
+def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
+    """Count the requests that match the filter."""
+    return plan_count(connection, _ALL, plan_query(ApprovalRequest, filter, "created_at"))
 
 
 @operation(writes=False)

@@ -2,25 +2,31 @@
 
 import sqlalchemy as sa
 
-from aaow_storage import NodeAttempt, NodeExecutionState, WorkflowExecutionState
+from aaow_storage import NodeAttempt, NodeExecutionState, NodeState, QueryFilter, WorkflowExecutionState
+from aaow_storage.authoring import plan_query
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql._corrupt_data import describe_row, unreadable
 from aaow_storage_sql._mapping.record_rows import NODE_FIELDS, STATE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
-from aaow_storage_sql._mapping.rows import hydrate_all, hydrate_fields
+from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import execution_states, node_execution_states
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, save_rows
+from aaow_storage_sql._statements.select import Source, plan_rows
 
 _STATE = sa.select(*(execution_states.c[name] for name in STATE_FIELDS)).where(
     execution_states.c.session_id == sa.bindparam("session_id")
 )
-_NODES = (
-    sa.select(*(node_execution_states.c[name] for name in NODE_FIELDS))
-    .where(node_execution_states.c.session_id == sa.bindparam("session_id"))
-    .order_by(node_execution_states.c.node_id)
+_NODE_ROWS = sa.select(*(node_execution_states.c[name] for name in NODE_FIELDS))
+_OF_SESSION = node_execution_states.c.session_id == sa.bindparam("session_id")
+_NODES = _NODE_ROWS.where(_OF_SESSION).order_by(node_execution_states.c.node_id)
+_NODE = _NODE_ROWS.where(_OF_SESSION, node_execution_states.c.node_id == sa.bindparam("node_id"))
+_ALL_STATES = Source(sa.select(*(execution_states.c[name] for name in STATE_FIELDS)), dict(execution_states.c))
+_ALL_NODES = Source(
+    sa.select(node_execution_states.c.session_id, *(node_execution_states.c[name] for name in NODE_FIELDS)),
+    dict(node_execution_states.c),
 )
 
 
@@ -36,8 +42,35 @@ def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None
 def get(connection: SQLConnection, session_id: str) -> WorkflowExecutionState | None:
     """Return the state with all its node states."""
     row = connection.row(connection.lock_if_interactive(_STATE), {"session_id": session_id})
-    if row is None:
-        return None
+    return None if row is None else _state(connection, row)
+
+
+@operation(writes=False)
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[WorkflowExecutionState]:
+    """Return the states of all sessions that match the filter, each with all its node states."""
+    plan = plan_query(WorkflowExecutionState, filter, "session_id")
+    return [_state(connection, row) for row in plan_rows(connection, _ALL_STATES, plan)]
+
+
+@operation(writes=False, is_point_read=True)
+def get_node(connection: SQLConnection, session_id: str, node_id: str) -> NodeExecutionState | None:
+    """Return the state of one node."""
+    key = {"session_id": session_id, "node_id": node_id}
+    row = connection.row(connection.lock_if_interactive(_NODE), key)
+    return None if row is None else hydrate(NodeExecutionState, NODE_FIELDS, _with_attempts(row))
+
+
+@operation(writes=False)
+def list_nodes(connection: SQLConnection, filter: QueryFilter | None) -> list[NodeState]:
+    """Return the node states of all sessions that match the filter."""
+    rows = plan_rows(connection, _ALL_NODES, plan_query(NodeState, filter, "session_id"))
+    return hydrate_all(NodeState, ("session_id", *NODE_FIELDS), map(_with_attempts, rows))
+
+
+def _state(connection: SQLConnection, row: Row) -> WorkflowExecutionState:
+    """Return the state of a row, with all its node states."""
+    connection.check_not_cancelled()
+    session_id = row[STATE_FIELDS.index("session_id")]
     rows = [_with_attempts(row) for row in connection.rows(_NODES, {"session_id": session_id})]
     nodes = hydrate_all(NodeExecutionState, NODE_FIELDS, rows)
     fields = dict(zip(STATE_FIELDS, row, strict=True))

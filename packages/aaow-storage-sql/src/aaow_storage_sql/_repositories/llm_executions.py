@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, QueryFilter, TokenUsage, ToolCall, ToolCallLog
-from aaow_storage.authoring import check_execution_of_call, plan_query
+from aaow_storage.authoring import OMITTED_FIELDS, check_execution_of_call, plan_query, without_documents
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
@@ -16,15 +16,29 @@ from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row, save_row
-from aaow_storage_sql._statements.select import Source, plan_rows
+from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
-_EXECUTIONS = sa.select(
-    *(llm_executions.c[name] for name in ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", *USAGE_FIELDS))
-)
-_OF_SESSION = Source(
-    _EXECUTIONS.where(llm_executions.c.session_id == sa.bindparam("in_session")), dict(llm_executions.c)
-)
-_OF_NODE = Source(_OF_SESSION.select.where(llm_executions.c.node_id == sa.bindparam("in_node")), dict(llm_executions.c))
+_EXECUTION_COLUMNS = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", *USAGE_FIELDS)
+
+
+def _executions(*conditions: sa.ColumnElement[bool]) -> dict[bool, Source]:
+    """Return the sources of executions with their documents and without them, by `QueryPlan.documents`."""
+    left_out: dict[bool, tuple[str, ...]] = {True: (), False: OMITTED_FIELDS[LLMExecution]}
+    return {
+        documents: Source(
+            sa.select(
+                *(sa.null().label(name) if name in names else llm_executions.c[name] for name in _EXECUTION_COLUMNS)
+            ).where(*conditions),
+            dict(llm_executions.c),
+        )
+        for documents, names in left_out.items()
+    }
+
+
+_IN_SESSION = llm_executions.c.session_id == sa.bindparam("in_session")
+_ALL = _executions()
+_OF_SESSION = _executions(_IN_SESSION)
+_OF_NODE = _executions(_IN_SESSION, llm_executions.c.node_id == sa.bindparam("in_node"))
 
 
 def _of_execution(name: str) -> sa.ColumnElement[Any]:
@@ -37,6 +51,7 @@ def _of_execution(name: str) -> sa.ColumnElement[Any]:
 
 _CALL_COLUMNS = {**tool_call_logs.c, "session_id": _of_execution("session_id"), "node_id": _of_execution("node_id")}
 _CALLS = sa.select(*(_CALL_COLUMNS[name] for name in TOOL_CALL_FIELDS))
+_ALL_CALLS = Source(_CALLS, _CALL_COLUMNS)
 _CALLS_OF_EXECUTION = Source(_CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), _CALL_COLUMNS)
 _CALLS_OF_SESSION = Source(
     _CALLS.where(
@@ -68,16 +83,25 @@ def save(connection: SQLConnection, row: InsertedRow) -> None:
 @operation(writes=False)
 def of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
     """Return the executions of a session that match the filter."""
-    plan = plan_query(LLMExecution, filter, "timestamp")
-    return [_execution(row) for row in plan_rows(connection, _OF_SESSION, plan, {"in_session": session_id})]
+    return _listed(connection, _OF_SESSION, filter, {"in_session": session_id})
 
 
 @operation(writes=False)
 def of_node(connection: SQLConnection, session_id: str, node_id: str, filter: QueryFilter | None) -> list[LLMExecution]:
     """Return the executions of a node that match the filter."""
-    plan = plan_query(LLMExecution, filter, "timestamp")
-    scope = {"in_session": session_id, "in_node": node_id}
-    return [_execution(row) for row in plan_rows(connection, _OF_NODE, plan, scope)]
+    return _listed(connection, _OF_NODE, filter, {"in_session": session_id, "in_node": node_id})
+
+
+@operation(writes=False)
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[LLMExecution]:
+    """Return the executions of all sessions that match the filter."""
+    return _listed(connection, _ALL, filter, {})
+
+
+@operation(writes=False)
+def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
+    """Count the executions that match the filter."""
+    return plan_count(connection, _ALL[False], plan_query(LLMExecution, filter, "timestamp"))
 
 
 @operation(writes=True, is_single_statement=True)
@@ -105,6 +129,20 @@ def calls_of_execution(connection: SQLConnection, execution_id: str, filter: Que
 def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
     """Return the tool calls of all executions of a session that match the filter."""
     return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})
+
+
+@operation(writes=False)
+def list_calls(connection: SQLConnection, filter: QueryFilter | None) -> list[ToolCallLog]:
+    """Return the tool calls of all sessions that match the filter."""
+    return _calls(connection, _ALL_CALLS, filter, {})
+
+
+def _listed(
+    connection: SQLConnection, sources: Mapping[bool, Source], filter: QueryFilter | None, scope: Mapping[str, Any]
+) -> list[LLMExecution]:
+    plan = plan_query(LLMExecution, filter, "timestamp")
+    executions = map(_execution, plan_rows(connection, sources[plan.documents], plan, scope))
+    return list(executions if plan.documents else map(without_documents, executions))
 
 
 def _calls(

@@ -13,6 +13,7 @@ from aaow_storage import (
     BudgetPoolStatus,
     LLMExecution,
     NodeExecutionStatus,
+    NodeState,
     Session,
     SessionStatus,
     StoredWorkflow,
@@ -246,6 +247,8 @@ _TABLES = {
     BudgetPool: budget_pools,
     ApprovalRequest: approval_requests,
     StreamEvent: stream_events,
+    WorkflowExecutionState: execution_states,
+    NodeState: node_execution_states,
 }
 
 
@@ -254,7 +257,7 @@ def table_of(record: type) -> sa.Table:
     return _TABLES[record]
 
 
-_RECORDS = {table: record for record, table in _TABLES.items()} | {execution_states: WorkflowExecutionState}
+_RECORDS = {table: record for record, table in _TABLES.items()}
 
 
 def kind_of(table: sa.FromClause) -> str:

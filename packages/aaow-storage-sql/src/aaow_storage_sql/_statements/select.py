@@ -150,7 +150,8 @@ def compiled_list(dialect: Dialect, source: Source, shape: _Shape, *, is_locking
 @functools.lru_cache(maxsize=MAX_SHAPES)
 def compiled_count(dialect: Dialect, source: Source, shape: _Shape) -> CompiledStatement:
     """Return the SELECT that counts the rows of a shape."""
-    chosen = _select(dialect, source, shape).with_only_columns(source.columns["id"])
+    one: sa.ColumnElement[Any] = sa.literal_column("1").label("one")
+    chosen: sa.Select[Any] = _select(dialect, source, shape).with_only_columns(one, maintain_column_froms=True)
     return _compiled(dialect, sa.select(sa.func.count()).select_from(chosen.subquery()))
 
 
