@@ -11,7 +11,7 @@ from aaow_storage_sql._statements.compiled import COLUMNAR_FROM
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = sa.select(stream_events.c.id, stream_events.c.timestamp, stream_events.c.data).order_by(stream_events.c.id)
-INSERT = "INSERT INTO stream_events (id, stream_id, node_id, timestamp, data) VALUES (?, 's', 'n', ?, ?)"
+INSERT = "INSERT INTO stream_events (id, stream_id, node_id, timestamp, data, sequence) VALUES (?, 's', 'n', ?, ?, ?)"
 
 
 def put_in(connection: SQLConnection, count: int) -> list[tuple]:
@@ -19,7 +19,7 @@ def put_in(connection: SQLConnection, count: int) -> list[tuple]:
     microseconds = int(AT.timestamp()) * 1_000_000
     for number in range(count):
         data = f'{{"number":{number}}}' if number % 3 else None
-        connection.driver_connection.execute(INSERT, (f"e{number:02}", microseconds, data))
+        connection.driver_connection.execute(INSERT, (f"e{number:02}", microseconds, data, number))
     return [(f"e{number:02}", AT, {"number": number} if number % 3 else None) for number in range(count)]
 
 

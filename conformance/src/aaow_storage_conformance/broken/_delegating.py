@@ -1,11 +1,11 @@
 """Adapters and transactions that pass every call on to those of a reference backend; a subclass changes one thing."""
 
 import abc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from aaow_storage import Capability, StorageAdapter, StorageOperations, Transaction, TransactionOutcome
+from aaow_storage import Capability, StorageAdapter, StorageOperations, StreamEvent, Transaction, TransactionOutcome
 
 
 class Delegating(StorageAdapter):
@@ -26,6 +26,9 @@ class Delegating(StorageAdapter):
 
     async def begin_transaction(self, timeout: float = 30.0) -> Transaction:
         return await self.reference.begin_transaction(timeout)
+
+    def watch_stream(self, stream_id: str, after: int = 0) -> AsyncGenerator[StreamEvent, None]:
+        return self.reference.watch_stream(stream_id, after)
 
 
 class DelegatingTransaction(Transaction):
@@ -55,7 +58,9 @@ def _pass_on(name: str) -> Callable[..., Awaitable[Any]]:
     return operation
 
 
+_OPERATIONS = [name for name in dir(StorageOperations) if not name.startswith("_")]
+
 for _kind in (Delegating, DelegatingTransaction):
-    for _name in StorageOperations.__abstractmethods__:
+    for _name in _OPERATIONS:
         setattr(_kind, _name, _pass_on(_name))
     abc.update_abstractmethods(_kind)

@@ -110,7 +110,7 @@ def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
                 name in later_fields(type(template))
                 or name in TOKEN_FIGURES
                 or name in listing.scope
-                or name == "id"
+                or name in {"id", "sequence"}
                 or (name.endswith("_id") and name != "tool_call_id")
             ):
                 continue

@@ -4,7 +4,7 @@ An operation of the adapter is a transaction of its own. An operation of a trans
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
@@ -12,6 +12,8 @@ from aaow_storage.authoring import (
     CLOSED_IN_TRANSACTION,
     INHERITED,
     OpenTransactions,
+    Watcher,
+    announce_commit,
     bind_transaction,
     check_event_loop,
     check_timeout,
@@ -21,6 +23,7 @@ from aaow_storage.authoring import (
 from aaow_storage.errors import AdapterClosedError, TransactionError
 from aaow_storage_memory._operations import MemoryOperations
 from aaow_storage_memory._stores import Store
+from aaow_storage_memory._streams import LastSequence
 from aaow_storage_memory._tables import Tables
 from aaow_storage_memory._write_lock import FairLock, Ticket
 
@@ -29,6 +32,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
     """Holds the write lock. Its changes are layers over the tables: one of its own, and one for each open savepoint."""
 
     def __init__(self, store: Store, ticket: Ticket, timeout: float, capabilities: frozenset[Capability]) -> None:
+        self._store = store
         self._write_lock = store.write_lock
         self._ticket = ticket
         self._timeout = timeout
@@ -61,6 +65,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
             while self._layers:
                 self._layers.pop().apply()
             self._end(TransactionOutcome.COMMITTED, "it was committed; begin another one")
+        announce_commit(self._store)
 
     async def rollback(self) -> None:
         with self._write_lock.mutex:
@@ -157,6 +162,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         check_event_loop()
         with self._store.write_lock.mutex:
             self._set_open(is_open=False)
+            self._stop_watching()
             if self._last_transaction is not None:
                 self._last_transaction.end_with_adapter()
         await self._store.write_lock.wait_until_released(self)
@@ -192,7 +198,17 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
                 changes.apply()
         finally:
             self._store.write_lock.release(ticket)
+        announce_commit(self._store)
         await _let_others_run()
+
+    async def _last_sequences(self, stream_ids: Collection[str]) -> Mapping[str, int]:
+        self._check_streams("watch_stream")
+        async with self._reading() as tables:
+            found = [tables.get(LastSequence, stream_id) for stream_id in stream_ids]
+        return {each.stream_id: each.sequence for each in found if each is not None}
+
+    def _make_watcher(self) -> Watcher:
+        return Watcher(self._store, interval_s=None)
 
     def _check(self) -> None:
         check_event_loop()

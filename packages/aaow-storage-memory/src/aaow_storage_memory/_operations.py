@@ -4,9 +4,7 @@ An operation checks and copies its arguments, works on the tables without an `aw
 never holds a stored record, and a change to an argument during the operation has no effect.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, Unpack
@@ -19,7 +17,6 @@ from aaow_storage import (
     ApprovalStatus,
     BudgetPool,
     BudgetPoolChanges,
-    Capability,
     FieldName,
     LLMExecution,
     LLMExecutionResult,
@@ -52,28 +49,22 @@ from aaow_storage.authoring import (
     positive_amount,
     resolved,
 )
-from aaow_storage.errors import ConflictError, UnsupportedOperationError, ValidationError
+from aaow_storage.errors import ConflictError, ValidationError
 from aaow_storage_memory._copies import copy_record, copy_record_yielding
-from aaow_storage_memory._selection import RecordT, calls_of_session, copy_selected, with_session
-from aaow_storage_memory._store_wide_operations import MemoryStoreWideOperations
+from aaow_storage_memory._selection import RecordT, calls_of_session, check_and_copy, copy_selected, with_session
+from aaow_storage_memory._stream_operations import MemoryStreamOperations
 from aaow_storage_memory._tables import Tables
 
 ChangingT = TypeVar("ChangingT", StoredWorkflow, Session, BudgetPool, ApprovalRequest)
 
 
-class MemoryOperations(MemoryStoreWideOperations):
+class MemoryOperations(MemoryStreamOperations):
     """The operations. A subclass says how they read and write the tables."""
-
-    _capabilities: frozenset[Capability]
-
-    @abstractmethod
-    def _writing(self) -> AbstractAsyncContextManager[Tables]:
-        """Yield tables whose changes are applied after the block, or dropped if it raises. The block must not await."""
 
     # workflows
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
-        workflow = await _check_and_copy("save_workflow", "workflow", workflow, StoredWorkflow)
+        workflow = await check_and_copy("save_workflow", "workflow", workflow, StoredWorkflow)
         async with self._writing() as tables:
             tables.put(workflow.id, workflow)
 
@@ -102,7 +93,7 @@ class MemoryOperations(MemoryStoreWideOperations):
     # sessions
 
     async def create_session(self, session: Session) -> None:
-        session = await _check_and_copy("create_session", "session", session, Session)
+        session = await check_and_copy("create_session", "session", session, Session)
         async with self._writing() as tables:
             tables.check_new(Session, session.id)
             tables.check_parent(StoredWorkflow, session.workflow_id)
@@ -143,7 +134,7 @@ class MemoryOperations(MemoryStoreWideOperations):
     # execution state
 
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
-        state = await _check_and_copy("save_execution_state", "state", state, WorkflowExecutionState)
+        state = await check_and_copy("save_execution_state", "state", state, WorkflowExecutionState)
         async with self._writing() as tables:
             tables.check_parent(Session, state.session_id)
             stored = tables.get(WorkflowExecutionState, state.session_id)
@@ -193,7 +184,7 @@ class MemoryOperations(MemoryStoreWideOperations):
     # budgets
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
-        pool = await _check_and_copy("create_budget_pool", "pool", pool, BudgetPool)
+        pool = await check_and_copy("create_budget_pool", "pool", pool, BudgetPool)
         async with self._writing() as tables:
             tables.check_new(BudgetPool, pool.id)
             tables.check_parent(BudgetPool, pool.parent_pool_id)
@@ -247,7 +238,7 @@ class MemoryOperations(MemoryStoreWideOperations):
     # tool calls
 
     async def log_tool_call(self, log: ToolCallLog) -> None:
-        log = await _check_and_copy("log_tool_call", "log", log, ToolCallLog)
+        log = await check_and_copy("log_tool_call", "log", log, ToolCallLog)
         async with self._writing() as tables:
             tables.check_new(ToolCallLog, log.id)
             tables.check_parent(LLMExecution, log.execution_id)
@@ -273,7 +264,7 @@ class MemoryOperations(MemoryStoreWideOperations):
     # approvals
 
     async def create_approval_request(self, request: ApprovalRequest) -> None:
-        request = await _check_and_copy("create_approval_request", "request", request, ApprovalRequest)
+        request = await check_and_copy("create_approval_request", "request", request, ApprovalRequest)
         async with self._writing() as tables:
             tables.check_new(ApprovalRequest, request.id)
             tables.check_parent(Session, request.session_id)
@@ -324,20 +315,6 @@ class MemoryOperations(MemoryStoreWideOperations):
                 tables.put(request.id, request)
         return await copy_selected(ApprovalRequest, expired, None)
 
-    # streams
-
-    async def save_stream_event(self, event: StreamEvent) -> None:
-        self._check_streams("save_stream_event")
-        event = await _check_and_copy("save_stream_event", "event", event, StreamEvent)
-        async with self._writing() as tables:
-            tables.check_parent(Session, event.session_id)
-            tables.put(event.id, event)
-
-    async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
-        self._check_streams("get_stream_events")
-        stream_id = check_id("get_stream_events", "stream_id", stream_id)
-        return await self._list(StreamEvent, filter, stream_id=stream_id)
-
     # shared by several operations
 
     async def _get(self, operation: str, argument: str, kind: type[RecordT], id: str) -> RecordT | None:
@@ -367,15 +344,6 @@ class MemoryOperations(MemoryStoreWideOperations):
             request = resolved(_copy_existing(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
             tables.put(id, request)
         return await copy_record_yielding(ApprovalRequest, request, is_stored=True)
-
-    def _check_streams(self, operation: str) -> None:
-        if Capability.STREAM_EVENTS not in self._capabilities:
-            raise UnsupportedOperationError(operation, Capability.STREAM_EVENTS)
-
-
-async def _check_and_copy(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
-    check_record(operation, argument, value, kind)
-    return await copy_record_yielding(kind, value)
 
 
 def _copy_existing(tables: Tables, kind: type[RecordT], id: str) -> RecordT:

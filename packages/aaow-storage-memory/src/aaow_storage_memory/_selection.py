@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import attrs
 
 from aaow_storage import LLMExecution, NodeState, QueryFilter, StreamEvent, ToolCallLog, WorkflowExecutionState
-from aaow_storage.authoring import OMITTED_FIELDS, QueryPlan, plan_query, without_documents
+from aaow_storage.authoring import OMITTED_FIELDS, QueryPlan, check_record, plan_query, without_documents
 from aaow_storage_memory._copies import copy_record_yielding
 from aaow_storage_memory._tables import Tables
 
@@ -31,13 +31,25 @@ def plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
     return plan_query(kind, filter, _ORDERS.get(kind, "created_at"))
 
 
-async def copy_selected(kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None) -> list[RecordT]:
-    """Return copies of the stored records that a filter chooses, in its order.
+async def check_and_copy(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
+    """Return a copy of an argument.
+
+    Raises:
+        ValidationError: it is no valid record of that kind.
+    """
+    check_record(operation, argument, value, kind)
+    return await copy_record_yielding(kind, value)
+
+
+async def copy_selected(
+    kind: type[RecordT], records: Iterable[RecordT], filter: QueryFilter | None, order: str | None = None
+) -> list[RecordT]:
+    """Return copies of the stored records that a filter chooses, in its order, or by default in that one.
 
     Raises:
         ValidationError: the filter is wrong.
     """
-    chosen = plan(kind, filter)
+    chosen = plan(kind, filter) if order is None else plan_query(kind, filter, order)
     selected = chosen.select_whole(records)
     if chosen.documents or kind not in OMITTED_FIELDS:
         return [await copy_record_yielding(kind, record, is_stored=True) for record in selected]

@@ -71,6 +71,10 @@ class PostgreSQLDialect(Dialect):
     def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         return compared == sa.any_(sa.bindparam(parameter, type_=_ARRAYS[kind]))
 
+    def listed(self, parameter: str) -> sa.FromClause:
+        values = sa.bindparam(parameter, type_=_ARRAYS[FieldKind.TEXT])
+        return sa.func.unnest(values).table_valued(sa.column("value", sa.Text)).render_derived()
+
     def sort_expression(self, expression: sa.ColumnElement[Any], direction: Direction) -> sa.ColumnElement[Any]:
         is_ascending = direction is Direction.ASCENDING
         ordered = expression.asc() if is_ascending else expression.desc()

@@ -16,7 +16,7 @@ from aaow_storage.errors import (
 )
 
 _CONFLICTS = (pg.SerializationFailure, pg.DeadlockDetected)
-_RETRYABLE = (*_CONFLICTS, pg.ForeignKeyViolation)
+_RETRYABLE = (*_CONFLICTS, pg.ForeignKeyViolation, pg.UniqueViolation)
 _CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted, pg.UndefinedFile)
 _NO_SUCH_SCHEMA = (
     pg.UndefinedTable,
@@ -71,6 +71,10 @@ def translate(error: Exception, place: str) -> StorageError:
             return ConflictError(f"another transaction changed the same records; try again: {what}")
         case pg.ForeignKeyViolation():
             return ConflictError(f"a referenced record was deleted at the same time; try again: {what}")
+        case pg.UniqueViolation():
+            return ConflictError(
+                f"another transaction stored a record with this id at the same time; try again: {what}"
+            )
         case _ if isinstance(error, _CORRUPT):
             return CorruptDataError(f"{what}; restore a backup")
         case pg.InvalidTextRepresentation():

@@ -20,22 +20,33 @@ from aaow_storage_sql import (
     ThreadedExecutor,
     import_late,
     import_repositories,
+    operation,
 )
 
 if TYPE_CHECKING:
     from aaow_storage_postgresql._open_store import OpenStore
     from aaow_storage_postgresql._requests import Request
     from aaow_storage_postgresql._worker_pool import WorkerPool
+    from aaow_storage_sql import SQLConnection
 
 T = TypeVar("T")
+
+
+@operation(writes=False)
+def _version(connection: "SQLConnection") -> object:
+    """Return what is committed now, as the server tells it: which transactions have ended."""
+    return connection.command("SELECT pg_current_snapshot()::text")
 
 
 class PostgreSQLExecutor(ThreadedExecutor):
     """Runs operations on the threads of one adapter."""
 
+    version = _version
+
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self.poll_interval_s = settings.tuning.watch_interval_s
         self._store: OpenStore | None = None
 
     @property

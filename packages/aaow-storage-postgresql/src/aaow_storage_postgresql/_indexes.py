@@ -22,10 +22,13 @@ LATER_INDEXES = {
         "tool_call_logs",
         "(session_id, timestamp, id) WHERE session_id IS NOT NULL",
     ),
+    "ix_stream_events_stream_id_sequence": ("stream_events", "(stream_id, sequence)"),
     "ix_stream_events_session_id": ("stream_events", "(session_id) WHERE session_id IS NOT NULL"),
 }
 """The indexes of revisions that upgrade filled tables, with the table of each; the revision itself creates them on
 empty tables."""
+
+_UNIQUE = {"ix_stream_events_stream_id_sequence"}
 
 _logger = logging.getLogger("aaow_storage_postgresql")
 _NO_IDLE_TIMEOUTS = sa.select(sa.func.set_config(catalog.settings.c.name, "0", sa.true())).where(
@@ -83,7 +86,8 @@ def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
             connection.command(f"DROP INDEX CONCURRENTLY {_in_schema(name, settings)}")
         table, definition = LATER_INDEXES[name]
         definition = definition.format(aaow_json=_in_schema("aaow_json", settings))
-        connection.command(f"CREATE INDEX CONCURRENTLY {name} ON {_in_schema(table, settings)} {definition}")
+        kind = "UNIQUE INDEX" if name in _UNIQUE else "INDEX"
+        connection.command(f"CREATE {kind} CONCURRENTLY {name} ON {_in_schema(table, settings)} {definition}")
 
 
 def _missing(connection: PostgreSQLConnection, settings: Settings) -> dict[str, bool]:

@@ -4,13 +4,15 @@ This is the boundary of errors: below it they may be the driver's, the system's 
 cancellations, and errors that end the interpreter.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
 from aaow_storage.authoring import (
     OpenTransactions,
+    Watcher,
+    announce_commit,
     bind_transaction,
     check_event_loop,
     check_timeout,
@@ -23,6 +25,11 @@ from aaow_storage_sql._operation import Call, Operation
 from aaow_storage_sql._operations import SQLOperations
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 
+if TYPE_CHECKING:
+    from aaow_storage_sql._repositories import stream_events
+else:
+    from aaow_storage_sql._late_imports import stream_events
+
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
@@ -30,8 +37,9 @@ Args = TypeVarTuple("Args")
 class SQLTransaction(SQLOperations, Transaction):
     """A transaction that the caller ends: all its operations run on one connection."""
 
-    def __init__(self, transaction: ExecutorTransaction, executor: Executor) -> None:
+    def __init__(self, transaction: ExecutorTransaction, executor: Executor, place: str) -> None:
         self._transaction = transaction
+        self._place = place
         self._executor = executor  # so that it is not garbage while the transaction is used
         self._savepoints: list[int] = []
 
@@ -43,6 +51,7 @@ class SQLTransaction(SQLOperations, Transaction):
         check_event_loop()
         with storage_errors_alone():
             await self._transaction.commit()
+        announce_commit(self._place)
 
     async def rollback(self) -> None:
         check_event_loop()
@@ -89,6 +98,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
     def __init__(self, executor: Executor, capabilities: frozenset[Capability]) -> None:
         self._executor = executor
         self._capabilities = capabilities
+        self._place = executor.place
         self._transactions = OpenTransactions()
 
     def __repr__(self) -> str:
@@ -105,6 +115,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
 
     async def close(self) -> None:
         check_event_loop()
+        self._stop_watching()
         with storage_errors_alone(self._executor.to_storage_error):
             await self._executor.stop()
 
@@ -112,7 +123,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self._transactions.check()
         with storage_errors_alone(self._executor.to_storage_error):
             begun = await self._executor.begin(check_timeout("begin_transaction", timeout))
-        transaction = SQLTransaction(begun, self._executor)
+        transaction = SQLTransaction(begun, self._executor, self._place)
         self._transactions.add(transaction)
         return transaction
 
@@ -124,3 +135,17 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
             raise
         except Exception as error:
             raise self._executor.to_storage_error(error) from error
+        finally:
+            if operation.writes:
+                announce_commit(self._place)
+
+    async def _last_sequences(self, stream_ids: Collection[str]) -> Mapping[str, int]:
+        return await self._run(stream_events.last_sequences, stream_ids)
+
+    def _make_watcher(self) -> Watcher:
+        executor = self._executor
+        read_version = None if executor.version is None else self._read_version
+        return Watcher(self._place, read_version=read_version, interval_s=executor.poll_interval_s)
+
+    async def _read_version(self) -> object:
+        return None if self._executor.version is None else await self._run(self._executor.version)

@@ -81,7 +81,7 @@ budgets = LateRepository("budgets", writing={"create", "update", "delete", "cons
 execution_states = LateRepository("execution_states", writing={"save", "update_node"})
 llm_executions = LateRepository("llm_executions", writing={"save", "log_call", "log_call_of"})
 sessions = LateRepository("sessions", writing={"create", "update", "delete"})
-stream_events = LateRepository("stream_events", writing={"save"})
+stream_events = LateRepository("stream_events", writing={"save", "save_all", "delete"})
 workflows = LateRepository("workflows", writing={"save", "update", "delete"})
 
 REPOSITORIES = (approvals, budgets, execution_states, llm_executions, sessions, stream_events, workflows)

@@ -5,7 +5,7 @@ operation waits. The adapter runs each operation in a transaction of its own, a 
 """
 
 from abc import abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -27,6 +27,7 @@ from aaow_storage import (
     StorageOperations,
     StoredWorkflow,
     StreamEvent,
+    StreamSummary,
     ToolCallLog,
     WorkflowChanges,
     WorkflowExecutionState,
@@ -34,9 +35,11 @@ from aaow_storage import (
 from aaow_storage import now as present
 from aaow_storage.authoring import (
     QueryPlan,
+    check_events,
     check_id,
     check_instant,
     check_record,
+    check_sequence,
     check_text,
     own_changes,
     plan_only_if,
@@ -267,9 +270,31 @@ class SQLOperations(StorageOperations):
         check_record("save_stream_event", "event", event, StreamEvent)
         await self._run(stream_events.save, record_rows.stream_event_row(event))
 
-    async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
+    async def save_stream_events(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
+        given = check_events("save_stream_events", events)
+        if not given:
+            return []
+        rows = [*map(record_rows.stream_event_row, given)]
+        sequences = await self._run(stream_events.save_all, rows)
+        return [*map(record_rows.event_of_row, rows, sequences)]
+
+    async def get_stream_events(
+        self, stream_id: str, filter: QueryFilter | None = None, after_sequence: int | None = None
+    ) -> list[StreamEvent]:
         stream_id = check_id("get_stream_events", "stream_id", stream_id)
-        return await self._run(stream_events.of_stream, stream_id, filter)
+        if after_sequence is None:
+            return await self._run(stream_events.of_stream, stream_id, filter)
+        after = check_sequence("get_stream_events", "after_sequence", after_sequence)
+        return await self._run(stream_events.after_sequence, stream_id, after, filter)
+
+    async def list_stream_events(self, filter: QueryFilter | None = None) -> list[StreamEvent]:
+        return await self._run(stream_events.list_all, filter)
+
+    async def list_streams(self, filter: QueryFilter | None = None) -> list[StreamSummary]:
+        return await self._run(stream_events.summaries, filter)
+
+    async def delete_stream_events(self, stream_id: str) -> int:
+        return await self._run(stream_events.delete, check_id("delete_stream_events", "stream_id", stream_id))
 
 
 def _update(

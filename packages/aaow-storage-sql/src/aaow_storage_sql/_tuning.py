@@ -47,6 +47,8 @@ class Tuning:
     """Up to how many values of an `In` have a parameter each; more are bound as one list."""
     max_inserted_rows: int = 16
     """How many rows one INSERT has at most; always a power of two, so that few statements are compiled."""
+    max_inserted_events: int = 64
+    """The same for stream events, which come in larger numbers."""
     max_insert_tries: int = 10
     """How often to insert if a concurrent transaction inserts the parent between the insert and the check."""
     max_cached_digests: int = 64

@@ -124,6 +124,9 @@ class SQLiteDialect(Dialect):
     ) -> "sa.ColumnElement[bool]":
         return expressions.is_in_list(compared, parameter, kind)
 
+    def listed(self, parameter: str) -> "sa.FromClause":
+        return expressions.listed(parameter)
+
     def sort_expression(self, expression: "sa.ColumnElement[Any]", direction: Direction) -> "sa.ColumnElement[Any]":
         return expression.asc() if direction is Direction.ASCENDING else expression.desc()
 

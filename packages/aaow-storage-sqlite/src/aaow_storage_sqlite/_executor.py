@@ -17,6 +17,7 @@ from aaow_storage_sql import (
     ThreadedExecutor,
     Work,
     import_late,
+    operation,
     roll_back,
 )
 from aaow_storage_sqlite import _memory_stores
@@ -32,12 +33,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@operation(writes=False, is_point_read=True)
+def _version(connection: "SQLConnection") -> object:
+    """Return a value that changes with every commit of other connections; each connection counts for itself."""
+    return id(connection.driver_connection), connection.command("PRAGMA data_version")
+
+
 class SQLiteExecutor(ThreadedExecutor):
     """Runs work on the threads of one store."""
+
+    version = _version
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self.poll_interval_s = settings.tuning.poll_interval_s
         self._inline_reads: InlineReads | None = None
         self._writer: Writer | None = None
         self._readers: Readers | None = None

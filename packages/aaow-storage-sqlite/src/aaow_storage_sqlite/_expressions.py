@@ -20,6 +20,7 @@ __all__ = [
     "is_in_list",
     "json_condition",
     "json_sort_value",
+    "listed",
     "position",
 ]
 
@@ -43,6 +44,12 @@ def is_in_list(compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind)
     if kind is FieldKind.NUMBER:  # SQLite may read one slightly differently than Python
         return sa.func.aaow_is_among(compared, values, type_=sa.Integer) == sa.literal_column("1")
     return compared.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(values)))
+
+
+def listed(parameter: str) -> sa.FromClause:
+    """See `Dialect.listed`."""
+    values = sa.bindparam(parameter, type_=JSONArray(sa.Text()))
+    return sa.func.json_each(values).table_valued(sa.column("value", sa.Text))
 
 
 def json_condition(column: sa.ColumnElement[Any], condition: Condition, parameter: str) -> sa.ColumnElement[bool]:

@@ -69,6 +69,9 @@ class Tuning:
     decay_factor: int = 64
     """The number of probes halves after this many times as many quick reads on the event loop."""
 
+    poll_interval_s: float = 0.05
+    """How often to ask whether another process has committed, while a task waits for that. It takes 0.02 ms."""
+
     # connections and files
 
     cached_statements: int = 512

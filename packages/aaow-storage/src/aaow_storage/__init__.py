@@ -69,6 +69,7 @@ from aaow_storage._registry import (
     register_plugin,
     unregister_plugin,
 )
+from aaow_storage._stream_summary import StreamSummary
 from aaow_storage._usage_summary import (
     UsageKey,
     UsageSummary,
@@ -139,6 +140,7 @@ __all__ = [
     "StorageUnavailableError",
     "StoredWorkflow",
     "StreamEvent",
+    "StreamSummary",
     "TokenUsage",
     "ToolCall",
     "ToolCallLog",

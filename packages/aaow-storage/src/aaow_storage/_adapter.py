@@ -1,17 +1,20 @@
 """`StorageAdapter` and `Transaction`, which have the operations, and how they open and end."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
 
+from aaow_storage._arguments import check_events, check_id, check_sequence
 from aaow_storage._enums import Capability
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after
+from aaow_storage._following import follow_stream, last_sequences_of, save_each
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
+from aaow_storage._records import StreamEvent
 from aaow_storage._watching import Watcher
 from aaow_storage.errors import StorageError
 
@@ -83,6 +86,12 @@ class Transaction(_Unique):
     @abstractmethod
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Return a context manager that undoes the writes of its block, if the block raises; savepoints nest."""
+
+    async def save_stream_events(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
+        """Save all of the events, or none; by default, one by one in a savepoint."""
+        checked = check_events("save_stream_events", events)
+        async with self.savepoint():
+            return await save_each(self, checked)
 
     async def __aenter__(self) -> Self:
         """Return the transaction, which is open already, and bind it to the current context."""
@@ -160,6 +169,33 @@ class StorageAdapter(_Unique):
         next call raises `TransactionError`. If two transactions read and then write the same record, neither write is
         lost: one transaction waits, or raises `ConflictError`.
         """
+
+    async def save_stream_events(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
+        """Save all of the events, or none; by default, one by one in a transaction."""
+        checked = check_events("save_stream_events", events)
+        async with self.transaction() as transaction:
+            return await save_each(transaction, checked)
+
+    def watch_stream(self, stream_id: str, after: int = 0) -> AsyncGenerator[StreamEvent, None]:
+        """Iterate over the events of a stream whose sequence is above `after`: the stored ones, then those that come.
+
+        It misses none, and yields none twice. A commit of this process wakes it at once, one of another process within
+        a second. While it waits it holds no connection, and all readers of an adapter together cost one poll. It ends
+        when the adapter is closed; end it sooner by cancelling the task, or by `contextlib.aclosing`.
+
+            async for event in storage.watch_stream("session 7/answer", after=last_seen):
+                print(event.sequence, event.data)
+
+        Raises:
+            UnsupportedOperationError: the backend lacks the capability `stream_events`, or was built for contract 1.0.
+        """
+        stream_id = check_id("watch_stream", "stream_id", stream_id)
+        after = check_sequence("watch_stream", "after", after)
+        return follow_stream(self, self._watcher, self._last_sequences, stream_id, after)
+
+    async def _last_sequences(self, stream_ids: Collection[str]) -> Mapping[str, int]:
+        """Return the sequence of the last event of each of those streams that has events."""
+        return await last_sequences_of(self, stream_ids)
 
     @property
     def _watcher(self) -> Watcher:

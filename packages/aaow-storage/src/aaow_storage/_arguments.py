@@ -1,10 +1,13 @@
 """Checks of arguments of operations: each returns the value to use, or raises a `ValidationError` that names it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import cast
 
+from aaow_storage._records import StreamEvent
 from aaow_storage._values import (
+    MAX_COUNT,
     amount_problem,
     as_amount,
     as_float,
@@ -60,6 +63,34 @@ def check_instant(operation: str, argument: str, value: datetime) -> datetime:
     if (problem := instant_problem(instant)) is not None:
         raise ValidationError(operation, argument, problem)
     return instant
+
+
+def check_sequence(operation: str, argument: str, value: object) -> int:
+    """Return the sequence of an event, or 0, which comes before all.
+
+    Raises:
+        ValidationError: it is not an int from 0 to 2**63-1.
+    """
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise ValidationError(operation, argument, f"must be an int from 0 to 2**63-1, not {shown(value)}")
+    return value
+
+
+def check_events(operation: str, events: object) -> list[StreamEvent]:
+    """Return stream events as a list.
+
+    Raises:
+        ValidationError: they are not an iterable of stream events, or two of them have one id.
+    """
+    if isinstance(events, StreamEvent | str) or not isinstance(events, Iterable):
+        raise ValidationError(operation, "events", f"must be a list of StreamEvent, not {type(events).__name__}")
+    checked: dict[str, StreamEvent] = {}
+    for number, event in enumerate(events):
+        check_record(operation, f"events[{number}]", event, StreamEvent)
+        if event.id in checked:
+            raise ValidationError(operation, f"events[{number}]", f"has the id {event.id!r} of an event before it")
+        checked[event.id] = event
+    return [*checked.values()]
 
 
 def check_timeout(operation: str, value: object) -> float:

@@ -34,6 +34,7 @@ from aaow_storage._filters import (
 )
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._query_plan import Condition, FieldKind, Operator, QueryField, QueryPlan
+from aaow_storage._stream_summary import StreamSummary
 from aaow_storage._usage_summary import TOKEN_FIGURES
 from aaow_storage._values import (
     MAX_COUNT,
@@ -81,7 +82,11 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
     },
     _records.StreamEvent: {
         "id": _K.TEXT, "stream_id": _K.TEXT, "node_id": _K.TEXT, "data": _K.JSON, "timestamp": _K.INSTANT,
-        "session_id": _K.TEXT,
+        "session_id": _K.TEXT, "sequence": _K.COUNT,
+    },
+    StreamSummary: {
+        "stream_id": _K.TEXT, "session_id": _K.TEXT, "events": _K.COUNT, "last_sequence": _K.COUNT,
+        "first_event_at": _K.INSTANT, "last_event_at": _K.INSTANT,
     },
     _records.WorkflowExecutionState: {
         "session_id": _K.TEXT, "status": SessionStatus, "budget_pool_id": _K.TEXT, "current_node_id": _K.TEXT,
@@ -96,6 +101,7 @@ QUERY_FIELDS: dict[type, dict[str, FieldKind | type[StrEnum]]] = {
 """The fields of each record that a `QueryFilter` may name; a JSON field needs a path into it."""
 
 KEY_FIELDS: dict[type, tuple[str, ...]] = {
+    StreamSummary: ("stream_id",),
     _records.WorkflowExecutionState: ("session_id",),
     _records.NodeState: ("session_id", "node_id"),
 }

@@ -1,6 +1,6 @@
 """The operations that every backend has, as abstract methods whose docstrings state the rules."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -21,13 +21,13 @@ from aaow_storage._records import (
     NodeExecutionState,
     Session,
     StoredWorkflow,
-    StreamEvent,
     ToolCallLog,
     WorkflowExecutionState,
 )
+from aaow_storage._stream_operations import StreamOperations
 
 
-class RequiredOperations(ABC):
+class RequiredOperations(StreamOperations):
     """The operations of the contract's first version: a backend implements each of them."""
 
     # workflows
@@ -110,7 +110,7 @@ class RequiredOperations(ABC):
 
     @abstractmethod
     async def delete_session(self, id: str) -> None:
-        """Delete the session with its execution state, node states, LLM executions, their tool calls and its approvals.
+        """Delete the session with its execution state, node states, LLM executions, tool calls, approvals and events.
 
         Child sessions stay, with `parent_session_id` None.
 
@@ -310,22 +310,4 @@ class RequiredOperations(ABC):
         """Set every pending request whose `expires_at` is not after `now` to expired; return those, by time, then id.
 
         `now` is by default the current time.
-        """
-
-    # streams
-
-    @abstractmethod
-    async def save_stream_event(self, event: StreamEvent) -> None:
-        """Insert the event, or replace the whole record that has its id.
-
-        Raises:
-            UnsupportedOperationError: the backend lacks the capability `stream_events`.
-        """
-
-    @abstractmethod
-    async def get_stream_events(self, stream_id: str, filter: QueryFilter | None = None) -> list[StreamEvent]:
-        """Return the events of a stream.
-
-        Raises:
-            UnsupportedOperationError: the backend lacks the capability `stream_events`.
         """

@@ -1,9 +1,11 @@
 """For authors of backends: the checks, query plans and rules that all backends share."""
 
 from aaow_storage._arguments import (
+    check_events,
     check_id,
     check_instant,
     check_record,
+    check_sequence,
     check_text,
     check_timeout,
     positive_amount,
@@ -39,6 +41,7 @@ from aaow_storage._rules import (
     resolved,
 )
 from aaow_storage._store_wide_operations import node_of
+from aaow_storage._stream_summary import summarize_streams
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
 from aaow_storage._usage_summary import TOKEN_FIGURES
 from aaow_storage._usage_sums import UsageGroup, UsageQuery, UsageSums, day_of, hour_of, plan_usage
@@ -76,6 +79,7 @@ __all__ = [
     "apply_changes",
     "bind_transaction",
     "check_event_loop",
+    "check_events",
     "check_execution_of_call",
     "check_id",
     "check_instant",
@@ -83,6 +87,7 @@ __all__ = [
     "check_only_if",
     "check_pending",
     "check_record",
+    "check_sequence",
     "check_text",
     "check_timeout",
     "cleaning_up_after",
@@ -114,6 +119,7 @@ __all__ = [
     "shown",
     "sort_key",
     "storage_errors_alone",
+    "summarize_streams",
     "text_problem",
     "unforeseen",
     "url_scheme",

@@ -8,10 +8,12 @@ from aaow_storage import (
     NodeExecutionState,
     Session,
     StoredWorkflow,
+    StreamEvent,
     ToolCall,
     ToolCallLog,
     WorkflowExecutionState,
 )
+from aaow_storage.authoring import loads
 from aaow_storage_sql._mapping.documents import Document, encode_document
 from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows, RowEncoder
 
@@ -126,7 +128,7 @@ USAGE_FIELDS = (
 TOOL_CALL_FIELDS = _tool_call_row.names
 BUDGET_POOL_FIELDS = budget_pool_row.names
 APPROVAL_REQUEST_FIELDS = approval_request_row.names
-STREAM_EVENT_FIELDS = stream_event_row.names
+STREAM_EVENT_FIELDS = (*stream_event_row.names, "sequence")
 ENCODERS = {
     "workflows": _workflow_row,
     "sessions": _session_row,
@@ -184,6 +186,11 @@ def tool_call_row(log: ToolCallLog) -> InsertedRow:
         row.pop("session_id", None)
         row.pop("node_id", None)
     return row
+
+
+def event_of_row(row: InsertedRow, sequence: int) -> StreamEvent:
+    """Return the stream event of a row that was stored with that sequence."""
+    return StreamEvent(**{**row, "data": loads(row.get("data", "null")), "sequence": sequence})
 
 
 def _call_document(call: ToolCall) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from aaow_storage_sql._repositories.documents import (
     release_document,
     store_document,
 )
+from aaow_storage_sql._repositories.stream_events import keep_sequences_of_session
 from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -94,5 +95,6 @@ def delete(connection: SQLConnection, id: str) -> None:
     row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("session", id)
+    keep_sequences_of_session(connection, id)
     connection.run(_DELETE, {"id": id})
     release_document(connection, row[0])

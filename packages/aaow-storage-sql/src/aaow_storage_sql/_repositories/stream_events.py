@@ -1,35 +1,185 @@
 """Stream events."""
 
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
 import sqlalchemy as sa
 
-from aaow_storage import QueryFilter, StreamEvent
+from aaow_storage import QueryFilter, StreamEvent, StreamSummary
 from aaow_storage.authoring import plan_query
+from aaow_storage.errors import CorruptDataError, NotFoundError, StorageError
 from aaow_storage_sql._mapping.record_rows import STREAM_EVENT_FIELDS
-from aaow_storage_sql._mapping.row_encoder import InsertedRow
+from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._mapping.rows import hydrate_all
-from aaow_storage_sql._operation import operation
-from aaow_storage_sql._schema.tables import stream_events
+from aaow_storage_sql._operation import FALL_BACK, FallBack, operation
+from aaow_storage_sql._repositories import event_statements as statements
+from aaow_storage_sql._schema.tables import kind_of, sessions, stream_events
+from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import save_row
+from aaow_storage_sql._statements.insert import save_rows
+from aaow_storage_sql._statements.insert_statements import select_existence
 from aaow_storage_sql._statements.select import Source, plan_rows
+from aaow_storage_sql._tuning import DEFAULT
 
-_OF_STREAM = Source(
-    sa.select(*(stream_events.c[name] for name in STREAM_EVENT_FIELDS)).where(
-        stream_events.c.stream_id == sa.bindparam("in_stream")
-    ),
+_ROWS = sa.select(*(stream_events.c[name] for name in STREAM_EVENT_FIELDS))
+_ALL = Source(_ROWS, dict(stream_events.c))
+_OF_STREAM = Source(_ROWS.where(stream_events.c.stream_id == sa.bindparam("in_stream")), dict(stream_events.c))
+_AFTER = Source(
+    _OF_STREAM.select.where(stream_events.c.sequence > sa.bindparam("after_sequence", type_=sa.BigInteger)),
     dict(stream_events.c),
 )
+_SUMMARY_FIELDS = ("stream_id", "session_id", "events", "last_sequence", "first_event_at", "last_event_at")
+_first_session = sa.func.min(stream_events.c.session_id, type_=stream_events.c.session_id.type)
+_grouped = (
+    sa.select(
+        stream_events.c.stream_id,
+        sa.case((_first_session == sa.func.max(stream_events.c.session_id), _first_session)).label("session_id"),
+        sa.func.count().label("events"),
+        sa.func.max(stream_events.c.sequence).label("last_sequence"),
+        sa.func.min(stream_events.c.timestamp, type_=stream_events.c.timestamp.type).label("first_event_at"),
+        sa.func.max(stream_events.c.timestamp, type_=stream_events.c.timestamp.type).label("last_event_at"),
+    )
+    .group_by(stream_events.c.stream_id)
+    .subquery("summaries")
+)
+_SUMMARIES = Source(sa.select(*(_grouped.c[name] for name in _SUMMARY_FIELDS)), dict(_grouped.c), is_lockable=False)
+_DELETE = sa.delete(stream_events).where(stream_events.c.stream_id == sa.bindparam("stream_id"))
 
 
-@operation(writes=True, is_single_statement=True, is_idempotent=True)
+def _save_new(connection: SQLConnection, row: InsertedRow) -> Literal[FallBack.FALL_BACK] | None:
+    """Save the event with one statement, if it is new, or replaces one in its stream, and nothing is in the way."""
+    dialect = connection.dialect
+    try:
+        changed = connection.run(statements.insert_numbered(dialect, tuple(row)), row)
+    except StorageError as error:
+        if not dialect.is_foreign_key_violation(error):
+            raise
+        changed = 0
+    return None if changed else FALL_BACK
+
+
+@operation(writes=True, fast_path=_save_new, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the event, or replace the whole row."""
-    save_row(connection, stream_events, row)
+    _save(connection, [row])
+
+
+@operation(writes=True, is_idempotent=True)
+def save_all(connection: SQLConnection, rows: Sequence[InsertedRow]) -> list[int]:
+    """Insert or replace the events, whose ids differ; return their sequences."""
+    return _save(connection, rows)
 
 
 @operation(writes=False)
 def of_stream(connection: SQLConnection, stream_id: str, filter: QueryFilter | None) -> list[StreamEvent]:
     """Return the events of a stream that match the filter."""
     plan = plan_query(StreamEvent, filter, "timestamp")
-    rows = [(*row, None) for row in plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})]
-    return hydrate_all(StreamEvent, (*STREAM_EVENT_FIELDS, "sequence"), rows)
+    rows = plan_rows(connection, _OF_STREAM, plan, {"in_stream": stream_id})
+    return _events(rows)
+
+
+@operation(writes=False)
+def after_sequence(
+    connection: SQLConnection, stream_id: str, sequence: int, filter: QueryFilter | None
+) -> list[StreamEvent]:
+    """Return the events of a stream with a higher sequence that match the filter."""
+    plan = plan_query(StreamEvent, filter, "sequence")
+    rows = plan_rows(connection, _AFTER, plan, {"in_stream": stream_id, "after_sequence": sequence})
+    return _events(rows)
+
+
+@operation(writes=False)
+def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[StreamEvent]:
+    """Return the events of all streams that match the filter."""
+    return _events(plan_rows(connection, _ALL, plan_query(StreamEvent, filter, "timestamp")))
+
+
+@operation(writes=False)
+def summaries(connection: SQLConnection, filter: QueryFilter | None) -> list[StreamSummary]:
+    """Return the summaries of the streams that match the filter."""
+    rows = plan_rows(connection, _SUMMARIES, plan_query(StreamSummary, filter, "first_event_at"))
+    return hydrate_all(StreamSummary, _SUMMARY_FIELDS, rows)
+
+
+@operation(writes=False)
+def last_sequences(connection: SQLConnection, stream_ids: Collection[str]) -> Mapping[str, int]:
+    """Return the last sequence of each of those streams that has events."""
+    rows = connection.rows(statements.last_sequences(connection.dialect), {"stream_ids": [*stream_ids]})
+    return {stream_id: last for stream_id, last in rows if last is not None}
+
+
+@operation(writes=True)
+def delete(connection: SQLConnection, stream_id: str) -> int:
+    """Delete the events of a stream; return how many there were."""
+    _keep_last(connection, stream_id)
+    return connection.run(_DELETE, {"stream_id": stream_id})
+
+
+def keep_sequences_of_session(connection: SQLConnection, session_id: str) -> None:
+    """Keep the last sequences of the streams that have events of a session, because those are about to be deleted."""
+    if connection.dialect.has_one_writer:
+        connection.run(statements.keep_last(connection.dialect.insert, of_session=True), {"session_id": session_id})
+
+
+def _keep_last(connection: SQLConnection, stream_id: str) -> None:
+    if connection.dialect.has_one_writer:
+        connection.run(statements.keep_last(connection.dialect.insert, of_session=False), {"stream_id": stream_id})
+
+
+def _events(rows: Sequence[Row]) -> list[StreamEvent]:
+    """Return the events of rows.
+
+    Raises:
+        CorruptDataError: a row has a value that was never stored.
+    """
+    events = hydrate_all(StreamEvent, STREAM_EVENT_FIELDS, rows)
+    for event in events:
+        if event.sequence is None:  # which an event may lack that is not stored
+            raise CorruptDataError(f"StreamEvent.sequence of the stored StreamEvent {event.id!a:.300} is null")
+    return events
+
+
+def _save(connection: SQLConnection, rows: Sequence[InsertedRow]) -> list[int]:
+    """Insert or replace the rows, each with its sequence: the one that it has in its stream, or else the next.
+
+    Streams are locked in one order, so that two calls never wait for each other.
+
+    Raises:
+        NotFoundError: a session is not stored.
+    """
+    last = {stream_id: _last(connection, stream_id) for stream_id in sorted({row["stream_id"] for row in rows})}
+    given = dict(last)
+    found = connection.rows(statements.stored_events(connection.dialect), {"ids": [row["id"] for row in rows]})
+    stored = {event_id: (stream_id, sequence) for event_id, stream_id, sequence in found}
+    for session_id in {row["session_id"]: None for row in rows if "session_id" in row}:
+        if connection.row(select_existence(sessions.c.id), {"id": session_id}) is None:
+            raise NotFoundError(kind_of(sessions), session_id)
+    sequences = []
+    for row in rows:
+        stream_id, sequence = stored.get(row["id"], (None, 0))
+        if stream_id != row["stream_id"]:
+            if stream_id is not None:
+                _keep_last(connection, stream_id)
+            sequence = given[row["stream_id"]] = given[row["stream_id"]] + 1
+        sequences.append(sequence)
+    _replace(connection, rows, sequences)
+    if not connection.dialect.has_one_writer:
+        for stream_id, sequence in given.items():
+            if sequence != last[stream_id]:
+                connection.run(statements.SET_LAST, {"of_stream": stream_id, "last": sequence})
+    return sequences
+
+
+def _last(connection: SQLConnection, stream_id: str) -> int:
+    """Return the last sequence of a stream, in which nobody else gives one until the transaction ends."""
+    dialect = connection.dialect
+    statement = statements.LAST if dialect.has_one_writer else statements.lock_stream(dialect.insert)
+    row = connection.row(statement, {"stream_id": stream_id})
+    return 0 if row is None else int(row[0])
+
+
+def _replace(connection: SQLConnection, rows: Sequence[InsertedRow], sequences: Sequence[int]) -> None:
+    present = {name for row in rows for name in row}
+    names = tuple(column.name for column in stream_events.columns if column.name in present)
+    values = [(*map(row.get, names), sequence) for row, sequence in zip(rows, sequences, strict=True)]
+    save_rows(connection, stream_events, InsertedRows((*names, "sequence"), values), DEFAULT.max_inserted_events)

@@ -225,6 +225,16 @@ approval_requests = sa.Table(
     sa.Index(None, "session_id", "created_at", "id"),
 )
 
+streams = sa.Table(
+    "streams",
+    metadata,
+    _id("stream_id", primary_key=True),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+)
+"""The last sequence of each stream. In a database with several writers, each locks the row until its commit. In one
+with one writer, the events tell the last one, and the row is written when events go, so that none is given twice.
+"""
+
 stream_events = sa.Table(
     "stream_events",
     metadata,
@@ -234,7 +244,9 @@ stream_events = sa.Table(
     _instant("timestamp"),
     sa.Column("data", JSONText("StreamEvent", "data")),
     _session_id("stream_events"),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Index(None, "stream_id", "timestamp", "id"),
+    sa.Index(None, "stream_id", "sequence", unique=True),
     _index_if_set("session_id"),
 )
 

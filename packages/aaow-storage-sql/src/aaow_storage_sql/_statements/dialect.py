@@ -38,6 +38,11 @@ class Dialect(ABC):
     schema: str | None = None
     """The schema that qualifies the tables in statements, or None."""
 
+    @property
+    def has_one_writer(self) -> bool:
+        """Whether one transaction writes at a time."""
+        return self.try_advisory_lock is None
+
     @abstractmethod
     def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         """Return the storage error for an exception of the driver. No other code makes this decision.
@@ -94,6 +99,10 @@ class Dialect(ABC):
         self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
     ) -> "sa.ColumnElement[bool]":
         """Return the condition that a field is one of many values, none of them null, bound as one parameter."""
+
+    @abstractmethod
+    def listed(self, parameter: str) -> "sa.FromClause":
+        """Return a table of texts that are bound as one parameter, a list, in the column `value`."""
 
     @abstractmethod
     def sort_expression(self, expression: "sa.ColumnElement[Any]", direction: Direction) -> "sa.ColumnElement[Any]":

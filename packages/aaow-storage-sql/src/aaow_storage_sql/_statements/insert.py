@@ -53,21 +53,24 @@ def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> No
     raise _contended(table)
 
 
-def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows) -> None:
-    """Insert or replace rows whose primary keys differ, and whose parents are known to be there."""
+def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows, max_rows: int = MAX_ROWS) -> None:
+    """Insert or replace rows whose primary keys differ, and whose parents are known to be there.
+
+    A statement has up to `max_rows` rows, a power of two.
+    """
     insert = connection.dialect.insert
     one = upsert(insert, table, rows.names, checks_parents=False)
-    for start, end in pairwise(_steps(len(rows.values))):
+    for start, end in pairwise(_steps(len(rows.values), max_rows)):
         some = upsert_of_rows(insert, table, rows.names, end - start)
         connection.run_rows(some, one, rows.values[start:end])
 
 
 @functools.cache
-def _steps(count: int) -> list[int]:
+def _steps(count: int, max_rows: int) -> list[int]:
     """Return the indexes between the statements that insert so many rows; each has a power of two of them."""
     steps = [0]
     while steps[-1] < count:
-        steps.append(steps[-1] + min(MAX_ROWS, 1 << (count - steps[-1]).bit_length() - 1))
+        steps.append(steps[-1] + min(max_rows, 1 << (count - steps[-1]).bit_length() - 1))
     return steps
 
 

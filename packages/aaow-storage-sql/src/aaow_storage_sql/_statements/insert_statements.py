@@ -23,7 +23,7 @@ Names = tuple[str, ...]
 def upsert(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool = True) -> Any:
     """Return the statement that inserts a row or replaces it whole, if the rows that it refers to exist."""
     columns = [column for column in table.columns if not column.primary_key]
-    return _replacing(_insert(insert, table, names, checks_parents=checks_parents), table, columns)
+    return replacing(_insert(insert, table, names, checks_parents=checks_parents), table, columns)
 
 
 @functools.cache
@@ -32,9 +32,9 @@ def upsert_of_rows(insert: Insert, table: sa.Table, names: Names, count: int) ->
 
     Its parameters are those of the rows, one row after the other.
     """
-    columns = _columns(table, names)
-    rows = [{column.name: _bind_for(column, f"{column.name}_{row}") for column in columns} for row in range(count)]
-    return _replacing(insert(table).values(rows), table, [each for each in table.columns if not each.primary_key])
+    columns = columns_of(table, names)
+    rows = [{column.name: bind_for(column, f"{column.name}_{row}") for column in columns} for row in range(count)]
+    return replacing(insert(table).values(rows), table, [each for each in table.columns if not each.primary_key])
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def optimistic_upsert(insert: Insert, table: sa.Table, names: Names) -> Any:
     kept = [column for column in foreign_key_columns(table) if not column.primary_key]
     others = [column for column in table.columns if not column.primary_key and not column.foreign_keys]
     are_same = [column.is_not_distinct_from(statement.excluded[column.name]) for column in kept]
-    return _replacing(statement, table, others, sa.and_(*are_same) if are_same else None)
+    return replacing(statement, table, others, sa.and_(*are_same) if are_same else None)
 
 
 @functools.cache
@@ -79,38 +79,40 @@ def referenced_column(column: sa.Column[Any]) -> sa.Column[Any]:
 
 
 def _insert(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool) -> Any:
-    columns = _columns(table, names)
-    parents = [_parent_exists(column) for column in columns if column.foreign_keys] if checks_parents else []
+    columns = columns_of(table, names)
+    parents = [parent_exists(column) for column in columns if column.foreign_keys] if checks_parents else []
     if not parents:
-        return insert(table).values({column.name: _bind_for(column, column.name) for column in columns})
-    values = [_bind_for(column, column.name) for column in columns]
+        return insert(table).values({column.name: bind_for(column, column.name) for column in columns})
+    values = [bind_for(column, column.name) for column in columns]
     return insert(table).from_select([column.name for column in columns], sa.select(*values).where(*parents))
 
 
-def _replacing(
+def replacing(
     statement: Any, table: sa.Table, columns: Iterable[sa.Column[Any]], where: sa.ColumnElement[bool] | None = None
 ) -> Any:
+    """Return the INSERT, which replaces those columns of a row with the same primary key if the condition holds."""
     keys = sorted(column.name for column in table.primary_key.columns)
     replaced = {column.name: statement.excluded[column.name] for column in columns}
     return statement.on_conflict_do_update(index_elements=keys, set_=replaced, where=where)
 
 
-def _columns(table: sa.Table, names: Names) -> list[sa.Column[Any]]:
+def columns_of(table: sa.Table, names: Names) -> list[sa.Column[Any]]:
+    """Return the columns of those names, in the order of the table."""
     return [column for column in table.columns if column.name in names]
 
 
-def _parent_exists(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+def parent_exists(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
     """Return the condition that the row which a column refers to exists.
 
     A document that another transaction deletes does not count: SKIP LOCKED, because records share documents, and none
     has to wait for another.
     """
-    found = sa.select(sa.literal(1)).where(referenced_column(column) == _bind_for(column, column.name))
+    found = sa.select(sa.literal(1)).where(referenced_column(column) == bind_for(column, column.name))
     if referenced_column(column).table is documents:
         found = found.with_for_update(read=True, key_share=True, skip_locked=True)
     return found.exists()
 
 
-def _bind_for(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
+def bind_for(column: sa.Column[Any], name: str) -> sa.BindParameter[Any]:
     """Return the parameter for a column; JSON is text already."""
     return sa.bindparam(name, type_=sa.Text() if isinstance(column.type, JSONText) else column.type)

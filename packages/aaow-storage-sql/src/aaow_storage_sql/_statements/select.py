@@ -29,6 +29,8 @@ class Source:
 
     select: sa.Select[Any]
     columns: Mapping[str, sa.ColumnElement[Any]]
+    is_lockable: bool = True
+    """Whether its rows are those of a table, so that a transaction that reads them can lock them."""
 
 
 @attrs.frozen
@@ -62,7 +64,7 @@ def plan_rows(
     """Return the rows of a plan; `scope` has the parameters of the source's own SELECT."""
     shape = _shape(connection.dialect, plan)
     compiled = (compiled_list if shape.is_cacheable else compiled_list.__wrapped__)(
-        connection.dialect, source, shape, is_locking=connection.is_interactive
+        connection.dialect, source, shape, is_locking=connection.is_interactive and source.is_lockable
     )
     connection.check_not_cancelled()
     return connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})

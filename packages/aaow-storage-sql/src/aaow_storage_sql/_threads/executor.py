@@ -8,9 +8,9 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from aaow_storage import TransactionOutcome
-from aaow_storage.authoring import unforeseen
+from aaow_storage.authoring import POLL_INTERVAL_S, unforeseen
 from aaow_storage.errors import StorageError
-from aaow_storage_sql._operation import Call
+from aaow_storage_sql._operation import Call, Operation
 
 T = TypeVar("T")
 
@@ -49,7 +49,16 @@ class ExecutorTransaction(ABC):
 
 
 class Executor(ABC):
-    """Runs operations on connections of its own, off the event loop."""
+    """Runs operations on connections of its own, off the event loop.
+
+    Attributes:
+        version: the operation that reads a value which differs whenever something was committed since the last time;
+            None if there is no such value.
+        poll_interval_s: how often to look for the commits of other processes while a task waits for them, in seconds.
+    """
+
+    version: Operation[object] | None = None
+    poll_interval_s: float = POLL_INTERVAL_S
 
     @property
     def place(self) -> str:
