@@ -57,10 +57,9 @@ def test_migrating_from_empty_yields_the_metadata(connection: PostgreSQLConnecti
     migrate_store(connection, settings, HEAD)
     engine = sa.create_engine(settings.conninfo.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as handed:
-        options = {
-            "compare_type": True,
-            "include_name": lambda name, kind, _: name not in {VERSION_TABLE, *LATER_INDEXES},
-        }
+        declared = {index.name for table in metadata.tables.values() for index in table.indexes}
+        unknown = {VERSION_TABLE, *LATER_INDEXES} - declared
+        options = {"compare_type": True, "include_name": lambda name, kind, _: name not in unknown}
         assert compare_metadata(MigrationContext.configure(handed, opts=options), metadata) == []
         found = sa.inspect(handed)
         for table in metadata.tables.values():
@@ -207,4 +206,4 @@ def test_an_invalid_index_is_built_again(
     raw("DROP INDEX ix_workflows_metadata")
     build_indexes(connection, settings)
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass"
-    assert [raw(valid, name) for name in LATER_INDEXES] == [[(True,)], [(True,)]]
+    assert [raw(valid, name) for name in LATER_INDEXES] == [[(True,)]] * len(LATER_INDEXES)
