@@ -29,7 +29,7 @@ READS: dict[str, list[Read]] = {
 INSTANTS = ("'infinity'", "'-infinity'", "'4713-01-01 BC'", "'200000-01-01'")
 DOCUMENTS = ("'{'", "'NaN'", "''")
 OBJECTS = (*DOCUMENTS, "'[]'", "'5'")
-AMOUNTS = ("'NaN'", "'Infinity'", "-1", "1.2345678901234567")
+AMOUNTS = ("'NaN'", "'Infinity'", "-1", "1.1234567890123456789", "1e18")
 CELLS: list[tuple[str, str, tuple[str, ...]]] = [
     ("workflows", "created_at", INSTANTS),
     ("workflows", "definition_digest", ("'\\x00'", "decode(repeat('00', 32), 'hex')", "NULL")),

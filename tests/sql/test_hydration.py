@@ -39,7 +39,7 @@ RECORDS = [
         usage=TokenUsage(prompt_tokens=1, completion_tokens=2, total_tokens=2**63 - 1),
     ),
     ToolCallLog(execution_id="e", tool_call_id="c", tool_name="", args={}, result=[], duration_ms=1.5),
-    BudgetPool(total_budget="123456789012345", used_budget=Decimal("1E+400")),
+    BudgetPool(total_budget="123456789012345", used_budget=Decimal("1E-18")),
     ApprovalRequest(session_id="s", node_id="n", type="human_review", status="rejected", resolved_by=""),
     StreamEvent(stream_id="s", node_id="n", data=None),
 ]
@@ -64,6 +64,10 @@ WRONG: list[Any] = [
     Decimal("NaN"),
     Decimal(-1),
     Decimal("1234567890.1234567"),
+    Decimal("12.50"),
+    Decimal("1E+3"),
+    Decimal("1E-19"),
+    Decimal(10**18),
     Decimal("1E+9999"),
     "no member",
 ]

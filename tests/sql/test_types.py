@@ -30,10 +30,25 @@ def test_instants_come_back_exactly_and_sort_as_numbers():
     assert [Instant().result_processor(DIALECT, None)(number) for number in stored] == INSTANTS
 
 
-@pytest.mark.parametrize("numeral", ["0", "0.1", "1E+20", "1E-20", "999999999999999", "1.10"])
+@pytest.mark.parametrize(
+    "numeral", ["0", "0.1", "1E+17", "1E-18", "999999999999999", "1.10", "999999999999999999.999999999999999999"]
+)
 def test_amounts_come_back_exactly(numeral: str):
     stored = Amount().bind_processor(DIALECT)(Decimal(numeral))
     assert Amount().result_processor(DIALECT, None)(stored) == Decimal(numeral)
+
+
+def test_amounts_are_text_that_sorts_by_value():
+    amounts = [*map(Decimal, ("-0.1", "0", "1E-18", "0.3", "9", "10", "10.000000000000000001", "999999999999999999"))]
+    stored = [Amount().bind_processor(DIALECT)(amount) for amount in amounts]
+    assert stored == sorted(stored)
+    assert stored[4] == "000000000000000009.000000000000000000"
+
+
+@pytest.mark.parametrize("text", ["", "9", "9.0", "0" * 37, " 00000000000000009.000000000000000000", "9" * 18 + ".1E1"])
+def test_text_that_is_no_padded_amount_is_corrupt(text: str):
+    with pytest.raises(CorruptDataError, match="18 digits on each side of a point"):
+        Amount().result_processor(DIALECT, None)(text)
 
 
 def test_the_error_for_a_document_that_is_not_json_any_more_names_the_field():

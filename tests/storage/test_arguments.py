@@ -25,7 +25,24 @@ HUGE = pytest.param(10**5000, id="huge")
 
 @pytest.mark.parametrize(
     "amount",
-    [0, "0.0", -1, "-0.01", math.nan, "inf", "NaN", None, True, "", "ten", [1], HUGE, "1.0000000000000001"],
+    [
+        0,
+        "0.0",
+        -1,
+        "-0.01",
+        math.nan,
+        "inf",
+        "NaN",
+        None,
+        True,
+        "",
+        "ten",
+        [1],
+        HUGE,
+        "1.0000000000000000001",
+        10**18,
+        1e18,
+    ],
 )
 def test_an_amount_to_consume_is_a_finite_number_above_0(amount: Any):
     with pytest.raises(ValidationError, match=r"^consume_budget\.amount: "):

@@ -85,12 +85,17 @@ def test_an_increase_makes_an_exhausted_pool_active_again(total: int, used: int,
 
 
 def test_a_sum_that_could_not_be_kept_exactly_is_refused():
-    with pytest.raises(ValidationError, match=r"^consume_budget\.amount: .* more than 15 significant digits"):
-        consumed([a_pool(10**15, "0.1")], Decimal(10**14))
+    with pytest.raises(ValidationError, match=r"^increase_budget\.amount: .* add up to 10\*\*18 or more"):
+        increased(a_pool("0.000001"), Decimal("999999999999999999.999999"))
     with pytest.raises(ValidationError, match=r"^increase_budget\.amount: "):
-        increased(a_pool("0.000001"), Decimal(10**12))
-    with pytest.raises(ValidationError, match=r"^increase_budget\.amount: "):
-        increased(a_pool("1E-500"), Decimal("1E+500"))
+        increased(a_pool(10**18 - 1), Decimal(1))
+
+
+def test_what_a_pool_has_left_can_be_consumed_whatever_its_digits():
+    (pool,) = consumed([a_pool(10**18 - 1, "12345.67")], Decimal("0.00000001875"))
+    assert pool.used_budget == Decimal("12345.67000001875")
+    (pool,) = consumed([pool], pool.remaining_budget)
+    assert (pool.used_budget, pool.status) == (10**18 - 1, "exhausted")
 
 
 @given(st.lists(st.decimals("0.01", "999.99", places=2), min_size=1, max_size=50))

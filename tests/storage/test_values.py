@@ -1,11 +1,13 @@
 """Values of other classes than a field's own: made plain, or refused with what to do."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal, localcontext
 from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aaow_storage import (
     BudgetPool,
@@ -94,19 +96,46 @@ def test_an_instant_whose_zone_has_no_offset_is_refused_as_naive():
 @pytest.mark.parametrize(
     ("amount", "example"),
     [
-        (3 * 0.07, "Decimal('0.21')"),
-        (17 * 0.0000035, "Decimal('0.0000595')"),
-        (0.1 + 0.2, "Decimal('0.3')"),
-        (2 / 3, "Decimal('0.666666666666667')"),
-        (2**60, "Decimal('1.15292150460685E+18')"),
-        ("0.1234567890123456789", "Decimal('0.123456789012346')"),
+        ("0.1234567890123456785", "Decimal('0.123456789012345678')"),
+        (Decimal(1) / 3, "Decimal('0.333333333333333333')"),
+        (Decimal("1.5E-18"), "Decimal('2E-18')"),
+        ("999999999999999999.9999999999999999999", "Decimal('999999999999999999.999999999999999999')"),
     ],
 )
-def test_an_amount_with_too_many_digits_comes_with_how_to_round_it(amount: Any, example: str):
+def test_an_amount_with_too_many_places_comes_with_how_to_round_it(amount: Any, example: str):
     with pytest.raises(ValidationError, match=r"round it, as in round\(cost, 6\) or Decimal\.quantize") as caught:
         positive_amount("consume_budget", amount)
     assert caught.value.problem.endswith(f"for instance to {example}")
     positive_amount("consume_budget", Decimal(example[9:-2]))
+
+
+@pytest.mark.parametrize(
+    ("amount", "taken"),
+    [
+        (3 * 0.07, "0.21000000000000002"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (0.0012345678901234568, "0.001234567890123457"),
+        (1.5e-18, "2E-18"),
+        (2.5e-18, "2E-18"),
+        (1e-19, "0"),
+        (1e17, "100000000000000000"),
+    ],
+)
+def test_a_float_is_taken_with_its_shortest_form_rounded_half_to_even_at_the_18th_place(amount: float, taken: str):
+    assert repr(BudgetPool(total_budget=amount).total_budget) == f"Decimal('{taken}')"
+
+
+@pytest.mark.parametrize("same", ["12.5", "12.50", "125E-1", "0012.500", Decimal("1.250E+1"), 12.5])
+def test_equal_amounts_have_one_form(same: Any):
+    assert repr(BudgetPool(total_budget=same).total_budget) == "Decimal('12.5')"
+
+
+@given(st.decimals(0, 10**18 - 1, places=18, allow_nan=False), st.integers(1, 5))
+def test_the_decimal_context_of_the_caller_changes_no_amount(amount: Decimal, digits: int):
+    with localcontext(Context(prec=digits, rounding=ROUND_UP, Emin=-9, Emax=9)):
+        pool = BudgetPool(total_budget=amount, used_budget=f"{amount}")
+        assert pool.total_budget.compare(amount) == 0
+        assert pool.remaining_budget == 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from aaow_storage_conformance._contract import (
     requires,
 )
 from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.suite.amounts import AmountTests
 from aaow_storage_conformance.suite.approvals import ApprovalTests
 from aaow_storage_conformance.suite.atomicity import AtomicityTests
 from aaow_storage_conformance.suite.blocks import BlockTests
@@ -63,6 +64,7 @@ from aaow_storage_conformance.suite.workflows import WorkflowTests
 __all__ = [
     "CLAUSES",
     "CONTRACT_VERSION",
+    "AmountTests",
     "ApprovalTests",
     "AtomicityTests",
     "BlockTests",

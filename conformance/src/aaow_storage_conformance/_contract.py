@@ -82,7 +82,7 @@ _ALL = (
     Clause("REC-5", "Plain text takes any Unicode but NUL and lone surrogates."),
     Clause("REC-6", "What a caller does to a value it passed in or got back changes nothing stored."),
     Clause("REC-7", "Documents of 8 MiB, and of 200 levels, are stored and come back."),
-    Clause("REC-8", "Amounts are exact decimals of at most 15 significant digits, and their sums do not drift."),
+    Clause("REC-8", "Amounts are exact decimals with 18 digits on each side of the point; their sums do not drift."),
     Clause("REC-9", "What was sent to a model, and what it answered and cost, comes back as saved.", since="1.1"),
     Clause("OPS-1", "What is not there is None from a getter of one, and an empty list from a list."),
     Clause("OPS-2", "Inserting an id that is taken raises AlreadyExistsError, and the stored record stays."),

@@ -1,6 +1,7 @@
 """The whole suite, collected by `pytest --pyargs aaow_storage_conformance --storage-backend=NAME`."""
 
 from aaow_storage_conformance import (
+    AmountTests,
     ApprovalTests,
     AtomicityTests,
     BlockTests,
@@ -49,6 +50,10 @@ from aaow_storage_conformance import (
     UpdateTests,
     WorkflowTests,
 )
+
+
+class TestAmounts(AmountTests):
+    """Amounts of 36 digits."""
 
 
 class TestApprovals(ApprovalTests):

@@ -8,6 +8,7 @@ A broken backend is made of a *reference backend*, such as the memory backend, w
 """
 
 from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fills the catalogue
+    _amounts,
     _approvals,
     _blocks,
     _budgets,

@@ -190,16 +190,16 @@ class AddsToTwelveDigits(Delegating):
 
 @breaks("BUD-1")
 class ConsumesBeforeItAddsAbove(ReadsAncestors):
-    """Adds to the use of a pool although the sum of an ancestor would have too many digits."""
+    """Refuses a sum of more than fifteen digits, after it has added to the pools below."""
 
     async def consume_budget(self, pool_id, amount):
-        try:
-            return await super().consume_budget(pool_id, amount)
-        except ValidationError:
+        added = Decimal(str(amount))
+        above = [pool for pool in await self.ancestors(pool_id) if pool.remaining_budget >= added]
+        if any(Context(prec=15).plus(pool.used_budget + added) != pool.used_budget + added for pool in above):
             pool = await self.get_budget_pool(pool_id)
-            if pool is not None and await self.ancestors(pool_id):
-                await self.update_budget_pool(pool_id, used_budget=pool.used_budget + Decimal(str(amount)))
-            raise
+            await self.update_budget_pool(pool_id, used_budget=pool.used_budget + added)
+            raise ValidationError("consume_budget", "amount", "has too many digits")
+        return await super().consume_budget(pool_id, amount)
 
 
 @breaks("OPS-2")

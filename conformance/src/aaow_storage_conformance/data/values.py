@@ -205,14 +205,15 @@ AMOUNTS: tuple[Decimal, ...] = tuple(
     for text in (
         *("0", "1", "0.1", "0.01", "0.3", "1.50", "100", "1E+2", "0.000001", "0.000000000000001"),
         *("999999999999999", "99999999999999.9", "0.999999999999999", "123456.789012345", "9007199254740.99"),
-        *("1E-15", "1E+15", "1E-20", "9.99999999999999E+20", "123456789012345E+6"),
+        *("1E-15", "1E+15", "1E-18", "9.99999999999999E+17", "123456789012345E+3"),
     )
 )
-"""Amounts of at most 15 significant digits."""
+"""Amounts of at most 15 significant digits, which the contract 1.0 had."""
 
 INVALID_AMOUNTS: tuple[Any, ...] = (
     *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), float("nan"), float("inf"), "nan", "-inf", -1, "-0.01"),
-    *(Decimal("1234567890.123456"), "1" * 16, 2**60 + 1, "ten", "", "1,5", "0x10", True, None, [], 1j, b"1"),
+    *(Decimal("1234567890.1234567890123456789"), "1" * 19, 2**60 + 1, 1e18, "1E-19"),
+    *("ten", "", "1,5", "0x10", True, None, [], 1j, b"1"),
 )
 
 INVALID_COUNTS: tuple[Any, ...] = (-1, 2**63, 1.0, True, "1", Decimal(1))

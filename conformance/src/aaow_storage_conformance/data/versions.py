@@ -33,6 +33,11 @@ def set_tested_version(version: str) -> None:
     _Tested.version = version
 
 
+def is_tested_since(version: str) -> bool:
+    """Say whether the backend under test was built for that version, or a later one."""
+    return parsed(_Tested.version) >= parsed(version)
+
+
 def later_fields(kind: type) -> frozenset[str]:
     """Return the fields of a record that the backend under test need not keep."""
     kind = LLMExecutionResult if kind is LLMExecution else kind

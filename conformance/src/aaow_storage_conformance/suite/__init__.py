@@ -2,8 +2,8 @@
 
 Which modules check the clauses of an area, by the number of their tests of it:
 
-REC  records, documents, plain_values, resemblances, numbers, endings, returns, budgets, errors, executions, paging,
-     sessions
+REC  records, amounts, documents, plain_values, resemblances, numbers, endings, returns, budgets, errors, executions,
+     paging, sessions
 OPS  operations, atomicity, races, sequences, returns, side_effects, updates, patches, conditional_updates,
      cancellation, model, records,
      documents, executions, handles, numbers, resemblances, combinations, lifecycle, snapshots, budgets, concurrency,
@@ -13,11 +13,11 @@ SES  sessions, sequences, model, resemblances, atomicity, numbers, operations, r
 STA  states, numbers, races, documents, isolation, operations, resemblances, returns, side_effects, snapshots
 LLM  executions, combinations, numbers, sequences, side_effects
 TOO  executions, numbers
-BUD  budgets, numbers, side_effects, returns, sequences, atomicity, concurrency, plain_values, races
+BUD  budgets, amounts, numbers, side_effects, returns, sequences, atomicity, concurrency, plain_values, races
 APR  approvals, side_effects, sequences, plain_values, returns, concurrency, numbers, queries, races
 STR  streams, errors, transactions
-QRY  paging, queries, filter_sizes, omissions, combinations, endings, differential, numbers, plain_values, snapshots,
-     streams
+QRY  paging, queries, filter_sizes, omissions, combinations, endings, differential, numbers, amounts, plain_values,
+     snapshots, streams
 TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
      closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, streams
 LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,

@@ -28,7 +28,7 @@ ACTIVE, EXHAUSTED, SUSPENDED = BudgetPoolStatus.ACTIVE, BudgetPoolStatus.EXHAUST
 INVALID_AMOUNTS: tuple[Any, ...] = (
     *(0, 0.0, Decimal(0), "0", -1, -0.5, Decimal("-0.01"), "-1"),
     *(float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity"), "NaN", "inf"),
-    *("", "ten", None, True, [1], 1j, b"1", "1234567890.123456"),
+    *("", "ten", None, True, [1], 1j, b"1", "1234567890.1234567890123456789"),
 )
 
 

@@ -34,14 +34,16 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.data.seed import rng_for
-from aaow_storage_conformance.data.versions import later_fields
+from aaow_storage_conformance.data.versions import is_tested_since, later_fields
 from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
 from aaow_storage_conformance.harness.watchdog import run_in_loop
 
 TEXTS = ("", "a", "A", "ab", "b", "a%", "a_", "%", "é", "\ue000", "\U00010000", "it's", '"', "\\")
 WITH_NUL = ("\0", "a\0b", "a\0", "\1", "\1\2\2")
 NUMBERS = (-1, 0, 1, 2, 10, 1.0, 1.5, -0.0, 2**53, 2**53 + 1, 1e300)
-AMOUNTS = tuple(map(Decimal, ("0", "0.3", "0.30", "1", "1.00", "9", "10", "1e-9", "123456789012345")))
+AMOUNTS = tuple(map(Decimal, ("0", "0.3", "0.30", "1", "1.00", "9", "10", "1e-9", "123456789012345", "9e-18")))
+WIDE_AMOUNTS = tuple(map(Decimal, ("123456789012345.000000000000000001", "0.300000000000000001", "999999999999999999")))
+"""Amounts that the contract has since 1.1."""
 CURRENCIES = ("EUR", "JPY", "USD")
 COUNTS = (0, 1, 2, 9, 10, 2**53, 2**53 + 1, 2**63 - 1)
 DURATIONS = (0.0, 0.5, 5.0, 40.0, 1e300)
@@ -148,7 +150,7 @@ def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
             FieldKind.TEXT: TEXTS[1:],
             FieldKind.NUMBER: DURATIONS,
             FieldKind.COUNT: COUNTS,
-            FieldKind.AMOUNT: AMOUNTS,
+            FieldKind.AMOUNT: (*AMOUNTS, *WIDE_AMOUNTS) if is_tested_since("1.1") else AMOUNTS,
             FieldKind.BOOL: (True, False),
         }
         return rng.choice(choices[kind])

@@ -65,9 +65,6 @@ class PostgreSQLDialect(Dialect):
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         return sa.func.strpos(text, part)
 
-    def comparable_amount(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        return column
-
     def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         return compared == sa.any_(sa.bindparam(parameter, type_=_ARRAYS[kind]))
 

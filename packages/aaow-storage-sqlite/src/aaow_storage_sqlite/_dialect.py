@@ -116,9 +116,6 @@ class SQLiteDialect(Dialect):
     def position(self, text: "sa.ColumnElement[Any]", part: "sa.ColumnElement[Any]") -> "sa.ColumnElement[int]":
         return expressions.position(text, part)
 
-    def comparable_amount(self, column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
-        return expressions.comparable_amount(column)
-
     def is_in_list(
         self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
     ) -> "sa.ColumnElement[bool]":

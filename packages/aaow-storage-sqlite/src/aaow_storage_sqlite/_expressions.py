@@ -9,12 +9,11 @@ from sqlalchemy.dialects.sqlite import insert
 from aaow_storage.authoring import Condition, FieldKind, dumps
 from aaow_storage_sql import make_compiler
 from aaow_storage_sqlite._arrays import JSONArray
-from aaow_storage_sqlite._functions import AMOUNT_COLLATION, JSON_COLLATION
+from aaow_storage_sqlite._functions import JSON_COLLATION
 from aaow_storage_sqlite._json_paths import json_value
 
 __all__ = [
     "DIALECT",
-    "comparable_amount",
     "compile",
     "insert",
     "is_in_list",
@@ -31,11 +30,6 @@ compile = make_compiler(DIALECT)  # noqa: A001 - the name of the dialect's metho
 def position(text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     """See `Dialect.position`."""
     return sa.func.instr(text, part)
-
-
-def comparable_amount(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """See `Dialect.comparable_amount`."""
-    return sa.collate(column, AMOUNT_COLLATION)
 
 
 def is_in_list(compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:

@@ -3,12 +3,10 @@
 import functools
 import sqlite3
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, ParamSpec, TypeVar
 
 from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, dumps, loads, sort_key, value_at
 
-AMOUNT_COLLATION = "aaow_amount"
 JSON_COLLATION = "aaow_json"
 JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
@@ -29,7 +27,6 @@ def install(connection: sqlite3.Connection, failures: list[Exception]) -> None:
     SQLite reports only that a function raised, and treats values as equal if their collation raises. So the first
     exception of either is appended to `failures`.
     """
-    connection.create_collation(AMOUNT_COLLATION, _recording(compare_amounts, failures))
     connection.create_collation(JSON_COLLATION, _recording(compare_json, failures))
     connection.create_function(JSON_MATCHES, 4, _recording(json_matches, failures), deterministic=True)
     connection.create_function(JSON_SORT_VALUE, 2, _recording(json_sort_value, failures), deterministic=True)
@@ -46,11 +43,6 @@ def _recording(function: Callable[P, T], failures: list[Exception]) -> Callable[
             raise
 
     return recording
-
-
-def compare_amounts(one: str, other: str) -> int:
-    """Compare two numerals by value."""
-    return _order(Decimal(one), Decimal(other))
 
 
 def compare_json(one: str, other: str) -> int:

@@ -5,11 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import cast
 
+from aaow_storage._amounts import amount_problem, as_amount
 from aaow_storage._records import StreamEvent
 from aaow_storage._values import (
     MAX_COUNT,
-    amount_problem,
-    as_amount,
     as_float,
     as_utc,
     exact_text,
@@ -109,7 +108,7 @@ def positive_amount(operation: str, value: Decimal | float | str) -> Decimal:
     """Return the amount to consume or to add, as a Decimal.
 
     Raises:
-        ValidationError: it is not finite, not above 0, or has more than 15 significant digits.
+        ValidationError: it is not finite, not above 0, 10**18 or more, or has more than 18 places after the point.
     """
     amount = as_amount(value)
     problem = amount_problem(amount)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from aaow_storage import _json, _records
+from aaow_storage._amounts import amount_problem, as_amount
 from aaow_storage._enums import (
     ApprovalStatus,
     ApprovalType,
@@ -39,8 +40,6 @@ from aaow_storage._usage_summary import TOKEN_FIGURES
 from aaow_storage._values import (
     MAX_COUNT,
     MAX_SHOWN,
-    amount_problem,
-    as_amount,
     as_float,
     as_utc,
     exact_text,

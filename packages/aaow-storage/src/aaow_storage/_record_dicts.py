@@ -66,7 +66,7 @@ def _plain(record: str, name: str, value: Any) -> Any:
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case Decimal():
-            return str(value)
+            return f"{value:f}"
         case StrEnum():
             return value.value
         case tuple():

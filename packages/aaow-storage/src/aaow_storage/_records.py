@@ -7,6 +7,7 @@ from typing import Any, Self, cast
 
 from attrs import evolve, field, frozen
 
+from aaow_storage import _amounts as amounts
 from aaow_storage import _validators as validators
 from aaow_storage import _values as values
 from aaow_storage._enums import (
@@ -252,7 +253,7 @@ class LLMExecutionResult(Record):
     completed_at: datetime | None = field(default=None, converter=values.as_utc_or_none, validator=_optional_instant)
     finish_reason: str | None = field(default=None, validator=_optional_text)
     cost: Decimal | None = field(
-        default=None, converter=values.as_amount_or_none, validator=validators.optional(validators.is_amount)
+        default=None, converter=amounts.as_amount_or_none, validator=validators.optional(validators.is_amount)
     )
     currency: str | None = field(default=None, validator=validators.is_currency)
     attempt: int = field(default=0, validator=validators.is_count)
@@ -293,14 +294,15 @@ class ToolCallLog(ToolCall):
 class BudgetPool(Record):
     """An amount (of tokens, or of money in one currency) that sessions can use up, perhaps part of a larger pool.
 
-    Amounts are decimals of 0 or more with at most 15 significant digits; an int, a float or a numeral as str is
-    converted.
+    Amounts are exact decimals of 0 or more and below 10**18, with at most 18 places after the point. An int, a float or
+    a numeral as str is converted, a float with its shortest form, rounded half to even at the 18th place. Zeros at the
+    end are not kept: `12.50` is `12.5`, and `1E+3` is `1000`.
     """
 
     id: str = field(factory=new_id, validator=validators.is_id)
     parent_pool_id: str | None = field(default=None, validator=_optional_id)
-    total_budget: Decimal = field(converter=values.as_amount, validator=validators.is_amount)
-    used_budget: Decimal = field(default=Decimal(0), converter=values.as_amount, validator=validators.is_amount)
+    total_budget: Decimal = field(converter=amounts.as_amount, validator=validators.is_amount)
+    used_budget: Decimal = field(default=Decimal(0), converter=amounts.as_amount, validator=validators.is_amount)
     status: BudgetPoolStatus = field(
         default=BudgetPoolStatus.ACTIVE, converter=_pool_status, validator=validators.is_member(BudgetPoolStatus)
     )
@@ -310,7 +312,7 @@ class BudgetPool(Record):
     @property
     def remaining_budget(self) -> Decimal:
         """`total_budget` minus `used_budget`; below 0 if the total was lowered to less than what is used."""
-        return values.difference(self.total_budget, self.used_budget)
+        return amounts.difference(self.total_budget, self.used_budget)
 
 
 @frozen(kw_only=True)

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import attrs
 
+from aaow_storage._amounts import exact_sum
 from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus
 from aaow_storage._records import ApprovalRequest, BudgetPool
-from aaow_storage._values import exact_sum
 from aaow_storage.errors import BudgetExceededError, ConflictError, ValidationError
 
 
@@ -18,7 +18,7 @@ def consumed(chain: Sequence[BudgetPool], amount: Decimal) -> list[BudgetPool]:
     Raises:
         ConflictError: one of them is suspended.
         BudgetExceededError: one of them has too little left; `pool` is the nearest such pool.
-        ValidationError: a sum would have more digits than are kept exactly.
+        ValidationError: a sum would be 10**18 or more.
     """
     for pool in chain:
         if pool.status is BudgetPoolStatus.SUSPENDED:
@@ -36,7 +36,7 @@ def increased(pool: BudgetPool, amount: Decimal) -> BudgetPool:
     """Return the pool with the amount added to its total; an exhausted pool becomes active.
 
     Raises:
-        ValidationError: the sum would have more digits than are kept exactly.
+        ValidationError: the sum would be 10**18 or more.
     """
     return _with_amounts(pool, total=_sum("increase_budget", pool, pool.total_budget, amount))
 
@@ -44,8 +44,8 @@ def increased(pool: BudgetPool, amount: Decimal) -> BudgetPool:
 def _sum(operation: str, pool: BudgetPool, before: Decimal, amount: Decimal) -> Decimal:
     total = exact_sum(before, amount)
     if total is None:
-        problem = f"{before} of the budget pool {pool.id!r} and {amount} add up to more than 15 significant digits"
-        remedy = "round the amount to fewer places, as in round(cost, 6) or Decimal.quantize"
+        problem = f"{before} of the budget pool {pool.id!r} and {amount} add up to 10**18 or more"
+        remedy = "nothing was changed; count in a larger unit"
         raise ValidationError(operation, "amount", f"{problem}; {remedy}")
     return total
 

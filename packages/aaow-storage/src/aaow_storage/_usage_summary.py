@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from aaow_storage import _validators as validators
 from aaow_storage import _values as values
+from aaow_storage._amounts import as_amount
 from aaow_storage._record_dicts import Record
 
 UsageKey: TypeAlias = Literal["provider", "model", "workflow_id", "session_id", "node_id", "day", "hour"]
@@ -48,7 +49,7 @@ def _is_whole(instance: object, attribute: validators.Named, value: Any) -> None
 def _amounts(value: Mapping[str, Decimal | float | str]) -> Mapping[str, Decimal]:
     if not isinstance(value, Mapping):
         return value
-    return {currency: values.as_amount(amount) for currency, amount in value.items()}
+    return {currency: as_amount(amount) for currency, amount in value.items()}
 
 
 def _are_amounts(instance: object, attribute: validators.Named, value: Any) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Protocol
 
+from aaow_storage._amounts import amount_problem
 from aaow_storage._json import check_document, check_json
 from aaow_storage._omitted import OMITTED, REMEDY
 from aaow_storage._values import (
     MAX_COUNT,
     MAX_ID_LENGTH,
-    amount_problem,
     exact_text,
     id_problem,
     instant_problem,
@@ -105,7 +105,7 @@ def is_duration(instance: object, field: Named, value: Any) -> None:
 
 
 def is_amount(instance: object, field: Named, value: Any) -> None:
-    """Accept a finite amount of 0 or more with at most 15 significant digits."""
+    """Accept an amount from 0 to below 10**18, with at most 18 places after the point."""
     if (problem := amount_problem(value)) is not None:
         raise invalid(instance, field, problem)
     if value < 0:

@@ -9,25 +9,16 @@ exactly the types of the fields.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from aaow_storage._json import text_problem
 from aaow_storage._urls import redacted_value
 
 MAX_ID_LENGTH = 255
 MAX_COUNT = 2**63 - 1
-MAX_AMOUNT_DIGITS = 15
-"""How many significant digits an amount has at most: those that every backend keeps exactly."""
 MAX_SHOWN = 60
 """How many characters of a value a message shows."""
-MAX_EXPONENT = 500
-"""Of amounts, in either direction."""
-_AMOUNT_RANGE = f"must be 0, or from 1E-{MAX_EXPONENT} to 1E+{MAX_EXPONENT}"
-_EXACT = Context(prec=4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
-_ROUNDED = Context(prec=MAX_AMOUNT_DIGITS, rounding=ROUND_HALF_EVEN, traps=[])
-_WIDE = Context(prec=2 * MAX_EXPONENT + 4 * MAX_AMOUNT_DIGITS, traps=[Inexact, InvalidOperation])
 
 _DATETIME: type[datetime] = datetime.__mro__[-3]
 """The class itself: a library that freezes time in a test may replace the name `datetime` by a subclass."""
@@ -142,75 +133,6 @@ def as_float(value: float | None) -> float | None:
         return float.__pos__(value) if issubclass(kind, float) else value
     except OverflowError:
         return value
-
-
-def as_amount(value: Decimal | float | str) -> Decimal:
-    """Convert a number or numeral to a Decimal; a float becomes the shortest decimal that is equal to it."""
-    kind = type(value)
-    if kind is Decimal:
-        return cast("Decimal", value)
-    plain: Any = value
-    if issubclass(kind, Decimal):
-        return Decimal(plain)
-    if issubclass(kind, str):
-        plain = str.__str__(plain)
-    elif issubclass(kind, float):
-        plain = float.__pos__(plain)
-    elif issubclass(kind, int) and kind is not bool:
-        plain = int.__pos__(plain)
-    else:
-        return value
-    try:
-        return Decimal(str(plain))
-    except (InvalidOperation, ValueError):
-        return cast("Decimal", value)
-
-
-def as_amount_or_none(value: Decimal | float | str | None) -> Decimal | None:
-    """Convert a number or numeral to a Decimal, and keep None."""
-    return None if value is None else as_amount(value)
-
-
-def amount_problem(value: object) -> str | None:
-    """Return what is wrong with an amount that `as_amount` returned, or None."""
-    if type(value) is int:  # of more than 4,300 digits, so that Python makes no text and no Decimal of it
-        return f"{_AMOUNT_RANGE}, not this int"
-    if type(value) is not Decimal:
-        return f"must be an amount (Decimal, int, float, or a numeral as str), not {shown(value)}"
-    if not value.is_finite():
-        return f"must be a finite amount, not {value}"
-    digits = "".join(map(str, value.as_tuple().digits)).strip("0")
-    if len(digits) > MAX_AMOUNT_DIGITS:
-        problem = f"has {len(digits)} significant digits, at most {MAX_AMOUNT_DIGITS} are kept exactly"
-        return f"{_digits(value)} {problem}; {how_to_round(value)}"
-    if abs(value.adjusted()) > MAX_EXPONENT:
-        return f"{_AMOUNT_RANGE}, not {_digits(value)}"
-    return None
-
-
-def _digits(value: Decimal) -> str:
-    text = str(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
-
-
-def how_to_round(value: Decimal) -> str:
-    """Return advice for an amount with too many digits, such as a product of floats, with the rounded amount."""
-    nearest = _ROUNDED.plus(value).normalize(_ROUNDED)
-    return f"round it, as in round(cost, 6) or Decimal.quantize, for instance to Decimal('{nearest}')"
-
-
-def exact_sum(one: Decimal, other: Decimal) -> Decimal | None:
-    """Return the sum of two amounts, or None if it has too many digits to be kept exactly."""
-    try:
-        total = _EXACT.add(one, other)
-    except (Inexact, InvalidOperation):
-        return None
-    return total if amount_problem(total) is None else None
-
-
-def difference(one: Decimal, other: Decimal) -> Decimal:
-    """Return one amount minus another, exactly."""
-    return _WIDE.subtract(one, other)
 
 
 # documents and parts

@@ -1,5 +1,6 @@
 """For authors of backends: the checks, query plans and rules that all backends share."""
 
+from aaow_storage._amounts import MAX_AMOUNT_DIGITS
 from aaow_storage._arguments import (
     check_events,
     check_id,
@@ -45,7 +46,7 @@ from aaow_storage._stream_summary import summarize_streams
 from aaow_storage._urls import redacted_text, redacted_url, url_scheme
 from aaow_storage._usage_summary import TOKEN_FIGURES
 from aaow_storage._usage_sums import UsageGroup, UsageQuery, UsageSums, day_of, hour_of, plan_usage
-from aaow_storage._values import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH, shown
+from aaow_storage._values import MAX_COUNT, MAX_ID_LENGTH, shown
 from aaow_storage._watching import POLL_INTERVAL_S, Probe, Watcher, announce_commit
 from aaow_storage.errors import CLOSED, CLOSED_IN_TRANSACTION
 

@@ -230,9 +230,12 @@ def _instants(column: Sequence[Any]) -> Sequence[Any] | None:
 
 def _amount(validate: FieldLoader) -> FieldLoader:
     def load(made: object, value: Any) -> Any:
-        text = str(value)
-        is_valid = type(value) is Decimal and len(text) <= MAX_AMOUNT_DIGITS and text.replace(".", "", 1).isdecimal()
-        return value if is_valid else validate(made, value)
+        if type(value) is Decimal:
+            text = str(value)
+            is_short = len(text) <= MAX_AMOUNT_DIGITS and text.replace(".", "", 1).isdecimal()
+            if is_short and ("." not in text or text[-1] != "0"):
+                return value
+        return validate(made, value)
 
     return load
 

@@ -8,6 +8,7 @@ from aaow_storage_sql._migrations.versions import (
     v0003_stream_events,
     v0004_json_in_postgresql,
     v0005_calls_and_attempts,
+    v0006_amounts,
     v0007_sequences_of_stream_events,
 )
 
@@ -33,5 +34,6 @@ HISTORY: tuple[Revision, ...] = (
     v0003_stream_events,
     v0004_json_in_postgresql,
     v0005_calls_and_attempts,
+    v0006_amounts,
     v0007_sequences_of_stream_events,
 )

@@ -6,12 +6,12 @@ field.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage.authoring import MAX_ID_LENGTH, dumps, loads
+from aaow_storage.authoring import MAX_AMOUNT_DIGITS, MAX_ID_LENGTH, dumps, loads
 from aaow_storage.errors import CorruptDataError
 
 Processor = Callable[[Any], Any]
@@ -127,31 +127,39 @@ def _decoded(text: Any) -> Any:
 
 
 class Amount(sa.TypeDecorator[Decimal]):
-    """A decimal amount: text if the database has no exact numbers. To compare, use `Dialect.comparable_amount`."""
+    """A decimal amount: `numeric` in PostgreSQL, elsewhere text of one width, which compares and sorts by value.
+
+    The text has 18 digits, a point and 18 digits: `000000000000000012.500000000000000000` is 12.5.
+    """
 
     impl = sa.Text().with_variant(NativeType("NUMERIC"), "postgresql")
     cache_ok = True
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
-        """Return the function that writes the amount as a numeral."""
-        return _numeral_of if self._is_text(dialect) else None
+        """Return the function that writes the amount as text of that width."""
+        return _padded if self._is_text(dialect) else None
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
-        """Return the function that reads the numeral."""
+        """Return the function that reads the text."""
         return _amount_of if self._is_text(dialect) else None
 
     def _is_text(self, dialect: sa.Dialect) -> bool:
         return isinstance(self.impl_instance.dialect_impl(dialect), sa.Text)
 
 
-def _numeral_of(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
+_WIDTH = 2 * MAX_AMOUNT_DIGITS + 1
+_FORMAT = f"0{_WIDTH}.{MAX_AMOUNT_DIGITS}f"
+
+
+def _padded(value: Decimal | None) -> str | None:
+    """Return the text; that of a negative amount, which a filter may name, is less than every other."""
+    return None if value is None else format(value, _FORMAT)
 
 
 def _amount_of(text: Any) -> Any:
     if type(text) is not str:
         return text
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return text
+    whole, _, places = text.partition(".")
+    if len(text) == _WIDTH and len(places) == MAX_AMOUNT_DIGITS and text.isascii() and (whole + places).isdecimal():
+        return Decimal(text.rstrip("0"))
+    raise CorruptDataError(f"a stored amount does not have {MAX_AMOUNT_DIGITS} digits on each side of a point")

@@ -91,10 +91,6 @@ class Dialect(ABC):
         """Return the expression for the first position of a part in a text, from 1; 0 if the text has no such part."""
 
     @abstractmethod
-    def comparable_amount(self, column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
-        """Return a column of amounts as an expression that compares and sorts by value."""
-
-    @abstractmethod
     def is_in_list(
         self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
     ) -> "sa.ColumnElement[bool]":

@@ -180,9 +180,7 @@ _NO_LIMIT = 2**63 - 1
 
 def _sortable(dialect: Dialect, source: Source, field: QueryField) -> sa.ColumnElement[Any]:
     column = source.columns[field.name]
-    if field.kind is FieldKind.JSON:
-        return dialect.json_sort_value(column, field.path)
-    return dialect.comparable_amount(column) if field.kind is FieldKind.AMOUNT else column
+    return dialect.json_sort_value(column, field.path) if field.kind is FieldKind.JSON else column
 
 
 def _where(dialect: Dialect, source: Source, condition: Condition, name: str) -> sa.ColumnElement[bool]:
@@ -190,53 +188,39 @@ def _where(dialect: Dialect, source: Source, condition: Condition, name: str) ->
     if field.kind is FieldKind.JSON:
         holds: sa.ColumnElement[bool] = dialect.json_condition(source.columns[field.name], condition, name)
         return sa.not_(holds) if condition.negated else holds
-    column = source.columns[field.name]
-    compared = dialect.comparable_amount(column) if field.kind is FieldKind.AMOUNT else column
-    return _scalar(dialect, column, compared, condition, name)
+    return _scalar(dialect, source.columns[field.name], condition, name)
 
 
-def _scalar(
-    dialect: Dialect,
-    column: sa.ColumnElement[Any],
-    compared: sa.ColumnElement[Any],
-    condition: Condition,
-    name: str,
-) -> sa.ColumnElement[bool]:
+def _scalar(dialect: Dialect, column: sa.ColumnElement[Any], condition: Condition, name: str) -> sa.ColumnElement[bool]:
     bind = sa.bindparam(name, type_=column.type)
     match condition.operator:
         case Operator.EQ if condition.operand:
             return column.is_not(None) if condition.negated else column.is_(None)
         case Operator.EQ:
-            return sa.or_(compared != bind, column.is_(None)) if condition.negated else compared == bind
+            return sa.or_(column != bind, column.is_(None)) if condition.negated else column == bind
         case Operator.IN:
-            return _one_of(dialect, column, compared, condition, name)
+            return _one_of(dialect, column, condition, name)
         case Operator.CONTAINS:
             return dialect.position(column, sa.bindparam(name, type_=sa.Text)) > 0
         case Operator.STARTS_WITH:
             length = sa.bindparam(name + _ESCAPED_LENGTH, type_=sa.Integer)
             return sa.func.substr(column, 1, length) == sa.bindparam(name, type_=sa.Text)
         case Operator.LT:
-            return compared < bind
+            return column < bind
         case Operator.LE:
-            return compared <= bind
+            return column <= bind
         case Operator.GT:
-            return compared > bind
-    return compared >= bind
+            return column > bind
+    return column >= bind
 
 
-def _one_of(
-    dialect: Dialect,
-    column: sa.ColumnElement[Any],
-    compared: sa.ColumnElement[Any],
-    condition: Condition,
-    name: str,
-) -> sa.ColumnElement[bool]:
+def _one_of(dialect: Dialect, column: sa.ColumnElement[Any], condition: Condition, name: str) -> sa.ColumnElement[bool]:
     is_listed: sa.ColumnElement[bool]
     count, with_null = condition.operand
     if count == _AS_LIST:
-        is_listed = dialect.is_in_list(compared, name, condition.field.kind)
+        is_listed = dialect.is_in_list(column, name, condition.field.kind)
     elif count:
-        is_listed = compared.in_([sa.bindparam(f"{name}_{index}", type_=column.type) for index in range(count)])
+        is_listed = column.in_([sa.bindparam(f"{name}_{index}", type_=column.type) for index in range(count)])
     else:
         is_listed = sa.false()
     if condition.negated:
