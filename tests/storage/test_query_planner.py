@@ -8,7 +8,10 @@ import attrs
 import pytest
 
 from aaow_storage import (
+    All,
+    AnyOf,
     ApprovalRequest,
+    Between,
     BudgetPool,
     Contains,
     Ge,
@@ -19,6 +22,7 @@ from aaow_storage import (
     Lt,
     Ne,
     NodeState,
+    Not,
     NotIn,
     OrderBy,
     QueryFilter,
@@ -26,10 +30,21 @@ from aaow_storage import (
     StartsWith,
     StoredWorkflow,
     StreamEvent,
+    StreamSummary,
     ToolCallLog,
     WorkflowExecutionState,
 )
-from aaow_storage.authoring import QUERY_FIELDS, TOKEN_FIGURES, FieldKind, Operator, plan_query
+from aaow_storage.authoring import (
+    DEFAULT_ORDER,
+    KEY_FIELDS,
+    QUERY_FIELDS,
+    TOKEN_FIGURES,
+    ConditionGroup,
+    Connective,
+    FieldKind,
+    Operator,
+    plan_query,
+)
 from aaow_storage.errors import ValidationError
 
 A_REQUEST = ApprovalRequest(session_id="s", node_id="n", type="human_review")
@@ -41,9 +56,18 @@ FILTERED = (
     BudgetPool,
     ApprovalRequest,
     StreamEvent,
+    StreamSummary,
     NodeState,
     WorkflowExecutionState,
 )
+
+
+def nested(make: Any, levels: int) -> Any:
+    """Return an operator in an operator, and so on."""
+    condition: Any = "x"
+    for _ in range(levels):
+        condition = make(condition)
+    return condition
 
 
 def test_every_field_of_a_listed_record_can_be_queried_unless_it_is_made_of_records():
@@ -54,6 +78,14 @@ def test_every_field_of_a_listed_record_can_be_queried_unless_it_is_made_of_reco
         assert set(fields) == (names | set(TOKEN_FIGURES) if kind is LLMExecution else names)
 
 
+def test_the_order_of_each_kind_ends_with_the_fields_that_tell_its_records_apart():
+    assert set(KEY_FIELDS) == set(DEFAULT_ORDER) == set(QUERY_FIELDS)
+    for kind, keys in KEY_FIELDS.items():
+        assert all(attrs.fields_dict(kind)[name].type is str for name in keys)
+        order = plan_query(kind, None).order
+        assert [field.name for field, _ in order] == [*dict.fromkeys((DEFAULT_ORDER[kind], *keys))]
+
+
 @pytest.mark.parametrize("kind", FILTERED)
 @pytest.mark.parametrize(
     "name",
@@ -62,7 +94,7 @@ def test_every_field_of_a_listed_record_can_be_queried_unless_it_is_made_of_reco
 def test_an_unknown_field_is_refused_with_the_known_ones(kind: type, name: Any):
     for make in (lambda: QueryFilter({name: 1}), lambda: QueryFilter(order_by=OrderBy(name))):
         with pytest.raises(ValidationError) as caught:
-            plan_query(kind, make(), "id")
+            plan_query(kind, make())
         if isinstance(name, str):
             scalars = [field for field, entry in QUERY_FIELDS[kind].items() if entry is not FieldKind.JSON]
             assert (caught.value.record, caught.value.field) == (kind.__name__, name)
@@ -83,7 +115,7 @@ def test_a_json_field_needs_a_path():
         (Session, "id", In(["a", 1]), "must be str, not int"),
         (Session, "id", Lt(None), "None has no order"),
         (Session, "id", Contains(7), "can be searched for str only, not int"),
-        (Session, "status", "Running", "is not one of running, paused"),
+        (Session, "status", "Running", "is not one of queued, running, paused"),
         (Session, "status", True, "is not one of"),
         (Session, "status", Contains(None), "can be searched for str only"),
         (Session, "created_at", "2026-01-01", "must be an aware datetime"),
@@ -107,6 +139,19 @@ def test_a_json_field_needs_a_path():
         (LLMExecution, "success", 1, "must be bool, not int"),
         (LLMExecution, "success", "true", "must be bool, not str"),
         (LLMExecution, "success", Gt(False), "has no order"),
+        (LLMExecution, "attempt", 1.0, "must be int, not float"),
+        (LLMExecution, "attempt", True, "must be int, not bool"),
+        (LLMExecution, "total_tokens", 2**63, "must be from -2**63+1 to 2**63-1, not 9223372036854775808"),
+        (LLMExecution, "total_tokens", Contains("1"), "is of kind count, which cannot be searched"),
+        (Session, "id", Between("a", None), "None has no order"),
+        (Session, "id", Not(7), "must be str, not int"),
+        (Session, "id", AnyOf("a", All(7)), "must be str, not int"),
+        (Session, "id", Ne(Not("a")), "must be a value, not Not; combine conditions by All, AnyOf and Not"),
+        (Session, "metadata.user", In([Gt(1)]), "must be a value, not Gt"),
+        (Session, "metadata.user", Between(1, {}), "not with a list or dict"),
+        (Session, "metadata", "ada", "is JSON, so a filter needs a path into it, such as 'metadata.key'"),
+        (Session, "metadata", In([None]), "except for None and Ne(None)"),
+        (Session, "metadata", Not({}), "is JSON"),
     ],
 )
 def test_a_value_that_the_field_cannot_have_is_refused(kind: type, field: str, value: Any, problem: str):
@@ -144,6 +189,14 @@ def test_a_plan_says_what_a_backend_has_to_run():
         (QueryFilter({("metadata", *("d" * 33)): 1}), "path of 33 keys, at most 32"),
         (QueryFilter({("metadata", "k" * 1_001): 1}), "keys of 1001 characters, at most 1000"),
         (QueryFilter({"name": "x" * 4_000_001}), "texts of 4000001 characters, at most 4000000"),
+        (QueryFilter({"name": AnyOf(*"ab" * 50)}), "has 101 conditions or more, at most 100"),
+        (QueryFilter(any_of=[{"name": "a"}] * 51 + [{"id": "a"}] * 50), "has 101 mappings, at most 100"),
+        (QueryFilter({"name": "a"}, any_of=[{"name": "b"}] * 100), "has 101 conditions or more, at most 100"),
+        (QueryFilter({"name": nested(Not, 9)}), "has 9 levels of All, AnyOf and Not, at most 8"),
+        (QueryFilter({"name": nested(lambda inner: All(inner, inner), 60)}), "at most 100"),
+        (QueryFilter(any_of=[{"id": In(["a"] * 6_000)}, {"id": In(["a"] * 6_000)}]), "12000 values in In and NotIn"),
+        (QueryFilter({"name": Between("x" * 3_000_000, "x" * 3_000_000)}), "texts of 6000000 characters"),
+        (QueryFilter().after("x" * 4_000_001), "is a cursor of 4000001 characters, at most 4000000"),
     ],
 )
 def test_a_filter_beyond_a_limit_is_refused_with_a_remedy(filter: QueryFilter, problem: str):
@@ -181,3 +234,60 @@ def test_a_plan_has_no_nul_and_matches_what_the_filter_matches(make: Any, text: 
     }[type(operator)]
     for value in ("", "a", "b", "bb", "b\1", "c"):
         assert condition.matches(value) is expected(value)
+
+
+def leaf(condition: Any) -> tuple[str, Any, bool]:
+    """Return the comparison, the operand and the negation of a condition."""
+    return str(condition.operator), condition.operand, condition.negated
+
+
+def test_what_contract_1_0_can_express_stands_in_no_group():
+    where = {"name": Between("a", "b"), "id": Not("x"), "version": All("1", Not(In(["2"]))), "metadata": Not(None)}
+    plan = plan_query(StoredWorkflow, QueryFilter(where, any_of=[{"name": Not(Ne("a"))}]))
+    assert [leaf(condition) for condition in plan.conditions] == [
+        ("ge", "a", False),
+        ("le", "b", False),
+        ("eq", "x", True),
+        ("eq", "1", False),
+        ("in", ("2",), True),
+        ("eq", None, True),
+        ("eq", "a", False),
+    ]
+    assert plan_query(StoredWorkflow, QueryFilter({"name": All()}, any_of=[{}])).conditions == ()
+
+
+def test_what_contract_1_0_cannot_express_stands_in_groups_that_are_never_negated():
+    (negated,) = plan_query(StoredWorkflow, QueryFilter({"name": Not(Lt("a"))})).conditions
+    assert isinstance(negated, ConditionGroup)
+    assert [leaf(each) for each in negated.leaves()] == [("lt", "a", True)]
+    (either,) = plan_query(StoredWorkflow, QueryFilter({"name": Not(All("a", Not(AnyOf("b", "c"))))})).conditions
+    assert isinstance(either, ConditionGroup)
+    assert either.connective is Connective.ANY
+    assert [leaf(each) for each in either.parts] == [("eq", "a", True), ("eq", "b", False), ("eq", "c", False)]
+    for empty in (QueryFilter({"name": AnyOf()}), QueryFilter({"name": Not(All())}), QueryFilter(any_of=[])):
+        (nothing,) = plan_query(StoredWorkflow, empty).conditions
+        assert nothing == ConditionGroup(Connective.ANY, ())
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *(Lt(2), Le(2), Gt(2), Ge(2), 2, Ne(2), None, Ne(None), In([2, None]), NotIn([2]), In([])),
+        *(Contains("a"), StartsWith("a"), Between(1, 2), Between("a", "b"), True, All(), AnyOf(), "a", Not(Lt("b"))),
+        *(All(Ge(1), Ne(2)), AnyOf(None, Gt(1)), All(Not(AnyOf(1, 2)), Ne(None)), AnyOf(All(Ge(1), Le(2)), "a")),
+    ],
+    ids=repr,
+)
+def test_not_matches_exactly_what_its_condition_does_not(condition: Any):
+    records = [
+        StoredWorkflow(name="n", version="1", definition={}, metadata={} if value is ... else {"k": value})
+        for value in (None, ..., 0, 1, 1.5, 2, 3, True, False, "", "a", "b", [], [1], {}, {"a": 1})
+    ]
+
+    def matching(condition: Any) -> list[StoredWorkflow]:
+        return plan_query(StoredWorkflow, QueryFilter({"metadata.k": condition})).select_whole(records)
+
+    found, others = matching(condition), matching(Not(condition))
+    assert len(found) + len(others) == len(records)
+    assert all(record in found or record in others for record in records)
+    assert matching(Not(Not(condition))) == found

@@ -8,6 +8,7 @@ import aaow_storage
 from aaow_storage import authoring, errors, hookspecs
 
 PUBLIC = """
+All AnyOf Between Not
 AdapterClosedError AlreadyExistsError ApprovalChanges ApprovalRequest ApprovalStatus ApprovalType Backend
 BackendNotFoundError BudgetExceededError BudgetPool BudgetPoolChanges BudgetPoolStatus Capability ConflictError
 Contains CorruptDataError Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
@@ -20,6 +21,7 @@ WorkflowExecutionState available_backends create_adapter
 new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
+ConditionGroup Connective DEFAULT_ORDER
 CLOSED CLOSED_IN_TRANSACTION Condition DOCUMENT_FIELDS FieldKind INHERITED KEY_FIELDS KINDS MAX_AMOUNT_DIGITS MAX_COUNT
 MAX_DEPTH MAX_ID_LENGTH OMITTED_FIELDS TOKEN_FIGURES UsageGroup UsageQuery UsageSums
 OpenTransactions Operator POLL_INTERVAL_S Probe QUERY_FIELDS QueryField QueryPlan Watcher announce_commit

@@ -4,9 +4,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from aaow_storage import (
+    All,
+    AnyOf,
     ApprovalStatus,
+    Between,
     BudgetPool,
     BudgetPoolStatus,
+    Direction,
+    Ge,
+    In,
+    Le,
+    Not,
     OrderBy,
     Patch,
     QueryFilter,
@@ -59,6 +67,8 @@ async def updates_to_values_of_another_type(storage: StorageOperations) -> None:
     await storage.update_session("s", status=3)  # type: ignore[arg-type]  # not a status
     await storage.update_session("s", updated_at="noon")  # type: ignore[arg-type]  # not an instant
     await storage.update_budget_pool("p", total_budget=None)  # type: ignore[arg-type]  # not an amount
+    await storage.update_session("s", status="runing")  # type: ignore[arg-type]  # no such status
+    await storage.update_budget_pool("p", status="spent")  # type: ignore[arg-type]  # no such status
     await storage.update_approval_request("a", status="approved")  # type: ignore[arg-type]  # has its own operation
 
 
@@ -67,6 +77,7 @@ async def records(storage: StorageOperations) -> None:
     await storage.create_budget_pool(BudgetPool(total_budget="12.50"))
     await storage.save_workflow(StoredWorkflow(name="n", version="1"))  # type: ignore[call-arg]  # no definition
     await storage.create_session({"workflow_id": None})  # type: ignore[arg-type]  # not a record
+    Session(workflow_id=None, workflow_snapshot={}, status="runing")  # type: ignore[arg-type]  # no such status
     Session(workflow_id=None, workflow_snapshot={}, colour="red")  # type: ignore[call-arg]  # no such field
     BudgetPool(total_budget=1).used_budget = Decimal(1)  # type: ignore[misc]  # frozen
 
@@ -77,6 +88,27 @@ async def what_is_returned(storage: StorageOperations) -> list[str]:
     left: Decimal = (await storage.consume_budget("p", 1)).remaining_budget
     newest = QueryFilter({"status": "running"}, OrderBy("created_at", "desc"), limit=10, documents=False)
     return [found, str(left), *(each.id for each in await storage.list_sessions(newest))]
+
+
+async def conditions(storage: StorageOperations) -> str:
+    query = QueryFilter(
+        {
+            "status": Not("failed"),
+            "created_at": Between(NOON, NOON),
+            ("metadata", "a.b"): AnyOf(None, All(Ge(1), Le(2))),
+        },
+        any_of=[{"workflow_id": None}, {"metadata.user": In(["ada"])}],
+        order_by=[OrderBy("id", Direction.DESCENDING), OrderBy("created_at", "asc")],
+    )
+    page = await storage.list_sessions(query)
+    OrderBy("id", "up")  # type: ignore[arg-type]  # no such direction
+    OrderBy("id", 1)  # type: ignore[arg-type]  # not a direction
+    Not("a", "b")  # type: ignore[call-arg]  # of one condition
+    Between(1)  # type: ignore[call-arg]  # it has two ends
+    QueryFilter(any_of=[["id", "a"]])  # type: ignore[list-item]  # not a mapping
+    cursor: str = query.cursor(page[-1])
+    query.after(cursor).limit.bit_length()  # type: ignore[union-attr]  # it may be None
+    return cursor
 
 
 async def blocks() -> None:

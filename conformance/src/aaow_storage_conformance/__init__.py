@@ -22,6 +22,7 @@ from aaow_storage_conformance.suite.closing import ClosingTests
 from aaow_storage_conformance.suite.combinations import CombinationTests
 from aaow_storage_conformance.suite.concurrency import ConcurrencyTests
 from aaow_storage_conformance.suite.conditional_updates import ConditionalUpdateTests
+from aaow_storage_conformance.suite.cursors import CursorTests
 from aaow_storage_conformance.suite.differential import DifferentialTests
 from aaow_storage_conformance.suite.documents import DocumentTests
 from aaow_storage_conformance.suite.durability import DurabilityTests
@@ -41,6 +42,7 @@ from aaow_storage_conformance.suite.numbers import NumberTests
 from aaow_storage_conformance.suite.observability import ObservabilityTests
 from aaow_storage_conformance.suite.omissions import OmissionTests
 from aaow_storage_conformance.suite.operations import OperationTests
+from aaow_storage_conformance.suite.operators import OperatorTests
 from aaow_storage_conformance.suite.paging import PagingTests
 from aaow_storage_conformance.suite.patches import PatchTests
 from aaow_storage_conformance.suite.plain_values import PlainValueTests
@@ -75,6 +77,7 @@ __all__ = [
     "CombinationTests",
     "ConcurrencyTests",
     "ConditionalUpdateTests",
+    "CursorTests",
     "DifferentialTests",
     "DocumentTests",
     "DurabilityTests",
@@ -95,6 +98,7 @@ __all__ = [
     "ObservabilityTests",
     "OmissionTests",
     "OperationTests",
+    "OperatorTests",
     "PagingTests",
     "PatchTests",
     "PlainValueTests",

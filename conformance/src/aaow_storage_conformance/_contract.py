@@ -139,6 +139,26 @@ _ALL = (
     Clause("QRY-7", "Walking a list behind its last record visits every record exactly once."),
     Clause("QRY-8", "A list of documents=False leaves out every document, and is the same list otherwise."),
     Clause(
+        "QRY-9",
+        "A JSON field without a path is compared with None alone; nested conditions count towards a filter's limits.",
+        since="1.1",
+    ),
+    Clause(
+        "QRY-10",
+        "Between, All, AnyOf, Not and any_of combine conditions; Not matches exactly what its condition does not.",
+        since="1.1",
+    ),
+    Clause(
+        "QRY-11",
+        "A cursor says in any process what its record says: where a page begins; a changed one is refused.",
+        since="1.1",
+    ),
+    Clause(
+        "QRY-12",
+        "Executions are filtered and ordered by attempt and token figures, exactly; without usage these are null.",
+        since="1.1",
+    ),
+    Clause(
         "TXN-1", "A transaction commits at the end of its block, and rolls back when the block fails or is cancelled."
     ),
     Clause("TXN-2", "A transaction sees its own writes; others see none of them before the commit, and all after."),

@@ -11,6 +11,7 @@ from aaow_storage_conformance import (
     CombinationTests,
     ConcurrencyTests,
     ConditionalUpdateTests,
+    CursorTests,
     DifferentialTests,
     DocumentTests,
     DurabilityTests,
@@ -30,6 +31,7 @@ from aaow_storage_conformance import (
     ObservabilityTests,
     OmissionTests,
     OperationTests,
+    OperatorTests,
     PagingTests,
     PatchTests,
     PlainValueTests,
@@ -90,6 +92,10 @@ class TestConcurrency(ConcurrencyTests):
 
 class TestConditionalUpdates(ConditionalUpdateTests):
     """Updates with a condition."""
+
+
+class TestCursors(CursorTests):
+    """Cursors of pages."""
 
 
 class TestDifferential(DifferentialTests):
@@ -166,6 +172,10 @@ class TestOmissions(OmissionTests):
 
 class TestOperations(OperationTests):
     """The verbs: get, list, create, log, save, update, delete."""
+
+
+class TestOperators(OperatorTests):
+    """Conditions that are made of others."""
 
 
 class TestPaging(PagingTests):

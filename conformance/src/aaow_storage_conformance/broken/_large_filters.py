@@ -36,7 +36,7 @@ class TakesFewerValues(Querying):
 
     def plan(self, kind, filter):
         plan = super().plan(kind, filter)
-        for condition in plan.conditions:
+        for condition in (leaf for each in plan.conditions for leaf in each.leaves()):
             if condition.operator is Operator.IN and len(condition.operand) > 999:
                 raise StorageUnavailableError("too many SQL variables; try again")
         return plan

@@ -45,7 +45,9 @@ class FindsNothingInWhatItLeavesOut(Querying):
     """Finds nothing by a condition that reaches into a document which it leaves out."""
 
     def matches(self, plan, record):
-        if not plan.documents and any(each.field.name == "workflow_snapshot" for each in plan.conditions):
+        if not plan.documents and any(
+            leaf.field.name == "workflow_snapshot" for each in plan.conditions for leaf in each.leaves()
+        ):
             return False
         return super().matches(plan, record)
 

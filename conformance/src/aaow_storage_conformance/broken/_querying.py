@@ -16,7 +16,16 @@ from aaow_storage import (
     StreamEvent,
     ToolCallLog,
 )
-from aaow_storage.authoring import Condition, QueryField, QueryPlan, plan_query, sort_key, without_documents
+from aaow_storage.authoring import (
+    Condition,
+    ConditionGroup,
+    Connective,
+    QueryField,
+    QueryPlan,
+    plan_query,
+    sort_key,
+    without_documents,
+)
 from aaow_storage_conformance.broken._delegating import Delegating
 
 LISTS: dict[str, type] = {
@@ -41,8 +50,7 @@ class Querying(Delegating):
 
     def plan(self, kind: type, filter: QueryFilter | None) -> QueryPlan:
         """Check a filter, and turn it into a plan."""
-        by_instant = kind in {LLMExecution, ToolCallLog, StreamEvent}
-        return plan_query(kind, filter, "timestamp" if by_instant else "created_at")
+        return plan_query(kind, filter)
 
     def select(self, plan: QueryPlan, records: Iterable[Any]) -> list[Any]:
         """Filter and order the records, and cut the page out."""
@@ -52,9 +60,19 @@ class Querying(Delegating):
         """Say whether a record meets the conditions and comes after the cursor."""
         return self.meets_all(plan.conditions, record) and (plan.after is None or self.is_after(plan, record))
 
-    def meets_all(self, conditions: Iterable[Condition], record: Any) -> bool:
+    def meets_all(self, conditions: Iterable[Condition | ConditionGroup], record: Any) -> bool:
         """Say whether a record meets all conditions."""
-        return all(self.meets(each, self.value_of(each.field, record)) for each in conditions)
+        return all(self.holds(each, record) for each in conditions)
+
+    def holds(self, condition: Condition | ConditionGroup, record: Any) -> bool:
+        """Say whether a record meets a condition, or a group of them."""
+        if isinstance(condition, Condition):
+            return self.meets(condition, self.value_of(condition.field, record))
+        return self.group_holds(condition.connective, [self.holds(each, record) for each in condition.parts])
+
+    def group_holds(self, connective: Connective, results: list[bool]) -> bool:
+        """Say whether a group holds, of whose conditions these are the results."""
+        return all(results) if connective is Connective.ALL else any(results)
 
     def value_of(self, field: QueryField, record: Any) -> Any:
         """Return the value of a field or at a path."""

@@ -91,7 +91,7 @@ _INVALID_EXECUTIONS: tuple[tuple[str, Any], ...] = (
 )
 _INVALID_CALLS: tuple[tuple[str, Any], ...] = (
     *_each("duration_ms", "1", True, float("nan"), [], Contains("1"), In(["1"])),
-    *(("result", None), ("args.k", [])),
+    *(("result", "x"), ("args.k", [])),
 )
 _INVALID_POOLS: tuple[tuple[str, Any], ...] = (
     *_each("total_budget", "ten", "NaN", True, [], Contains("1"), Lt(None), In(["x"])),

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from aaow_storage import (
+    All,
+    AnyOf,
+    Between,
     Contains,
     Direction,
     Ge,
@@ -22,6 +25,7 @@ from aaow_storage import (
     LLMExecution,
     Lt,
     Ne,
+    Not,
     NotIn,
     OrderBy,
     QueryFilter,
@@ -58,6 +62,7 @@ JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
 UNORDERED = ("any",)
 EXAMPLES = 150
 MAX_KEYS = 16
+MAX_LEVELS = 3
 MAX_VALUES = 40
 RECORDS = 40
 
@@ -68,35 +73,52 @@ class DifferentialTests:
     @clause("QRY-1", "QRY-2", "QRY-5", "QRY-6", "QRY-7")
     @every_listing
     async def test_random_filters_find_what_their_plan_selects(self, storage: StorageAdapter, listing: Listing) -> None:
-        await prepare_scopes(storage)
-        rng = rng_for("random filters", listing.name)
-        for record in _random_records(listing, rng):
-            await listing.store(storage, record)
-        records = await listing.list(storage, None)
-        assert len(records) >= RECORDS
-        kind = type(records[0])
-        loop, shrink_limit = asyncio.get_running_loop(), ShrinkLimit()
+        await _check_random_filters(storage, listing, "random filters", _filters)
 
-        @seed(rng.getrandbits(64))
-        @settings(
-            database=None,
-            deadline=None,
-            max_examples=EXAMPLES,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(_filters(kind, records))
-        def check(filter: QueryFilter) -> None:
-            shrink_limit.begin_example()
-            try:
-                found = run_in_loop(_list(storage, listing, filter), loop)
-                expected = plan_query(kind, filter, listing.time).select(records)
-                assert [record.id for record in found] == [record.id for record in expected]
-            except Exception as error:
-                shrink_limit.record_failure(error, [f"{listing.name}({filter})"])
-                raise
+    @clause("QRY-9", "QRY-10", "QRY-11", "QRY-12")
+    @every_listing
+    async def test_random_filters_of_combined_conditions_find_what_their_plan_selects(
+        self, storage: StorageAdapter, listing: Listing
+    ) -> None:
+        await _check_random_filters(storage, listing, "random combinations", _combined_filters)
 
-        await asyncio.to_thread(check)
+
+Filters = tuple[QueryFilter, QueryFilter]
+"""A filter that is passed to the store, and the one, with a record in place of a cursor, that says what is right."""
+Draw = Callable[[type, list[Any]], st.SearchStrategy[Filters]]
+
+
+async def _check_random_filters(storage: StorageAdapter, listing: Listing, name: str, filters: Draw) -> None:
+    await prepare_scopes(storage)
+    rng = rng_for(name, listing.name)
+    for record in _random_records(listing, rng):
+        await listing.store(storage, record)
+    records = await listing.list(storage, None)
+    assert len(records) >= RECORDS
+    kind = type(records[0])
+    loop, shrink_limit = asyncio.get_running_loop(), ShrinkLimit()
+
+    @seed(rng.getrandbits(64))
+    @settings(
+        database=None,
+        deadline=None,
+        max_examples=EXAMPLES,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(filters(kind, records))
+    def check(drawn: Filters) -> None:
+        asked, meant = drawn
+        shrink_limit.begin_example()
+        try:
+            found = run_in_loop(_list(storage, listing, asked), loop)
+            expected = plan_query(kind, meant, listing.time).select(records)
+            assert [record.id for record in found] == [record.id for record in expected]
+        except Exception as error:
+            shrink_limit.record_failure(error, [f"{listing.name}({asked})"])
+            raise
+
+    await asyncio.to_thread(check)
 
 
 async def _list(storage: StorageAdapter, listing: Listing, filter: QueryFilter) -> list[Any]:
@@ -107,10 +129,9 @@ def _random_records(listing: Listing, rng: random.Random) -> Iterator[Any]:
     for number in rng.sample(range(RECORDS), RECORDS):
         fields: dict[str, Any] = {"id": f"{rng.choice('aAbé')}{number}"}
         template = listing.make()
-        for name, kind in QUERY_FIELDS[type(template)].items():
+        for name, kind in _fields(type(template)).items():
             if (
-                name in later_fields(type(template))
-                or name in TOKEN_FIGURES
+                name in TOKEN_FIGURES
                 or name in listing.scope
                 or name in {"id", "sequence"}
                 or (name.endswith("_id") and name != "tool_call_id")
@@ -140,6 +161,14 @@ def _random_usage(rng: random.Random) -> TokenUsage | None:
     return None if rng.random() < 0.2 else TokenUsage(**{**figures, **missing})
 
 
+def _fields(kind: type) -> dict[str, FieldKind | type[StrEnum]]:
+    """Return the fields that the backend under test can filter by."""
+    later = later_fields(kind)
+    if later:  # a filter could not name token figures either
+        later |= set(TOKEN_FIGURES)
+    return {name: of for name, of in QUERY_FIELDS[kind].items() if name not in later}
+
+
 def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
     if not isinstance(kind, FieldKind):
         return rng.choice(list(kind))
@@ -162,48 +191,87 @@ def _random_value(kind: FieldKind | type[StrEnum], rng: random.Random) -> Any:
     return document
 
 
-def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[QueryFilter]:
-    later = later_fields(kind)
-    if later:  # a filter could not name token figures either
-        later |= set(TOKEN_FIGURES)
-    fields = {name: of for name, of in QUERY_FIELDS[kind].items() if name not in later}
+def _filters(kind: type, records: list[Any]) -> st.SearchStrategy[Filters]:
+    names = _conditions_by_field(kind, records, is_ranged=False)
+    return _drawn(names, records, where=_wheres(names, 3), any_of=st.none()).map(lambda drawn: (drawn, drawn))
+
+
+def _combined_filters(kind: type, records: list[Any]) -> st.SearchStrategy[Filters]:
+    simple = _conditions_by_field(kind, records, is_ranged=True)
+    names = {name: _combined(conditions) for name, conditions in simple.items()}
+    whole = _combined(st.sampled_from((None, Ne(None))))
+    wheres = _wheres(names | {(name,): whole for name, of in _fields(kind).items() if of is FieldKind.JSON}, 2)
+    drawn = _drawn(names, records, where=wheres, any_of=st.none() | st.lists(wheres, max_size=2))
+    return st.tuples(drawn, st.booleans()).map(lambda pair: (_with_cursor(pair[0]) if pair[1] else pair[0], pair[0]))
+
+
+def _with_cursor(filter: QueryFilter) -> QueryFilter:
+    record = filter.after_record
+    return filter if record is None else attrs.evolve(filter, after_record=filter.cursor(record))
+
+
+def _combined(conditions: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    for _ in range(MAX_LEVELS):
+        some = st.lists(conditions, max_size=2)
+        conditions = st.one_of(
+            conditions,
+            st.builds(Not, conditions),
+            some.map(lambda each: All(*each)),
+            some.map(lambda each: AnyOf(*each)),
+        )
+    return conditions
+
+
+def _conditions_by_field(kind: type, records: list[Any], *, is_ranged: bool) -> dict[Any, st.SearchStrategy[Any]]:
     names: dict[Any, st.SearchStrategy[Any]] = {}
-    for name, field_kind in fields.items():
+    for name, field_kind in _fields(kind).items():
         if field_kind is FieldKind.JSON:
             for path, scalars in JSON_VALUES.items():
                 operands = [value for value in scalars if not isinstance(value, list | dict)]
-                names[name, *path] = _conditions(operands, is_text=True, is_ordered=True)
+                names[name, *path] = _conditions(operands, is_text=True, is_ordered=True, is_ranged=is_ranged)
         else:
-            field = resolve_field(kind, name)
-            values = list({value: None for record in records if (value := field.value_of(record)) is not None})
+            found = map(resolve_field(kind, name).value_of, records)
+            values = [value for value in dict.fromkeys(found) if value is not None]
             is_text = field_kind is FieldKind.TEXT or not isinstance(field_kind, FieldKind)
             if field_kind is FieldKind.INSTANT:
                 values += [value + timedelta(microseconds=1) for value in values]
-            names[name] = _conditions(values, is_text=is_text, is_ordered=field_kind is not FieldKind.BOOL)
-    wheres = st.lists(st.sampled_from(list(names)), max_size=3, unique=True).flatmap(
+            is_ordered = field_kind is not FieldKind.BOOL
+            names[name] = _conditions(values, is_text=is_text, is_ordered=is_ordered, is_ranged=is_ranged)
+    return names
+
+
+def _wheres(names: dict[Any, st.SearchStrategy[Any]], most: int) -> st.SearchStrategy[dict[Any, Any]]:
+    return st.lists(st.sampled_from(list(names)), max_size=most, unique=True).flatmap(
         lambda chosen: st.fixed_dictionaries({name: names[name] for name in chosen})
     )
+
+
+def _drawn(
+    names: dict[Any, st.SearchStrategy[Any]], records: list[Any], **parts: st.SearchStrategy[Any]
+) -> st.SearchStrategy[QueryFilter]:
     ordered = [name for name in names if not isinstance(name, tuple) or name[1:] != UNORDERED]
     orders = st.lists(st.builds(OrderBy, st.sampled_from(ordered), st.sampled_from(Direction)), max_size=MAX_KEYS)
     places = st.integers(0, len(records))
     return st.builds(
         QueryFilter,
-        where=wheres,
         order_by=orders,
         limit=st.none() | places,
         offset=st.just(0) | places,
         documents=st.booleans(),
         after_record=st.none() | st.sampled_from(records),
+        **parts,
     )
 
 
-def _conditions(values: list[Any], *, is_text: bool, is_ordered: bool) -> st.SearchStrategy[Any]:
+def _conditions(values: list[Any], *, is_text: bool, is_ordered: bool, is_ranged: bool) -> st.SearchStrategy[Any]:
     one = st.sampled_from([None, *values]) if values else st.none()
     some = st.lists(one, max_size=4) | st.lists(one, min_size=17, max_size=MAX_VALUES)
     kinds: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
     comparable = [value for value in values if value is not None and not isinstance(value, bool)]
     if is_ordered and comparable:
-        kinds += [st.builds(each, st.sampled_from(comparable)) for each in (Lt, Le, Gt, Ge)]
+        end = st.sampled_from(comparable)
+        kinds += [st.builds(each, end) for each in (Lt, Le, Gt, Ge)]
+        kinds += [st.builds(Between, end, end)] if is_ranged else []
     if is_text:
         texts = st.sampled_from((*TEXTS, *WITH_NUL))
         kinds += [st.builds(each, texts) for each in (Contains, StartsWith)]

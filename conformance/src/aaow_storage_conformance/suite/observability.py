@@ -240,7 +240,7 @@ class ObservabilityTests:
     @clause("OPS-4")
     @since("1.1")
     @pytest.mark.parametrize("status", NEW_STATUS)
-    async def test_a_session_may_wait_in_a_queue_and_be_cancelled(self, storage: StorageAdapter, status: str) -> None:
+    async def test_a_session_may_wait_in_a_queue_and_be_cancelled(self, storage: StorageAdapter, status: Any) -> None:
         await samples.stored_session(storage, id=SESSION_ID, status=status)
         changed = await storage.update_session(SESSION_ID, status="running")
         assert (await storage.update_session(SESSION_ID, status=status)).status == status

@@ -121,7 +121,8 @@ class PlainValueTests:
         await samples.stored_session(storage, id="s")
         await samples.stored_pool(storage, id="p")
         workflow = await storage.update_workflow(LyingText("w"), name=LyingText("new"), updated_at=disguise(at))
-        session = await storage.update_session(LyingText("s"), status=LyingText("failed"), updated_at=disguise(at))
+        failed: Any = LyingText("failed")
+        session = await storage.update_session(LyingText("s"), status=failed, updated_at=disguise(at))
         pool = await storage.update_budget_pool(LyingText("p"), total_budget=LyingAmount("12.50"))
         assert_identical((workflow.name, workflow.updated_at), ("new", at))
         assert_identical((str(session.status), session.updated_at), ("failed", at))
@@ -173,7 +174,8 @@ class PlainValueTests:
             created_at = at + timedelta(seconds=number)
             await samples.stored_session(storage, id=f"s{number}", status=status, created_at=created_at)
             await samples.stored_pool(storage, id=f"p{number}", total_budget=number + 1)
-        newest_first = OrderBy(LyingText("created_at"), LyingText("desc"))
+        downwards: Any = LyingText("desc")
+        newest_first = OrderBy(LyingText("created_at"), downwards)
         cases: tuple[tuple[dict[Any, Any], list[str]], ...] = (
             ({LyingText("status"): LyingText("paused")}, ["s2", "s0"]),
             ({"status": Ne(LyingText("paused"))}, ["s1"]),

@@ -5,21 +5,12 @@ from typing import Any, TypeVar
 
 import attrs
 
-from aaow_storage import LLMExecution, NodeState, QueryFilter, StreamEvent, ToolCallLog, WorkflowExecutionState
+from aaow_storage import LLMExecution, QueryFilter, ToolCallLog
 from aaow_storage.authoring import OMITTED_FIELDS, QueryPlan, check_record, plan_query, without_documents
 from aaow_storage_memory._copies import copy_record_yielding
 from aaow_storage_memory._tables import Tables
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
-
-_ORDERS = {
-    LLMExecution: "timestamp",
-    ToolCallLog: "timestamp",
-    StreamEvent: "timestamp",
-    WorkflowExecutionState: "session_id",
-    NodeState: "session_id",
-}
-"""The first field of the default order, if it is not `created_at`."""
 
 
 def plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
@@ -28,7 +19,7 @@ def plan(kind: type[RecordT], filter: QueryFilter | None) -> QueryPlan:
     Raises:
         ValidationError: the filter is wrong.
     """
-    return plan_query(kind, filter, _ORDERS.get(kind, "created_at"))
+    return plan_query(kind, filter)
 
 
 async def check_and_copy(operation: str, argument: str, value: object, kind: type[RecordT]) -> RecordT:
@@ -49,7 +40,7 @@ async def copy_selected(
     Raises:
         ValidationError: the filter is wrong.
     """
-    chosen = plan(kind, filter) if order is None else plan_query(kind, filter, order)
+    chosen = plan_query(kind, filter, order)
     selected = chosen.select_whole(records)
     if chosen.documents or kind not in OMITTED_FIELDS:
         return [await copy_record_yielding(kind, record, is_stored=True) for record in selected]

@@ -21,20 +21,7 @@ from aaow_storage._enums import (
     NodeExecutionStatus,
     SessionStatus,
 )
-from aaow_storage._filters import (
-    Contains,
-    FieldName,
-    Ge,
-    Gt,
-    In,
-    Le,
-    Lt,
-    Ne,
-    NotIn,
-    OrderBy,
-    QueryFilter,
-    StartsWith,
-)
+from aaow_storage._filters import QueryFilter
 from aaow_storage._ids import (
     new_id,
     now,
@@ -45,6 +32,23 @@ from aaow_storage._json import (
 )
 from aaow_storage._omitted import OMITTED
 from aaow_storage._operations import StorageOperations
+from aaow_storage._operators import (
+    All,
+    AnyOf,
+    Between,
+    Contains,
+    FieldName,
+    Ge,
+    Gt,
+    In,
+    Le,
+    Lt,
+    Ne,
+    Not,
+    NotIn,
+    OrderBy,
+    StartsWith,
+)
 from aaow_storage._patches import Patch
 from aaow_storage._records import (
     ApprovalRequest,
@@ -94,13 +98,16 @@ __all__ = [
     "JSON",
     "OMITTED",
     "AdapterClosedError",
+    "All",
     "AlreadyExistsError",
+    "AnyOf",
     "ApprovalChanges",
     "ApprovalRequest",
     "ApprovalStatus",
     "ApprovalType",
     "Backend",
     "BackendNotFoundError",
+    "Between",
     "BudgetExceededError",
     "BudgetPool",
     "BudgetPoolChanges",
@@ -124,6 +131,7 @@ __all__ = [
     "NodeExecutionState",
     "NodeExecutionStatus",
     "NodeState",
+    "Not",
     "NotFoundError",
     "NotIn",
     "OrderBy",

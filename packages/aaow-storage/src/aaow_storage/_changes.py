@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 import attrs
 
-from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, SessionStatus
+from aaow_storage._enums import ApprovalStatus, BudgetPoolStatus, BudgetPoolStatusWord, SessionStatus, SessionStatusWord
 from aaow_storage._ids import now
 from aaow_storage._json import JSONObject, dumps, loads
 from aaow_storage._patches import Patch
@@ -28,7 +28,7 @@ class WorkflowChanges(TypedDict, total=False):
 class SessionChanges(TypedDict, total=False):
     """The fields of a `Session` that `update_session` may set."""
 
-    status: SessionStatus | str
+    status: SessionStatus | SessionStatusWord
     metadata: JSONObject | Patch | None
     updated_at: datetime
 
@@ -38,7 +38,7 @@ class BudgetPoolChanges(TypedDict, total=False):
 
     total_budget: Decimal | float | str
     used_budget: Decimal | float | str
-    status: BudgetPoolStatus | str
+    status: BudgetPoolStatus | BudgetPoolStatusWord
     metadata: JSONObject | Patch | None
 
 

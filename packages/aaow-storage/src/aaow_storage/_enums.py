@@ -1,6 +1,7 @@
 """The enumerations of fields and capabilities."""
 
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 
 class SessionStatus(StrEnum):
@@ -17,6 +18,19 @@ class SessionStatus(StrEnum):
     WAITING_FOR_WORKFLOW_APPROVAL = "waiting_for_workflow_approval"
 
 
+SessionStatusWord: TypeAlias = Literal[
+    "queued",
+    "running",
+    "paused",
+    "completed",
+    "failed",
+    "cancelled",
+    "waiting_for_human_review",
+    "waiting_for_budget_approval",
+    "waiting_for_workflow_approval",
+]
+
+
 class NodeExecutionStatus(StrEnum):
     """The status of one node of a session."""
 
@@ -30,12 +44,27 @@ class NodeExecutionStatus(StrEnum):
     WAITING_FOR_REVIEW = "waiting_for_review"
 
 
+NodeExecutionStatusWord: TypeAlias = Literal[
+    "pending",
+    "running",
+    "completed",
+    "failed",
+    "skipped",
+    "cancelled",
+    "waiting_for_approval",
+    "waiting_for_review",
+]
+
+
 class BudgetPoolStatus(StrEnum):
     """The status of a budget pool; a suspended one cannot be consumed from."""
 
     ACTIVE = "active"
     EXHAUSTED = "exhausted"
     SUSPENDED = "suspended"
+
+
+BudgetPoolStatusWord: TypeAlias = Literal["active", "exhausted", "suspended"]
 
 
 class ApprovalType(StrEnum):
@@ -47,6 +76,9 @@ class ApprovalType(StrEnum):
     TOOL_CALL = "tool_call"
 
 
+ApprovalTypeWord: TypeAlias = Literal["human_review", "budget_increase", "workflow_call", "tool_call"]
+
+
 class ApprovalStatus(StrEnum):
     """The status of an approval request; a pending one can still be decided, until it expires."""
 
@@ -56,11 +88,17 @@ class ApprovalStatus(StrEnum):
     EXPIRED = "expired"
 
 
+ApprovalStatusWord: TypeAlias = Literal["pending", "approved", "rejected", "expired"]
+
+
 class Direction(StrEnum):
     """The direction of an order."""
 
     ASCENDING = "asc"
     DESCENDING = "desc"
+
+
+DirectionWord: TypeAlias = Literal["asc", "desc"]
 
 
 class Capability(StrEnum):

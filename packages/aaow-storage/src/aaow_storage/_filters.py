@@ -1,132 +1,16 @@
-"""`QueryFilter`, `OrderBy` and the operators: which records a list has, and in which order."""
+"""`QueryFilter`: which records a list has, in which order, and which page of it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 from attrs import field, frozen
 
-from aaow_storage._enums import Direction
+from aaow_storage._cursors import cursor_of
+from aaow_storage._operators import FieldName, OrderBy, field_name, is_field_name
 from aaow_storage._validators import Named, invalid, is_bool
-from aaow_storage._values import exact_text, member_or_same, shown
+from aaow_storage._values import shown
 from aaow_storage.errors import ValidationError
-
-FieldName: TypeAlias = str | tuple[str, ...]
-"""A field (`"status"`), or a path into a JSON field (`"metadata.user"`; `("metadata", "a.b")` for a key with a dot)."""
-
-
-@frozen
-class _OfValue:
-    """An operator with one value. The operators are plain subclasses, because attrs takes long to make a class."""
-
-    value: Any
-
-
-class Ne(_OfValue):
-    """Not equal to the value; a null field is not equal to `"x"`, and `Ne(None)` means "is not null"."""
-
-    __slots__ = ()
-
-
-class Lt(_OfValue):
-    """Less than the value; a null field never matches."""
-
-    __slots__ = ()
-
-
-class Le(_OfValue):
-    """Less than the value, or equal to it; a null field never matches."""
-
-    __slots__ = ()
-
-
-class Gt(_OfValue):
-    """Greater than the value; a null field never matches."""
-
-    __slots__ = ()
-
-
-class Ge(_OfValue):
-    """Greater than the value, or equal to it; a null field never matches."""
-
-    __slots__ = ()
-
-
-def _values(value: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, list | set | frozenset | tuple) else value  # type: ignore[return-value]  # refused next
-
-
-def _is_tuple(instance: object, attribute: Named, value: Any) -> None:
-    if not isinstance(value, tuple):
-        raise invalid(instance, attribute, f"must be a list, tuple or set of values, not {type(value).__name__}")
-
-
-@frozen
-class _OfValues:
-    """An operator with several values."""
-
-    values: tuple[Any, ...] = field(converter=_values, validator=_is_tuple)
-
-
-class In(_OfValues):
-    """Equal to one of the values, of which None means "is null"; with no values, no record matches."""
-
-    __slots__ = ()
-
-
-class NotIn(_OfValues):
-    """Equal to none of the values: matches every record that `In` does not match."""
-
-    __slots__ = ()
-
-
-@frozen
-class _OfText:
-    """An operator with a text."""
-
-    text: str
-
-
-class Contains(_OfText):
-    """Contains the text, case-sensitively, without wildcards; a null field never matches."""
-
-    __slots__ = ()
-
-
-class StartsWith(_OfText):
-    """Begins with the text, case-sensitively, without wildcards; a null field never matches."""
-
-    __slots__ = ()
-
-
-def _name(value: Any) -> Any:
-    """Return the name or path of a field with plain str in it; leave anything else as it is."""
-    if issubclass(type(value), tuple):
-        return tuple(map(_name, value))
-    return exact_text(value) if issubclass(type(value), str) else value
-
-
-def _direction(value: Direction | str) -> Direction:
-    return member_or_same(Direction, value)
-
-
-def _is_direction(instance: object, attribute: Named, value: Any) -> None:
-    if not isinstance(value, Direction):
-        raise invalid(instance, attribute, f"{shown(value)} is not one of {', '.join(Direction)}")
-
-
-def _is_field_name(instance: object, attribute: Named, value: Any) -> None:
-    parts = value if isinstance(value, tuple) else (value,)
-    if not parts or not all(isinstance(part, str) for part in parts):
-        raise invalid(instance, attribute, f"must name a field (str) or a path (tuple of str), not {shown(value)}")
-
-
-@frozen
-class OrderBy:
-    """A field to order by. None sorts first if ascending, and last if descending."""
-
-    field: FieldName = field(converter=_name, validator=_is_field_name)
-    direction: Direction = attrs.field(default=Direction.ASCENDING, converter=_direction, validator=_is_direction)
 
 
 def _order(value: "OrderBy | Iterable[OrderBy]") -> tuple[OrderBy, ...]:
@@ -145,7 +29,7 @@ def _where(value: Mapping[FieldName, Any]) -> Mapping[FieldName, Any]:
     if not isinstance(value, Mapping):
         return value
     copy = dict(value)
-    return copy if set(map(type, copy)) <= {str} else {_name(name): part for name, part in copy.items()}
+    return copy if set(map(type, copy)) <= {str} else {field_name(name): part for name, part in copy.items()}
 
 
 def _is_where(instance: object, attribute: Named, value: Any) -> None:
@@ -153,7 +37,21 @@ def _is_where(instance: object, attribute: Named, value: Any) -> None:
         problem = f"must map fields to values, as in {{'status': 'running'}}, not be {type(value).__name__}"
         raise invalid(instance, attribute, problem)
     for name in value:
-        _is_field_name(instance, attribute, name)
+        is_field_name(instance, attribute, name)
+
+
+def _alternatives(value: "Iterable[Mapping[FieldName, Any]] | None") -> "tuple[Mapping[FieldName, Any], ...] | None":
+    return tuple(map(_where, value)) if isinstance(value, list | tuple) else value  # type: ignore[return-value]  # refused next
+
+
+def _are_alternatives(instance: object, attribute: Named, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, tuple):
+        problem = f"must be a list or tuple of mappings such as where, not {type(value).__name__}"
+        raise invalid(instance, attribute, problem)
+    for part in value:
+        _is_where(instance, attribute, part)
 
 
 MAX_PAGE = 2**63 - 1
@@ -175,7 +73,9 @@ def _is_limit(instance: object, attribute: Named, value: Any) -> None:
 class QueryFilter:
     """Which records a list has, in which order, and which page of it.
 
-    `where` maps a field to a value (None means "is null") or an operator; a record matches if all entries hold.
+    `where` maps a field to a value (None means "is null") or an operator; a record matches if all entries hold. With
+    `any_of`, a list of such mappings, at least one of them has to hold as well; if the list is empty, no record
+    matches.
     `order_by` defaults to the order of the list, which is time, then id; ties are always broken by id, ascending.
     `limit` and `offset` select a page of the filtered, ordered list; with a `limit` of 0 it is empty.
 
@@ -193,13 +93,17 @@ class QueryFilter:
     offset: int = field(default=0, validator=_is_page_number)
     documents: bool = field(default=True, kw_only=True, validator=is_bool)
     after_record: Any = field(default=None, kw_only=True)
+    any_of: tuple[Mapping[FieldName, Any], ...] | None = field(
+        default=None, kw_only=True, converter=_alternatives, validator=_are_alternatives
+    )
 
     def after(self, record: object) -> "QueryFilter":
-        """Return this filter for the page after that record, in the same order (keyset paging).
+        """Return this filter for the page after that record, or its cursor, in the same order (keyset paging).
 
         Paging with `filter = filter.after(page[-1])` visits every record that is stored from the first page to the
         last exactly once, whatever is inserted or deleted meanwhile. Later pages cost no more than the first. `offset`
-        becomes 0, because the record says where the page begins.
+        becomes 0, because the record says where the page begins. The operation that gets the filter refuses a text
+        that is no cursor of its records, or is one for other fields of order.
 
         Raises:
             ValidationError: the record is None.
@@ -208,3 +112,15 @@ class QueryFilter:
             problem = "must be the last record of the page before, not None; after an empty page there is no other"
             raise ValidationError("QueryFilter", "after", problem)
         return attrs.evolve(self, after_record=record, offset=0)
+
+    def cursor(self, record: object) -> str:
+        """Return the place of a record in the order of this filter as a text, for `after` in another process.
+
+        The text goes into a URL as it is, and is as long as the values of the order, which it holds. It is not secret,
+        and no protection: who can read it can make another, which selects another page of the same list.
+
+        Raises:
+            ValidationError: the record is not one that can be listed, `order_by` names a field that it does not have,
+                or the cursor has more than 4,000,000 characters.
+        """
+        return cursor_of(record, self.order_by)

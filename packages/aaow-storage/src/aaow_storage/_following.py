@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import suppress
 
-from aaow_storage._filters import In, QueryFilter
+from aaow_storage._filters import QueryFilter
+from aaow_storage._operators import In
 from aaow_storage._records import StreamEvent
 from aaow_storage._stream_operations import StreamOperations, unsupported_as
 from aaow_storage._watching import Probe, Watcher

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aaow_storage._filters import FieldName, QueryFilter
+from aaow_storage._filters import QueryFilter
+from aaow_storage._operators import FieldName
 from aaow_storage._query_plan import QueryPlan
 from aaow_storage._query_planner import plan_query
 from aaow_storage._records import KINDS
@@ -33,6 +34,7 @@ def check_only_if(record: Any, plan: QueryPlan | None) -> None:
     """
     if plan is None or plan.matches(record):
         return
-    names = ", ".join(dict.fromkeys(".".join((each.field.name, *each.field.path)) for each in plan.conditions))
+    fields = [leaf.field for each in plan.conditions for leaf in each.leaves()]
+    names = ", ".join(dict.fromkeys(".".join((field.name, *field.path)) for field in fields))
     what = f"the {KINDS[type(record)].replace('_', ' ')} {record.id!r} does not meet only_if, on {names}"
     raise ConflictError(f"{what}: nothing was changed; the error's `current` is the stored record", record)

@@ -6,7 +6,7 @@ call `Condition.matches` for those that its engine cannot express.
 
 import copy
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -23,7 +23,7 @@ RecordT = TypeVar("RecordT")
 
 
 class FieldKind(StrEnum):
-    """The kind of values that a field has."""
+    """The kind of values that a field has. A `COUNT` is an exact int of 64 bits, a `NUMBER` a float."""
 
     TEXT = "text"
     ENUM = "enum"
@@ -36,7 +36,7 @@ class FieldKind(StrEnum):
 
 
 class Operator(StrEnum):
-    """How a condition compares. `Ne` and `NotIn` become `EQ` and `IN`, negated."""
+    """How a condition compares. `Ne` and `NotIn` become `EQ` and `IN`, negated; `Between` becomes `GE` and `LE`."""
 
     EQ = "eq"
     LT = "lt"
@@ -48,9 +48,19 @@ class Operator(StrEnum):
     STARTS_WITH = "starts_with"
 
 
+class Connective(StrEnum):
+    """How many conditions of a group have to hold."""
+
+    ALL = "all"
+    ANY = "any"
+
+
 @attrs.frozen
 class QueryField:
-    """A scalar field of a record, or a path into a JSON field."""
+    """A scalar field of a record, a path into a JSON field, or a JSON field as a whole.
+
+    A JSON field as a whole has no path, and is only compared with None.
+    """
 
     name: str
     kind: FieldKind
@@ -70,9 +80,10 @@ class QueryField:
 
 @attrs.frozen
 class Condition:
-    """One entry of `where`. `operand` has the type of the field; for `IN` it is a tuple of such values.
+    """One comparison. `operand` has the type of the field; for `IN` it is a tuple of such values.
 
-    In a plan, the operand for a text field has no NUL, because no text field holds one.
+    A negated condition holds for exactly the values for which the same one, not negated, does not: for null too. In a
+    plan, the operand for a text field has no NUL, because no text field holds one.
     """
 
     field: QueryField
@@ -84,6 +95,14 @@ class Condition:
     def matches(self, value: Any) -> bool:
         """Say whether a value of the field meets the condition."""
         return self._holds(value) is not self.negated
+
+    def holds_for(self, record: object) -> bool:
+        """Say whether a record meets the condition."""
+        return self.matches(self.field.value_of(record))
+
+    def leaves(self) -> "Iterator[Condition]":
+        """Yield the condition itself, as the groups yield theirs."""
+        yield self
 
     def _holds(self, value: Any) -> bool:
         match self.operator:
@@ -121,14 +140,37 @@ _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
 
 
 @attrs.frozen
+class ConditionGroup:
+    """Conditions of which all, or any, have to hold; none of them: `ALL` holds then, and `ANY` does not.
+
+    A group is never negated: in a plan, each negation is that of a condition.
+    """
+
+    connective: Connective
+    parts: "tuple[Condition | ConditionGroup, ...]"
+
+    def holds_for(self, record: object) -> bool:
+        """Say whether a record meets the conditions of the group."""
+        results = (part.holds_for(record) for part in self.parts)
+        return all(results) if self.connective is Connective.ALL else any(results)
+
+    def leaves(self) -> Iterator[Condition]:
+        """Yield the conditions in the group and its groups, in order."""
+        for part in self.parts:
+            yield from part.leaves()
+
+
+@attrs.frozen
 class QueryPlan:
     """A checked filter: all conditions must hold, `order` is total, `after` has one value for each key of the order.
+
+    What contract 1.0 had no operators for is in groups: negated comparisons other than `EQ` and `IN`, and alternatives.
 
     If `documents` is False, `select` leaves the documents out. A backend that does not call `select` calls
     `without_documents` for each record.
     """
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Condition | ConditionGroup, ...]
     order: tuple[tuple[QueryField, Direction], ...]
     limit: int | None
     offset: int
@@ -151,7 +193,7 @@ class QueryPlan:
 
     def matches(self, record: object) -> bool:
         """Say whether a record meets all conditions, and comes behind `after` if there is one."""
-        return all(c.matches(c.field.value_of(record)) for c in self.conditions) and self._is_after(record)
+        return all(each.holds_for(record) for each in self.conditions) and self._is_after(record)
 
     def _is_after(self, record: object) -> bool:
         if self.after is None:

@@ -12,33 +12,38 @@ from aaow_storage import _validators as validators
 from aaow_storage import _values as values
 from aaow_storage._enums import (
     ApprovalStatus,
+    ApprovalStatusWord,
     ApprovalType,
+    ApprovalTypeWord,
     BudgetPoolStatus,
+    BudgetPoolStatusWord,
     NodeExecutionStatus,
+    NodeExecutionStatusWord,
     SessionStatus,
+    SessionStatusWord,
 )
 from aaow_storage._ids import new_id, now
 from aaow_storage._json import JSON, JSONObject
 from aaow_storage._record_dicts import Record
 
 
-def _session_status(value: SessionStatus | str) -> SessionStatus:
+def _session_status(value: SessionStatus | SessionStatusWord) -> SessionStatus:
     return values.member_or_same(SessionStatus, value)
 
 
-def _node_status(value: NodeExecutionStatus | str) -> NodeExecutionStatus:
+def _node_status(value: NodeExecutionStatus | NodeExecutionStatusWord) -> NodeExecutionStatus:
     return values.member_or_same(NodeExecutionStatus, value)
 
 
-def _pool_status(value: BudgetPoolStatus | str) -> BudgetPoolStatus:
+def _pool_status(value: BudgetPoolStatus | BudgetPoolStatusWord) -> BudgetPoolStatus:
     return values.member_or_same(BudgetPoolStatus, value)
 
 
-def _approval_type(value: ApprovalType | str) -> ApprovalType:
+def _approval_type(value: ApprovalType | ApprovalTypeWord) -> ApprovalType:
     return values.member_or_same(ApprovalType, value)
 
 
-def _approval_status(value: ApprovalStatus | str) -> ApprovalStatus:
+def _approval_status(value: ApprovalStatus | ApprovalStatusWord) -> ApprovalStatus:
     return values.member_or_same(ApprovalStatus, value)
 
 

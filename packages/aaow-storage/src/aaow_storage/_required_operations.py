@@ -12,7 +12,8 @@ from aaow_storage._changes import (
     SessionChanges,
     WorkflowChanges,
 )
-from aaow_storage._filters import FieldName, QueryFilter
+from aaow_storage._filters import QueryFilter
+from aaow_storage._operators import FieldName
 from aaow_storage._records import (
     ApprovalRequest,
     BudgetPool,

@@ -20,8 +20,11 @@ from aaow_storage._forks import INHERITED, given_up_after_fork
 from aaow_storage._json import MAX_DEPTH, check_json, dumps, dumps_document, dumps_unchecked, loads, text_problem
 from aaow_storage._only_if import check_only_if, plan_only_if
 from aaow_storage._open_transactions import OpenTransactions, bind_transaction
+from aaow_storage._query_fields import DEFAULT_ORDER, KEY_FIELDS, QUERY_FIELDS, resolve_field
 from aaow_storage._query_plan import (
     Condition,
+    ConditionGroup,
+    Connective,
     FieldKind,
     Operator,
     QueryField,
@@ -30,7 +33,7 @@ from aaow_storage._query_plan import (
     value_at,
     without_documents,
 )
-from aaow_storage._query_planner import KEY_FIELDS, QUERY_FIELDS, plan_query, resolve_field
+from aaow_storage._query_planner import plan_query
 from aaow_storage._records import DOCUMENT_FIELDS, KINDS, OMITTED_FIELDS
 from aaow_storage._rules import (
     check_execution_of_call,
@@ -53,6 +56,7 @@ from aaow_storage.errors import CLOSED, CLOSED_IN_TRANSACTION
 __all__ = [
     "CLOSED",
     "CLOSED_IN_TRANSACTION",
+    "DEFAULT_ORDER",
     "DOCUMENT_FIELDS",
     "INHERITED",
     "KEY_FIELDS",
@@ -66,6 +70,8 @@ __all__ = [
     "QUERY_FIELDS",
     "TOKEN_FIGURES",
     "Condition",
+    "ConditionGroup",
+    "Connective",
     "FieldKind",
     "OpenTransactions",
     "Operator",

@@ -4,14 +4,23 @@ Compiled shapes are cached, except large ones: there are many of those, and each
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
 from aaow_storage import Direction
-from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, QueryPlan
+from aaow_storage.authoring import (
+    Condition,
+    ConditionGroup,
+    Connective,
+    FieldKind,
+    Operator,
+    QueryField,
+    QueryPlan,
+)
 from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.dialect import Dialect
@@ -37,7 +46,7 @@ class Source:
 class _Shape:
     """A plan without its values."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Condition | ConditionGroup, ...]
     order: tuple[tuple[QueryField, Direction], ...]
     has_limit: bool
     has_offset: bool
@@ -47,9 +56,10 @@ class _Shape:
     @property
     def is_cacheable(self) -> bool:
         """Whether the compiled shape is small enough to be cached."""
-        fields = [*(condition.field for condition in self.conditions), *(field for field, _ in self.order)]
+        conditions = [leaf for condition in self.conditions for leaf in condition.leaves()]
+        fields = [*(condition.field for condition in conditions), *(field for field, _ in self.order)]
         return (
-            len(self.conditions) <= DEFAULT.max_shape_conditions
+            len(conditions) <= DEFAULT.max_shape_conditions
             and len(self.order) <= DEFAULT.max_shape_keys
             and sum(len(key) for field in fields for key in field.path) <= DEFAULT.max_shape_path_length
         )
@@ -85,9 +95,7 @@ def plan_count(
 
 def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
     return _Shape(
-        conditions=tuple(
-            attrs.evolve(condition, operand=_operand_shape(dialect, condition)) for condition in plan.conditions
-        ),
+        conditions=tuple(_condition_shape(dialect, condition) for condition in plan.conditions),
         order=plan.order,
         has_limit=plan.limit is not None,
         has_offset=bool(plan.offset),
@@ -95,9 +103,15 @@ def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
     )
 
 
+def _condition_shape(dialect: Dialect, condition: Condition | ConditionGroup) -> Condition | ConditionGroup:
+    if isinstance(condition, ConditionGroup):
+        return attrs.evolve(condition, parts=tuple(_condition_shape(dialect, part) for part in condition.parts))
+    return attrs.evolve(condition, operand=_operand_shape(dialect, condition))
+
+
 def _operand_shape(dialect: Dialect, condition: Condition) -> Any:
     """Return the part of an operand that changes the text of its condition."""
-    if condition.field.kind is FieldKind.JSON:
+    if condition.field.path:
         return dialect.json_operand_shape(condition)
     if condition.operator is Operator.IN:
         return _parameter_count(len(_not_null(condition.operand))), None in condition.operand
@@ -120,9 +134,9 @@ def _not_null(values: tuple[Any, ...]) -> list[Any]:
 
 def _parameters(dialect: Dialect, plan: QueryPlan) -> dict[str, Any]:
     parameters: dict[str, Any] = {"limit": plan.limit, "offset": plan.offset}
-    for number, condition in enumerate(plan.conditions):
+    for number, condition in enumerate(leaf for each in plan.conditions for leaf in each.leaves()):
         name = f"where_{number}"
-        if condition.field.kind is FieldKind.JSON:
+        if condition.field.path:
             parameters |= dialect.json_parameters(condition, name)
         elif condition.operator is Operator.IN:
             values = _not_null(condition.operand)
@@ -164,8 +178,9 @@ def _compiled(dialect: Dialect, statement: Any) -> CompiledStatement:
 def _select(dialect: Dialect, source: Source, shape: _Shape) -> sa.Select[Any]:
     statement = source.select
     keys = [(_sortable(dialect, source, field), direction) for field, direction in shape.order]
-    for number, condition in enumerate(shape.conditions):
-        statement = statement.where(_where(dialect, source, condition, f"where_{number}"))
+    names = (f"where_{number}" for number in itertools.count())
+    for condition in shape.conditions:
+        statement = statement.where(_where(dialect, source, condition, names))
     if shape.after is not None:
         statement = statement.where(_after(keys, shape.after))
     statement = statement.order_by(*(dialect.sort_expression(key, direction) for key, direction in keys))
@@ -183,23 +198,44 @@ def _sortable(dialect: Dialect, source: Source, field: QueryField) -> sa.ColumnE
     return dialect.json_sort_value(column, field.path) if field.kind is FieldKind.JSON else column
 
 
-def _where(dialect: Dialect, source: Source, condition: Condition, name: str) -> sa.ColumnElement[bool]:
-    field = condition.field
-    if field.kind is FieldKind.JSON:
-        holds: sa.ColumnElement[bool] = dialect.json_condition(source.columns[field.name], condition, name)
+def _where(
+    dialect: Dialect, source: Source, condition: Condition | ConditionGroup, names: Iterator[str]
+) -> sa.ColumnElement[bool]:
+    """Return a condition or a group, with the next names for its parameters, in the order of its leaves.
+
+    What is not negated may be NULL where it does not hold, which is the same in a WHERE: above it are AND and OR alone.
+    """
+    if isinstance(condition, ConditionGroup):
+        parts = [_where(dialect, source, part, names) for part in condition.parts]
+        if condition.connective is Connective.ALL:
+            return sa.and_(sa.true(), *parts)
+        return sa.or_(sa.false(), *parts)
+    field, name = condition.field, next(names)
+    column = source.columns[field.name]
+    if field.path:
+        holds: sa.ColumnElement[bool] = dialect.json_condition(column, condition, name)
         return sa.not_(holds) if condition.negated else holds
-    return _scalar(dialect, source.columns[field.name], condition, name)
+    return _scalar(dialect, column, condition, name)
 
 
 def _scalar(dialect: Dialect, column: sa.ColumnElement[Any], condition: Condition, name: str) -> sa.ColumnElement[bool]:
-    bind = sa.bindparam(name, type_=column.type)
     match condition.operator:
         case Operator.EQ if condition.operand:
             return column.is_not(None) if condition.negated else column.is_(None)
-        case Operator.EQ:
-            return sa.or_(column != bind, column.is_(None)) if condition.negated else column == bind
         case Operator.IN:
             return _one_of(dialect, column, condition, name)
+    holds = _comparison(dialect, column, condition.operator, name)
+    return sa.or_(sa.not_(holds), column.is_(None)) if condition.negated else holds
+
+
+def _comparison(
+    dialect: Dialect, column: sa.ColumnElement[Any], operator: Operator, name: str
+) -> sa.ColumnElement[bool]:
+    """Return the comparison with one value; it is NULL if and only if the column is."""
+    bind = sa.bindparam(name, type_=column.type)
+    match operator:
+        case Operator.EQ:
+            return column == bind
         case Operator.CONTAINS:
             return dialect.position(column, sa.bindparam(name, type_=sa.Text)) > 0
         case Operator.STARTS_WITH:
