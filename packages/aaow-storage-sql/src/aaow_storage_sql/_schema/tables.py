@@ -22,7 +22,7 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.authoring import KINDS
-from aaow_storage_sql._schema.types import Amount, Instant, JSONText, Truth, id_text, number, plain_text
+from aaow_storage_sql._schema.types import AMOUNT_WIDTH, Amount, Instant, JSONText, Truth, id_text, number, plain_text
 
 DIGEST_BYTES = 32
 WORD_LENGTH = 32
@@ -57,6 +57,12 @@ def _one_of(name: str, enum: type[StrEnum]) -> tuple[sa.Column[Any], sa.CheckCon
         sa.Column(name, _word(), nullable=False),
         sa.CheckConstraint(sa.column(name, sa.String).in_(words), name=name),
     )
+
+
+def _amount(name: str) -> tuple[sa.Column[Any], sa.CheckConstraint]:
+    """Return the column; text of another width would not compare by value."""
+    is_wide: Any = sa.CheckConstraint(f"length({name}) = {AMOUNT_WIDTH}", name=name).ddl_if(dialect="sqlite")
+    return sa.Column(name, Amount(), nullable=False), is_wide
 
 
 def _session_id(table: str) -> sa.Column[Any]:
@@ -198,8 +204,8 @@ budget_pools = sa.Table(
     metadata,
     _id("id", primary_key=True),
     _id("parent_pool_id", sa.ForeignKey("budget_pools.id", ondelete="RESTRICT"), nullable=True),
-    sa.Column("total_budget", Amount(), nullable=False),
-    sa.Column("used_budget", Amount(), nullable=False),
+    *_amount("total_budget"),
+    *_amount("used_budget"),
     *_one_of("status", BudgetPoolStatus),
     _instant("created_at"),
     sa.Column("metadata", JSONText("BudgetPool", "metadata")),

@@ -147,8 +147,9 @@ class Amount(sa.TypeDecorator[Decimal]):
         return isinstance(self.impl_instance.dialect_impl(dialect), sa.Text)
 
 
-_WIDTH = 2 * MAX_AMOUNT_DIGITS + 1
-_FORMAT = f"0{_WIDTH}.{MAX_AMOUNT_DIGITS}f"
+AMOUNT_WIDTH = 2 * MAX_AMOUNT_DIGITS + 1
+"""Of the text of an amount."""
+_FORMAT = f"0{AMOUNT_WIDTH}.{MAX_AMOUNT_DIGITS}f"
 
 
 def _padded(value: Decimal | None) -> str | None:
@@ -160,6 +161,11 @@ def _amount_of(text: Any) -> Any:
     if type(text) is not str:
         return text
     whole, _, places = text.partition(".")
-    if len(text) == _WIDTH and len(places) == MAX_AMOUNT_DIGITS and text.isascii() and (whole + places).isdecimal():
+    if (
+        len(text) == AMOUNT_WIDTH
+        and len(places) == MAX_AMOUNT_DIGITS
+        and text.isascii()
+        and (whole + places).isdecimal()
+    ):
         return Decimal(text.rstrip("0"))
     raise CorruptDataError(f"a stored amount does not have {MAX_AMOUNT_DIGITS} digits on each side of a point")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aaow_storage.errors import StorageError
 from aaow_storage_sql._migrations.connection import connection_of
-from aaow_storage_sql._migrations.constraints import is_postgresql
+from aaow_storage_sql._migrations.constraints import add_constraint, drop_constraint, is_postgresql
 from aaow_storage_sql._schema.revisions import VERSION_TABLE
 from aaow_storage_sql._statements.connection import SQLConnection
 
@@ -57,6 +57,8 @@ def upgrade(op: "Operations") -> None:
     found = connection.command(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a name of ours
     if found is not None and found[0] == "0005":
         _rewrite(connection, "llm_executions", ("cost",), padded, remedy)
+    for field in FIELDS:
+        add_constraint(connection, "budget_pools", _check(field))
 
 
 def downgrade(op: "Operations") -> None:
@@ -70,8 +72,15 @@ def downgrade(op: "Operations") -> None:
     if is_postgresql(connection):
         _refuse_where(connection, TOO_LONG, remedy)
         return
+    for field in FIELDS:
+        drop_constraint(connection, "budget_pools", _check(field))
     _rewrite(connection, "budget_pools", FIELDS, numeral, remedy)
     _rewrite(connection, "llm_executions", ("cost",), without_padding, remedy)
+
+
+def _check(field: str) -> str:
+    """Return the constraint that keeps out the numerals of a process of an older release that still runs."""
+    return f"CONSTRAINT ck_budget_pools_{field} CHECK (length({field}) = {WIDTH})"
 
 
 def padded(text: object) -> object:
@@ -127,7 +136,7 @@ def _rewrite(
         try:
             return convert(text)
         except _RefusedError:
-            refused.append((id, field, str(text)))
+            refused.append((id, field, str(without_padding(text))))
             raise
 
     driver_connection = connection.driver_connection
