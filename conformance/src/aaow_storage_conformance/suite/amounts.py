@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from aaow_storage import (
+    Between,
     BudgetExceededError,
     BudgetPoolStatus,
     Direction,
@@ -15,6 +16,7 @@ from aaow_storage import (
     Le,
     Lt,
     Ne,
+    Not,
     NotIn,
     OrderBy,
     QueryFilter,
@@ -176,6 +178,9 @@ class AmountTests:
                     (Ne(amount), ids[:place] + ids[place + 1 :]),
                     (In([amount, WIDE[0]]), sorted({ids[0], ids[place]}, key=ids.index)),
                     (NotIn(WIDE[place:]), ids[:place]),
+                    (Between(WIDE[0], amount), ids[: place + 1]),
+                    (Between(amount, LARGEST), ids[place:]),
+                    (Not(Between(WIDE[0], amount)), ids[place + 1 :]),
                 ]
                 for condition, expected in conditions:
                     assert await found(storage, {field: condition}, order_by=OrderBy(field)) == expected
@@ -190,7 +195,7 @@ class AmountTests:
             read = []
             while found := await storage.list_budget_pools(page):
                 read += found
-                page = page.after(found[-1])
+                page = page.after(found[-1] if len(read) % 8 else page.cursor(found[-1]))
             assert_identical(read, expected)
 
     @clause("REC-8", "BUD-1", "BUD-2")
