@@ -65,6 +65,21 @@ class PostgreSQLDialect(Dialect):
     def position(self, text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         return sa.func.strpos(text, part)
 
+    def sum_of_amounts(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.sum(column, type_=column.type)
+
+    def joined(self, numbers: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.string_agg(sa.cast(numbers, sa.Text), sa.literal_column("','"), type_=sa.Text())
+
+    def microseconds_between(self, start: sa.ColumnElement[Any], end: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        seconds = sa.extract("epoch", end - start)
+        return sa.cast(seconds.op("*")(sa.literal_column("1000000")), sa.BigInteger)
+
+    def start_of(self, instant: sa.ColumnElement[Any], unit: str) -> sa.ColumnElement[Any]:
+        named: sa.ColumnElement[str] = sa.literal_column(f"'{unit}'")
+        zone: sa.ColumnElement[str] = sa.literal_column("'UTC'")
+        return sa.func.date_trunc(named, instant, zone, type_=instant.type)
+
     def is_in_list(self, compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:
         return compared == sa.any_(sa.bindparam(parameter, type_=_ARRAYS[kind]))
 

@@ -5,7 +5,7 @@ operation waits. The adapter runs each operation in a transaction of its own, a 
 """
 
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -29,6 +29,8 @@ from aaow_storage import (
     StreamEvent,
     StreamSummary,
     ToolCallLog,
+    UsageKey,
+    UsageSummary,
     WorkflowChanges,
     WorkflowExecutionState,
 )
@@ -43,6 +45,7 @@ from aaow_storage.authoring import (
     check_text,
     own_changes,
     plan_only_if,
+    plan_usage,
     positive_amount,
 )
 from aaow_storage.errors import ValidationError
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
         llm_executions,
         sessions,
         stream_events,
+        usage,
         workflows,
     )
 else:
@@ -67,6 +71,7 @@ else:
         llm_executions,
         sessions,
         stream_events,
+        usage,
         workflows,
     )
 
@@ -173,6 +178,11 @@ class SQLOperations(StorageOperations):
 
     async def count_llm_executions(self, filter: QueryFilter | None = None) -> int:
         return await self._run(llm_executions.count, filter)
+
+    async def summarize_usage(
+        self, group_by: Collection[UsageKey] = (), filter: QueryFilter | None = None
+    ) -> list[UsageSummary]:
+        return await self._run(usage.summarize, plan_usage(group_by, filter))
 
     async def create_budget_pool(self, pool: BudgetPool) -> None:
         check_record("create_budget_pool", "pool", pool, BudgetPool)

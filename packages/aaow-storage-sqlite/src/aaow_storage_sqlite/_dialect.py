@@ -116,6 +116,23 @@ class SQLiteDialect(Dialect):
     def position(self, text: "sa.ColumnElement[Any]", part: "sa.ColumnElement[Any]") -> "sa.ColumnElement[int]":
         return expressions.position(text, part)
 
+    def sum_of_amounts(self, column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
+        return expressions.sum_of_amounts(column)
+
+    def joined(self, numbers: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
+        return expressions.joined(numbers)
+
+    def microseconds_between(
+        self, start: "sa.ColumnElement[Any]", end: "sa.ColumnElement[Any]"
+    ) -> "sa.ColumnElement[Any]":
+        return expressions.microseconds_between(start, end)
+
+    def start_of(self, instant: "sa.ColumnElement[Any]", unit: str) -> "sa.ColumnElement[Any]":
+        return expressions.start_of(instant, unit)
+
+    def is_integer_overflow(self, error: StorageError) -> bool:
+        return "integer overflow" in str(error.__cause__)
+
     def is_in_list(
         self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
     ) -> "sa.ColumnElement[bool]":

@@ -91,6 +91,29 @@ class Dialect(ABC):
         """Return the expression for the first position of a part in a text, from 1; 0 if the text has no such part."""
 
     @abstractmethod
+    def sum_of_amounts(self, column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
+        """Return the aggregate that is the exact sum of a column of amounts, as a Decimal; NULL if there is none."""
+
+    @abstractmethod
+    def joined(self, numbers: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
+        """Return the aggregate of whole numbers that is a text with all of them between commas; NULL if none."""
+
+    @abstractmethod
+    def microseconds_between(
+        self, start: "sa.ColumnElement[Any]", end: "sa.ColumnElement[Any]"
+    ) -> "sa.ColumnElement[Any]":
+        """Return the expression for the number of microseconds from one instant to another."""
+
+    @abstractmethod
+    def start_of(self, instant: "sa.ColumnElement[Any]", unit: str) -> "sa.ColumnElement[Any]":
+        """Return the expression for the instant at which the `day` or `hour` of an instant begins in UTC."""
+
+    def is_integer_overflow(self, error: StorageError) -> bool:
+        """Say whether a statement failed because a sum of integers is too large for an integer of the database."""
+        del error
+        return False
+
+    @abstractmethod
     def is_in_list(
         self, compared: "sa.ColumnElement[Any]", parameter: str, kind: FieldKind
     ) -> "sa.ColumnElement[bool]":

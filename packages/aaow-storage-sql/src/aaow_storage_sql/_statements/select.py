@@ -42,6 +42,14 @@ class Source:
     """Whether its rows are those of a table, so that a transaction that reads them can lock them."""
 
 
+@attrs.frozen(eq=False)
+class Grouping:
+    """What a grouped SELECT returns of each group: its keys, then the aggregates of its rows."""
+
+    keys: tuple[sa.ColumnElement[Any], ...]
+    aggregates: tuple[sa.ColumnElement[Any], ...]
+
+
 @attrs.frozen
 class _Shape:
     """A plan without its values."""
@@ -91,6 +99,16 @@ def plan_count(
     compiled = (compiled_count if shape.is_cacheable else compiled_count.__wrapped__)(connection.dialect, source, shape)
     rows = connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
     return int(rows[0][0])
+
+
+def plan_groups(connection: SQLConnection, source: Source, plan: QueryPlan, grouping: Grouping) -> list[Row]:
+    """Return a row for each group of the rows of a plan, in no particular order."""
+    shape = _shape(connection.dialect, plan)
+    compiled = (compiled_groups if shape.is_cacheable else compiled_groups.__wrapped__)(
+        connection.dialect, source, shape, grouping
+    )
+    connection.check_not_cancelled()
+    return connection.compiled_rows(compiled, _parameters(connection.dialect, plan))
 
 
 def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
@@ -169,6 +187,14 @@ def compiled_count(dialect: Dialect, source: Source, shape: _Shape) -> CompiledS
     one: sa.ColumnElement[Any] = sa.literal_column("1").label("one")
     chosen: sa.Select[Any] = _select(dialect, source, shape).with_only_columns(one, maintain_column_froms=True)
     return _compiled(dialect, sa.select(sa.func.count()).select_from(chosen.subquery()))
+
+
+@functools.lru_cache(maxsize=MAX_SHAPES)
+def compiled_groups(dialect: Dialect, source: Source, shape: _Shape, grouping: Grouping) -> CompiledStatement:
+    """Return the SELECT of the groups of a shape."""
+    columns = (*grouping.keys, *grouping.aggregates)
+    chosen = _select(dialect, source, shape).with_only_columns(*columns, maintain_column_froms=True)
+    return _compiled(dialect, chosen.order_by(None).group_by(*grouping.keys))
 
 
 def _compiled(dialect: Dialect, statement: Any) -> CompiledStatement:
