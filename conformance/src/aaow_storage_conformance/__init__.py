@@ -58,9 +58,11 @@ from aaow_storage_conformance.suite.sharing import SharingTests
 from aaow_storage_conformance.suite.side_effects import SideEffectTests
 from aaow_storage_conformance.suite.snapshots import SnapshotTests
 from aaow_storage_conformance.suite.states import StateTests
+from aaow_storage_conformance.suite.store_wide import StoreWideTests
 from aaow_storage_conformance.suite.streams import StreamTests
 from aaow_storage_conformance.suite.transactions import TransactionTests
 from aaow_storage_conformance.suite.updates import UpdateTests
+from aaow_storage_conformance.suite.usage import UsageTests
 from aaow_storage_conformance.suite.workflows import WorkflowTests
 
 __all__ = [
@@ -115,9 +117,11 @@ __all__ = [
     "SnapshotTests",
     "StateTests",
     "Store",
+    "StoreWideTests",
     "StreamTests",
     "TransactionTests",
     "UpdateTests",
+    "UsageTests",
     "WorkflowTests",
     "clause",
     "lacks",

@@ -29,6 +29,7 @@ AREAS = {
     "BUD": "Budgets",
     "APR": "Approvals",
     "STR": "Streams",
+    "USE": "Usage",
     "QRY": "Queries",
     "TXN": "Transactions",
     "LIF": "Lifecycle",
@@ -93,6 +94,11 @@ _ALL = (
     Clause("OPS-7", "When an operation returns, every other connection sees its effect."),
     Clause("OPS-8", "A reference to a parent that is not there raises NotFoundError naming it, and stores nothing."),
     Clause(
+        "OPS-9",
+        "A default of the interface and a backend's own version give the same answer, order included.",
+        since="1.1",
+    ),
+    Clause(
         "OPS-10",
         "An update with only_if is made if the stored record meets it, and changes nothing otherwise.",
         since="1.1",
@@ -100,6 +106,11 @@ _ALL = (
     Clause(
         "OPS-11",
         "A patch changes the keys that it names in the stored JSON object; concurrent patches lose nothing.",
+        since="1.1",
+    ),
+    Clause(
+        "OPS-12",
+        "A list over all sessions has each record of each session once, in its order; counts agree with it.",
         since="1.1",
     ),
     Clause("WFL-1", "Deleting a workflow leaves its sessions whole, with no workflow id."),
@@ -110,9 +121,15 @@ _ALL = (
     Clause("STA-2", "An execution state is read as it was at one instant."),
     Clause("STA-3", "Updating a node state replaces that node whole, and only under its own id."),
     Clause("STA-4", "The attempts at a node come back in their order, and a retry loses nothing.", since="1.1"),
+    Clause("STA-6", "The state of one node is read alone, and is None if it is not there.", since="1.1"),
     Clause("LLM-1", "Usage comes back as saved; absent usage comes back as None."),
     Clause("LLM-2", "An execution may be saved while it runs, get tool calls, and be saved again when it ended."),
     Clause("LLM-3", "Executions, tool calls, approvals and stream events are ordered by time, then id."),
+    Clause(
+        "LLM-5",
+        "A list of executions of documents=False leaves out each input and output, and is the same list otherwise.",
+        since="1.1",
+    ),
     Clause("TOO-1", "The tool calls of a session with 100,000 executions can be read."),
     Clause(
         "TOO-2",
@@ -130,6 +147,12 @@ _ALL = (
     Clause("APR-4", "Only context, expiry and the status expired of a pending request can be updated."),
     Clause("APR-5", "The pending approvals are those of all sessions that can still be decided."),
     Clause("STR-1", "The events of one stream never appear in another.", Capability.STREAM_EVENTS),
+    Clause(
+        "USE-1",
+        "Sums of usage are exact, in groups ordered by their keys; a missing figure is never counted as 0.",
+        since="1.1",
+    ),
+    Clause("USE-2", "Days and hours are those of UTC; percentiles are durations at the nearest rank.", since="1.1"),
     Clause("QRY-1", "A filter compares fields with values or operators, and all of its entries hold."),
     Clause("QRY-2", "A filter reaches into JSON by literal keys, and compares there as JSON does."),
     Clause("QRY-3", "A filter with an unknown field or a wrong value is refused; nothing is ignored."),

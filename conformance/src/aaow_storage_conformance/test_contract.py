@@ -47,9 +47,11 @@ from aaow_storage_conformance import (
     SideEffectTests,
     SnapshotTests,
     StateTests,
+    StoreWideTests,
     StreamTests,
     TransactionTests,
     UpdateTests,
+    UsageTests,
     WorkflowTests,
 )
 
@@ -238,6 +240,10 @@ class TestStates(StateTests):
     """Execution states."""
 
 
+class TestStoreWide(StoreWideTests):
+    """Lists over all sessions, and single nodes."""
+
+
 class TestStreams(StreamTests):
     """Stream events."""
 
@@ -248,6 +254,10 @@ class TestTransactions(TransactionTests):
 
 class TestUpdates(UpdateTests):
     """Updates."""
+
+
+class TestUsage(UsageTests):
+    """Sums of usage."""
 
 
 class TestWorkflows(WorkflowTests):

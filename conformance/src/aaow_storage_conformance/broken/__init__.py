@@ -47,8 +47,10 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _side_effects,
     _similar_documents,
     _snapshots,
+    _store_wide,
     _streams,
     _transactions,
+    _usage,
     _values,
 )
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend, breaks

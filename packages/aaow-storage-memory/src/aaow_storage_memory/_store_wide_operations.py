@@ -2,7 +2,6 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 
 import attrs
@@ -68,7 +67,7 @@ class MemoryStoreWideOperations(StorageOperations):
         return await self._count(ApprovalRequest, filter)
 
     async def summarize_usage(
-        self, group_by: Collection[UsageKey] = (), filter: QueryFilter | None = None
+        self, group_by: tuple[UsageKey, ...] | list[UsageKey] = (), filter: QueryFilter | None = None
     ) -> list[UsageSummary]:
         query = plan_usage(group_by, filter)
         async with self._reading() as tables:

@@ -5,7 +5,7 @@ operation waits. The adapter runs each operation in a transaction of its own, a 
 """
 
 from abc import abstractmethod
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -180,7 +180,7 @@ class SQLOperations(StorageOperations):
         return await self._run(llm_executions.count, filter)
 
     async def summarize_usage(
-        self, group_by: Collection[UsageKey] = (), filter: QueryFilter | None = None
+        self, group_by: tuple[UsageKey, ...] | list[UsageKey] = (), filter: QueryFilter | None = None
     ) -> list[UsageSummary]:
         return await self._run(usage.summarize, plan_usage(group_by, filter))
 

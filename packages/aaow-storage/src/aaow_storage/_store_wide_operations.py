@@ -5,7 +5,7 @@ the sessions, and read each page by page.
 """
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from attrs import evolve, fields
@@ -99,7 +99,7 @@ class StoreWideOperations(RequiredOperations):
         return await _counted(self, plan, filter, self.list_approval_requests)
 
     async def summarize_usage(
-        self, group_by: Collection[UsageKey] = (), filter: QueryFilter | None = None
+        self, group_by: tuple[UsageKey, ...] | list[UsageKey] = (), filter: QueryFilter | None = None
     ) -> list[UsageSummary]:
         """Sum up the usage, costs and durations of the LLM executions that match the filter, in groups.
 
