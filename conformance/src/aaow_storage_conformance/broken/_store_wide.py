@@ -2,7 +2,7 @@
 
 import attrs
 
-from aaow_storage import NodeExecutionState, QueryFilter, StorageOperations
+from aaow_storage import NodeExecutionState, QueryFilter
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
 
@@ -27,7 +27,7 @@ class ListsSessionBySession(Delegating):
 
 
 @breaks("OPS-12")
-class CountsWithoutTheFilter(Delegating):
+class CountsRequestsWithoutTheFilter(Delegating):
     """Counts all requests, whatever the filter says."""
 
     async def count_approval_requests(self, filter=None):
@@ -35,7 +35,7 @@ class CountsWithoutTheFilter(Delegating):
 
 
 @breaks("OPS-12", "OPS-9")
-class CountsWithoutTheLimit(Delegating):
+class CountsExecutionsWithoutTheLimit(Delegating):
     """Counts the executions that meet the conditions, beyond the limit too."""
 
     async def count_llm_executions(self, filter=None):
@@ -44,7 +44,7 @@ class CountsWithoutTheLimit(Delegating):
 
 
 @breaks("OPS-12", "TOO-2")
-class ListsCallsOfExecutionsAlone(Delegating):
+class ListsNoCallsOfNodes(Delegating):
     """Leaves out the tool calls without an execution."""
 
     async def list_tool_calls(self, filter=None):
@@ -85,8 +85,7 @@ class ForgetsHowToGoOnAfterAState(Delegating):
     async def list_execution_states(self, filter=None):
         if filter is not None and filter.order_by:
             filter = attrs.evolve(filter, after_record=None)  # noqa: A001 - the argument's name
-        found = await super().list_execution_states(filter)
-        return found
+        return await super().list_execution_states(filter)
 
 
 @breaks("STA-6")
@@ -94,12 +93,11 @@ class FindsNodesOfOtherSessions(Delegating):
     """Finds a node of any session that has such a node."""
 
     async def get_node_state(self, session_id, node_id):
-        nodes = await self.list_node_states(QueryFilter({"node_id": node_id}))
         found = await super().get_node_state(session_id, node_id)
-        return found or next(
-            (await super(FindsNodesOfOtherSessions, self).get_node_state(each.session_id, node_id) for each in nodes),
-            None,
-        )
+        if found is None:
+            for other in await self.list_node_states(QueryFilter({"node_id": node_id}, limit=1)):
+                found = await super().get_node_state(other.session_id, node_id)
+        return found
 
 
 @breaks("STA-6")
@@ -130,7 +128,7 @@ class ListsInputsAnyway(Delegating):
 
 
 @breaks("LLM-5")
-class LeavesOutTheOutputOnly(Delegating):
+class HasNoneForAnOmittedInput(Delegating):
     """Has None in place of the `input` that it leaves out."""
 
     async def get_llm_executions(self, session_id, filter=None):
@@ -162,19 +160,10 @@ class HasNodesThatDifferFromTheState(Delegating):
 
 
 @breaks("OPS-9", "OPS-12")
-class BreaksTiesByTheEnd(Delegating):
-    """Orders tool calls by the node id, and ties by the id, descending."""
+class ListsTheLastCallFirst(Delegating):
+    """Orders tool calls by time, the last one first."""
 
     async def list_tool_calls(self, filter=None):
         found = await super().list_tool_calls(filter)
         is_default = filter is None or not filter.order_by
         return sorted(found, key=lambda each: (each.timestamp, each.id), reverse=True) if is_default else found
-
-
-@breaks("OPS-9")
-class SumsByDefaultInsideATransaction(Delegating):
-    """Counts what the default would count twice."""
-
-    async def count_llm_executions(self, filter=None):
-        own = await StorageOperations.count_llm_executions(self, filter)
-        return own if filter is None else min(own, 1)

@@ -1,5 +1,6 @@
 """Mistakes with the sums of usage."""
 
+import copy
 from datetime import timedelta, timezone
 from decimal import Decimal
 
@@ -27,6 +28,14 @@ class _Changed(Delegating):
 
 class _Summing(Delegating):
     """Gives the executions of another layer to the default."""
+
+
+def _with(execution, **fields):
+    """Return a copy with other values, which are not validated: an execution to sum has no input."""
+    changed = copy.copy(execution)
+    for name, value in fields.items():
+        object.__setattr__(changed, name, value)
+    return changed
 
 
 def _summaries(change):
@@ -168,7 +177,7 @@ class TakesMissingUsageForZeros(_Changed):
 
     def changed(self, execution):
         zeros = TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
-        return attrs.evolve(execution, usage=execution.usage or zeros)
+        return _with(execution, usage=execution.usage or zeros)
 
 
 @breaks("USE-2")
@@ -180,14 +189,12 @@ class GroupsByLocalDays(_Changed):
             local = execution.timestamp.astimezone(timezone(timedelta(hours=2)))
         except OverflowError:
             return execution
-        moved = attrs.evolve(execution)
-        object.__setattr__(moved, "timestamp", local)
-        return moved
+        return _with(execution, timestamp=local)
 
 
 @breaks("USE-2")
 class InterpolatesPercentiles(Delegating):
-    """Has a percentile between two durations."""
+    """Has a percentile that lies between two durations."""
 
     summarize_usage = _summaries(
         lambda each: attrs.evolve(
@@ -197,7 +204,7 @@ class InterpolatesPercentiles(Delegating):
 
 
 @breaks("USE-2")
-class TakesTheLongestDuration(Delegating):
+class HasDurationsOfZero(Delegating):
     """Has a duration of 0 for executions that run."""
 
     summarize_usage = _summaries(
