@@ -30,6 +30,7 @@ from aaow_storage_conformance.suite.endings import EndingTests
 from aaow_storage_conformance.suite.errors import ErrorTests
 from aaow_storage_conformance.suite.executions import ExecutionTests
 from aaow_storage_conformance.suite.filter_sizes import FilterSizeTests
+from aaow_storage_conformance.suite.following import FollowingTests
 from aaow_storage_conformance.suite.handles import HandleTests
 from aaow_storage_conformance.suite.handling import HandlingTests
 from aaow_storage_conformance.suite.holders import HolderTests
@@ -87,6 +88,7 @@ __all__ = [
     "ErrorTests",
     "ExecutionTests",
     "FilterSizeTests",
+    "FollowingTests",
     "HandleTests",
     "HandlingTests",
     "HolderTests",

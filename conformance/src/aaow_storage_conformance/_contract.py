@@ -148,6 +148,18 @@ _ALL = (
     Clause("APR-5", "The pending approvals are those of all sessions that can still be decided."),
     Clause("STR-1", "The events of one stream never appear in another.", Capability.STREAM_EVENTS),
     Clause(
+        "STR-2",
+        "Deleting the events of a stream deletes no other; the events of a session go with it.",
+        Capability.STREAM_EVENTS,
+        since="1.1",
+    ),
+    Clause(
+        "STR-3",
+        "Whoever reads a stream up to a sequence, and goes on after it, misses nothing.",
+        Capability.STREAM_EVENTS,
+        since="1.1",
+    ),
+    Clause(
         "USE-1",
         "Sums of usage are exact, in groups ordered by their keys; a missing figure is never counted as 0.",
         since="1.1",

@@ -19,6 +19,7 @@ from aaow_storage_conformance import (
     ErrorTests,
     ExecutionTests,
     FilterSizeTests,
+    FollowingTests,
     HandleTests,
     HandlingTests,
     HolderTests,
@@ -126,6 +127,10 @@ class TestExecutions(ExecutionTests):
 
 class TestFilterSizes(FilterSizeTests):
     """Large filters."""
+
+
+class TestFollowing(FollowingTests):
+    """Streams in the order of commits."""
 
 
 class TestHandles(HandleTests):

@@ -43,6 +43,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _reopen,
     _return_values,
     _savepoints,
+    _sequences_of_events,
     _sessions,
     _side_effects,
     _similar_documents,

@@ -15,7 +15,7 @@ LLM  executions, combinations, numbers, sequences, side_effects
 TOO  executions, numbers
 BUD  budgets, amounts, numbers, side_effects, returns, sequences, atomicity, concurrency, plain_values, races
 APR  approvals, side_effects, sequences, plain_values, returns, concurrency, numbers, queries, races
-STR  streams, errors, transactions
+STR  streams, following, errors, transactions
 QRY  paging, queries, filter_sizes, omissions, combinations, endings, differential, numbers, amounts, plain_values,
      snapshots, streams
 TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,

@@ -1,0 +1,426 @@
+"""Streams in the order of commits: whoever reads up to a sequence and goes on after it misses nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from datetime import timedelta
+
+import pytest
+
+from aaow_storage import (
+    AdapterClosedError,
+    Capability,
+    NotFoundError,
+    QueryFilter,
+    StorageAdapter,
+    StorageOperations,
+    StreamEvent,
+    ValidationError,
+)
+from aaow_storage_conformance._contract import clause, requires
+from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.contents import assert_identical
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.store import Store
+from aaow_storage_conformance.harness.subprocesses import Report
+from aaow_storage_conformance.harness.time_limits import ENDS_WITHIN_S, SOON_S
+
+WRITERS, EVENTS_PER_WRITER = 64, 8
+PROCESSES, EVENTS_PER_PROCESS, EVENTS_BEFORE_THE_KILL = 4, 60, 20
+READERS = 200
+PAGE = 7
+POLL_S = 0.002
+STREAM = "followed"
+WITHIN_A_SECOND_S = 1.0
+
+
+def sequences(events: list[StreamEvent]) -> list[int | None]:
+    """Return the sequences of events."""
+    return [event.sequence for event in events]
+
+
+class Poller:
+    """Reads a stream by sequence, again and again, and goes on after the last event that it has seen."""
+
+    def __init__(self, storage: StorageOperations, stream_id: str = STREAM) -> None:
+        self._storage = storage
+        self._stream_id = stream_id
+        self.seen: list[StreamEvent] = []
+
+    async def read(self) -> None:
+        """Read what has come, page by page."""
+        while True:
+            after = (self.seen[-1].sequence or 0) if self.seen else 0
+            page = await self._storage.get_stream_events(self._stream_id, QueryFilter(limit=PAGE), after)
+            self.seen += page
+            if len(page) < PAGE:
+                return
+
+    @asynccontextmanager
+    async def polling(self) -> AsyncIterator[None]:
+        """Poll while the block runs, and once more after it."""
+        task = start_in_fresh_context(self._poll())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self.read()
+
+    async def _poll(self) -> None:
+        while True:
+            await self.read()
+            await asyncio.sleep(POLL_S)
+
+
+async def check_that_none_is_missing(
+    storage: StorageAdapter, seen: list[StreamEvent], *, is_whole: bool = True
+) -> None:
+    """Check that a reader of the stream saw all events once, in the order of their sequences, which are 1, 2, 3."""
+    stored = await storage.get_stream_events(STREAM, after_sequence=0)
+    if is_whole:
+        assert sequences(stored) == [*range(1, len(stored) + 1)]
+    missed = {event.id for event in stored} - {event.id for event in seen}
+    assert not missed, f"a reader that went on after the last sequence missed {len(missed)} of {len(stored)} events"
+    assert [event.id for event in seen] == [event.id for event in stored]
+
+
+async def write_events(storage: StorageOperations, name: str, count: int) -> None:
+    """Save events to the stream, some alone and some together, each stamped before the one that was saved last."""
+    events = [
+        samples.an_event(STREAM, id=f"{name}-{number}", timestamp=samples.instant(count - number))
+        for number in range(count)
+    ]
+    for number in range(0, count, 4):
+        await storage.save_stream_event(events[number])
+        await storage.save_stream_events(events[number + 1 : number + 4])
+
+
+async def write_until_killed(store: Store, report: Report, name: str) -> None:
+    """Save events to the stream for ever, and report each that is acknowledged; run in a subprocess."""
+    async with store.open() as storage:
+        number = 0
+        while True:
+            await storage.save_stream_event(samples.an_event(STREAM, id=f"{name}-{number}"))
+            report(f"{name}-{number}")
+            number += 1
+
+
+async def write_one(storage: StorageAdapter, stream_id: str, event_id: str) -> None:
+    """Save one event; run in a subprocess."""
+    await storage.save_stream_event(samples.an_event(stream_id, id=event_id))
+
+
+@requires(Capability.STREAM_EVENTS)
+class FollowingTests:
+    """Sequences, readers that go on after one, and deleted streams."""
+
+    @clause("STR-2")
+    async def test_deleting_the_events_of_a_stream_deletes_those_of_no_other(self, storage: StorageAdapter) -> None:
+        names = ("s", "S", "s ", " s", "s%", "%", "_", "*", "ss", "s.s")
+        for name in names:
+            await storage.save_stream_events([samples.an_event(name), samples.an_event(name)])
+        for deleted, name in enumerate(names, 1):
+            assert await storage.delete_stream_events(name) == 2
+            assert await storage.get_stream_events(name) == []
+            assert {event.stream_id for event in await storage.list_stream_events()} == {*names[deleted:]}
+            assert await storage.delete_stream_events(name) == 0
+
+    @clause("STR-2")
+    async def test_the_events_of_a_session_go_with_it_and_no_others(self, storage: StorageAdapter) -> None:
+        gone, stays = await samples.stored_session(storage), await samples.stored_session(storage)
+        of_gone = [samples.an_event(name, session_id=gone.id) for name in ("one", "shared")]
+        of_stays = [samples.an_event(name, session_id=stays.id) for name in ("shared", "other")]
+        of_none = samples.an_event("shared")
+        await storage.save_stream_events([*of_gone, *of_stays, of_none])
+        await storage.delete_session(gone.id)
+        left = await storage.list_stream_events()
+        assert_identical(sorted(left, key=lambda event: event.id), sorted([*of_stays, of_none], key=lambda e: e.id))
+
+    @clause("STR-2")
+    async def test_a_deletion_is_undone_with_its_transaction(self, storage: StorageAdapter) -> None:
+        event = samples.an_event(STREAM)
+        await storage.save_stream_event(event)
+        transaction = await storage.begin_transaction()
+        assert await transaction.delete_stream_events(STREAM) == 1
+        assert await transaction.get_stream_events(STREAM) == []
+        await transaction.rollback()
+        assert_identical(await storage.get_stream_events(STREAM), [event])
+
+    @clause("STR-2", "STR-3")
+    async def test_a_session_that_is_not_stored_takes_no_event(self, storage: StorageAdapter) -> None:
+        for save in (storage.save_stream_event, lambda event: storage.save_stream_events([event])):
+            with pytest.raises(NotFoundError):
+                await save(samples.an_event(STREAM, session_id="no such session"))
+        await storage.save_stream_event(samples.an_event(STREAM))
+        assert sequences(await storage.get_stream_events(STREAM)) == [1]
+
+    @clause("STR-3")
+    async def test_sequences_are_in_the_order_of_saves_whatever_the_timestamps_are(
+        self, storage: StorageAdapter
+    ) -> None:
+        at = samples.instant(100)
+        events = [samples.an_event(STREAM, timestamp=at - timedelta(seconds=number)) for number in range(9)]
+        for event in events[:4]:
+            await storage.save_stream_event(event)
+            await storage.save_stream_event(samples.an_event("another"))
+        saved = await storage.save_stream_events(events[4:])
+        assert sequences(saved) == [5, 6, 7, 8, 9]
+        assert_identical(saved, events[4:])
+        assert_identical(await storage.get_stream_events(STREAM, None, 0), events)
+        assert_identical(await storage.get_stream_events(STREAM), events[::-1])
+        assert sequences(await storage.get_stream_events(STREAM)) == [*range(9, 0, -1)]
+        for after in range(10):
+            assert_identical(await storage.get_stream_events(STREAM, after_sequence=after), events[after:])
+        first = QueryFilter({"node_id": "draft"}, limit=2)
+        assert_identical(await storage.get_stream_events(STREAM, first, after_sequence=3), events[3:5])
+
+    @clause("STR-3", "OPS-3")
+    async def test_an_event_saved_again_keeps_its_sequence(self, storage: StorageAdapter) -> None:
+        events = [samples.an_event(STREAM) for _ in range(4)]
+        await storage.save_stream_events(events)
+        again = [samples.an_event(STREAM, id=event.id, data="again") for event in events[:2]]
+        await storage.save_stream_event(again[0])
+        new = samples.an_event(STREAM)
+        assert sequences(await storage.save_stream_events([new, again[1]])) == [5, 2]
+        expected = [*again, *events[2:], new]
+        found = await storage.get_stream_events(STREAM, after_sequence=0)
+        assert_identical(found, expected)
+        assert sequences(found) == [1, 2, 3, 4, 5]
+
+    @clause("STR-3")
+    async def test_the_sequence_of_an_event_that_is_passed_in_is_ignored(self, storage: StorageAdapter) -> None:
+        await storage.save_stream_event(samples.an_event(STREAM, sequence=77))
+        assert sequences(await storage.save_stream_events([samples.an_event(STREAM, sequence=5)])) == [2]
+
+    @clause("STR-3")
+    async def test_a_sequence_is_never_given_twice(self, storage: StorageAdapter) -> None:
+        session = await samples.stored_session(storage)
+        await storage.save_stream_events([samples.an_event(STREAM), samples.an_event(STREAM, session_id=session.id)])
+        await storage.delete_session(session.id)
+        moving = samples.an_event(STREAM)
+        assert sequences(await storage.save_stream_events([moving])) == [3]
+        await storage.save_stream_event(samples.an_event("another", id=moving.id))
+        assert sequences(await storage.save_stream_events([samples.an_event(STREAM)])) == [4]
+        await storage.delete_stream_events(STREAM)
+        await storage.save_stream_event(samples.an_event(STREAM))
+        assert sequences(await storage.get_stream_events(STREAM)) == [5]
+        assert sequences(await storage.get_stream_events("another")) == [1]
+
+    @clause("STR-3", "OPS-6")
+    async def test_of_several_events_all_are_saved_or_none(self, storage: StorageAdapter) -> None:
+        events = [samples.an_event(STREAM) for _ in range(100)]
+        wrong = samples.an_event(STREAM, session_id="no such session")
+        with pytest.raises(NotFoundError):
+            await storage.save_stream_events([*events, wrong])
+        assert await storage.list_stream_events() == []
+        with pytest.raises(ValidationError):
+            await storage.save_stream_events([*events, events[0]])
+        with pytest.raises(ValidationError):
+            await storage.save_stream_events([*events, "event"])  # type: ignore[list-item]  # on purpose
+        assert await storage.list_stream_events() == []
+        async with storage.transaction() as transaction:
+            with pytest.raises(NotFoundError):
+                await transaction.save_stream_events([*events, wrong])
+            assert sequences(await transaction.save_stream_events(events[:3])) == [1, 2, 3]
+        assert sequences(await storage.save_stream_events(events)) == [*range(1, 101)]
+        assert await storage.save_stream_events([]) == []
+
+    @clause("STR-3")
+    async def test_events_of_a_transaction_have_sequences_when_it_commits_and_leave_no_gap_when_it_does_not(
+        self, storage: StorageAdapter
+    ) -> None:
+        transaction = await storage.begin_transaction()
+        assert sequences(await transaction.save_stream_events([samples.an_event(STREAM)])) == [1]
+        await transaction.rollback()
+        async with storage.transaction() as transaction:
+            await transaction.save_stream_event(samples.an_event(STREAM))
+            with suppress(ZeroDivisionError):
+                async with transaction.savepoint():
+                    await transaction.save_stream_event(samples.an_event(STREAM))
+                    raise ZeroDivisionError
+            await transaction.save_stream_event(samples.an_event(STREAM))
+        assert sequences(await storage.get_stream_events(STREAM, None, 0)) == [1, 2]
+
+    @clause("STR-3")
+    async def test_a_later_event_is_not_seen_before_an_earlier_one_whose_transaction_is_open(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        poller = Poller(storage)
+        async with store.open() as other:
+            transaction = await other.begin_transaction()
+            await transaction.save_stream_event(samples.an_event(STREAM, id="first"))
+            later = start_in_fresh_context(storage.save_stream_event(samples.an_event(STREAM, id="later")))
+            for _ in range(20):
+                reading = start_in_fresh_context(poller.read())
+                await asyncio.wait_for(reading, SOON_S)
+                await asyncio.sleep(0.005)
+            await transaction.commit()
+            await asyncio.wait_for(later, SOON_S)
+        await poller.read()
+        await check_that_none_is_missing(storage, poller.seen)
+
+    @clause("STR-3", "CON-1")
+    async def test_pollers_by_sequence_and_watchers_miss_nothing_of_many_writers(self, storage: StorageAdapter) -> None:
+        poller, watched = Poller(storage), Poller(storage)
+        expected = WRITERS * EVENTS_PER_WRITER
+        watching = asyncio.create_task(_watch(storage, watched, expected))
+        async with poller.polling():
+            writers = (write_events(storage, f"writer {number}", EVENTS_PER_WRITER) for number in range(WRITERS))
+            await asyncio.gather(*writers)
+        await asyncio.wait_for(watching, ENDS_WITHIN_S)
+        await check_that_none_is_missing(storage, poller.seen)
+        await check_that_none_is_missing(storage, watched.seen)
+
+    @clause("STR-3", "CON-1")
+    @requires(Capability.DURABLE)
+    async def test_readers_miss_nothing_of_four_processes_one_of_which_is_killed(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        poller, watched = Poller(storage), Poller(storage)
+        watching = asyncio.create_task(_watch(storage, watched, None))
+        acknowledged: list[str] = []
+        async with AsyncExitStack() as stack, poller.polling():
+            names = [f"process {number}" for number in range(PROCESSES)]
+            processes = [await stack.enter_async_context(store.process(write_until_killed, name)) for name in names]
+            for turn, process in enumerate(processes):
+                count = EVENTS_PER_PROCESS if turn else EVENTS_BEFORE_THE_KILL
+                acknowledged += [await process.next_report() for _ in range(count)]
+                acknowledged += await process.kill()
+        await asyncio.sleep(WITHIN_A_SECOND_S)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await check_that_none_is_missing(storage, poller.seen)
+        await check_that_none_is_missing(storage, watched.seen)
+        assert {*acknowledged} <= {event.id for event in poller.seen}
+
+    @clause("STR-3")
+    async def test_a_watcher_gets_what_is_stored_and_then_what_comes(self, storage: StorageAdapter) -> None:
+        events = [samples.an_event(STREAM) for _ in range(6)]
+        await storage.save_stream_events(events[:3])
+        found: list[StreamEvent] = []
+        async with aclosing(storage.watch_stream(STREAM, after=1)) as watcher, asyncio.timeout(SOON_S):
+            found += [await anext(watcher), await anext(watcher)]
+            waiting = asyncio.ensure_future(anext(watcher))
+            await asyncio.sleep(0.02)
+            await storage.save_stream_event(samples.an_event("another"))
+            await storage.save_stream_event(events[3])
+            found.append(await waiting)
+            async with storage.transaction() as transaction:
+                await transaction.save_stream_events(events[4:])
+            found += [await anext(watcher), await anext(watcher)]
+        assert_identical(found, events[1:])
+        assert sequences(found) == [2, 3, 4, 5, 6]
+
+    @clause("STR-3")
+    async def test_a_watcher_goes_on_after_the_stream_was_emptied(self, storage: StorageAdapter) -> None:
+        await storage.save_stream_events([samples.an_event(STREAM) for _ in range(3)])
+        async with aclosing(storage.watch_stream(STREAM)) as watcher, asyncio.timeout(SOON_S):
+            assert (await anext(watcher)).sequence == 1
+            await storage.delete_stream_events(STREAM)
+            assert sequences([await anext(watcher), await anext(watcher)]) == [2, 3]  # they were read before
+            waiting = asyncio.ensure_future(anext(watcher))
+            await asyncio.sleep(0.02)
+            await storage.save_stream_event(samples.an_event(STREAM))
+            assert (await waiting).sequence == 4
+
+    @clause("STR-3")
+    @requires(Capability.DURABLE)
+    async def test_a_watcher_is_woken_within_a_second_by_another_process(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async with aclosing(storage.watch_stream(STREAM)) as watcher:
+            waiting = asyncio.ensure_future(anext(watcher))
+            await store.run_in_subprocess(write_one, STREAM, "from another process")
+            event = await asyncio.wait_for(waiting, WITHIN_A_SECOND_S)
+        assert event.id == "from another process"
+
+    @clause("STR-3")
+    async def test_each_of_many_watchers_gets_the_events_of_its_stream(self, storage: StorageAdapter) -> None:
+        names = [f"stream {number}" for number in range(READERS)]
+        waiting = [asyncio.create_task(_first_of(storage, name)) for name in names]
+        await asyncio.sleep(0.05)
+        await storage.save_stream_events([samples.an_event(name, id=name) for name in names])
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            assert [event.id for event in await asyncio.gather(*waiting)] == names
+
+    @clause("STR-3", "LIF-2")
+    async def test_a_watcher_ends_when_its_adapter_is_closed_and_a_new_one_is_refused(self, store: Store) -> None:
+        async with store.open() as storage:
+            await storage.save_stream_event(samples.an_event(STREAM))
+            found: list[StreamEvent] = []
+
+            async def watch() -> None:
+                async for event in storage.watch_stream(STREAM):
+                    found.append(event)  # noqa: PERF401 - it never ends
+
+            watching = start_in_fresh_context(watch())
+            await asyncio.sleep(0.05)
+        await asyncio.wait_for(watching, SOON_S)
+        assert sequences(found) == [1]
+        with pytest.raises(AdapterClosedError):
+            await anext(storage.watch_stream(STREAM))
+
+    @clause("STR-3", "CON-2")
+    async def test_a_watcher_ends_with_its_task(self, storage: StorageAdapter) -> None:
+        watching = asyncio.create_task(_first_of(storage, STREAM))
+        await asyncio.sleep(0.05)
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(watching, SOON_S)
+        await storage.save_stream_event(samples.an_event(STREAM))
+        assert (await asyncio.wait_for(_first_of(storage, STREAM), SOON_S)).sequence == 1
+
+    @clause("STR-3")
+    async def test_a_wrong_sequence_is_refused(self, storage: StorageAdapter) -> None:
+        for wrong in (-1, 1.5, "1", True, 2**63):
+            with pytest.raises(ValidationError):
+                await storage.get_stream_events(STREAM, None, wrong)  # type: ignore[arg-type]  # on purpose
+            with pytest.raises(ValidationError):
+                storage.watch_stream(STREAM, wrong)  # type: ignore[arg-type]  # as above
+
+    @clause("STR-3", "QRY-1")
+    async def test_streams_are_listed_with_what_they_hold(self, storage: StorageAdapter) -> None:
+        session, other = await samples.stored_session(storage), await samples.stored_session(storage)
+        at = [samples.instant(number) for number in range(6)]
+        await storage.save_stream_events(
+            [
+                samples.an_event("b", timestamp=at[3], session_id=session.id),
+                samples.an_event("b", timestamp=at[1]),
+                samples.an_event("a", timestamp=at[2], session_id=session.id),
+                samples.an_event("a", timestamp=at[2], session_id=other.id),
+                samples.an_event("c", timestamp=at[1]),
+            ]
+        )
+        found = await storage.list_streams()
+        assert [(each.stream_id, each.session_id, each.events, each.last_sequence) for each in found] == [
+            ("b", session.id, 2, 2),
+            ("c", None, 1, 1),
+            ("a", None, 2, 2),
+        ]
+        assert [(each.first_event_at, each.last_event_at) for each in found] == [
+            (at[1], at[3]),
+            (at[1], at[1]),
+            (at[2], at[2]),
+        ]
+        assert [each.stream_id for each in await storage.list_streams(QueryFilter({"session_id": session.id}))] == ["b"]
+        page = QueryFilter({"events": 2}, limit=1)
+        assert_identical(await storage.list_streams(page.after(found[0])), [found[2]])
+        await storage.delete_stream_events("b")
+        assert [each.stream_id for each in await storage.list_streams()] == ["c", "a"]
+        async with storage.transaction() as transaction:
+            assert_identical(await transaction.list_streams(), found[1:])
+
+
+async def _watch(storage: StorageAdapter, into: Poller, count: int | None) -> None:
+    """Watch the stream until so many events have come."""
+    async with aclosing(storage.watch_stream(STREAM)) as watcher:
+        async for event in watcher:
+            into.seen.append(event)
+            if len(into.seen) == count:
+                return
+
+
+async def _first_of(storage: StorageAdapter, stream_id: str) -> StreamEvent:
+    async with aclosing(storage.watch_stream(stream_id)) as watcher:
+        return await anext(watcher)
