@@ -113,6 +113,7 @@ def types(session: nox.Session):
     """Check the types of the packages, the suite and the examples of use."""
     install(session, *EVERYTHING, group="types")
     session.run("mypy", *session.posargs)
+    session.run("pytest", "tests/typing", "-k", "pyright")
 
 
 @nox.session

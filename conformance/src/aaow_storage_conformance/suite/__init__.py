@@ -16,8 +16,8 @@ TOO  executions, numbers
 BUD  budgets, amounts, numbers, side_effects, returns, sequences, atomicity, concurrency, plain_values, races
 APR  approvals, side_effects, sequences, plain_values, returns, concurrency, numbers, queries, races
 STR  streams, following, errors, transactions
-QRY  paging, queries, filter_sizes, omissions, combinations, endings, differential, numbers, amounts, plain_values,
-     snapshots, streams
+QRY  paging, queries, operators, cursors, filter_sizes, omissions, combinations, endings, differential, numbers,
+     amounts, plain_values, snapshots, streams
 TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
      closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, streams
 LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,
