@@ -2,7 +2,7 @@
 
 import pytest
 
-from aaow_storage import available_backends
+from aaow_storage import DelegatingAdapter, available_backends
 from aaow_storage_conformance import test_contract
 from aaow_storage_conformance.broken import BROKEN, BrokenBackend, Delegating, Querying
 from aaow_storage_conformance.broken._matrix import main
@@ -31,6 +31,25 @@ def test_a_broken_backend_is_caught(broken: BrokenBackend):
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
     tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
     assert failures(available_backends()["memory"], Querying, tests) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+def test_an_adapter_that_passes_everything_on_is_as_sound_as_what_it_wraps(
+    suite: list[ContractTest], backend: str, area: str
+):
+    tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
+    assert failures(available_backends()[backend], DelegatingAdapter, tests) == []
+
+
+@pytest.mark.parametrize("area", ["TestBlocks", "TestHolders", "TestNesting", "TestTransactions", "TestUpdates"])
+def test_an_adapter_that_passes_everything_on_refuses_calls_during_its_transactions(
+    suite: list[ContractTest], area: str
+):
+    tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
+    assert tests
+    assert failures(available_backends()["memory"], DelegatingAdapter, tests) == []
 
 
 def test_every_clause_has_a_broken_backend():

@@ -14,11 +14,14 @@ from aaow_storage.errors import (
     BackendNotFoundError,
     BudgetExceededError,
     ConflictError,
+    ContentionError,
     CorruptDataError,
     NotFoundError,
+    OutcomeUnknownError,
     SchemaVersionError,
     StorageError,
     StorageUnavailableError,
+    StoreBusyError,
     TransactionError,
     UnsupportedOperationError,
     ValidationError,
@@ -40,6 +43,8 @@ EXAMPLES = [
     (ConflictError("it is not pending", SESSION), "it is not pending"),
     (ConflictError("there is nothing to show"), "there is nothing to show"),
     (BudgetExceededError("too little", POOL), "too little"),
+    (ContentionError("it lost"), "it lost"),
+    (ContentionError("it lost", SESSION), "it lost"),
     (TransactionError("it is over"), "it is over"),
     (AdapterClosedError(), "the adapter is not open: call initialize(), or use it in `async with`"),
     (AdapterClosedError("it was closed"), "the adapter is not open: it was closed"),
@@ -52,7 +57,9 @@ EXAMPLES = [
         "the store has schema version 0001, and this code needs version 0003: call initialize()",
     ),
     (SchemaVersionError(None, "1", "migrate"), "the store has no schema, and this code needs version 1: migrate"),
-    (StorageUnavailableError("busy"), "busy"),
+    (StorageUnavailableError("away"), "away"),
+    (StoreBusyError("busy"), "busy"),
+    (OutcomeUnknownError("in doubt"), "in doubt"),
     (CorruptDataError("digest"), "digest"),
     (
         BackendNotFoundError("x", iter(["memory", "sqlite"]), "not there"),
@@ -96,6 +103,28 @@ def test_errors_are_also_what_the_language_calls_them():
 def test_a_budget_error_carries_the_pool_as_the_stored_record():
     error = BudgetExceededError("too little", POOL)
     assert error.pool is error.current is POOL
+
+
+RETRYABLE = {ContentionError, StorageUnavailableError, StoreBusyError}
+
+
+@each_example
+def test_an_error_says_whether_another_attempt_may_succeed(error: StorageError, message: str):
+    assert error.is_retryable is (type(error) in RETRYABLE), message
+    with pytest.raises(AttributeError):
+        error.is_retryable = True  # type: ignore[misc]  # a property of the class
+
+
+def test_the_drawing_of_the_tree_marks_the_retryable_errors():
+    drawn = [line.partition("-- ")[2] for line in (errors.__doc__ or "").splitlines()]
+    marked = {line.split()[0] for line in drawn if " (*) " in line}
+    assert marked == {kind.__name__ for kind in RETRYABLE}
+
+
+def test_contention_is_a_conflict_and_a_busy_store_an_unavailable_one():
+    assert issubclass(ContentionError, ConflictError)
+    assert issubclass(StoreBusyError, StorageUnavailableError)
+    assert issubclass(OutcomeUnknownError, StorageUnavailableError)
 
 
 def test_the_drawing_of_the_tree_shows_every_error_below_its_parent():

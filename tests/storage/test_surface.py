@@ -11,10 +11,14 @@ PUBLIC = """
 All AnyOf Between Not
 AdapterClosedError AlreadyExistsError ApprovalChanges ApprovalRequest ApprovalStatus ApprovalType Backend
 BackendNotFoundError BudgetExceededError BudgetPool BudgetPoolChanges BudgetPoolStatus Capability ConflictError
-Contains CorruptDataError Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
-NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn OMITTED OrderBy Patch QueryFilter
+Contains ContentionError CorruptDataError
+DelegatingAdapter DelegatingOperations DelegatingTransaction
+Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
+NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn OMITTED OrderBy
+OutcomeUnknownError Patch QueryFilter
 SchemaVersionError Session
 SessionChanges SessionStatus StartsWith StorageAdapter StorageError StorageOperations StorageUnavailableError
+StoreBusyError
 StoredWorkflow StreamEvent StreamSummary TokenUsage ToolCall ToolCallLog Transaction TransactionError
 TransactionOutcome UnsupportedOperationError UsageKey UsageSummary ValidationError WorkflowChanges
 WorkflowExecutionState available_backends create_adapter

@@ -61,6 +61,7 @@ from aaow_storage_conformance.suite.snapshots import SnapshotTests
 from aaow_storage_conformance.suite.states import StateTests
 from aaow_storage_conformance.suite.store_wide import StoreWideTests
 from aaow_storage_conformance.suite.streams import StreamTests
+from aaow_storage_conformance.suite.transacting import RetryabilityTests, TransactTests
 from aaow_storage_conformance.suite.transactions import TransactionTests
 from aaow_storage_conformance.suite.updates import UpdateTests
 from aaow_storage_conformance.suite.usage import UsageTests
@@ -110,6 +111,7 @@ __all__ = [
     "RaceTests",
     "RecordTests",
     "ResemblanceTests",
+    "RetryabilityTests",
     "ReturnTests",
     "SchemaTests",
     "SequenceTests",
@@ -121,6 +123,7 @@ __all__ = [
     "Store",
     "StoreWideTests",
     "StreamTests",
+    "TransactTests",
     "TransactionTests",
     "UpdateTests",
     "UsageTests",

@@ -40,6 +40,7 @@ from aaow_storage_conformance import (
     RaceTests,
     RecordTests,
     ResemblanceTests,
+    RetryabilityTests,
     ReturnTests,
     SchemaTests,
     SequenceTests,
@@ -51,6 +52,7 @@ from aaow_storage_conformance import (
     StoreWideTests,
     StreamTests,
     TransactionTests,
+    TransactTests,
     UpdateTests,
     UsageTests,
     WorkflowTests,
@@ -213,6 +215,10 @@ class TestResemblances(ResemblanceTests):
     """Similar documents."""
 
 
+class TestRetryability(RetryabilityTests):
+    """What errors say about another attempt."""
+
+
 class TestReturns(ReturnTests):
     """Return values."""
 
@@ -251,6 +257,10 @@ class TestStoreWide(StoreWideTests):
 
 class TestStreams(StreamTests):
     """Stream events."""
+
+
+class TestTransact(TransactTests):
+    """Transactions that are run again."""
 
 
 class TestTransactions(TransactionTests):

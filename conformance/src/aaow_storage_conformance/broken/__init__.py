@@ -50,6 +50,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _snapshots,
     _store_wide,
     _streams,
+    _transacting,
     _transactions,
     _usage,
     _values,

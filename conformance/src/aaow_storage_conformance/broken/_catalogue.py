@@ -5,9 +5,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from aaow_storage import Backend, Capability, StorageAdapter
+from aaow_storage import Backend, Capability, DelegatingAdapter, StorageAdapter
 from aaow_storage_conformance._contract import CLAUSES
-from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_conformance.harness.watchdog import TEST_S
 from aaow_storage_memory import MemoryAdapter
 from aaow_storage_memory._stores import store_at
@@ -23,7 +22,7 @@ class BrokenBackend:
         name: the name of the class or function.
         mistake: what it does wrong, in one sentence.
         clauses: the ids of the clauses that it breaks; for each of them a test has to fail.
-        factory: a subclass of `Delegating`, which works on any backend; a subclass of `MemoryAdapter`; or a
+        factory: a subclass of `DelegatingAdapter`, which works on any backend; a subclass of `MemoryAdapter`; or a
             function that takes a URL and options, and makes an adapter of the backend `on`.
         on: the name of the one backend that it works on, None for any.
         needs: the capabilities that the reference backend must claim.
@@ -48,7 +47,7 @@ class BrokenBackend:
     def create(self, reference: Backend, url: str | None = None, **options: Any) -> StorageAdapter:
         """Make a broken adapter on a store of the reference backend."""
         options = {**self.options, **options}
-        if _is_kind_of(self.factory, Delegating):
+        if _is_kind_of(self.factory, DelegatingAdapter):
             return self.factory(reference.create(url, **options))
         if _is_kind_of(self.factory, MemoryAdapter):
             return self.factory(store_at(url))

@@ -13,11 +13,18 @@ import attrs
 import pytest
 from _pytest.outcomes import OutcomeException, Skipped
 
-from aaow_storage import Backend, Capability, StorageAdapter, available_backends, register_plugin, unregister_plugin
+from aaow_storage import (
+    Backend,
+    Capability,
+    DelegatingAdapter,
+    StorageAdapter,
+    available_backends,
+    register_plugin,
+    unregister_plugin,
+)
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_conformance._contract import CLAUSES, needed_version, parsed
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend
-from aaow_storage_conformance.broken._delegating import Delegating
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.watchdog import TEST_S, Limits, Watchdog, watch_running_loop, watching
 from aaow_storage_conformance.suite.concurrency import ConcurrencyTests
@@ -138,7 +145,7 @@ def verdicts(broken: BrokenBackend, reference: Backend) -> list[Verdict]:
         return [_verdict(clause, reference, plugin) for clause in broken.clauses]
 
 
-def failures(reference: Backend, layer: type[Delegating], tests: Iterable[ContractTest]) -> list[str]:
+def failures(reference: Backend, layer: type[DelegatingAdapter], tests: Iterable[ContractTest]) -> list[str]:
     """Run tests on a reference backend through a layer that breaks nothing, and describe the failures."""
     unbroken = BrokenBackend(layer.__name__, "Gets nothing wrong.", (), layer)
     with _registered(BrokenPlugin(unbroken, reference.name)) as plugin:

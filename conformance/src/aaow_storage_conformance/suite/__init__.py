@@ -19,10 +19,10 @@ STR  streams, following, errors, transactions
 QRY  paging, queries, operators, cursors, filter_sizes, omissions, combinations, endings, differential, numbers,
      amounts, plain_values, snapshots, streams
 TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
-     closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, streams
+     closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, streams, transacting
 LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,
-     handles, isolation, operations
-ERR  errors, handling, returns, side_effects
+     handles, isolation, operations, transacting
+ERR  errors, handling, returns, side_effects, transacting
 CON  cancellation, races, concurrency, atomicity, leaving, lifecycle, transactions, handles, isolation, sharing,
      closing, durability, errors, numbers, states
 DUR  durability

@@ -8,10 +8,11 @@ from psycopg import errors as pg
 
 from aaow_storage.authoring import redacted_text
 from aaow_storage.errors import (
-    ConflictError,
+    ContentionError,
     CorruptDataError,
     StorageError,
     StorageUnavailableError,
+    StoreBusyError,
     ValidationError,
 )
 
@@ -68,11 +69,11 @@ def translate(error: Exception, place: str) -> StorageError:
     what = f"{place}: {_text(error)}"
     match error:
         case _ if isinstance(error, _CONFLICTS):
-            return ConflictError(f"another transaction changed the same records; try again: {what}")
+            return ContentionError(f"another transaction changed the same records; try again: {what}")
         case pg.ForeignKeyViolation():
-            return ConflictError(f"a referenced record was deleted at the same time; try again: {what}")
+            return ContentionError(f"a referenced record was deleted at the same time; try again: {what}")
         case pg.UniqueViolation():
-            return ConflictError(
+            return ContentionError(
                 f"another transaction stored a record with this id at the same time; try again: {what}"
             )
         case _ if isinstance(error, _CORRUPT):
@@ -87,7 +88,7 @@ def translate(error: Exception, place: str) -> StorageError:
             return StorageError(_with_remedy(what, _PERMANENT_REMEDIES))
         case pg.LockNotAvailable():
             remedy = "another session holds the lock: pg_locks and pg_stat_activity show it; end it, or try again"
-            return StorageUnavailableError(f"{what}; {remedy}")
+            return StoreBusyError(f"{what}; {remedy}")
         case psycopg.OperationalError() if error.sqlstate is None and _remedy(what, _PERMANENT_REMEDIES):
             return StorageError(_with_remedy(what, _PERMANENT_REMEDIES))
         case _ if isinstance(error, (*_TRANSIENT, psycopg.OperationalError, psycopg.InterfaceError)):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aaow_storage.authoring import given_up_after_fork
-from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage.errors import StorageError, StoreBusyError
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import (
     Call,
@@ -100,7 +100,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
             size, timeout = self._settings.pool_size, self._settings.acquire_timeout
             remedy = "try again, or raise pool_size or acquire_timeout"
             problem = f"all {size} connections were busy for {timeout:g} s; {remedy}"
-            job.settle(Outcome(job, error=StorageUnavailableError(f"{self._settings.place}: {problem}")))
+            job.settle(Outcome(job, error=StoreBusyError(f"{self._settings.place}: {problem}")))
 
     @property
     def is_open(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from attrs import frozen
 
-from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage.errors import OutcomeUnknownError, StorageError, StorageUnavailableError
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import SQLConnection
 
@@ -21,7 +21,7 @@ _LOST = "the connection was lost during COMMIT"
 _CHECK = "read the records to see whether it is stored"
 
 
-class InDoubtError(StorageUnavailableError):
+class InDoubtError(OutcomeUnknownError):
     """The connection was lost during COMMIT, and no server can say whether it succeeded."""
 
 

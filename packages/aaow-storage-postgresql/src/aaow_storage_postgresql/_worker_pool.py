@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from aaow_storage.authoring import CLOSED
-from aaow_storage.errors import AdapterClosedError, StorageError, StorageUnavailableError
+from aaow_storage.errors import AdapterClosedError, OutcomeUnknownError, StorageError, StorageUnavailableError
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._requests import Request, as_storage_error, refuse
 from aaow_storage_postgresql._settings import Settings
@@ -108,7 +108,7 @@ class WorkerPool:
         problem = "the adapter was closed, and the server did not answer in time; the change may or may not be stored"
         with self._lock:
             requests = [request for worker in self._workers.values() for request in worker.current]
-        self._refuse([*requests, *self._queue.get_nowait(self._load)], StorageUnavailableError(problem))
+        self._refuse([*requests, *self._queue.get_nowait(self._load)], OutcomeUnknownError(problem))
 
     def _run(self, worker: Worker) -> None:
         ended_by: BaseException | None = None

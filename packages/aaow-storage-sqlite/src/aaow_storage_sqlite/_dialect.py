@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
-from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError, ValidationError
+from aaow_storage.errors import (
+    CorruptDataError,
+    StorageError,
+    StorageUnavailableError,
+    StoreBusyError,
+    ValidationError,
+)
 from aaow_storage_sql import Dialect, LateModule
 from aaow_storage_sqlite._index_paths import is_indexable
 
@@ -39,8 +45,6 @@ _NO_SUCH_SCHEMA = (
 _MIN_TOO_LONG_CHARS = 2**28
 """Fewest characters of a value that is too long for SQLite; a character takes at most four bytes."""
 _TRANSIENT = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
@@ -102,6 +106,8 @@ class SQLiteDialect(Dialect):
             if any(isinstance(value, str | bytes) and len(value) >= _MIN_TOO_LONG_CHARS for value in values):
                 return ValidationError("sqlite", "value", f"is larger than SQLite can store: {error}")
             return CorruptDataError(what)
+        if code in _LOCKED:
+            return StoreBusyError(what)
         return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
 
     def is_in_transaction(self, driver_connection: Any) -> bool:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage.errors import StorageError, StoreBusyError
 from aaow_storage_sql import Opening
 from aaow_storage_sqlite._dialect import is_locked
 
@@ -33,7 +33,7 @@ def retry_while_locked(
         on_locked: called each time that the lock is found taken.
 
     Raises:
-        StorageUnavailableError: the lock was not free within `timeout_s`.
+        StoreBusyError: the lock was not free within `timeout_s`.
         asyncio.CancelledError: the opening was cancelled.
     """
     pause = time.sleep if opening is None else opening.sleep
@@ -48,5 +48,5 @@ def retry_while_locked(
                 on_locked()
             if time.monotonic() >= deadline:
                 problem = f"{error}; waited {timeout_s:g} s for another connection's lock; try again later"
-                raise StorageUnavailableError(problem) from error.__cause__
+                raise StoreBusyError(problem) from error.__cause__
         pause(random.uniform(_MIN_PAUSE_S, _MAX_PAUSE_S))  # noqa: S311 - not a secret

@@ -3,7 +3,6 @@
 from aaow_storage._adapter import (
     StorageAdapter,
     Transaction,
-    TransactionOutcome,
 )
 from aaow_storage._backend import Backend
 from aaow_storage._changes import (
@@ -11,6 +10,11 @@ from aaow_storage._changes import (
     BudgetPoolChanges,
     SessionChanges,
     WorkflowChanges,
+)
+from aaow_storage._delegating import (
+    DelegatingAdapter,
+    DelegatingOperations,
+    DelegatingTransaction,
 )
 from aaow_storage._enums import (
     ApprovalStatus,
@@ -20,6 +24,7 @@ from aaow_storage._enums import (
     Direction,
     NodeExecutionStatus,
     SessionStatus,
+    TransactionOutcome,
 )
 from aaow_storage._filters import QueryFilter
 from aaow_storage._ids import (
@@ -84,11 +89,14 @@ from aaow_storage.errors import (
     BackendNotFoundError,
     BudgetExceededError,
     ConflictError,
+    ContentionError,
     CorruptDataError,
     NotFoundError,
+    OutcomeUnknownError,
     SchemaVersionError,
     StorageError,
     StorageUnavailableError,
+    StoreBusyError,
     TransactionError,
     UnsupportedOperationError,
     ValidationError,
@@ -115,7 +123,11 @@ __all__ = [
     "Capability",
     "ConflictError",
     "Contains",
+    "ContentionError",
     "CorruptDataError",
+    "DelegatingAdapter",
+    "DelegatingOperations",
+    "DelegatingTransaction",
     "Direction",
     "FieldName",
     "Ge",
@@ -135,6 +147,7 @@ __all__ = [
     "NotFoundError",
     "NotIn",
     "OrderBy",
+    "OutcomeUnknownError",
     "Patch",
     "QueryFilter",
     "SchemaVersionError",
@@ -146,6 +159,7 @@ __all__ = [
     "StorageError",
     "StorageOperations",
     "StorageUnavailableError",
+    "StoreBusyError",
     "StoredWorkflow",
     "StreamEvent",
     "StreamSummary",

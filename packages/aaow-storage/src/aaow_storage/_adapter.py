@@ -1,40 +1,24 @@
 """`StorageAdapter` and `Transaction`, which have the operations, and how they open and end."""
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aaow_storage._arguments import check_events, check_id, check_sequence
-from aaow_storage._enums import Capability
+from aaow_storage._enums import Capability, TransactionOutcome
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after
 from aaow_storage._following import follow_stream, last_sequences_of, save_each
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
 from aaow_storage._records import StreamEvent
+from aaow_storage._transact import run_transaction
 from aaow_storage._watching import Watcher
 from aaow_storage.errors import StorageError
 
-
-class TransactionOutcome(StrEnum):
-    """How a transaction ended.
-
-    It was committed or rolled back by a call, timed out, or was aborted because its adapter closed or its connection
-    failed.
-    """
-
-    COMMITTED = "committed"
-    ROLLED_BACK = "rolled_back"
-    TIMED_OUT = "timed_out"
-    ABORTED = "aborted"
-
-    @property
-    def is_forced(self) -> bool:
-        """Whether the transaction was rolled back without a call: it timed out, or was aborted."""
-        return self in {TransactionOutcome.TIMED_OUT, TransactionOutcome.ABORTED}
+T = TypeVar("T")
 
 
 class _Unique(StorageOperations):
@@ -73,6 +57,8 @@ class Transaction(_Unique):
 
         Raises:
             TransactionError: it has ended already, or timed out.
+            ContentionError: another transaction was in the way; all of it was rolled back.
+            OutcomeUnknownError: the connection was lost, and nobody can say whether it is stored.
         """
 
     @abstractmethod
@@ -107,9 +93,9 @@ class Transaction(_Unique):
 
         Raises:
             TransactionError: the block did not raise, but the transaction was already rolled back, because it timed
-                out, its adapter was closed, or its connection failed.
+                out, its adapter was closed, or its connection failed; or whether it was is not known.
         """
-        if kind is None and (self.outcome is None or self.outcome.is_forced):
+        if kind is None and self.outcome not in {TransactionOutcome.COMMITTED, TransactionOutcome.ROLLED_BACK}:
             await self.commit()
         elif error is not None and self.outcome is None:
             with cleaning_up_after(error):
@@ -167,7 +153,7 @@ class StorageAdapter(_Unique):
 
         A transaction that is open for longer than `timeout` seconds is rolled back, so that others can go on, and its
         next call raises `TransactionError`. If two transactions read and then write the same record, neither write is
-        lost: one transaction waits, or raises `ConflictError`.
+        lost: one transaction waits, or raises `ContentionError`.
         """
 
     async def save_stream_events(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
@@ -223,6 +209,36 @@ class StorageAdapter(_Unique):
         """Begin a transaction for `async with`: committed at the end of the block, rolled back if it raises."""
         async with await self.begin_transaction(timeout) as transaction:
             yield transaction
+
+    async def transact(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        attempts: int = 5,
+        outage: float = 0.0,
+        timeout: float = 30.0,  # noqa: ASYNC109 - as above
+    ) -> T:
+        """Run `work(transaction)` in a transaction, and commit; return what the work returned.
+
+        If all of it was rolled back because of contention (`ContentionError`, `StoreBusyError`), it is run again in a
+        new transaction after a random pause of at most a second. If the store cannot be reached (any other
+        `StorageUnavailableError`), it is run again too, until `outage` seconds have passed since that began.
+        So the work may run several times: what it does outside of the transaction has to be repeatable.
+
+        It is never run again after a commit whose outcome is not known (`OutcomeUnknownError`), after any other error,
+        or after a cancellation.
+
+        Args:
+            work: a coroutine function that takes the transaction. It need not, and should not, commit.
+            attempts: how often the work is run at most if it meets contention, the first time included.
+            outage: how long to try to reach the store, in seconds; 0 raises the first such error.
+            timeout: how long each transaction may stay open, in seconds, as in `begin_transaction`.
+
+        Raises:
+            ContentionError: the last attempt met contention; a note says how often the work was run.
+            StorageUnavailableError: the store is busy, or could not be reached for longer than `outage`.
+            OutcomeUnknownError: whether the transaction is stored is not known; read the records to find out.
+        """
+        return await run_transaction(lambda: self.begin_transaction(timeout), work, attempts, outage)
 
     async def __aenter__(self) -> Self:
         """Initialize the adapter, unless it is; the end of the block closes it.

@@ -1,4 +1,4 @@
-"""The enumerations of fields and capabilities."""
+"""The enumerations of fields, capabilities and outcomes."""
 
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -108,3 +108,22 @@ class Capability(StrEnum):
     """`save_stream_event` and `get_stream_events` work; otherwise both raise `UnsupportedOperationError`."""
     DURABLE = "durable"
     """What was stored survives the end of the process, even a killed one, and other processes see it."""
+
+
+class TransactionOutcome(StrEnum):
+    """How a transaction ended.
+
+    It was committed or rolled back by a call, timed out, or was aborted because its adapter closed or its connection
+    failed. It is unknown if the connection failed during the commit, and nobody can say whether that succeeded.
+    """
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled_back"
+    TIMED_OUT = "timed_out"
+    ABORTED = "aborted"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether the transaction was rolled back without a call: it timed out, or was aborted."""
+        return self in {TransactionOutcome.TIMED_OUT, TransactionOutcome.ABORTED}

@@ -5,14 +5,20 @@
     |-- NotFoundError (LookupError)             the record, or the parent it refers to, is not stored
     |-- AlreadyExistsError (LookupError)        a record with the same id is stored already
     |-- ConflictError                           the stored record does not allow the operation now
-    |   `-- BudgetExceededError                 a budget pool has too little left
+    |   |-- BudgetExceededError                 a budget pool has too little left
+    |   `-- ContentionError                 (*)   a concurrent transaction was in the way; run it again
     |-- TransactionError                        the transaction has ended, or was bypassed
     |-- AdapterClosedError                      the adapter is not initialized, or is closed
     |-- UnsupportedOperationError               the backend lacks the capability
     |-- SchemaVersionError                      the schema of the store is older or newer than the code
-    |-- StorageUnavailableError                 the store is busy or out of reach; try again
+    |-- StorageUnavailableError         (*)     the store is busy or out of reach; try again
+    |   |-- StoreBusyError              (*)     others hold its locks or its connections; try again
+    |   `-- OutcomeUnknownError                 the connection was lost during a commit; read what is stored
     |-- CorruptDataError                        what is stored cannot be what was saved
     `-- BackendNotFoundError (LookupError)      no usable backend has that name
+
+Those with (*) are `is_retryable`: another attempt at the same operation or transaction may succeed, because nothing was
+stored, and what was in the way passes by itself. For all others it would fail again, or do the same twice.
 
 The message says what happened, to which record and field, and what to do. The facts in it are attributes too. Errors
 can be copied and pickled. The exception of a driver that led to an error is its `__cause__`.
@@ -30,11 +36,14 @@ __all__ = [
     "BackendNotFoundError",
     "BudgetExceededError",
     "ConflictError",
+    "ContentionError",
     "CorruptDataError",
     "NotFoundError",
+    "OutcomeUnknownError",
     "SchemaVersionError",
     "StorageError",
     "StorageUnavailableError",
+    "StoreBusyError",
     "TransactionError",
     "UnsupportedOperationError",
     "ValidationError",
@@ -47,6 +56,15 @@ _MAX_SHOWN_FIELD = 200
 
 class StorageError(Exception):
     """The base class of every error that storage raises on purpose."""
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether another attempt at the same operation or transaction may succeed; each class says so for itself.
+
+        It is False for a permanent refusal: the attempt would fail again until somebody changes the call or the store.
+        If it is True, nothing was stored. In an open transaction, all of the transaction has to be run again.
+        """
+        return False
 
 
 class ValidationError(StorageError, ValueError):
@@ -139,6 +157,18 @@ class BudgetExceededError(ConflictError):
         self.pool = pool
 
 
+class ContentionError(ConflictError):
+    """A concurrent transaction changed or locked the same records; nothing was stored, so run all of it again.
+
+    A transaction that raises it lost a race, and may be rolled back already. `StorageAdapter.transact` runs it again.
+    """
+
+    @property
+    def is_retryable(self) -> bool:
+        """True: the other transaction has ended by the next attempt, or soon after."""
+        return True
+
+
 class TransactionError(StorageError):
     """The transaction has ended, timed out, or was bypassed by a call on its adapter."""
 
@@ -206,7 +236,29 @@ class SchemaVersionError(StorageError):
 
 
 class StorageUnavailableError(StorageError):
-    """The store cannot be reached, or is busy; another attempt may succeed."""
+    """The store cannot be reached, or is busy; another attempt may succeed.
+
+    A store that refuses this caller for good (a wrong password, a missing privilege, an unknown database) raises
+    another `StorageError`.
+    """
+
+    @property
+    def is_retryable(self) -> bool:
+        """True, except for an `OutcomeUnknownError`."""
+        return True
+
+
+class StoreBusyError(StorageUnavailableError):
+    """The store was reached, but others held its locks, or all connections, for longer than the caller waits."""
+
+
+class OutcomeUnknownError(StorageUnavailableError):
+    """The connection was lost during a commit, and nobody can say whether it is stored: read the records to see."""
+
+    @property
+    def is_retryable(self) -> bool:
+        """False: if it is stored, another attempt would do it twice."""
+        return False
 
 
 class CorruptDataError(StorageError):

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from aaow_storage.authoring import QueryPlan, loads, without_documents
-from aaow_storage.errors import CorruptDataError, StorageUnavailableError
+from aaow_storage.errors import CorruptDataError, StoreBusyError
 from aaow_storage_sql._mapping.documents import Document, digest_of
 from aaow_storage_sql._mapping.rows import hydrate_all
 from aaow_storage_sql._schema.tables import DIGEST_BYTES, documents, sessions, workflows
@@ -57,7 +57,7 @@ def store_document(connection: SQLConnection, document: Document) -> bytes:
     """Store a document unless it is there, and return the digest to refer to; it stays until the transaction ends.
 
     Raises:
-        StorageUnavailableError: other transactions stored and deleted it at each try.
+        StoreBusyError: other transactions stored and deleted it at each try.
     """
     try_lock = connection.dialect.try_advisory_lock
     insert = _insert(connection.dialect.insert, try_lock)
@@ -67,7 +67,7 @@ def store_document(connection: SQLConnection, document: Document) -> bytes:
         values = {"digest": copy.digest, "body": copy.body}
         if connection.run(insert, values if try_lock is None else {**values, "lock": _lock_number(copy.digest)}):
             return copy.digest
-    raise StorageUnavailableError(f"{_CONTENDED}; try again")
+    raise StoreBusyError(f"{_CONTENDED}; try again")
 
 
 @cache

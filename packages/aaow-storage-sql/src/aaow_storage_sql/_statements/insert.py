@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage.errors import AlreadyExistsError, NotFoundError, StorageError, StorageUnavailableError
+from aaow_storage.errors import AlreadyExistsError, NotFoundError, StorageError, StoreBusyError
 from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._schema.tables import documents, kind_of
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -124,9 +124,9 @@ def _self_references(table: sa.Table) -> list[str]:
     return [column.name for column in foreign_key_columns(table) if referenced_column(column) is id_column]
 
 
-def _contended(table: sa.Table) -> StorageUnavailableError:
+def _contended(table: sa.Table) -> StoreBusyError:
     problem = f"other transactions keep inserting and deleting what a new row of {table.name} refers to"
-    return StorageUnavailableError(f"{problem}; try again")
+    return StoreBusyError(f"{problem}; try again")
 
 
 def _require_parents(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aaow_storage import TransactionOutcome
 from aaow_storage.authoring import CLOSED_IN_TRANSACTION, INHERITED, note_failure
-from aaow_storage.errors import StorageError, TransactionError
+from aaow_storage.errors import OutcomeUnknownError, StorageError, TransactionError
 from aaow_storage_sql._operation import Call, Operation, Work
 from aaow_storage_sql._threads.executor import ExecutorTransaction
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
@@ -213,7 +213,9 @@ class InteractiveTransaction(ExecutorTransaction):
         except StorageError as failure:
             error = failure
             roll_back(connection, error)
-            self._close(TransactionOutcome.ABORTED, f"its commit failed: {failure}")
+            is_unknown = isinstance(failure, OutcomeUnknownError)
+            outcome = TransactionOutcome.UNKNOWN if is_unknown else TransactionOutcome.ABORTED
+            self._close(outcome, f"its commit failed: {failure}")
         else:
             self._close(end.outcome, end.reason)
         deliver([Outcome(end, error=error)])
