@@ -78,6 +78,7 @@ class SQLiteDialect(Dialect):
 
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
     has_statement_rollback: ClassVar[bool] = True
+    sorts_to_group: ClassVar[bool] = True
 
     def __init__(self, location: str) -> None:
         self.location = location

@@ -87,10 +87,11 @@ def _sum(text: str) -> Decimal:
     Raises:
         CorruptDataError: they have not.
     """
-    parts = text.replace(".", "").split(",")
-    if {*map(len, parts)} != {2 * MAX_AMOUNT_DIGITS} or text.count(".") != len(parts):
+    digits = text.replace(".", "")
+    count = len(text) - len(digits)
+    if len(digits) != count * (2 * MAX_AMOUNT_DIGITS + 1) - 1:
         raise CorruptDataError(f"a stored cost does not have {MAX_AMOUNT_DIGITS} digits on each side of a point")
-    return Decimal(f"{sum(map(int, parts))}E-{MAX_AMOUNT_DIGITS}")
+    return Decimal(f"{sum(map(int, digits.split(',')))}E-{MAX_AMOUNT_DIGITS}")
 
 
 def sum_of_amounts(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

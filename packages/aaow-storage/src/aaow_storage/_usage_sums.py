@@ -103,7 +103,7 @@ class UsageGroup:
 
     def summary(self, keys: Mapping[str, str | None]) -> UsageSummary:
         """Return the summary of the group with those keys."""
-        self.durations = array("q", sorted(self.durations))
+        durations = sorted(self.durations)
         return UsageSummary(
             keys=keys,
             executions=self.executions,
@@ -111,16 +111,10 @@ class UsageGroup:
             running=self.running,
             executions_without_usage=self.executions_without_usage,
             costs={currency: _plain(self.costs[currency]) for currency in sorted(self.costs)},
-            duration_p50=self._percentile(50),
-            duration_p95=self._percentile(95),
+            duration_p50=_percentile(50, durations),
+            duration_p95=_percentile(95, durations),
             **self.tokens,
         )
-
-    def _percentile(self, percent: int) -> timedelta | None:
-        """Return the duration at the nearest rank; the durations are sorted."""
-        count = len(self.durations)
-        rank = -(-percent * count // 100)
-        return self.durations[rank - 1] * _MICROSECOND if count else None
 
 
 class UsageSums:
@@ -154,6 +148,13 @@ def _key_of(name: str, execution: LLMExecution, workflow_id: str | None) -> str 
             return hour_of(execution.timestamp)
     value: Any = getattr(execution, name)
     return None if value is None else str(value)
+
+
+def _percentile(percent: int, durations: list[int]) -> timedelta | None:
+    """Return the duration at the nearest rank, of sorted durations in microseconds."""
+    count = len(durations)
+    rank = -(-percent * count // 100)
+    return durations[rank - 1] * _MICROSECOND if count else None
 
 
 def _plain(amount: Decimal) -> Decimal:

@@ -10,6 +10,7 @@ from aaow_storage_sql._migrations.versions import (
     v0005_calls_and_attempts,
     v0006_amounts,
     v0007_sequences_of_stream_events,
+    v0009_lists_over_all_sessions,
 )
 
 if TYPE_CHECKING:
@@ -36,4 +37,5 @@ HISTORY: tuple[Revision, ...] = (
     v0005_calls_and_attempts,
     v0006_amounts,
     v0007_sequences_of_stream_events,
+    v0009_lists_over_all_sessions,
 )

@@ -1,12 +1,14 @@
 """Sums of the usage, costs and durations of LLM executions, in groups."""
 
 import functools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from aaow_storage import UsageSummary
-from aaow_storage.authoring import TOKEN_FIGURES, UsageQuery, UsageSums, day_of, hour_of
+from aaow_storage.authoring import TOKEN_FIGURES, UsageGroup, UsageQuery, UsageSums, day_of, hour_of
 from aaow_storage.errors import StorageError
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, sessions
@@ -19,30 +21,61 @@ _EXECUTIONS = Source(sa.select(llm_executions.c.id), dict(llm_executions.c))
 _WITH_SESSION = Source(
     sa.select(llm_executions.c.id).join(sessions, sessions.c.id == llm_executions.c.session_id), dict(llm_executions.c)
 )
+_TIMESTAMP = llm_executions.c.timestamp
+_LAST = sa.bindparam("last", type_=_TIMESTAMP.type)
+_IN_SLICE = (sa.bindparam("first", type_=_TIMESTAMP.type) <= _TIMESTAMP, _TIMESTAMP <= _LAST)
+_SLICES = {each: Source(each.select.where(*_IN_SLICE), each.columns) for each in (_EXECUTIONS, _WITH_SESSION)}
+_AFTER = Source(_EXECUTIONS.select.where(_TIMESTAMP > _LAST), _EXECUTIONS.columns)
+_EARLIEST = Grouping((), (sa.func.min(_TIMESTAMP, type_=_TIMESTAMP.type),))
 _TIMES = {"day": day_of, "hour": hour_of}
 _PIECE = 2**32
 """Sums of large figures are made of two pieces: those of the multiples of this number, and those of the rests."""
+
+
+_SLICE_HOURS = 6
+"""How many hours of executions are grouped at once: those of more are sorted outside of memory."""
 
 
 @operation(writes=False)
 def summarize(connection: SQLConnection, query: UsageQuery) -> list[UsageSummary]:
     """Return the summary of each group of the executions that a plan chooses."""
     try:
-        rows = _rows(connection, query, in_pieces=False)
+        sums = _sums(connection, query, in_pieces=False)
     except StorageError as error:
         if not connection.dialect.is_integer_overflow(error):
             raise
-        rows = _rows(connection, query, in_pieces=True)
-    sums = UsageSums(query.group_by)
-    for row in rows:
-        _add(sums, query.group_by, row)
+        sums = _sums(connection, query, in_pieces=True)
     return sums.summaries()
 
 
-def _rows(connection: SQLConnection, query: UsageQuery, *, in_pieces: bool) -> list[Row]:
+def _sums(connection: SQLConnection, query: UsageQuery, *, in_pieces: bool) -> UsageSums:
+    sums = UsageSums(query.group_by)
     source = _WITH_SESSION if "workflow_id" in query.group_by else _EXECUTIONS
-    grouping = _grouping(connection.dialect, query.group_by, in_pieces=in_pieces)
-    return plan_groups(connection, source, query.plan, grouping)
+    names = query.group_by
+    times = [name for name in names if name in _TIMES]
+    if times and connection.dialect.sorts_to_group:
+        others = tuple(name for name in names if name not in _TIMES)
+        grouping = _grouping(connection.dialect, others, in_pieces=in_pieces)
+        for first, last in _slices(connection, query, hours=1 if "hour" in times else _SLICE_HOURS):
+            fixed = {name: _TIMES[name](first) for name in times}
+            for row in plan_groups(connection, _SLICES[source], query.plan, grouping, {"first": first, "last": last}):
+                keys = {**fixed, **dict(zip(others, row, strict=False))}
+                _add(sums.group(keys[name] for name in names), row[len(others) :])
+        return sums
+    for row in plan_groups(connection, source, query.plan, _grouping(connection.dialect, names, in_pieces=in_pieces)):
+        keys = dict(zip(names, row, strict=False)) | {name: _TIMES[name](row[names.index(name)]) for name in times}
+        _add(sums.group(keys.values()), row[len(names) :])
+    return sums
+
+
+def _slices(connection: SQLConnection, query: UsageQuery, *, hours: int) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the first and the last instant of each part of a day in UTC that has an execution of the plan."""
+    ((earliest,),) = plan_groups(connection, _EXECUTIONS, query.plan, _EARLIEST)
+    while earliest is not None:
+        first = earliest.replace(hour=earliest.hour // hours * hours, minute=0, second=0, microsecond=0)
+        last = first + (timedelta(hours=hours) - timedelta(microseconds=1))
+        yield first, last
+        ((earliest,),) = plan_groups(connection, _AFTER, query.plan, _EARLIEST, {"last": last})
 
 
 @functools.lru_cache(maxsize=256)
@@ -75,13 +108,9 @@ def _key(dialect: Dialect, name: str) -> sa.ColumnElement[Any]:
     return dialect.start_of(llm_executions.c.timestamp, name) if name in _TIMES else llm_executions.c[name]
 
 
-def _add(sums: UsageSums, group_by: tuple[str, ...], row: Row) -> None:
-    """Add the row of a group to the sums of its keys."""
-    keys, (currency, count, ended, failed, with_usage, cost, durations, *figures) = (
-        row[: len(group_by)],
-        row[len(group_by) :],
-    )
-    group = sums.group(_TIMES[name](key) if name in _TIMES else key for name, key in zip(group_by, keys, strict=True))
+def _add(group: UsageGroup, aggregates: Row) -> None:
+    """Add the aggregates of a statement to the sums of a group."""
+    currency, count, ended, failed, with_usage, cost, durations, *figures = aggregates
     group.executions += count
     group.failed += failed
     group.running += count - ended

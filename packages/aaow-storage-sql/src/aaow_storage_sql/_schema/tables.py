@@ -179,6 +179,24 @@ llm_executions = sa.Table(
     sa.Column("reasoning_tokens", sa.BigInteger),
     sa.Index(None, "session_id", "timestamp", "id"),
     sa.Index(None, "session_id", "node_id", "timestamp", "id"),
+    sa.Index(None, "timestamp", "id").ddl_if(dialect="postgresql"),
+    sa.Index(
+        "ix_llm_executions_usage",
+        "timestamp",
+        "id",
+        "provider",
+        "model",
+        "success",
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "cost",
+        "currency",
+        "completed_at",
+    ).ddl_if(dialect="sqlite"),  # an index of PostgreSQL refuses long texts, and a scan skips long columns
 )
 
 tool_call_logs = sa.Table(
@@ -196,6 +214,7 @@ tool_call_logs = sa.Table(
     _id("node_id", nullable=True),
     _session_id("tool_call_logs"),
     sa.Index(None, "execution_id", "timestamp", "id"),
+    sa.Index(None, "timestamp", "id"),
     _index_if_set("session_id", "timestamp", "id"),
 )
 
@@ -229,6 +248,7 @@ approval_requests = sa.Table(
     sa.Column("context", JSONText("ApprovalRequest", "context"), nullable=False),
     sa.Index(None, "status", "created_at", "id"),
     sa.Index(None, "session_id", "created_at", "id"),
+    sa.Index(None, "created_at", "id"),
 )
 
 streams = sa.Table(

@@ -28,6 +28,8 @@ class Dialect(ABC):
     """Makes an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
     has_statement_rollback: ClassVar[bool]
     """Whether a statement that fails inside a transaction is rolled back alone, and the transaction goes on."""
+    sorts_to_group: ClassVar[bool] = False
+    """Whether GROUP BY sorts all rows, so that many rows are grouped faster if they come in several statements."""
     try_advisory_lock: "Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None" = None
     """Makes the condition that takes an advisory lock on a number until the transaction ends; False if another has it.
 

@@ -101,14 +101,20 @@ def plan_count(
     return int(rows[0][0])
 
 
-def plan_groups(connection: SQLConnection, source: Source, plan: QueryPlan, grouping: Grouping) -> list[Row]:
+def plan_groups(
+    connection: SQLConnection,
+    source: Source,
+    plan: QueryPlan,
+    grouping: Grouping,
+    scope: Parameters = {},  # noqa: B006 - never changed
+) -> list[Row]:
     """Return a row for each group of the rows of a plan, in no particular order."""
     shape = _shape(connection.dialect, plan)
     compiled = (compiled_groups if shape.is_cacheable else compiled_groups.__wrapped__)(
         connection.dialect, source, shape, grouping
     )
     connection.check_not_cancelled()
-    return connection.compiled_rows(compiled, _parameters(connection.dialect, plan))
+    return connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
 
 
 def _shape(dialect: Dialect, plan: QueryPlan) -> _Shape:
