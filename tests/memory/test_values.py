@@ -119,3 +119,28 @@ async def test_changes_over_tables_hide_records_below_until_they_are_dropped():
     assert changes.on_top().get(StoredWorkflow, "w") is None
     assert changes.on_top().all(StoredWorkflow) == []
     assert tables.all(StoredWorkflow, name="n") == [workflow]
+
+
+async def test_records_of_a_session_are_found_without_reading_those_of_others(monkeypatch: pytest.MonkeyPatch):
+    async with MemoryAdapter() as storage:
+        for session_id in ("s", "other"):
+            await storage.create_session(Session(id=session_id, workflow_id=None, workflow_snapshot={}))
+            for number in range(3):
+                result = LLMExecutionResult(id=f"{session_id}{number}")
+                await storage.save_llm_execution(session_id, "n", result)
+                log = ToolCallLog(execution_id=result.id, tool_call_id="t", tool_name="n", args={})
+                await storage.log_tool_call(log)
+        monkeypatch.delattr(Tables, "_everything")
+        assert [each.id for each in await storage.get_llm_executions("s")] == ["s0", "s1", "s2"]
+        assert len(await storage.get_node_llm_executions("s", "n")) == 3
+        assert len(await storage.get_session_tool_calls("s")) == 3
+        async with storage.transaction() as transaction:
+            await transaction.save_llm_execution("other", "n", LLMExecutionResult(id="s1"))
+            async with transaction.savepoint():
+                await transaction.save_llm_execution("s", "n", LLMExecutionResult(id="other0"))
+                assert {each.id for each in await transaction.get_llm_executions("s")} == {"s0", "s2", "other0"}
+            assert {each.id for each in await transaction.get_llm_executions("other")} == {"other1", "other2", "s1"}
+        assert {each.id for each in await storage.get_llm_executions("s")} == {"s0", "s2", "other0"}
+        await storage.delete_session("s")
+        assert await storage.get_llm_executions("s") == []
+        assert len(await storage.get_llm_executions("other")) == 3

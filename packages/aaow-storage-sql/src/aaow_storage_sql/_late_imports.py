@@ -82,7 +82,7 @@ execution_states = LateRepository("execution_states", writing={"save", "update_n
 llm_executions = LateRepository("llm_executions", writing={"save", "log_call", "log_call_of"})
 sessions = LateRepository("sessions", writing={"create", "update", "delete"})
 stream_events = LateRepository("stream_events", writing={"save", "save_all", "delete"})
-usage = LateRepository("usage", writing=())
+usage = LateRepository("usage", writing=frozenset())
 workflows = LateRepository("workflows", writing={"save", "update", "delete"})
 
 REPOSITORIES = (approvals, budgets, execution_states, llm_executions, sessions, stream_events, usage, workflows)

@@ -103,6 +103,8 @@ class NotFoundError(StorageError, LookupError):
         self.id = id
 
     def __str__(self) -> str:
+        if self.kind == "execution_state":
+            return f"there is no execution state of the session {self.id!r}: call save_execution_state() for it first"
         return f"there is no {_noun(self.kind)} {self.id!r}: check the id, or store it first"
 
 
