@@ -21,8 +21,8 @@ USE  usage, store_wide
 QRY  paging, queries, operators, cursors, filter_sizes, omissions, combinations, endings, differential, numbers,
      amounts, plain_values, snapshots, store_wide, streams, usage
 TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
-     closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, store_wide, streams, transacting,
-     usage
+     closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, store_wide, streams,
+     transacting, usage
 LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,
      handles, isolation, operations, transacting
 ERR  errors, handling, returns, side_effects, transacting
