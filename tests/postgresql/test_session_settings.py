@@ -162,7 +162,7 @@ async def test_the_option_statement_timeout_overrides_a_shorter_one_of_the_serve
         assert (await storage.consume_budget("p", 1)).used_budget == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=100)
 def test_the_conformance_suite_passes_for_a_hostile_role(shared: Server):
     del shared
     command = [sys.executable, "-m", "pytest", "--pyargs", "aaow_storage_conformance", "-p", "as_hostile_role",
