@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -206,3 +207,13 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self.now_s
+
+
+def test_nothing_keeps_a_watchdog_and_its_loop_after_the_test():
+    for _ in range(20):
+        watch = Watchdog("work", Limits(5))
+        kept = weakref.ref(watch)
+        with watching(watch), watch.phase("call"):
+            time.sleep(0.001)  # the thread that looks at it may begin to wait
+        del watch
+        assert kept() is None
