@@ -292,7 +292,7 @@ class Slow(Finder):
     def see(self, name):
         if name == {module!r} and threading.current_thread() is not threading.main_thread():
             importing.set()
-            time.sleep(0.2)
+            time.sleep(1.5)  # longer than a fork waits for a thread inside SQLite
 
 async def child():
     async with adapter() as storage, asyncio.timeout(30):

@@ -13,6 +13,7 @@ from aaow_storage_sql._late_imports import (
     import_migrations,
     import_repositories,
     import_writing,
+    wait_for_imports,
 )
 from aaow_storage_sql._mapping.documents import DOCUMENT_FIELDS
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
@@ -80,6 +81,7 @@ __all__ = [
     "start_thread",
     "table_of",
     "thread_ended_error",
+    "wait_for_imports",
 ]
 
 _LATE = {
