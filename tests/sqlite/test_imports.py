@@ -236,7 +236,12 @@ async def main():
     assert seen == ["sqlalchemy", "alembic"]
 
 
-BROKEN_MODULES = ("sqlalchemy", "aaow_storage_sql._repositories.workflows", "aaow_storage_sqlite._expressions")
+BROKEN_MODULES = [
+    "aaow_storage_sql._repositories.workflows",
+    pytest.param("aaow_storage_sqlite._expressions", marks=pytest.mark.slow),
+    pytest.param("sqlalchemy", marks=pytest.mark.slow),
+]
+"""Each test starts processes that import SQLAlchemy, which takes a second."""
 
 
 @pytest.mark.parametrize("module", BROKEN_MODULES)
