@@ -15,6 +15,10 @@ from aaow_storage_conformance.harness.watchdog import Limits, Stalled, Watchdog,
 from aaow_storage_memory import MemoryAdapter
 
 pytest_plugins = ["pytester"]
+pytestmark = [
+    pytest.mark.usefixtures("collect_garbage_at_the_end"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # of what they dropped
+]
 
 NAMED = {
     "GetsForEver": "get_workflow('",
