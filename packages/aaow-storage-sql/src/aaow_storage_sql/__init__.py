@@ -15,7 +15,6 @@ from aaow_storage_sql._late_imports import (
     import_writing,
     wait_for_imports,
 )
-from aaow_storage_sql._mapping.documents import DOCUMENT_FIELDS
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
 __all__ = [
-    "DOCUMENT_FIELDS",
     "FALL_BACK",
     "HEAD",
     "REVISIONS",
