@@ -33,28 +33,28 @@ EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
 WORKERS = [f"--numprocesses={2 * (os.cpu_count() or 1)}", "--dist=worksteal"]
 """More than cores, because many tests wait: for other processes, servers, locks, the disk and limits of time."""
+LONGEST_FIRST = [WORKERS[0], "--dist=load", "--maxschedchunk=1"]
+"""Tests begin in the order in which they are collected."""
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
-ONE_PYTHON_IS_ENOUGH = ["tests/benchmarks", "tests/typing"]
-OLDEST_AND_NEWEST_ARE_ENOUGH = ["tests/conformance", "tests/postgresql", "tests/quickstart"]
+EMBEDDED_TESTS = ["tests/memory", "tests/sql", "tests/sqlite", "tests/storage"]
 PYTEST_PLUGINS = "tests/postgresql/plugins"
 
 
-def newest_python() -> str:
-    """Return the newest minor version that runs; what pyenv puts on the path does not run unless it is selected."""
-    for version in ("3.14", "3.13", "3.12"):
-        command = [f"python{version}", "-c", ""]
-        if shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0:  # noqa: S603 - a Python
-            return version
-    return THIS_PYTHON
+def is_installed(version: str) -> bool:
+    """Say whether that Python runs; what pyenv puts on the path does not run unless it is selected."""
+    command = [f"python{version}", "-c", ""]
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - a Python
 
 
 # A Python that is not installed is skipped; the one that runs nox is there, so one at least runs.
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", "3.14", THIS_PYTHON]))
-NEWEST_PYTHON = newest_python()
-OLDEST_PYTHON = PYTHONS[0]
+INSTALLED_PYTHONS = [version for version in PYTHONS if version == THIS_PYTHON or is_installed(version)]
+OLDEST_PYTHON, NEWEST_PYTHON = INSTALLED_PYTHONS[0], INSTALLED_PYTHONS[-1]
 
 
 @nox.session
@@ -76,19 +76,19 @@ def tests(session: nox.Session):
 
 @nox.session(python=PYTHONS)
 def tests_full(session: nox.Session):
-    """Run what `tests` leaves out: the slow tests and the suite on servers, and the quick ones on the other Pythons.
+    """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on all of them.
 
-    The Pythons between the oldest and the newest get the tests of the embedded backends alone.
+    The oldest has the slow tests, the one after it the suite on a server. `nox -s tests` is for the newest.
     """
     install(session, *EVERYTHING, group="test")
-    if session.python == NEWEST_PYTHON:
-        run_everything(session, ["pytest"], SLOW)
+    if session.python != NEWEST_PYTHON:
+        run_suite(session, ["pytest"], "sqlite", QUICK)
+    if session.python == OLDEST_PYTHON:
+        if session.python != NEWEST_PYTHON:
+            session.run("pytest", *WORKERS, *EMBEDDED_TESTS, *QUICK)
+        run_everything(session, ["pytest"], SLOW, LONGEST_FIRST)
+    if session.python == INSTALLED_PYTHONS[1 % len(INSTALLED_PYTHONS)]:
         run_suite(session, ["pytest"], "postgresql", QUICK)
-    else:
-        ignored = [*OTHER_SESSIONS, *ONE_PYTHON_IS_ENOUGH]
-        if session.python != OLDEST_PYTHON:
-            ignored += OLDEST_AND_NEWEST_ARE_ENOUGH
-        run_everything(session, ["pytest"], QUICK, ignored=ignored)
 
 
 @nox.session
@@ -192,11 +192,9 @@ def set_version(path: Path, version: str) -> None:
     path.write_text(re.sub(r'"(aaow-storage[\w-]*)~=.*"', rf'"\1~={version}"', text))
 
 
-def run_everything(
-    session: nox.Session, pytest: list[str], chosen: list[str], *, ignored: list[str] = OTHER_SESSIONS
-) -> None:
+def run_everything(session: nox.Session, pytest: list[str], chosen: list[str], workers: list[str] = WORKERS) -> None:
     """Run the repository's own tests, then the conformance suite on the embedded backends."""
-    session.run(*pytest, *WORKERS, *(f"--ignore={each}" for each in ignored), *chosen)
+    session.run(*pytest, *workers, *(f"--ignore={each}" for each in OTHER_SESSIONS), *chosen)
     for backend in EMBEDDED:
         run_suite(session, pytest, backend, chosen)
 

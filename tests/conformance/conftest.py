@@ -16,20 +16,18 @@ def suite() -> list[ContractTest]:
 
 @pytest.fixture
 def collect_garbage_at_the_end() -> Iterator[None]:
-    """Collect what the test dropped, so that its warnings do not fail the next test, which may allow none."""
+    """Collect what the test dropped, so that its warnings do not fail the next test, which may allow none.
+
+    Modules need it whose tests drop broken backends while they are open, or while a call on them never returns.
+    """
+    gc.freeze()  # so that only objects of the test are looked at, which is quick
     yield
     gc.collect()
-
-
-RUN_BROKEN_BACKENDS = {"test_broken_backends.py", "test_time_limits.py"}
-"""Modules whose tests drop broken backends while they are open, or while a call on them never returns."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run pytest in a process of its own as slow, because each takes seconds."""
     for item in items:
-        if item.path.name in RUN_BROKEN_BACKENDS:
-            item.add_marker(pytest.mark.usefixtures("collect_garbage_at_the_end"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
         if "pytester" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)

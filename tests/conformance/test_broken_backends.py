@@ -15,6 +15,11 @@ from aaow_storage_conformance.broken._runner import (
     verdicts,
 )
 
+pytestmark = [
+    pytest.mark.usefixtures("collect_garbage_at_the_end"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # of what they dropped
+]
+
 AREAS = [name for name in vars(test_contract) if name.startswith("Test")]
 
 

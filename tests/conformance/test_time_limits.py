@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,10 @@ from aaow_storage_conformance.harness.watchdog import Limits, Stalled, Watchdog,
 from aaow_storage_memory import MemoryAdapter
 
 pytest_plugins = ["pytester"]
+pytestmark = [
+    pytest.mark.usefixtures("collect_garbage_at_the_end"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # of what they dropped
+]
 
 NAMED = {
     "GetsForEver": "get_workflow('",
@@ -206,3 +211,13 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self.now_s
+
+
+def test_nothing_keeps_a_watchdog_and_its_loop_after_the_test():
+    for _ in range(20):
+        watch = Watchdog("work", Limits(5))
+        kept = weakref.ref(watch)
+        with watching(watch), watch.phase("call"):
+            time.sleep(0.001)  # the thread that looks at it may begin to wait
+        del watch
+        assert kept() is None

@@ -50,7 +50,7 @@ def test_a_connection_that_was_lost_is_opened_again(databases: Databases):
 
 
 def test_an_error_of_the_server_is_raised(databases: Databases):
-    with pytest.raises(psycopg.Error, match="does not exist"), databases.temporary(owner="nobody of that name"):
+    with pytest.raises(psycopg.Error, match="does not exist"), databases.temporary(owner="a missing role"):
         pass
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from aaow_storage import BudgetPool, QueryFilter, Session, StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage_postgresql import _connect
 from aaow_storage_postgresql.testing import (
     HOSTILE_ENVIRONMENT,
     Server,
@@ -162,7 +163,28 @@ async def test_the_option_statement_timeout_overrides_a_shorter_one_of_the_serve
         assert (await storage.consume_budget("p", 1)).used_budget == 1
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(("losses", "is_opened"), [(4, True), (5, False)])
+def test_a_connection_that_is_lost_before_its_first_use_is_opened_again_several_times(
+    monkeypatch: pytest.MonkeyPatch, losses: int, is_opened: bool
+):
+    attempts = []
+
+    def lose_some(*arguments: object) -> object:
+        attempts.append(arguments)
+        if len(attempts) <= losses:
+            raise _connect._LostBeforeUseError("the server closed the connection")
+        return "a connection"
+
+    monkeypatch.setattr(_connect, "_connect", lose_some)
+    if is_opened:
+        assert _connect.connect(None) == "a connection"
+    else:
+        with pytest.raises(StorageUnavailableError, match="closed the connection"):
+            _connect.connect(None)
+    assert len(attempts) == 5
+
+
+@pytest.mark.slow(seconds=100)
 def test_the_conformance_suite_passes_for_a_hostile_role(shared: Server):
     del shared
     command = [sys.executable, "-m", "pytest", "--pyargs", "aaow_storage_conformance", "-p", "as_hostile_role",

@@ -24,6 +24,9 @@ BOUNDS_MS = {8_800: 20, 80_000: 150}
 READING_MS = {8_800: 20, 80_000: 90}
 """How long where nothing is encoded on the loop: to decode the 8 MB at once takes longer."""
 READS = {"get_workflow", "get_session", "list_workflows", "list_sessions", "filter"}
+OPERATIONS = {*READS, "save_workflow", "create_session", "update_session"}
+LABELS = "xyz"
+"""Each measurement has another document. A stall of ours comes in all of them, one of the machine does not."""
 
 
 class Ticks:
@@ -74,30 +77,41 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageA
         yield create_adapter(request.param, urls[request.param])
 
 
-@pytest.mark.slow
-@pytest.mark.asyncio
-@pytest.mark.parametrize("count", BOUNDS_MS)
-async def test_the_loop_goes_on_while_a_large_document_is_saved_and_read(adapter: StorageAdapter, count: int):
+async def stalls_of(storage: StorageAdapter, count: int, label: str) -> dict[str, float]:
+    """Return how long each operation with a document of so many nodes holds the loop up, in milliseconds of work."""
     nodes = [
-        {"id": f"node-{n}", "type": "llm", "label": "x" * 30, "config": {"a": n, "c": [1, 2]}} for n in range(count)
+        {"id": f"node-{n}", "type": "llm", "label": label * 30, "config": {"a": n, "c": [1, 2]}} for n in range(count)
     ]
     workflow = StoredWorkflow(name="large", version="1", definition={"name": "large", "nodes": nodes})
     session = Session(workflow_id=None, workflow_snapshot=workflow.definition)
+    operations: dict[str, Callable[[], Awaitable[Any]]] = {
+        "save_workflow": lambda: storage.save_workflow(workflow),
+        "create_session": lambda: storage.create_session(session),
+        "get_workflow": lambda: storage.get_workflow(workflow.id),
+        "get_session": lambda: storage.get_session(session.id),
+        "list_workflows": lambda: storage.list_workflows(QueryFilter({"id": workflow.id})),
+        "list_sessions": lambda: storage.list_sessions(QueryFilter({"id": session.id})),
+        "filter": lambda: storage.list_workflows(QueryFilter({"definition.name": "large"}, limit=1)),
+        "update_session": lambda: storage.update_session(session.id, status="paused"),
+    }
+    stalls = {name: round(await stall_ms(operation)) for name, operation in operations.items()}
+    assert await storage.get_workflow(workflow.id) == workflow
+    return stalls
+
+
+@pytest.mark.slow(seconds=15)
+@pytest.mark.asyncio
+@pytest.mark.parametrize("count", BOUNDS_MS)
+async def test_the_loop_goes_on_while_a_large_document_is_saved_and_read(adapter: StorageAdapter, count: int):
+    shortest: dict[str, float] = {}
     async with adapter as storage:
-        operations: dict[str, Callable[[], Awaitable[Any]]] = {
-            "save_workflow": lambda: storage.save_workflow(workflow),
-            "create_session": lambda: storage.create_session(session),
-            "get_workflow": lambda: storage.get_workflow(workflow.id),
-            "get_session": lambda: storage.get_session(session.id),
-            "list_workflows": storage.list_workflows,
-            "list_sessions": storage.list_sessions,
-            "filter": lambda: storage.list_workflows(QueryFilter({"definition.name": "large"})),
-            "update_session": lambda: storage.update_session(session.id, status="paused"),
-        }
-        stalls = {name: round(await stall_ms(operation)) for name, operation in operations.items()}
-        bounds = {name: (READING_MS if name in READS else BOUNDS_MS)[count] for name in stalls}
+        bounds = {name: (READING_MS if name in READS else BOUNDS_MS)[count] for name in OPERATIONS}
         if isinstance(storage, MemoryAdapter):  # which encodes what it copies, on the loop
-            bounds = dict.fromkeys(stalls, BOUNDS_MS[count])
-        assert {name: stall for name, stall in stalls.items() if stall > bounds[name]} == {}
-        found = await storage.get_workflow(workflow.id)
-        assert found == workflow
+            bounds = dict.fromkeys(bounds, BOUNDS_MS[count])
+        for label in LABELS:
+            stalls = await stalls_of(storage, count, label)
+            shortest = {name: min(stall, shortest.get(name, stall)) for name, stall in stalls.items()}
+            too_long = {name: stall for name, stall in shortest.items() if stall > bounds[name]}
+            if not too_long:
+                break
+    assert too_long == {}

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parent / "damaged_stores.py"
 TIMEOUT_S = 600
 A_FEW = pytest.param(0, 40, id="40 stores")
 MANY = [
-    pytest.param(first, first + 375, id=f"375 stores from {first}", marks=pytest.mark.slow)
+    pytest.param(first, first + 375, id=f"375 stores from {first}", marks=pytest.mark.slow(seconds=60))
     for first in range(1000, 2500, 375)
 ]
 

@@ -35,6 +35,21 @@ def on_the_loop():
     sys.meta_path.insert(0, OnTheLoop())
     return names
 
+class TakesTheWriteLock(Finder):
+    '''Takes the write lock of the store, without waiting, when one of the names is imported.'''
+
+    def __init__(self, *names):
+        self.names = names
+        self.seen = []
+
+    def see(self, name):
+        if name in self.names:
+            other = sqlite3.connect(path, timeout=0, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+            other.close()
+            self.seen.append(name)
+
 def loaded(*names):
     return [name for name in names if name in sys.modules]
 
@@ -191,22 +206,12 @@ def test_no_lock_of_the_store_is_held_while_the_first_write_imports_sqlalchemy(u
     seen = run(
         up_to_date,
         """
-class Writing(Finder):
-    seen = []
-
-    def see(self, name):
-        if name == "sqlalchemy":
-            other = sqlite3.connect(path, timeout=0, isolation_level=None)
-            other.execute("BEGIN IMMEDIATE")
-            other.execute("ROLLBACK")
-            other.close()
-            self.seen.append(name)
-
 async def main():
-    sys.meta_path.insert(0, Writing())
+    finder = TakesTheWriteLock("sqlalchemy")
+    sys.meta_path.insert(0, finder)
     async with adapter() as storage:
         await asyncio.gather(*(storage.save_workflow(WORKFLOW) for _ in range(3)))
-    print(json.dumps(Writing.seen))
+    print(json.dumps(finder.seen))
 """,
     )
     assert seen == ["sqlalchemy"]
@@ -216,27 +221,22 @@ def test_no_lock_is_held_while_a_new_store_imports_its_migrations(path: Path):
     seen = run(
         path,
         """
-class Migrating(Finder):
-    seen = []
-
-    def see(self, name):
-        if name in {"sqlalchemy", "alembic"}:
-            other = sqlite3.connect(path, timeout=0, isolation_level=None)
-            other.execute("BEGIN IMMEDIATE")
-            other.execute("ROLLBACK")
-            other.close()
-            self.seen.append(name)
-
 async def main():
-    sys.meta_path.insert(0, Migrating())
+    finder = TakesTheWriteLock("sqlalchemy", "alembic")
+    sys.meta_path.insert(0, finder)
     async with adapter() as storage:
-        print(json.dumps(Migrating.seen))
+        print(json.dumps(finder.seen))
 """,
     )
     assert seen == ["sqlalchemy", "alembic"]
 
 
-BROKEN_MODULES = ("sqlalchemy", "aaow_storage_sql._repositories.workflows", "aaow_storage_sqlite._expressions")
+BROKEN_MODULES = [
+    "aaow_storage_sql._repositories.workflows",
+    pytest.param("aaow_storage_sqlite._expressions", marks=pytest.mark.slow),
+    pytest.param("sqlalchemy", marks=pytest.mark.slow),
+]
+"""Each test starts processes that import SQLAlchemy, which takes a second."""
 
 
 @pytest.mark.parametrize("module", BROKEN_MODULES)
@@ -292,7 +292,7 @@ class Slow(Finder):
     def see(self, name):
         if name == {module!r} and threading.current_thread() is not threading.main_thread():
             importing.set()
-            time.sleep(0.2)
+            time.sleep(1.5)  # longer than a fork waits for a thread inside SQLite
 
 async def child():
     async with adapter() as storage, asyncio.timeout(30):

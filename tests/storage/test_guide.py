@@ -23,7 +23,7 @@ def test_the_backend_of_the_guide_keeps_data_and_no_pickles():
     assert "loads(" in program
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_the_backend_of_the_guide_passes_the_suite(tmp_path: Path):
     program = [block for block in blocks("python") if "asyncio.run(" not in block]
     (project,) = (tomllib.loads(block)["project"] for block in blocks("toml"))

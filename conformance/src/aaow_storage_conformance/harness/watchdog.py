@@ -334,12 +334,14 @@ def _start() -> None:
 
 
 def _poll() -> None:
+    """Look at the current test from time to time. Nothing refers to it in between, so it can be freed when it ends."""
     while True:
         with _changed:
+            _changed.wait(None if _current is None else min(POLL_INTERVAL_S, _current._operation_limit_s / 4))  # noqa: SLF001 - its own
             watch = _current
-            _changed.wait(None if watch is None else min(POLL_INTERVAL_S, watch._operation_limit_s / 4))  # noqa: SLF001 - its own
-        if watch is not None and watch is _current:
+        if watch is not None:
             watch.look()
+        del watch
 
 
 def _install_signal_handler() -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,9 @@ from aaow_storage_postgresql._session_settings import connection_parameters
 from aaow_storage_postgresql._settings import Settings
 
 MIN_SERVER_VERSION = 140_000
+MAX_ATTEMPTS = 5
+"""How often a connection that is lost before its first use is opened. A role's timeout of idle sessions may be shorter
+than this process waits for a processor."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECONDS = struct.Struct("!q")
 
@@ -30,10 +34,10 @@ def connect(settings: Settings, watchdog: Watchdog | None = None) -> PostgreSQLC
         StorageUnavailableError: the server does not answer, or has no free connection.
         StorageError: the server refuses the login, is too old, or has an encoding other than UTF8.
     """
-    try:
-        return _connect(settings, watchdog)
-    except _LostBeforeUseError:
-        return _connect(settings, watchdog)
+    for _ in range(MAX_ATTEMPTS - 1):
+        with suppress(_LostBeforeUseError):
+            return _connect(settings, watchdog)
+    return _connect(settings, watchdog)
 
 
 class _LostBeforeUseError(StorageUnavailableError):

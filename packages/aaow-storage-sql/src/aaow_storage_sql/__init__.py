@@ -13,9 +13,9 @@ from aaow_storage_sql._late_imports import (
     import_migrations,
     import_repositories,
     import_writing,
+    wait_for_imports,
 )
-from aaow_storage_sql._mapping.documents import DOCUMENT_FIELDS
-from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work, operation
+from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back, run_in_savepoint
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
 __all__ = [
-    "DOCUMENT_FIELDS",
     "FALL_BACK",
     "HEAD",
     "REVISIONS",
@@ -74,13 +73,13 @@ __all__ = [
     "metadata",
     "migrate_to",
     "needs_upgrade",
-    "operation",
     "refuse_foreign_tables",
     "roll_back",
     "run_in_savepoint",
     "start_thread",
     "table_of",
     "thread_ended_error",
+    "wait_for_imports",
 ]
 
 _LATE = {

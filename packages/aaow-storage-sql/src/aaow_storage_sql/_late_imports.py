@@ -34,6 +34,12 @@ def import_late(name: str) -> ModuleType:
         return import_module(name)
 
 
+def wait_for_imports() -> None:
+    """Wait until no thread imports a module by `import_late`."""
+    with _importing:
+        pass
+
+
 class LateModule:
     """A module that is imported when one of its names is first used; each name is looked up once."""
 

@@ -18,10 +18,10 @@ else:
 
 
 def refuse_foreign_tables(names: Collection[str]) -> None:
-    """Do nothing, unless a store without a version has tables with the names of ours.
+    """Refuse a store that has no version, if one of the names in it is that of a table of ours.
 
     Raises:
-        SchemaVersionError: it has: they are another application's.
+        SchemaVersionError: one is; those tables are another application's.
     """
     foreign = sorted({*names} & {*schema.metadata.tables})
     if foreign:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
+from aaow_storage_sql import wait_for_imports
 from aaow_storage_sqlite import _file_locks
 
 _fork_locks: "WeakSet[ForkLock]" = WeakSet()
@@ -56,6 +57,7 @@ class ForkLock:
 
 
 def _before_fork() -> None:
+    wait_for_imports()  # which the thread of a first operation does while it holds its lock, and may take longer
     began = time.monotonic()
     _no_fork_waits.clear()
     taken = _held_by_forks[threading.get_ident()] = []

@@ -4,9 +4,17 @@ import re
 
 from attrs import frozen
 
-from aaow_storage.authoring import QUERY_FIELDS, Condition, FieldKind, Operator, QueryField, resolve_field, shown
+from aaow_storage.authoring import (
+    DOCUMENT_FIELDS,
+    QUERY_FIELDS,
+    Condition,
+    FieldKind,
+    Operator,
+    QueryField,
+    resolve_field,
+    shown,
+)
 from aaow_storage.errors import ValidationError
-from aaow_storage_sql import DOCUMENT_FIELDS
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_SMALL_INTEGER = 2**31
@@ -36,7 +44,8 @@ def parse_index_path(name: str) -> IndexPath:
         field = resolve_field(record, field_name)
     except ValidationError as error:
         raise ValidationError("sqlite", "indexes", f"{shown(name)} cannot be indexed: {error.problem}") from error
-    if field.kind is not FieldKind.JSON or field.name in DOCUMENT_FIELDS or not has_plain_keys(field.path):
+    is_document = field.name == DOCUMENT_FIELDS.get(record)
+    if field.kind is not FieldKind.JSON or is_document or not has_plain_keys(field.path):
         problem = (
             f"{shown(name)} cannot be indexed: it must be a path into a JSON field that is not a workflow document"
         )

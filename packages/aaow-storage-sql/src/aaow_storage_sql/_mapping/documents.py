@@ -8,9 +8,6 @@ from aaow_storage import JSONObject
 from aaow_storage.authoring import dumps_document
 from aaow_storage_sql._tuning import DEFAULT
 
-DOCUMENT_FIELDS = frozenset({"definition", "workflow_snapshot"})
-"""The fields of records that are stored as documents; a row has the digest."""
-
 
 @frozen
 class Document:
