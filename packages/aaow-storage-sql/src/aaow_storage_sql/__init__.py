@@ -15,7 +15,7 @@ from aaow_storage_sql._late_imports import (
     import_writing,
     wait_for_imports,
 )
-from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work
+from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work, operation
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back, run_in_savepoint
@@ -73,6 +73,7 @@ __all__ = [
     "metadata",
     "migrate_to",
     "needs_upgrade",
+    "operation",
     "refuse_foreign_tables",
     "roll_back",
     "run_in_savepoint",
