@@ -38,7 +38,8 @@ text_problem unforeseen
 url_scheme value_at without_documents
 """
 HOOKS = """
-PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_wrap_adapter hookimpl hookspec
+PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_price
+aaow_storage_wrap_adapter hookimpl hookspec
 """
 
 

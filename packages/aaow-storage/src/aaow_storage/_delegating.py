@@ -152,6 +152,10 @@ class DelegatingAdapter(DelegatingOperations, StorageAdapter):
     def __init__(self, wrapped: StorageAdapter) -> None:
         self._wrapped = wrapped
 
+    def __repr__(self) -> str:
+        """Show what it stands in front of; the adapters of this project show their store without secrets."""
+        return f"{type(self).__name__}({self.wrapped!r})"
+
     @property
     def wrapped(self) -> StorageAdapter:
         """The adapter that the calls are passed on to."""

@@ -11,6 +11,7 @@ from aaow_storage import hookspecs
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
 from aaow_storage._failures import cleaning_up_after
+from aaow_storage._prices import HOOK, PricedAdapter, PriceHooks
 from aaow_storage._urls import redacted_url
 from aaow_storage.errors import BackendNotFoundError, ValidationError
 
@@ -97,6 +98,8 @@ class PluginHost:
     def wrap(self, adapter: StorageAdapter) -> StorageAdapter:
         """Call the hooks for a new adapter, plugin after plugin in the order of registration; return the outermost.
 
+        If a plugin knows prices, the outermost adapter fills in costs, so that the adapters of plugins see them.
+
         Raises:
             ValidationError: a plugin returned neither an adapter nor None.
         """
@@ -107,9 +110,17 @@ class PluginHost:
                     problem = f"must return a StorageAdapter or None, not {type(wrapper).__name__}"
                     raise ValidationError(type(plugin).__name__, "aaow_storage_wrap_adapter", problem)
                 adapter = wrapper
+        adapter = self._priced(adapter)
         for plugin in plugins:
             self._caller("aaow_storage_adapter_created", plugin)(adapter=adapter)
         return adapter
+
+    def _priced(self, adapter: StorageAdapter) -> StorageAdapter:
+        """Put an adapter in front that asks the plugins which know prices, if there is one, in the order of pluggy."""
+        plugins = [each.plugin for each in reversed(self._plugins.hook.aaow_storage_price.get_hookimpls())]
+        if not plugins:
+            return adapter
+        return PricedAdapter(adapter, PriceHooks([(_name_of(plugin), _own_caller(HOOK, plugin)) for plugin in plugins]))
 
     def _load(self, name: str) -> Backend:
         found = {_distribution(point): point for point in _entry_points() if point.name == name}
@@ -189,6 +200,20 @@ def _changed_at_ns(folder: str) -> int | None:
         return Path(folder).stat().st_mtime_ns  # the empty path is the current folder
     except OSError:
         return None
+
+
+def _own_caller(hook: str, plugin: object) -> pluggy.HookCaller:
+    """Return a hook that calls one plugin alone, even after it is unregistered."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin)
+    caller: pluggy.HookCaller = getattr(manager.hook, hook)
+    return caller
+
+
+def _name_of(plugin: object) -> str:
+    """Return the name of a plugin for errors: of the module or class, or the class of the object."""
+    return str(getattr(plugin, "__name__", type(plugin).__name__))
 
 
 def _distribution(point: "EntryPoint") -> str:
