@@ -94,6 +94,40 @@ def test_a_clause_of_which_one_test_did_not_run_is_incomplete():
     assert merge_results([*whole, attrs.evolve(unrun, is_slow=False)]).verdict is Verdict.INCOMPLETE
 
 
+def test_a_backend_of_an_older_contract_is_held_to_that():
+    tests = [test for each in results().clauses for test in each.tests]
+    outcomes = {"1.0": Outcome.PASSED, "1.1": Outcome.NOT_CLAIMED}
+    found = merge_results(
+        [attrs.evolve(test, outcome=outcomes[CLAUSES[test.clauses[0]].since]) for test in tests], "1.0"
+    )
+    later = [name for name, clause in CLAUSES.items() if clause.since == "1.1"]
+    assert found.having(Result.NOT_CLAIMED) == [name for name in later if CLAUSES[name].level is Level.MUST]
+    assert found.verdict is Verdict.CONFORMANT
+    older = len([clause for clause in CLAUSES.values() if clause.since == "1.0" and clause.level is Level.MUST])
+    assert found.sentence == (
+        f"conformant: all {older} clauses of the storage contract 1.0 that bind this store passed; "
+        f"later than the contract 1.0 that it was built for: {', '.join(later[:8])} and {len(later) - 8} more"
+    )
+
+
+def test_a_failure_of_a_backend_of_an_older_contract_counts_all_the_same():
+    tests = [test for each in results({"REC-1": Outcome.FAILED}).clauses for test in each.tests]
+    found = merge_results(tests, "1.0")
+    assert (found.verdict, found.having(Result.FAILED)) == (Verdict.NOT_CONFORMANT, ["REC-1"])
+
+
+def test_the_page_and_a_comparison_say_to_which_contract_a_backend_is_held(tmp_path: Path, capsys: Any):
+    documents = []
+    for version in ("1.0", "1.1"):
+        backend = Backend(name="sample", summary="for tests", create=lambda url=None: None, contract=version)
+        documents.append(Report(backend=backend, claimed=[], results=results(), seed=7, command="pytest").document())
+    assert "<h1>sample: storage contract 1.0</h1>" in render_page(documents[0])
+    assert "the backend was built for 1.0, and is held to that" in render_page(documents[0])
+    paths = [written(tmp_path / f"{number}.json", document) for number, document in enumerate(documents)]
+    assert compare.main(paths) == 0
+    assert "the backends are held to different contracts: 1.0 and 1.1" in capsys.readouterr().out
+
+
 def test_the_worst_of_several_results_of_a_test_counts():
     each = [TestResult(name="Tests.test", clauses=("REC-1",), outcome=outcome) for outcome in Outcome]
     assert merge_results(each).tests["Tests.test"].outcome is Outcome.FAILED

@@ -119,6 +119,9 @@ def _lines(old: dict[str, Any], new: dict[str, Any], changes: list[Change]) -> I
     if old["contract"] != new["contract"]:
         versions = " and ".join(report["contract"]["version"] for report in (old, new))
         yield f"the clauses differ: contract {versions}"
+    held_to = [report["backend"]["contract"] for report in (old, new)]
+    if held_to[0] != held_to[1]:
+        yield f"the backends are held to different contracts: {' and '.join(held_to)}"
     for title, chosen in (
         ("worse", [each for each in changes if each.is_worse]),
         ("better", [each for each in changes if each.is_better]),

@@ -205,7 +205,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     chosen = config.getoption("--storage-backend") is not None
     if config.getoption("collectonly", default=False) or not (chosen or recorder.is_in_use):
         return
-    all_results = recorder.results()
+    all_results = recorder.results(lambda name: _backend(name).contract)
     problems = recorder.problems_of_waivers(all_results.values())
     reports = [
         Report(

@@ -1,4 +1,4 @@
-"""Which version of the contract the backend under test was built for, and which fields of records are newer than that.
+"""Which version of the contract the backend under test was built for, and what of records and operations is newer.
 
 A backend that was built for an older version need not keep newer fields, so records are made without them for it.
 """
@@ -22,6 +22,10 @@ LATER_FIELDS: dict[str, dict[type, frozenset[str]]] = {
 """The fields that came with each version after the first."""
 
 
+LATER_ARGUMENTS: dict[str, frozenset[str]] = {"1.1": frozenset({"after_sequence", "only_if", "session_status"})}
+"""The arguments that operations of the first version took with each version after it."""
+
+
 class _Tested:
     """The version that the backend under test was built for."""
 
@@ -36,6 +40,11 @@ def set_tested_version(version: str) -> None:
 def is_tested_since(version: str) -> bool:
     """Say whether the backend under test was built for that version, or a later one."""
     return parsed(_Tested.version) >= parsed(version)
+
+
+def is_later(argument: str) -> bool:
+    """Say whether an argument of an operation is newer than the version that the backend under test was built for."""
+    return any(argument in names and not is_tested_since(version) for version, names in LATER_ARGUMENTS.items())
 
 
 def later_fields(kind: type) -> frozenset[str]:

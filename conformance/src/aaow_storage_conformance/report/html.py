@@ -54,8 +54,8 @@ def render_page(document: dict[str, Any]) -> str:
 
 
 def _page(report: dict[str, Any]) -> Iterator[str]:
-    backend, contract = report["backend"], report["contract"]
-    title = f"{backend['name']}: storage contract {contract['version']}"
+    backend = report["backend"]
+    title = f"{backend['name']}: storage contract {backend['contract']}"
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>"
@@ -102,7 +102,7 @@ def _facts(report: dict[str, Any]) -> Iterator[str]:
         "backend": f"{backend['name']}, of {backend['distribution'] or 'no distribution'} {backend['version'] or ''}",
         "claims": ", ".join(backend["capabilities"]) or "no capability",
         **({"declared, but not claimed by this store": ", ".join(sorted(unclaimed))} if unclaimed else {}),
-        "contract": f"{contract['version']}; the backend was built for {backend['contract']}",
+        "contract": f"{contract['version']}; the backend was built for {backend['contract']}, and is held to that",
         "clauses (SHA-256)": contract["digest"],
         "suite": f"{suite['distribution']} {suite['version']}",
         "Python": f"{environment['implementation']} {environment['python']}",

@@ -4,13 +4,13 @@ Under pytest-xdist, workers send each outcome with the test's report, and what t
 """
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
 import pytest
 
-from aaow_storage_conformance._contract import CLAUSES
+from aaow_storage_conformance._contract import CLAUSES, needed_version, parsed
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.report.inventory import name_of, suite_tests
 from aaow_storage_conformance.report.results import Outcome, Results, TestResult, merge_results
@@ -35,12 +35,14 @@ class Collected:
 
     Attributes:
         needs: the capabilities that a store must claim for it.
+        since: the version of the contract that a backend must be built for.
     """
 
     name: str
     clauses: Sequence[str]
     is_slow: bool
     needs: Sequence[str]
+    since: str = "1.0"
 
 
 @attrs.define
@@ -167,19 +169,21 @@ class Recorder:
         """Whether any test of a clause was collected."""
         return bool(self.collected)
 
-    def results(self) -> dict[str, Results]:
-        """Return the results by backend."""
+    def results(self, contract_of: Callable[[str], str]) -> dict[str, Results]:
+        """Return the results by backend; the function says which contract a backend was built for."""
         backends = {each.backend for each in self._seen.values()} - {None} or {self.backend}
-        return {name: merge_results(self._tests(name)) for name in sorted(filter(None, backends))}
+        contracts = {name: contract_of(name) for name in sorted(filter(None, backends))}
+        return {name: merge_results(self._tests(name, built_for), built_for) for name, built_for in contracts.items()}
 
-    def _tests(self, backend: str) -> Iterator[TestResult]:
+    def _tests(self, backend: str, built_for: str) -> Iterator[TestResult]:
         names = set()
         claimed = self.claimed.get(backend)
         for place, test in self.collected.items():
             seen = self._seen.get(place, Seen())
             names.add(test.name.partition("[")[0])
             outcome = seen.outcome
-            if outcome is Outcome.NOT_RUN and claimed is not None and not set(test.needs) <= set(claimed):
+            lacks = claimed is not None and not set(test.needs) <= set(claimed)
+            if outcome is Outcome.NOT_RUN and (lacks or parsed(test.since) > parsed(built_for)):
                 outcome = Outcome.NOT_CLAIMED
             if seen.backend in (None, backend):
                 yield TestResult(
@@ -213,7 +217,8 @@ class Recorder:
 
 def _collect(item: pytest.Item, clauses: Sequence[str]) -> Collected:
     needs = [str(mark.args[0]) for mark in item.iter_markers("requires_capability")]
-    return Collected(name_of(item), clauses, item.get_closest_marker("slow") is not None, needs)
+    is_slow = item.get_closest_marker("slow") is not None
+    return Collected(name_of(item), clauses, is_slow, needs, needed_version(item.iter_markers()))
 
 
 def _sentences_of(clauses: Sequence[str]) -> str:

@@ -145,4 +145,11 @@ def headline(backend: Backend, seed: int) -> str:
     distribution, version = distribution_of(backend.name)
     origin = f" ({distribution} {version})" if distribution else ""
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"storage contract {CONTRACT_VERSION}: {backend.name}{origin}, Python {python}, --conformance-seed={seed}"
+    return f"{contract_of(backend)}: {backend.name}{origin}, Python {python}, --conformance-seed={seed}"
+
+
+def contract_of(backend: Backend) -> str:
+    """Name the contract that a backend is held to, which it was built for, and the suite's if that is later."""
+    if backend.contract == CONTRACT_VERSION:
+        return f"storage contract {CONTRACT_VERSION}"
+    return f"storage contract {backend.contract} (the suite has {CONTRACT_VERSION})"

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import attrs
 
-from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION, Clause, Level
+from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION, Clause, Level, parsed
 
 
 class Outcome(StrEnum):
@@ -18,7 +18,7 @@ class Outcome(StrEnum):
     WAIVED = "waived"
     """It failed, and a waiver covers the failure."""
     NOT_CLAIMED = "not claimed"
-    """It needs a capability that the store does not claim."""
+    """It needs a capability that the store does not claim, or a later contract than the backend was built for."""
     NOT_APPLICABLE = "not applicable"
     """It is for stores without a capability that this store claims."""
     NOT_RUN = "not run"
@@ -78,10 +78,15 @@ class TestResult:
 
 @attrs.frozen(slots=False)
 class ClauseResult:
-    """A clause and the results of its tests."""
+    """A clause and the results of its tests.
+
+    Attributes:
+        is_later: whether it came with a later version of the contract than the backend is held to.
+    """
 
     clause: Clause
     tests: tuple[TestResult, ...]
+    is_later: bool = False
 
     @cached_property
     def counts(self) -> Counter[Outcome]:
@@ -101,6 +106,8 @@ class ClauseResult:
             return Result.FAILED
         if counts[Outcome.WAIVED]:
             return Result.WAIVED
+        if self.is_later:
+            return Result.NOT_CLAIMED
         if counts[Outcome.NOT_RUN]:
             return Result.INCOMPLETE if counts[Outcome.PASSED] else Result.NOT_RUN
         if self.clause.capability is not None and counts[Outcome.NOT_CLAIMED]:
@@ -110,9 +117,14 @@ class ClauseResult:
 
 @attrs.frozen(slots=False)
 class Results:
-    """The results of all clauses."""
+    """The results of all clauses.
+
+    Attributes:
+        contract: the version of the contract that the backend is held to: the one that it was built for.
+    """
 
     clauses: tuple[ClauseResult, ...]
+    contract: str = CONTRACT_VERSION
 
     @cached_property
     def tests(self) -> dict[str, TestResult]:
@@ -147,7 +159,7 @@ class Results:
         if self.verdict is Verdict.NOTHING:
             return f"{self.verdict}: no test of the suite ran"
         if self.verdict is Verdict.CONFORMANT:
-            parts.append(f"all {bound} clauses of the storage contract {CONTRACT_VERSION} that bind this store passed")
+            parts.append(f"all {bound} clauses of the storage contract {self.contract} that bind this store passed")
         if failed:
             parts.append(f"{len(failed)} of {bound} clauses failed ({_join_ids(failed)})")
         if waived:
@@ -159,9 +171,12 @@ class Results:
             parts.append(f"{len(in_part)} of {bound} clauses ran {what}")
         if should := self.having(Result.FAILED, level=Level.SHOULD):
             parts.append(f"SHOULD clauses failed: {_join_ids(should)}")
-        if unclaimed := [each.clause for each in self.clauses if each.result is Result.NOT_CLAIMED]:
+        not_claimed = [each for each in self.clauses if each.result is Result.NOT_CLAIMED]
+        if unclaimed := [each.clause for each in not_claimed if not each.is_later]:
             names = dict.fromkeys(str(each.capability) for each in unclaimed)
             parts.append(f"not claimed: {', '.join(names)} ({_join_ids([each.id for each in unclaimed])})")
+        if later := [each.clause.id for each in not_claimed if each.is_later]:
+            parts.append(f"later than the contract {self.contract} that it was built for: {_join_ids(later)}")
         return f"{self.verdict}: {'; '.join(parts)}"
 
     @property
@@ -171,8 +186,13 @@ class Results:
         return all(tests and all(test.is_slow for test in tests) for tests in unrun)
 
 
-def merge_results(tests: Iterable[TestResult]) -> Results:
-    """Group tests by clause; if a test has several results, the worst counts."""
+def merge_results(tests: Iterable[TestResult], contract: str = CONTRACT_VERSION) -> Results:
+    """Group tests by clause; if a test has several results, the worst counts.
+
+    Args:
+        tests: the results of the tests.
+        contract: the version of the contract that the backend was built for.
+    """
     by_name: dict[str, TestResult] = {}
     for test in tests:
         other = by_name.setdefault(test.name, test)
@@ -180,9 +200,14 @@ def merge_results(tests: Iterable[TestResult]) -> Results:
             by_name[test.name] = test
     return Results(
         tuple(
-            ClauseResult(clause, tuple(test for test in by_name.values() if clause.id in test.clauses))
+            ClauseResult(
+                clause,
+                tuple(test for test in by_name.values() if clause.id in test.clauses),
+                parsed(clause.since) > parsed(contract),
+            )
             for clause in CLAUSES.values()
-        )
+        ),
+        contract,
     )
 
 

@@ -6,8 +6,8 @@ from itertools import groupby
 
 from _pytest.terminal import TerminalReporter
 
-from aaow_storage_conformance._contract import AREAS, CONTRACT_VERSION
-from aaow_storage_conformance.report.report import Report
+from aaow_storage_conformance._contract import AREAS
+from aaow_storage_conformance.report.report import Report, contract_of
 from aaow_storage_conformance.report.results import Outcome, Result, Verdict
 
 COLUMNS = (Outcome.PASSED, Outcome.FAILED, Outcome.WAIVED, Outcome.NOT_CLAIMED, Outcome.NOT_RUN)
@@ -27,7 +27,7 @@ VERDICT_COLORS = {Verdict.CONFORMANT: "green", Verdict.QUICK: "yellow", Verdict.
 
 def print_summary(terminal: TerminalReporter, report: Report) -> None:
     """Print the report; with `-v`, every clause."""
-    terminal.section(f"storage contract {CONTRACT_VERSION}: {report.backend.name}")
+    terminal.section(f"{contract_of(report.backend)}: {report.backend.name}")
     terminal.write_line(_row("", ("clauses", *map(str, COLUMNS), "time")))
     for line, color in _lines(report, _listed_results(report, is_verbose=terminal.verbosity > 0)):
         terminal.write_line(line, **({color: True} if color else {}))

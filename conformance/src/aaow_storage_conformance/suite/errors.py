@@ -48,6 +48,7 @@ from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, calls_without_streams, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, FailingCall, prepare_for_failing_calls
+from aaow_storage_conformance.data.versions import is_later
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import AT_ONCE_S
 
@@ -306,8 +307,9 @@ def _check_record(error: StorageError, stored: Any, *, may_lack_it: bool) -> Non
 def _calls_with(values: tuple[Any, ...], capabilities: frozenset[Capability]) -> Iterator[Call]:
     """Yield every call with each of its arguments, optional ones too, replaced by each of the values."""
     for call in every_call() if Capability.STREAM_EVENTS in capabilities else calls_without_streams():
-        parameters = inspect.signature(getattr(StorageOperations, call.name)).parameters.values()
-        options = [each.name for each in parameters if each.default is not each.empty]
+        _, *parameters = inspect.signature(getattr(StorageOperations, call.name)).parameters.values()  # without self
+        open_ones = parameters[len(call.arguments) :]
+        options = [each.name for each in open_ones if each.default is not each.empty and not is_later(each.name)]
         options += CHANGES[call.name].__annotations__ if call.name in CHANGES else []
         for value in values:
             for index in range(len(call.arguments)):

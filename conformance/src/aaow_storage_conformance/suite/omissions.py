@@ -22,6 +22,7 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.list_calls import LISTINGS, Listing, every_listing, prepare_scopes
+from aaow_storage_conformance.data.versions import later_fields
 
 COUNT = 5
 NAMES = {type(listing.make()): listing for listing in LISTINGS}
@@ -81,9 +82,10 @@ class OmissionTests:
         await listing.store(storage, listing.make(id="a record"))
         whole = await listing.list(storage, None)
         found = await listing.list(storage, QueryFilter(documents=False))
-        for record in whole:
-            for name in OMITTED_FIELDS.get(type(record), ()):
-                object.__setattr__(record, name, OMITTED)
+        for record, listed in zip(whole, found, strict=True):
+            for name in OMITTED_FIELDS.get(type(record), ()):  # a backend need not know those that are later than it
+                is_later = name in later_fields(type(record))
+                object.__setattr__(record, name, getattr(listed, name) if is_later else OMITTED)
         assert_identical(found, whole)
 
     @clause("QRY-7", "QRY-8")
