@@ -58,6 +58,9 @@ FOUND_BY = {
 }
 """The columns by which rows are selected: a wrong value there is not read, so it is not noticed."""
 
+FOUND_BY_ID = {("tool_call_logs", 1)}
+"""The reads of READS that look for rows by their ids in a subquery: they find none without an id."""
+
 OF_NO_RECORD = {"streams"}
 """Tables with no field of a record."""
 
@@ -179,6 +182,8 @@ async def test_a_wrong_value_in_any_column_is_corrupt_data_that_names_the_field(
     for table, column, value in cells():
         put_back = damaged.put(table, column, value)
         for number, read in enumerate(READS[table]):
+            if (column, value) == ("id", "NULL") and (table, number) in FOUND_BY_ID:
+                continue
             try:
                 found: object = await read(storage)
             except CorruptDataError as error:

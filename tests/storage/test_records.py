@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,9 @@ from aaow_storage import (
     BudgetPool,
     LLMExecution,
     LLMExecutionResult,
+    NodeAttempt,
     NodeExecutionState,
+    NodeState,
     Session,
     SessionStatus,
     StoredWorkflow,
@@ -38,6 +41,8 @@ MINIMAL: dict[type, dict[str, Any]] = {
     Session: {"workflow_id": None, "workflow_snapshot": {}},
     WorkflowExecutionState: {"session_id": "s", "status": "running"},
     NodeExecutionState: {"node_id": "n"},
+    NodeState: {"node_id": "n", "session_id": "s"},
+    NodeAttempt: {"status": "failed"},
     LLMExecutionResult: {},
     LLMExecution: {"session_id": "s", "node_id": "n"},
     TokenUsage: {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
@@ -47,8 +52,39 @@ MINIMAL: dict[type, dict[str, Any]] = {
     ApprovalRequest: {"session_id": "s", "node_id": "n", "type": "human_review"},
     StreamEvent: {"stream_id": "s", "node_id": "n", "data": None},
 }
+MINIMAL_OF_ITS_OWN = {ToolCallLog: {"execution_id"}}
+"""Fields that have a default, but not all of which may be left out."""
 KINDS = list(MINIMAL)
 
+DEFAULTS_OF_A_NODE = {
+    "status": "pending",
+    "input": None,
+    "output": None,
+    "error": None,
+    "started_at": None,
+    "completed_at": None,
+    "retry_count": 0,
+    "pending_approval_id": None,
+    "metadata": None,
+    "attempts": (),
+}
+DEFAULTS_OF_A_RESULT = {
+    "success": None,
+    "text": None,
+    "tool_calls": None,
+    "usage": None,
+    "error": None,
+    "metadata": None,
+    "provider": None,
+    "model": None,
+    "input": None,
+    "output": None,
+    "completed_at": None,
+    "finish_reason": None,
+    "cost": None,
+    "currency": None,
+    "attempt": 0,
+}
 DEFAULTS: dict[type, dict[str, Any]] = {
     StoredWorkflow: {"metadata": None},
     Session: {"status": "running", "parent_session_id": None, "metadata": None},
@@ -60,27 +96,14 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "node_states": {},
         "metadata": None,
     },
-    NodeExecutionState: {
-        "status": "pending",
-        "input": None,
-        "output": None,
-        "error": None,
-        "started_at": None,
-        "completed_at": None,
-        "retry_count": 0,
-        "pending_approval_id": None,
-        "metadata": None,
-    },
-    LLMExecutionResult: {
-        "success": None,
-        "text": None,
-        "tool_calls": None,
-        "usage": None,
-        "error": None,
-        "metadata": None,
-    },
+    NodeExecutionState: DEFAULTS_OF_A_NODE,
+    NodeState: DEFAULTS_OF_A_NODE,
+    NodeAttempt: {"started_at": None, "completed_at": None, "error": None, "output": None},
+    LLMExecutionResult: DEFAULTS_OF_A_RESULT,
+    LLMExecution: DEFAULTS_OF_A_RESULT,
+    TokenUsage: {"cache_read_tokens": None, "cache_write_tokens": None, "reasoning_tokens": None},
     ToolCall: {"result": None, "error": None},
-    ToolCallLog: {"result": None, "error": None, "duration_ms": None},
+    ToolCallLog: {"result": None, "error": None, "duration_ms": None, "session_id": None, "node_id": None},
     BudgetPool: {"parent_pool_id": None, "used_budget": Decimal(0), "status": "active", "metadata": None},
     ApprovalRequest: {
         "status": "pending",
@@ -90,6 +113,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "resolved_by": None,
         "resolution_notes": None,
     },
+    StreamEvent: {"session_id": None, "sequence": None},
 }
 
 IDS = {
@@ -114,30 +138,55 @@ OPTIONAL_IDS = {
     "pending_approval_id",
     "parent_pool_id",
 }
+OPTIONAL_IDS_OF = {ToolCallLog: {"execution_id", "session_id", "node_id"}, StreamEvent: {"session_id"}}
+"""Ids that other records require."""
 INSTANTS = {"created_at", "updated_at", "started_at", "completed_at", "timestamp", "expires_at", "resolved_at"}
-TEXTS = {"name", "version", "error", "text", "tool_name", "resolved_by", "resolution_notes"}
+TEXTS = {
+    "name",
+    "version",
+    "error",
+    "text",
+    "tool_name",
+    "resolved_by",
+    "resolution_notes",
+    "provider",
+    "model",
+    "finish_reason",
+}
 OBJECTS = {"definition", "workflow_snapshot", "metadata", "args", "context"}
 ANY_JSON = {"input", "output", "result", "data"}
-COUNTS = {"retry_count", "prompt_tokens", "completion_tokens", "total_tokens"}
-AMOUNTS = {"total_budget", "used_budget"}
+COUNTS = {"retry_count", "attempt", "prompt_tokens", "completion_tokens", "total_tokens"}
+OPTIONAL_COUNTS = {"cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "sequence"}
+AMOUNTS = {"total_budget", "used_budget", "cost"}
+OPTIONAL_AMOUNTS = {"cost"}
 WORDS = {"status", "type"}
-OTHERS = {"success", "tool_calls", "usage", "node_states", "duration_ms"}
+OTHERS = {"success", "tool_calls", "usage", "node_states", "duration_ms", "attempts", "currency"}
 
 
 def build(kind: Any, **fields: Any) -> Any:
-    return kind(**{**MINIMAL[kind], **fields})
+    beside = {"currency": "USD"} if fields.get("cost") is not None else {}
+    return kind(**{**MINIMAL[kind], **beside, **fields})
 
 
 def fields_of(names: set[str]) -> Any:
     """Run a test for each field of each record that has one of those names."""
-    pairs = [(kind, field.name) for kind in KINDS for field in attrs.fields(kind) if field.name in names]
+    return pairs_of((kind, field.name) for kind in KINDS for field in attrs.fields(kind) if field.name in names)
+
+
+def is_optional_id(kind: type, name: str) -> bool:
+    return name in IDS and (name in OPTIONAL_IDS or name in OPTIONAL_IDS_OF.get(kind, ()))
+
+
+def pairs_of(given: Iterable[tuple[type, str]]) -> Any:
+    """Run a test for each of those fields of records."""
+    pairs = list(given)
     return pytest.mark.parametrize(("kind", "field"), pairs, ids=[f"{kind.__name__}-{name}" for kind, name in pairs])
 
 
-def problem_of(kind: type, field: str, value: Any) -> str:
+def problem_of(kind: type, field: str, value: Any, **others: Any) -> str:
     """Return what is said of a value that a field does not take."""
     with pytest.raises(ValidationError) as caught:
-        build(kind, **{field: value})
+        build(kind, **others, **{field: value})
     assert caught.value.record == kind.__name__
     assert caught.value.field.startswith(field)
     assert str(caught.value).isprintable()
@@ -145,7 +194,7 @@ def problem_of(kind: type, field: str, value: Any) -> str:
 
 
 def test_every_field_is_in_one_of_the_groups_of_this_page():
-    groups = [IDS, INSTANTS, TEXTS, OBJECTS, ANY_JSON, COUNTS, AMOUNTS, WORDS, OTHERS]
+    groups = [IDS, INSTANTS, TEXTS, OBJECTS, ANY_JSON, COUNTS, OPTIONAL_COUNTS, AMOUNTS, WORDS, OTHERS]
     names = [field.name for kind in KINDS for field in attrs.fields(kind)]
     assert set(names) == set().union(*groups)
     assert len(set(names)) == sum(map(len, groups))
@@ -157,7 +206,7 @@ def test_a_record_has_the_defaults_of_the_contract(kind: Any):
     for name, value in DEFAULTS.get(kind, {}).items():
         assert getattr(record, name) == value
     required = {field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING}
-    assert required == set(MINIMAL[kind])
+    assert required == set(MINIMAL[kind]) - MINIMAL_OF_ITS_OWN.get(kind, set())
     for name in {"id"} & {field.name for field in attrs.fields(kind)}:
         assert UUID(getattr(record, name)).version == 7
     for name in {"created_at", "updated_at", "timestamp"} & {field.name for field in attrs.fields(kind)}:
@@ -193,12 +242,22 @@ def test_an_id_is_a_short_text_of_any_characters_but_nul(kind: Any, field: str):
         assert "must be str" in problem_of(kind, field, value)
 
 
-@fields_of(OPTIONAL_IDS)
+@pairs_of(
+    (kind, each.name)
+    for kind in KINDS
+    for each in attrs.fields(kind)
+    if is_optional_id(kind, each.name) and each.name not in MINIMAL_OF_ITS_OWN.get(kind, ())
+)
 def test_a_reference_that_may_be_missing_takes_none(kind: Any, field: str):
     assert getattr(build(kind, **{field: None}), field) is None
 
 
-@fields_of(IDS - OPTIONAL_IDS)
+@pairs_of(
+    (kind, each.name)
+    for kind in KINDS
+    for each in attrs.fields(kind)
+    if each.name in IDS and not is_optional_id(kind, each.name)
+)
 def test_a_required_id_may_not_be_none(kind: Any, field: str):
     assert "must be str, not NoneType" in problem_of(kind, field, None)
 
@@ -262,6 +321,16 @@ def test_a_count_is_an_int_of_0_or_more(kind: Any, field: str):
         assert "must be int" in problem_of(kind, field, wrong)
 
 
+@fields_of(OPTIONAL_COUNTS)
+def test_a_count_that_was_not_reported_is_none(kind: Any, field: str):
+    for value in (None, 0, 1, 2**63 - 1):
+        assert getattr(build(kind, **{field: value}), field) == value
+    for wrong in (-1, 2**63, HUGE):
+        assert "must be from 0 to 2**63-1" in problem_of(kind, field, wrong)
+    for wrong in (True, 1.0, "1"):
+        assert "must be int" in problem_of(kind, field, wrong)
+
+
 @fields_of(AMOUNTS)
 def test_an_amount_is_an_exact_decimal(kind: Any, field: str):
     for given, kept in [
@@ -283,13 +352,37 @@ def test_an_amount_is_an_exact_decimal(kind: Any, field: str):
         assert (type(value), str(value)) == (Decimal, str(Decimal(kept)))
     for wrong in ("NaN", Decimal("sNaN"), math.nan, math.inf, "-Infinity"):
         assert "must be a finite amount" in problem_of(kind, field, wrong)
-    for wrong in ("", "ten", "1,5", None, True, [1], b"1", 1 + 2j):
+    for wrong in ("", "ten", "1,5", True, [1], b"1", 1 + 2j):
         assert "must be an amount" in problem_of(kind, field, wrong)
     for wrong in ("1E-19", "0.1234567890123456789", "1E-501", Decimal("1E-9999999")):
         assert "has more than 18 places after the point; round it" in problem_of(kind, field, wrong)
     assert "must be 0 or more" in problem_of(kind, field, "-0.01")
     for wrong in (10**18, 1e18, "1E+18", "1E+501", "1E+9999999", HUGE):
         assert "must be below 10**18, not " in problem_of(kind, field, wrong)
+
+
+@fields_of(AMOUNTS - OPTIONAL_AMOUNTS)
+def test_an_amount_of_a_pool_may_not_be_none(kind: Any, field: str):
+    assert "must be an amount" in problem_of(kind, field, None)
+
+
+@pytest.mark.parametrize("kind", [LLMExecutionResult, LLMExecution])
+def test_a_cost_has_a_currency_and_a_currency_a_cost(kind: Any):
+    result = build(kind, cost="0.0125", currency="EUR")
+    assert (result.cost, result.currency) == (Decimal("0.0125"), "EUR")
+    assert (build(kind, cost=None).cost, build(kind, cost=0).cost) == (None, 0)
+    assert "is missing for the cost 0.5" in problem_of(kind, "currency", None, cost="0.5")
+    assert "'USD' stands without a cost" in problem_of(kind, "currency", "USD")
+    for wrong in ("usd", "US", "EURO", "€€€", "", "U D", "US1"):
+        assert "must be three capital letters" in problem_of(kind, "currency", wrong, cost=1)
+    for wrong in (7, b"USD", HUGE):
+        assert "must be str" in problem_of(kind, "currency", wrong, cost=1)
+
+
+@pytest.mark.parametrize("kind", [LLMExecutionResult, LLMExecution])
+def test_the_duration_of_a_model_call_is_from_its_timestamp_to_its_end(kind: Any):
+    assert build(kind).duration is None
+    assert build(kind, timestamp=NOON, completed_at=NOON + timedelta(seconds=2)).duration == timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -354,6 +447,56 @@ def test_node_states_are_kept_under_their_own_ids():
         (None, "must be a mapping"),
     ]:
         assert words in problem_of(WorkflowExecutionState, "node_states", wrong)
+
+
+@pytest.mark.parametrize("missing", ["session_id", "node_id"])
+def test_a_tool_call_without_an_execution_names_its_session_and_node(missing: str):
+    place = {"session_id": "s", "node_id": "n"}
+    call = build(ToolCallLog, execution_id=None, **place)
+    assert (call.execution_id, call.session_id, call.node_id) == (None, "s", "n")
+    del place[missing]
+    said = problem_of(ToolCallLog, missing, None, execution_id=None, **place)
+    assert said == "is missing; a tool call needs an execution_id, or both session_id and node_id"
+
+
+def test_attempts_are_kept_in_order():
+    attempts = [NodeAttempt(status=status, error=status) for status in ("failed", "cancelled")]
+    state = build(NodeExecutionState, attempts=attempts)
+    attempts.clear()
+    assert [each.status for each in state.attempts] == ["failed", "cancelled"]
+    assert "must be a tuple or list of NodeAttempt" in problem_of(NodeExecutionState, "attempts", None)
+    assert "item 0 must be NodeAttempt" in problem_of(NodeExecutionState, "attempts", [{"status": "failed"}])
+
+
+@pytest.mark.parametrize("ended_at", [None, NOON + timedelta(seconds=1)])
+def test_a_retried_node_keeps_its_attempt(ended_at: datetime | None):
+    again = NOON + timedelta(seconds=3)
+    first = build(
+        NodeExecutionState,
+        status="failed",
+        input=[1],
+        output="part",
+        error="timeout",
+        started_at=NOON,
+        completed_at=ended_at,
+        metadata={"k": 1},
+    )
+    second = first.retried(again)
+    ended = NodeAttempt(
+        status="failed", started_at=NOON, completed_at=ended_at or again, error="timeout", output="part"
+    )
+    assert second == NodeExecutionState(
+        node_id="n",
+        status="running",
+        input=[1],
+        started_at=again,
+        retry_count=1,
+        metadata={"k": 1},
+        attempts=(ended,),
+    )
+    assert [each.status for each in second.retried(again).attempts] == ["failed", "running"]
+    with pytest.raises(ValidationError, match="no time zone"):
+        first.retried(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
 
 
 def test_a_duration_is_a_finite_number_of_0_or_more():

@@ -14,7 +14,7 @@ BackendNotFoundError BudgetExceededError BudgetPool BudgetPoolChanges BudgetPool
 Contains ContentionError CorruptDataError
 DelegatingAdapter DelegatingOperations DelegatingTransaction
 Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
-NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn OMITTED OrderBy
+NodeAttempt NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn OMITTED OrderBy
 OutcomeUnknownError Patch QueryFilter
 SchemaVersionError Session
 SessionChanges SessionStatus StartsWith StorageAdapter StorageError StorageOperations StorageUnavailableError
@@ -25,17 +25,16 @@ WorkflowExecutionState available_backends create_adapter
 new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
-ConditionGroup Connective DEFAULT_ORDER
+ConditionGroup Connective DEFAULT_ORDER DEPENDENT_FIELDS
 CLOSED CLOSED_IN_TRANSACTION Condition DOCUMENT_FIELDS FieldKind INHERITED KEY_FIELDS KINDS MAX_AMOUNT_DIGITS MAX_COUNT
 MAX_DEPTH MAX_ID_LENGTH OMITTED_FIELDS TOKEN_FIGURES UsageGroup UsageQuery UsageSums
 OpenTransactions Operator POLL_INTERVAL_S Probe QUERY_FIELDS QueryField QueryPlan Watcher announce_commit
-apply_changes bind_transaction check_event_loop check_events check_id check_instant check_json check_only_if
-check_pending check_record check_sequence check_text check_timeout cleaning_up_after consumed day_of decoding dumps
-dumps_document dumps_unchecked given_up_after_fork has_run_out hour_of increased is_decidable loads node_of
-note_failure own_changes plan_only_if plan_query plan_usage positive_amount redacted_text redacted_url
+apply_changes bind_transaction check_event_loop check_events check_execution_of_call check_id check_instant check_json
+check_only_if check_pending check_record check_sequence check_text check_timeout cleaning_up_after consumed day_of
+decoding dumps dumps_document dumps_unchecked given_up_after_fork has_run_out hour_of increased is_decidable loads
+node_of note_failure own_changes plan_only_if plan_query plan_usage positive_amount redacted_text redacted_url
 released_when_dropped resolve_field resolved run_all shown sort_key storage_errors_alone summarize_streams
-text_problem unforeseen
-url_scheme value_at without_documents
+text_problem unforeseen url_scheme value_at without_documents
 """
 HOOKS = """
 PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_price

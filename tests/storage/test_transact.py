@@ -105,7 +105,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
         return high
 
     monkeypatch.setattr(module.random, "uniform", longest)
-    monkeypatch.setattr(module.asyncio, "sleep", pause)
+    monkeypatch.setattr(asyncio, "sleep", pause)
     return taken
 
 

@@ -116,10 +116,10 @@ DEFAULT_ORDER: dict[type, str] = {
 
 
 @functools.lru_cache(maxsize=1024)
-def resolve_field(record: type, name: FieldName, *, is_compared_with_none: bool = False) -> QueryField:
+def resolve_field(record: type, name: FieldName, *, is_compared_with_none: bool | None = None) -> QueryField:
     """Return the field of a record, or the path into one of its JSON fields, that has the name.
 
-    A JSON field needs no path to be compared with None.
+    A JSON field needs no path to be compared with None. `is_compared_with_none` is None if the field is not compared.
 
     Raises:
         ValidationError: there is no such field, it is JSON and needs a path, it has no paths, or the path is too long.
@@ -137,7 +137,9 @@ def resolve_field(record: type, name: FieldName, *, is_compared_with_none: bool 
         elif path:
             problem = f"is a path, but {first} is not JSON"
         else:
-            problem = f"is JSON, so a filter needs a path into it, such as '{first}.key', except for None and Ne(None)"
+            problem = f"is JSON, so a filter needs a path into it, such as '{first}.key'"
+            if is_compared_with_none is not None:
+                problem += ", except for None and Ne(None)"
         problem += f"; there are {scalars}"
         if documents:
             problem += f", and paths into {documents}"

@@ -369,6 +369,13 @@ KINDS: dict[type, str] = {
 }
 """What `NotFoundError.kind` and `AlreadyExistsError.kind` call each stored record."""
 
+DEPENDENT_FIELDS: dict[type, tuple[str, ...]] = {
+    LLMExecutionResult: ("currency",),
+    LLMExecution: ("currency",),
+    ToolCallLog: ("session_id", "node_id"),
+}
+"""The fields whose validators look at a field before them, also if the value is None; other records have none."""
+
 DOCUMENT_FIELDS: dict[type, str] = {StoredWorkflow: "definition", Session: "workflow_snapshot"}
 """The field that holds a record's document; other records have none."""
 

@@ -2,9 +2,10 @@
 
 A transaction is run again only if all of it was rolled back, as its `outcome` says, and its error says that another
 attempt may succeed.
+
+asyncio is imported by the function that needs it, because its import is slow, and importing the interface needs none.
 """
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -76,6 +77,8 @@ async def run_transaction(
         ValidationError: an argument is wrong.
         Exception: that of the last attempt, or of one that must not be repeated.
     """
+    import asyncio  # noqa: PLC0415 - see above
+
     _check(work, attempts, outage)
     contentions = failures = 0
     unavailable_until: float | None = None

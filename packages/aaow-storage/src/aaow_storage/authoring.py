@@ -34,7 +34,7 @@ from aaow_storage._query_plan import (
     without_documents,
 )
 from aaow_storage._query_planner import plan_query
-from aaow_storage._records import DOCUMENT_FIELDS, KINDS, OMITTED_FIELDS
+from aaow_storage._records import DEPENDENT_FIELDS, DOCUMENT_FIELDS, KINDS, OMITTED_FIELDS
 from aaow_storage._rules import (
     check_execution_of_call,
     check_pending,
@@ -57,6 +57,7 @@ __all__ = [
     "CLOSED",
     "CLOSED_IN_TRANSACTION",
     "DEFAULT_ORDER",
+    "DEPENDENT_FIELDS",
     "DOCUMENT_FIELDS",
     "INHERITED",
     "KEY_FIELDS",

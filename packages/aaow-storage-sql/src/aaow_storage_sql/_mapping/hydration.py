@@ -19,7 +19,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args
 import attrs
 
 from aaow_storage import JSON, JSONObject
-from aaow_storage.authoring import MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH
+from aaow_storage.authoring import DEPENDENT_FIELDS, MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH
 from aaow_storage_sql._tuning import DEFAULT
 
 RecordT = TypeVar("RecordT")
@@ -34,7 +34,10 @@ MAX_ROWS = DEFAULT.max_hydrated_rows
 
 
 class Hydrator(Generic[RecordT]):
-    """Makes records of one type from values in one order, which covers every field."""
+    """Makes records of one type from values in one order, which covers every field.
+
+    A field whose validator looks at another one comes after it.
+    """
 
     def __init__(self, record: type[RecordT], names: Sequence[str]) -> None:
         self._record = record
@@ -42,11 +45,15 @@ class Hydrator(Generic[RecordT]):
         if set(names) != set(fields) or hasattr(record, "__attrs_post_init__"):
             raise TypeError(f"{record.__name__} cannot be made of {', '.join(names)} alone")
         self._new = record.__new__
+        dependent = DEPENDENT_FIELDS.get(record, ())
         # Setting a slot by its descriptor is faster than looking its name up each time.
         self._steps = [
-            (getattr(record, each).__set__, _is_optional(fields[each]), _field_loader(fields[each])) for each in names
+            (getattr(record, each).__set__, False, _record_validation(fields[each]))
+            if each in dependent
+            else (getattr(record, each).__set__, _is_optional(fields[each]), _field_loader(fields[each]))
+            for each in names
         ]
-        self._column_loaders = [_column_loader(fields[each]) for each in names]
+        self._column_loaders = [_doubt if each in dependent else _column_loader(fields[each]) for each in names]
 
     def __call__(self, values: Sequence[Any]) -> RecordT:
         """Make one record.
@@ -137,15 +144,19 @@ def _load(load: ColumnLoader, column: Sequence[Any], *, is_optional: bool) -> Se
 
 def _record_validation(field: "attrs.Attribute[Any]") -> FieldLoader:
     """Return the loader that converts and validates a value as the record itself does."""
-    convert: Any = field.converter or (lambda value: value)
+    convert: Any = field.converter
     validate: Any = field.validator or (lambda made, field, value: None)
+
+    def check(made: object, value: Any) -> Any:
+        validate(made, field, value)
+        return value
 
     def load(made: object, value: Any) -> Any:
         converted = convert(value)
         validate(made, field, converted)
         return converted
 
-    return load
+    return check if convert is None else load
 
 
 def _members_of(field: "attrs.Attribute[Any]") -> dict[str, StrEnum] | None:
