@@ -35,7 +35,7 @@ def results(outcomes: Mapping[str, Outcome] | None = None, **fields: Any) -> Res
 
 
 def report(of: Results) -> Report:
-    backend = Backend(name="sample", summary="<script>alert(1)</script>", create=lambda url=None: None)
+    backend = Backend(name="sample", summary="<script>alert(1)</script>", create=lambda url=None: None, contract="1.1")
     return Report(backend=backend, claimed=["durable"], results=of, seed=7, command="pytest --x='<y>'")
 
 

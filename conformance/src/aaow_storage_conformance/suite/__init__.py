@@ -2,31 +2,32 @@
 
 Which modules check the clauses of an area, by the number of their tests of it:
 
-REC  records, amounts, documents, plain_values, resemblances, numbers, endings, returns, budgets, errors, executions,
-     paging, sessions
-OPS  operations, atomicity, races, sequences, returns, side_effects, updates, patches, conditional_updates,
-     cancellation, model, records,
-     documents, executions, handles, numbers, resemblances, combinations, lifecycle, snapshots, budgets, concurrency,
-     endings, plain_values, sessions, states, streams, workflows, store_wide
+REC  documents, records, plain_values, resemblances, amounts, observability, endings, returns, numbers, budgets,
+     errors, executions, paging, sessions
+OPS  cancellation, operations, races, store_wide, patches, conditional_updates, atomicity, resemblances, updates,
+     sequences, numbers, records, snapshots, documents, returns, endings, handles, observability, side_effects,
+     executions, model, combinations, lifecycle, following, budgets, concurrency, plain_values, sessions, states,
+     streams, workflows
 WFL  workflows, sequences, numbers, operations, races, side_effects
-SES  sessions, sequences, model, resemblances, atomicity, numbers, operations, races, side_effects, snapshots
-STA  states, numbers, races, documents, isolation, operations, resemblances, returns, side_effects, snapshots,
-     store_wide
-LLM  store_wide, executions, combinations, numbers, sequences, side_effects
-TOO  store_wide, executions, numbers
-BUD  budgets, amounts, numbers, side_effects, returns, sequences, atomicity, concurrency, plain_values, races
-APR  approvals, side_effects, sequences, plain_values, returns, concurrency, numbers, queries, races
-STR  streams, following, errors, transactions
+SES  sessions, races, sequences, resemblances, model, snapshots, atomicity, numbers, operations, side_effects,
+     observability
+STA  states, store_wide, observability, numbers, returns, snapshots, races, documents, isolation, operations,
+     resemblances, side_effects
+LLM  executions, store_wide, combinations, numbers, sequences, side_effects, observability
+TOO  observability, executions, store_wide, numbers
+BUD  budgets, amounts, side_effects, plain_values, numbers, returns, sequences, atomicity, concurrency, races
+APR  approvals, side_effects, returns, sequences, plain_values, concurrency, numbers, queries, races
+STR  following, streams, errors, transactions
 USE  usage, store_wide
-QRY  paging, queries, operators, cursors, filter_sizes, omissions, combinations, endings, differential, numbers,
-     amounts, plain_values, snapshots, store_wide, streams, usage
-TXN  isolation, sequences, transactions, model, cancellation, holders, handles, numbers, races, errors, blocks,
-     closing, concurrency, conditional_updates, documents, lifecycle, nesting, snapshots, store_wide, streams,
-     transacting, usage
-LIF  lifecycle, closing, handling, leaving, model, schemas, atomicity, blocks, cancellation, durability, errors,
-     handles, isolation, operations, transacting
-ERR  errors, handling, returns, side_effects, transacting
-CON  cancellation, races, concurrency, atomicity, leaving, lifecycle, transactions, handles, isolation, sharing,
-     closing, durability, errors, numbers, states
+QRY  paging, operators, cursors, queries, filter_sizes, omissions, differential, combinations, numbers, endings,
+     amounts, store_wide, usage, plain_values, snapshots, streams, following
+TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
+     blocks, numbers, closing, model, handles, errors, concurrency, conditional_updates, lifecycle, nesting, streams,
+     usage
+LIF  lifecycle, closing, schemas, handling, leaving, model, blocks, atomicity, cancellation, durability, errors,
+     handles, isolation, operations, transacting, following
+ERR  errors, handling, returns, transacting, side_effects
+CON  cancellation, races, concurrency, lifecycle, atomicity, handles, leaving, transactions, closing, following,
+     isolation, sharing, durability, errors, numbers, states
 DUR  durability
 """
