@@ -60,6 +60,7 @@ from aaow_storage_conformance.suite.side_effects import SideEffectTests
 from aaow_storage_conformance.suite.snapshots import SnapshotTests
 from aaow_storage_conformance.suite.states import StateTests
 from aaow_storage_conformance.suite.store_wide import StoreWideTests
+from aaow_storage_conformance.suite.stream_order import StreamOrderTests
 from aaow_storage_conformance.suite.streams import StreamTests
 from aaow_storage_conformance.suite.transacting import RetryabilityTests, TransactTests
 from aaow_storage_conformance.suite.transactions import TransactionTests
@@ -122,6 +123,7 @@ __all__ = [
     "StateTests",
     "Store",
     "StoreWideTests",
+    "StreamOrderTests",
     "StreamTests",
     "TransactTests",
     "TransactionTests",

@@ -50,6 +50,7 @@ from aaow_storage_conformance import (
     SnapshotTests,
     StateTests,
     StoreWideTests,
+    StreamOrderTests,
     StreamTests,
     TransactionTests,
     TransactTests,
@@ -253,6 +254,10 @@ class TestStates(StateTests):
 
 class TestStoreWide(StoreWideTests):
     """Lists over all sessions, and single nodes."""
+
+
+class TestStreamOrder(StreamOrderTests):
+    """The sequences of stream events."""
 
 
 class TestStreams(StreamTests):

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from aaow_storage import StorageOperations, UnsupportedOperationError
+from aaow_storage import StorageOperations, StreamEvent, UnsupportedOperationError
 
 
 async def everything_in(
@@ -89,3 +89,8 @@ def _fields(record: Any) -> dict[str, Any]:
 def _shorten(value: object) -> str:
     text = ascii(value)
     return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
+def sequences(events: list[StreamEvent]) -> list[int | None]:
+    """Return the sequences of events."""
+    return [event.sequence for event in events]

@@ -6,7 +6,7 @@ REC  documents, records, plain_values, resemblances, amounts, observability, end
      errors, executions, paging, sessions
 OPS  cancellation, operations, races, store_wide, patches, conditional_updates, atomicity, resemblances, updates,
      sequences, numbers, records, snapshots, documents, returns, endings, handles, observability, side_effects,
-     executions, model, combinations, lifecycle, following, budgets, concurrency, plain_values, sessions, states,
+     executions, model, combinations, lifecycle, stream_order, budgets, concurrency, plain_values, sessions, states,
      streams, workflows
 WFL  workflows, sequences, numbers, operations, races, side_effects
 SES  sessions, races, sequences, resemblances, model, snapshots, atomicity, numbers, operations, side_effects,
@@ -17,10 +17,10 @@ LLM  executions, store_wide, combinations, numbers, sequences, side_effects, obs
 TOO  observability, executions, store_wide, numbers
 BUD  budgets, amounts, side_effects, plain_values, numbers, returns, sequences, atomicity, concurrency, races
 APR  approvals, side_effects, returns, sequences, plain_values, concurrency, numbers, queries, races
-STR  following, streams, errors, transactions
+STR  stream_order, following, streams, errors, transactions
 USE  usage, store_wide
 QRY  paging, operators, cursors, queries, filter_sizes, omissions, differential, combinations, numbers, endings,
-     amounts, store_wide, usage, plain_values, snapshots, streams, following
+     amounts, store_wide, usage, plain_values, snapshots, streams, stream_order
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
      blocks, numbers, closing, model, handles, errors, concurrency, conditional_updates, lifecycle, nesting, streams,
      usage
