@@ -50,7 +50,10 @@ EXAMPLES = [
     (AdapterClosedError("it was closed"), "the adapter is not open: it was closed"),
     (
         UnsupportedOperationError("save_stream_event", "stream_events"),
-        "save_stream_event() needs the capability 'stream_events', which this backend lacks: see adapter.capabilities",
+        (
+            "save_stream_event() needs the capability 'stream_events', which this backend lacks: "
+            "see adapter.capabilities, and Backend.contract, because operations come with later contracts"
+        ),
     ),
     (
         SchemaVersionError("0001", "0003", "call initialize()"),

@@ -50,11 +50,12 @@ class StreamOperations(ABC):
     async def save_stream_events(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
         """Save all of the events, as `save_stream_event` does in that order, or none; return them as they are stored.
 
-        They come back in the order given, each with its sequence. Each of them has an id of its own.
+        They come back in the order given, each with its sequence, unless the backend was built for contract 1.0, which
+        has none. Each of them has an id of its own.
 
         Raises:
             NotFoundError: a session is not stored.
-            UnsupportedOperationError: the backend lacks the capability `stream_events`, or was built for contract 1.0.
+            UnsupportedOperationError: the backend lacks the capability `stream_events`.
         """
         raise UnsupportedOperationError("save_stream_events", Capability.STREAM_EVENTS)
 

@@ -200,7 +200,7 @@ class AdapterClosedError(StorageError):
 
 
 class UnsupportedOperationError(StorageError):
-    """The backend lacks the capability that the operation needs.
+    """The backend lacks the capability that the operation needs, or was built for a contract without the operation.
 
     Attributes:
         operation: the operation that was called.
@@ -214,7 +214,9 @@ class UnsupportedOperationError(StorageError):
 
     def __str__(self) -> str:
         problem = f"{self.operation}() needs the capability '{self.capability}', which this backend lacks"
-        return f"{problem}: see adapter.capabilities"
+        return (
+            f"{problem}: see adapter.capabilities, and Backend.contract, because operations come with later contracts"
+        )
 
 
 class SchemaVersionError(StorageError):
