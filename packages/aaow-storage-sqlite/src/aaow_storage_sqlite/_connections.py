@@ -10,11 +10,13 @@ from typing import Any
 from attrs import evolve
 
 from aaow_storage.authoring import cleaning_up_after, storage_errors_alone
-from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
+from aaow_storage.errors import CorruptDataError, SchemaVersionError, StorageError, StorageUnavailableError
 from aaow_storage_sql import Opening, SQLConnection
+from aaow_storage_sqlite._dialect import may_be_of_schema
 from aaow_storage_sqlite._functions import install
 from aaow_storage_sqlite._interruptible import InterruptibleConnection
 from aaow_storage_sqlite._retry import retry_while_locked
+from aaow_storage_sqlite._schema_watch import SchemaWatch
 from aaow_storage_sqlite._settings import Settings
 
 MIN_SQLITE_VERSION = (3, 37, 0)
@@ -141,6 +143,8 @@ class SQLiteConnection(InterruptibleConnection):
 
     reopen: "Callable[[], SQLiteConnection] | None" = None
     """Opens another connection to the same store, with the same settings."""
+    schema: SchemaWatch | None = None
+    """Tells, of an open store, whether a statement failed because another process has migrated it."""
     _is_discarded = False
 
     def discard(self) -> None:
@@ -151,12 +155,25 @@ class SQLiteConnection(InterruptibleConnection):
 
     def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         if not self._is_discarded:
-            return super().to_storage_error(error, values)
+            return self._because_of_schema(error) or super().to_storage_error(error, values)
         try:
             self._replace()
         except StorageError as failure:
             return failure
         return StorageUnavailableError("the connection was lost and has been reopened; try again")
+
+    def _because_of_schema(self, error: Exception) -> StorageError | None:
+        """Return the error that the store has another schema, if it has, and the statement may have failed of that."""
+        schema, self.schema = self.schema, None  # meanwhile, an error of the check is just that
+        try:
+            if schema is not None and may_be_of_schema(error):
+                with suppress(CorruptDataError, StorageUnavailableError):
+                    schema.check_version(self)
+        except SchemaVersionError as problem:
+            return problem
+        finally:
+            self.schema = schema
+        return None
 
     def _replace(self) -> None:
         if self.reopen is not None:

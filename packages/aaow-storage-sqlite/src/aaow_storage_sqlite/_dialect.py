@@ -42,6 +42,8 @@ _NO_SUCH_SCHEMA = (
     "unsupported file format",
 )
 """Texts of errors that mean that the schema is not what the migrations create; SQLite has no code for that."""
+_OTHER_RULES = {sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_NOTNULL}
+"""Codes of errors that a row breaks a rule of its table, which records of this release keep."""
 _MIN_TOO_LONG_CHARS = 2**28
 """Fewest characters of a value that is too long for SQLite; a character takes at most four bytes."""
 _TRANSIENT = {
@@ -71,6 +73,13 @@ def is_locked(error: BaseException) -> bool:
 def is_too_large(error: BaseException) -> bool:
     """Return whether the driver's exception that caused an error means that a value exceeds the connection's limit."""
     return primary_code(error.__cause__) == sqlite3.SQLITE_TOOBIG
+
+
+def may_be_of_schema(error: Exception) -> bool:
+    """Return whether the driver's exception may mean that the schema is not the one that the statement is for."""
+    return getattr(error, "sqlite_errorcode", None) in _OTHER_RULES or any(
+        text in str(error) for text in _NO_SUCH_SCHEMA
+    )
 
 
 class SQLiteDialect(Dialect):

@@ -21,6 +21,7 @@ from aaow_storage_sqlite._connections import open_reader
 from aaow_storage_sqlite._dialect import is_locked, is_too_large
 from aaow_storage_sqlite._fork_locks import ForkLock
 from aaow_storage_sqlite._latency_breaker import LatencyBreaker, Stopwatch
+from aaow_storage_sqlite._schema_watch import SchemaWatch
 from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 
@@ -56,12 +57,14 @@ class LoopBudget:
 class InlineReads:
     """Reads records on the event loop, on its own connection that waits for no lock."""
 
-    def __init__(self, settings: Settings, files: StoreFiles) -> None:
+    def __init__(self, settings: Settings, files: StoreFiles, schema: SchemaWatch) -> None:
         self._tuning = settings.tuning
         self._files = files
+        self._schema = schema
         self._fork_lock = ForkLock(str(settings.location.path), self._tuning.max_fork_wait_s)
         self._in_use = self._fork_lock.lock
         self._connection = open_reader(evolve(settings, busy_timeout=0.0))
+        self._connection.schema = schema
         self._connection.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._tuning.max_inline_value_bytes)
         self._breakers: dict[Hashable, LatencyBreaker] = {}
         self._budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopBudget] = WeakKeyDictionary()
@@ -89,6 +92,7 @@ class InlineReads:
         try:
             with watch:
                 self._files.check_if_due()
+                self._schema.check_if_due(self._connection)
                 return read(self._connection)
         except StorageError as error:
             if is_locked(error) or is_too_large(error):

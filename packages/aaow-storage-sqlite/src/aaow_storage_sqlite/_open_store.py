@@ -12,6 +12,7 @@ from aaow_storage_sqlite._connections import open_writer, without_creating
 from aaow_storage_sqlite._inline_reads import InlineReads
 from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
 from aaow_storage_sqlite._readers import Readers
+from aaow_storage_sqlite._schema_watch import SchemaWatch
 from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 from aaow_storage_sqlite._upgrade import check_version, upgrade
@@ -49,6 +50,7 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
         if migrate and settings.indexes:
             indexing.create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
         connection.driver_connection.set_progress_handler(None, 0)
+        schema = connection.schema = SchemaWatch(connection, settings.tuning.schema_check_interval_s)
         files = StoreFiles(settings.location, settings.tuning.files_check_interval_s)
     except BaseException:
         connection.close()
@@ -56,13 +58,13 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
     settings = without_creating(settings)
     reading: list[Readers | InlineReads] = []
     try:
-        readers = Readers(settings, files)
+        readers = Readers(settings, files, schema)
         reading.append(readers)
-        inline_reads = InlineReads(settings, files) if settings.inline_reads else None
+        inline_reads = InlineReads(settings, files, schema) if settings.inline_reads else None
         if inline_reads is not None:
             reading.insert(0, inline_reads)
         files.check()
-        return OpenStore(readers, inline_reads, Writer(settings, connection, files))
+        return OpenStore(readers, inline_reads, Writer(settings, connection, files, schema))
     except BaseException as error:
         with cleaning_up_after(error):
             run_all(*(each.stop for each in reading), functools.partial(files.close, connection.close))

@@ -22,6 +22,7 @@ from aaow_storage_sql import (
 )
 from aaow_storage_sqlite._connections import open_reader
 from aaow_storage_sqlite._fork_locks import ForkLock
+from aaow_storage_sqlite._schema_watch import SchemaWatch
 from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 class Readers:
     """One thread for lookups, and others for the rest; a single thread does both."""
 
-    def __init__(self, settings: Settings, files: StoreFiles) -> None:
+    def __init__(self, settings: Settings, files: StoreFiles, schema: SchemaWatch) -> None:
         count = settings.reader_threads
         self._settings = settings
         self._tuning = settings.tuning
         self._files = files
+        self._schema = schema
         self._lookups: WorkQueue[Job[Any]] = WorkQueue()
         self._other_reads: WorkQueue[Job[Any]] = WorkQueue() if count > 1 else self._lookups
         self._threads: list[threading.Thread] = []
@@ -50,6 +52,7 @@ class Readers:
     def _start(self, number: int, *, only_lookups: bool) -> None:
         queue = self._lookups if number == 0 else self._other_reads
         connection = open_reader(self._settings)
+        connection.schema = self._schema
         fork_lock = ForkLock(str(self._settings.location.path), self._tuning.max_fork_wait_s)
         run = functools.partial(self._run, connection, queue, fork_lock, only_lookups=only_lookups)
         try:
@@ -97,9 +100,10 @@ class Readers:
             connection.close()
 
     def _answer(self, connection: SQLConnection, jobs: deque[Job[Any]], *, are_lookups: bool) -> None:
-        """Answer the jobs; with errors if the files of the store are gone."""
+        """Answer the jobs; with errors if the files of the store are gone, or its schema is another."""
         try:
             self._files.check_if_due()
+            self._schema.check_if_due(connection)
         except StorageError as error:
             deliver([Outcome(job, error=error) for job in jobs])
             return

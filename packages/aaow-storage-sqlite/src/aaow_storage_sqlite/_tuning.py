@@ -78,6 +78,8 @@ class Tuning:
     """Prepared statements that the driver keeps for each connection."""
     files_check_interval_s: float = 0.01
     """How long a check of the store's files is trusted by readers, and a check of the log's identity by the writer."""
+    schema_check_interval_s: float = 0.01
+    """How long a check that nobody has migrated the store is trusted; transactions check it in any case."""
     interrupt_interval_s: float = 0.05
     """Time after which an interrupt of a cancelled read is repeated, because one between statements has no effect."""
     max_fork_wait_s: float = 1.0

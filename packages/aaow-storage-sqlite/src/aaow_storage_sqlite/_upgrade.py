@@ -16,6 +16,8 @@ from aaow_storage_sql import (
 )
 from aaow_storage_sqlite._retry import retry_while_locked
 
+NUMBER = "PRAGMA schema_version"
+"""The number of the schema, which SQLite changes with every table and index."""
 _HAS_VERSION = f"SELECT 1 FROM sqlite_master WHERE lower(name) = '{VERSION_TABLE}'"  # noqa: S608 - a name of ours
 _VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - as above
 _NAMES = "SELECT json_group_array(lower(name)) FROM sqlite_master"
@@ -72,7 +74,10 @@ def migrate_store(connection: SQLConnection, revision: str, timeout_s: float, op
         found = version(connection)  # another process may have migrated, or created tables, before we had the lock
         needs_upgrade(found, migrate=True)
         if found != revision:
+            (number,) = connection.command(NUMBER) or (0,)
             migrate_to(connection, found, revision)
+            if connection.command(NUMBER) == (number,):  # so that processes that have the store open notice it
+                connection.command(f"{NUMBER} = {number + 1}")
         connection.command("COMMIT")
     except BaseException as error:
         roll_back(connection, error)

@@ -34,6 +34,7 @@ from aaow_storage_sqlite._commit_pipeline import Acknowledgements, CommitPipelin
 from aaow_storage_sqlite._dialect import is_locked
 from aaow_storage_sqlite._fork_locks import ForkLock
 from aaow_storage_sqlite._retry import retry_while_locked
+from aaow_storage_sqlite._schema_watch import SchemaWatch
 from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._store_files import StoreFiles
 
@@ -48,11 +49,12 @@ class Writer:
     If the constructor fails, the connection and the files are still the caller's to close.
     """
 
-    def __init__(self, settings: Settings, connection: SQLConnection, files: StoreFiles) -> None:
+    def __init__(self, settings: Settings, connection: SQLConnection, files: StoreFiles, schema: SchemaWatch) -> None:
         self._settings = settings
         self._tuning = settings.tuning
         self._connection = connection
         self._files = files
+        self._schema = schema
         self._queue: WorkQueue[Request] = WorkQueue()
         self._current: list[Request] = []
         """Requests that were taken from the queue and may not be answered yet."""
@@ -137,6 +139,7 @@ class Writer:
         """Do the next batch of requests, and return the others."""
         try:
             self._files.check_if_due()
+            self._schema.check_if_due(self._connection)
         except StorageError as error:
             self._acks.flush()
             for request in requests:
@@ -304,6 +307,11 @@ class Writer:
     def _begin(self) -> None:
         begin = functools.partial(self._connection.command, "BEGIN IMMEDIATE")
         retry_while_locked(begin, self._settings.busy_timeout, on_locked=self._on_locked)
+        try:
+            self._schema.check(self._connection)  # the wait for the lock may have been for a migration
+        except StorageError as error:
+            roll_back(self._connection, error)
+            raise
 
     def _on_locked(self) -> None:
         self._pipeline.record_contention()
