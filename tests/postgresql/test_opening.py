@@ -14,7 +14,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from aaow_storage import Session, StorageAdapter, create_adapter
+from aaow_storage import LLMExecutionResult, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import AdapterClosedError, SchemaVersionError, StorageUnavailableError
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.asyncio
 
 SOON_S = 8.0
 ENDS_WITHIN_S = 60.0
+INDEXES_OF_LISTS = "0009"
+"""A revision that builds an index on the LLM executions afterwards, if there are some."""
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'aaow-storage' AND wait_event_type = 'Lock'"
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aaow-storage'"
 INITIALIZE = """
@@ -213,14 +215,15 @@ async def test_an_index_that_waits_for_an_open_transaction_is_left_to_the_next_s
     async with create_adapter(url) as adapter:
         session = Session(workflow_id=None, workflow_snapshot={}, metadata={"user": "ada"})
         await adapter.create_session(session)
+        await adapter.save_llm_execution(session.id, "draft", LLMExecutionResult())
     opened = connect(settings)
-    migrate_store(opened, settings, REVISIONS[-2])
+    migrate_store(opened, settings, REVISIONS[REVISIONS.index(INDEXES_OF_LISTS) - 1])
     opened.driver_connection.close()
     with closing(psycopg.connect(url)) as old:
-        old.execute("UPDATE sessions SET status = 'paused'")
+        old.execute("UPDATE llm_executions SET text = 'later'")
         async with asyncio.timeout(2 * SOON_S), create_adapter(url, acquire_timeout=0.5) as adapter:
             assert await adapter.list_sessions() == [session]
-    assert "the indexes on metadata are not built" in caplog.text
+    assert "the indexes ix_llm_executions_timestamp_id are not built" in caplog.text
     async with create_adapter(url):
         pass
     valid = raw("SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid")
