@@ -5,8 +5,9 @@ from typing import Any
 
 import attrs
 
-from aaow_storage import StorageOperations
+from aaow_storage import Patch, StorageOperations
 from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.versions import is_tested_since
 
 
 @attrs.frozen
@@ -24,7 +25,11 @@ class Call:
 
 
 def every_call() -> list[Call]:
-    """Return one call of each operation on data."""
+    """Return a call of each operation on data that the contract has in the version of the backend under test."""
+    return [*_calls_since_1_0(), *(_calls_since_1_1() if is_tested_since("1.1") else [])]
+
+
+def _calls_since_1_0() -> list[Call]:
     return [
         Call("save_workflow", (samples.a_workflow(),)),
         Call("get_workflow", ("w",)),
@@ -68,7 +73,31 @@ def every_call() -> list[Call]:
     ]
 
 
-STREAM_OPERATIONS = ("save_stream_event", "get_stream_events")
+def _calls_since_1_1() -> list[Call]:
+    return [
+        Call("update_session", ("s",), {"only_if": {"status": "paused"}, "metadata": Patch({"user": None})}),
+        Call("list_execution_states"),
+        Call("get_node_state", ("s", "draft")),
+        Call("list_node_states"),
+        Call("list_llm_executions"),
+        Call("count_llm_executions"),
+        Call("summarize_usage", (("model", "day"),)),
+        Call("log_tool_call", (samples.a_tool_call(None, session_id="s", node_id="draft"),)),
+        Call("list_tool_calls"),
+        Call("list_approval_requests"),
+        Call("count_approval_requests"),
+        Call("save_stream_events", ([samples.an_event(), samples.an_event()],)),
+        Call("get_stream_events", ("stream", None, 0)),
+        Call("list_stream_events"),
+        Call("list_streams"),
+        Call("delete_stream_events", ("stream",)),
+    ]
+
+
+STREAM_OPERATIONS = (
+    *("save_stream_event", "get_stream_events"),
+    *("save_stream_events", "list_stream_events", "list_streams", "delete_stream_events"),
+)
 """The operations that need the capability `stream_events`."""
 
 

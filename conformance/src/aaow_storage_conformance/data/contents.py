@@ -5,7 +5,8 @@ from typing import Any
 
 import attrs
 
-from aaow_storage import StorageOperations, StreamEvent, UnsupportedOperationError
+from aaow_storage import QueryFilter, StorageOperations, StreamEvent, UnsupportedOperationError
+from aaow_storage_conformance.data.versions import is_tested_since
 
 
 async def everything_in(
@@ -36,6 +37,8 @@ async def everything_in(
         contents["approval_requests"] += await storage.list_approval_requests(session_id)
     for execution_id in sorted(execution_ids):
         contents["tool_calls"] += await storage.get_tool_calls(execution_id)
+    if is_tested_since("1.1"):
+        contents["tool_calls"] += await storage.list_tool_calls(QueryFilter({"execution_id": None}))
     for stream_id in sorted(set(streams)):
         try:
             contents["stream_events"] += await storage.get_stream_events(stream_id)
@@ -76,6 +79,14 @@ def first_difference(found: Any, expected: Any) -> str | None:
         elif repr(one) != repr(other) if isinstance(other, float) else one != other:
             return f"{path}: found {_shorten(one)}, expected {_shorten(other)}"
     return None
+
+
+def set_by_the_store(found: Any) -> list[Any]:
+    """Return the values of those fields of a record, or of each in a list, that do not count when it is compared."""
+    if isinstance(found, list):
+        return [set_by_the_store(each) for each in found]
+    fields = attrs.fields(type(found)) if attrs.has(type(found)) else ()
+    return [getattr(found, field.name) for field in fields if not field.eq]
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from aaow_storage import (
     BudgetExceededError,
     ConflictError,
     NotFoundError,
+    Patch,
     QueryFilter,
     StorageError,
     StorageOperations,
     ValidationError,
 )
 from aaow_storage_conformance.data import samples
+from aaow_storage_conformance.data.versions import is_tested_since
 
 Find = Callable[[StorageOperations], Awaitable[Any]]
 
@@ -32,6 +34,7 @@ class FailingCall:
         facts: attributes of the error.
         record: finds the stored record that the error must carry as `current`; None if it carries none.
         may_lack_record: whether `current` may be None too.
+        since: the version of the contract that a backend must have been built for.
     """
 
     name: str
@@ -40,6 +43,7 @@ class FailingCall:
     facts: dict[str, Any] = attrs.field(factory=dict)
     record: Find | None = None
     may_lack_record: bool = False
+    since: str = "1.0"
 
 
 def _not_found(name: str, record: str, id: str, call: Find) -> FailingCall:
@@ -171,8 +175,50 @@ FAILING_CALLS: tuple[FailingCall, ...] = (
     _invalid("wrong amount", "amount", lambda storage: storage.consume_budget("p", -1)),
     _invalid("empty id", "id", lambda storage: storage.get_session("")),
     _invalid("unknown filter", "title", lambda storage: storage.list_workflows(QueryFilter({"title": "x"}))),
+    *(
+        attrs.evolve(each, since="1.1")
+        for each in (
+            FailingCall(
+                "update on a condition",
+                ConflictError,
+                lambda storage: storage.update_workflow("w", only_if={"name": "another"}, name="x"),
+                {},
+                lambda storage: storage.get_workflow("w"),
+            ),
+            _not_found(
+                "update nothing on a condition",
+                "session",
+                NOWHERE,
+                lambda storage: storage.update_session(NOWHERE, only_if={"status": "failed"}, metadata=Patch({})),
+            ),
+            _invalid(
+                "unknown condition",
+                "title",
+                lambda storage: storage.update_workflow("w", only_if={"title": "x"}, name="x"),
+            ),
+            _invalid("patched text", "name", lambda storage: storage.update_workflow("w", name=Patch({}))),  # type: ignore[arg-type]  # on purpose
+            _not_found(
+                "log tool call of no session",
+                "session",
+                NOWHERE,
+                lambda storage: storage.log_tool_call(samples.a_tool_call(None, session_id=NOWHERE, node_id="draft")),
+            ),
+            _invalid(
+                "log tool call of another session",
+                "session_id",
+                lambda storage: storage.log_tool_call(samples.a_tool_call("e", session_id="bare")),
+            ),
+            _invalid("unknown group", "group_by", lambda storage: storage.summarize_usage(("text",))),  # type: ignore[arg-type]  # on purpose
+            _invalid("wrong cursor", "after", lambda storage: storage.list_llm_executions(QueryFilter().after("x"))),
+        )
+    ),
 )
 """A call for each way to fail, on what `prepare_for_failing_calls` stores."""
+
+
+def failing_calls() -> list[FailingCall]:
+    """Return those of `FAILING_CALLS` that the backend under test knows."""
+    return [each for each in FAILING_CALLS if is_tested_since(each.since)]
 
 
 async def prepare_for_failing_calls(storage: StorageOperations) -> None:

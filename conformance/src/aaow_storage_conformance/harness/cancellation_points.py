@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
-from aaow_storage import StorageAdapter, StorageOperations
+from aaow_storage import Capability, Patch, StorageAdapter, StorageOperations, StreamEvent
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call
 from aaow_storage_conformance.data.contents import everything_in, first_difference
+from aaow_storage_conformance.data.versions import is_tested_since
 from aaow_storage_conformance.harness.time_limits import CANCELLED_WITHIN_S
 from aaow_storage_memory import MemoryAdapter
 
@@ -143,7 +144,10 @@ class Scenario:
         name = self.name
         session, parent = name("session"), name("pool")
         waiting = samples.a_request(session, id=name("late approval"), expires_at=samples.instant(0))
+        has_streams = Capability.STREAM_EVENTS in self.storage.capabilities and is_tested_since("1.1")
+        events = [samples.an_event(STREAM_ID, id=f"{name('event')} {number}") for number in range(3)]
         return [
+            *([Call("save_stream_events", (events,))] if has_streams else []),
             Call("save_workflow", (samples.a_workflow(id=name("workflow")),)),
             Call("create_session", (samples.a_session(id=session, workflow_id=name("workflow")),)),
             Call("create_session", (samples.a_session(id=name("child"), parent_session_id=session),)),
@@ -184,14 +188,27 @@ class Scenario:
             "reject_request": (approval, "ann", "no"),
             "expire_approvals": (samples.instant(1),),
             "save_stream_event": (samples.an_event(STREAM_ID, id=name("event")),),
+            "update_session with a patch": (session,),
+            "save_stream_events": ([self._an_event(number, session) for number in range(2, 6)],),
+            "delete_stream_events": (STREAM_ID,),
         }
         changes: dict[str, dict[str, Any]] = {
             "update_workflow": {"definition": samples.a_definition(self._number), "updated_at": later},
             "update_session": {"status": "failed", "updated_at": later},
+            "update_session with a patch": {
+                "only_if": {"status": "paused"},
+                "metadata": Patch({"user": None, "nested": {"b": "patched"}}),
+                "updated_at": later,
+            },
             "update_budget_pool": {"metadata": {"by": "ann"}},
             "update_approval_request": {"context": {"asked": "twice"}},
         }
-        return Call(operation, arguments[operation], changes.get(operation, {}))
+        return Call(operation.partition(" ")[0], arguments[operation], changes.get(operation, {}))
+
+    def _an_event(self, number: int, session_id: str) -> StreamEvent:
+        """Make an event that is new or stored, of one of two streams, of a session or of none."""
+        stream_id, owner = (STREAM_ID, session_id) if number % 2 else (f"{STREAM_ID} of the session", None)
+        return samples.an_event(stream_id, id=f"{self.name('event')} {number}", session_id=owner)
 
 
 WRITES = (
@@ -217,12 +234,14 @@ WRITES = (
     "expire_approvals",
     "save_stream_event",
 )
-"""Every operation that writes; the last needs the capability `stream_events`."""
+"""Every operation of contract 1.0 that writes; the last needs the capability `stream_events`."""
+LATER_WRITES = ("update_session with a patch", "save_stream_events", "delete_stream_events")
+"""Operations of contract 1.1 that write; the last two need the capability `stream_events`."""
 
 
 async def contents_of(storage: StorageOperations) -> dict[str, list[Any]]:
     """List all records, without `resolved_at`, which comes from the store's clock."""
-    contents = await everything_in(storage, streams=[STREAM_ID])
+    contents = await everything_in(storage, streams=[STREAM_ID, f"{STREAM_ID} of the session"])
     contents["approval_requests"] = [
         request if request.resolved_at is None else attrs.evolve(request, resolved_at=_RESOLVED_AT)
         for request in contents["approval_requests"]

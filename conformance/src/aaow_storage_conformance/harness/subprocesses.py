@@ -18,6 +18,7 @@ import attrs
 
 from aaow_storage import Backend, available_backends, register_plugin
 from aaow_storage.hookspecs import hookimpl
+from aaow_storage_conformance.data.versions import set_tested_version
 from aaow_storage_conformance.harness.watchdog import Watchdog, current_limits, watching
 
 Report = Callable[[object], None]
@@ -129,7 +130,8 @@ async def run_subprocess(
     context = multiprocessing.get_context(METHOD)
     if METHOD == "forkserver":
         context.set_forkserver_preload(_modules_to_preload(backend))
-    task = pickle.dumps((tuple(plugins), backend.name, _pickle_or_none(backend), current_limits(), function, args))
+    plain = (tuple(plugins), backend.name, _pickle_or_none(backend), backend.contract)
+    task = pickle.dumps((*plain, current_limits(), function, args))
     ours, theirs = socket.socketpair()
     with theirs:
         process = context.Process(target=run_child, args=(theirs, task), daemon=True)  # type: ignore[attr-defined]  # every start method has it
@@ -163,11 +165,12 @@ def run_child(channel: socket.socket, task: bytes) -> None:
             channel.sendall(_LENGTH.pack(len(message)) + message)
 
     try:
-        plugins, name, backend, limits, function, args = pickle.loads(task)  # noqa: S301 - written by the parent process
+        plugins, name, backend, contract, limits, function, args = pickle.loads(task)  # noqa: S301 - written by the parent process
         for plugin in plugins:
             register_plugin(plugin)
         if backend is not None and name not in available_backends():
             register_plugin(UninstalledPlugin(pickle.loads(backend)))  # noqa: S301 - as above
+        set_tested_version(contract)
         watch = Watchdog("the subprocess", limits)
         with watching(watch), watch.phase("work"):
             returned = asyncio.run(function(lambda report: send("reported", report), *args))

@@ -43,11 +43,16 @@ from aaow_storage import (
     WorkflowChanges,
     create_adapter,
 )
-from aaow_storage_conformance._contract import clause, lacks
+from aaow_storage_conformance._contract import clause, lacks, since
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, calls_without_streams, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
-from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, FailingCall, prepare_for_failing_calls
+from aaow_storage_conformance.data.failing_calls import (
+    FAILING_CALLS,
+    FailingCall,
+    failing_calls,
+    prepare_for_failing_calls,
+)
 from aaow_storage_conformance.data.versions import is_later
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import AT_ONCE_S
@@ -97,7 +102,7 @@ class ErrorTests:
     """Types, attributes and copies of errors."""
 
     @clause("ERR-1")
-    @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name) for each in FAILING_CALLS])
+    @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name, marks=since(each.since)) for each in FAILING_CALLS])
     async def test_an_error_keeps_its_facts_and_survives_copying_and_pickling(
         self, storage: StorageAdapter, failure: FailingCall
     ) -> None:
@@ -119,7 +124,7 @@ class ErrorTests:
     async def test_changing_the_record_in_an_error_changes_nothing_stored(self, storage: StorageAdapter) -> None:
         await prepare_for_failing_calls(storage)
         before = await everything_in(storage)
-        for failure in FAILING_CALLS:
+        for failure in failing_calls():
             error = await _error_of(failure.call(storage))
             if isinstance(error, ConflictError) and error.current is not None:
                 document = getattr(error.current, "context", None) or getattr(error.current, "metadata", None)

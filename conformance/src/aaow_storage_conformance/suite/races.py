@@ -11,6 +11,7 @@ import pytest
 from aaow_storage import (
     AlreadyExistsError,
     BudgetPool,
+    Capability,
     ConflictError,
     NodeExecutionState,
     NotFoundError,
@@ -18,8 +19,9 @@ from aaow_storage import (
     StorageAdapter,
     StorageError,
     StoredWorkflow,
+    StreamEvent,
 )
-from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance._contract import clause, requires, since
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_conformance.data.kinds import INSERTED, SAVED, Kind, each, prepare
@@ -138,7 +140,14 @@ class RaceTests:
                 assert_identical(await storage.get_budget_pool(pool.id), expected)
 
     @clause("SES-3", "OPS-8", "CON-1")
-    @pytest.mark.parametrize("adding", ["state", "node", "execution", "tool call", "request", "child session"])
+    @pytest.mark.parametrize(
+        "adding",
+        [
+            *("state", "node", "execution", "tool call", "request", "child session"),
+            pytest.param("tool call of a node", marks=since("1.1")),
+            pytest.param("event", marks=(since("1.1"), requires(Capability.STREAM_EVENTS))),
+        ],
+    )
     async def test_a_session_deleted_while_something_is_added_to_it_leaves_nothing_behind(
         self, storage: StorageAdapter, store: Store, adding: str
     ) -> None:
@@ -157,6 +166,10 @@ class RaceTests:
                     "child session": lambda on: on.create_session(
                         samples.a_session(id=f"child {turn}", parent_session_id=name)  # noqa: B023
                     ),
+                    "tool call of a node": lambda on: on.log_tool_call(
+                        samples.a_tool_call(None, session_id=name, node_id="n")  # noqa: B023 - as above
+                    ),
+                    "event": lambda on: on.save_stream_event(samples.an_event(session_id=name)),  # noqa: B023
                 }
                 works: list[Work] = [lambda on: on.delete_session(name), add[adding]]  # noqa: B023 - as above
                 deleted, added = await _at_once((storage, other), works, turn)
@@ -168,6 +181,9 @@ class RaceTests:
                 for execution in (f"e {turn}", f"new {turn}"):
                     assert await storage.get_tool_calls(execution) == []
                 assert await storage.list_approval_requests(name) == []
+                assert await storage.get_session_tool_calls(name) == []
+                if adding == "event":
+                    assert await storage.get_stream_events("stream-1") == []
                 child = await storage.get_session(f"child {turn}")
                 assert (child is None) == (adding != "child session" or added is not None)
                 assert child is None or child.parent_session_id is None
@@ -235,6 +251,30 @@ class RaceTests:
                 for number in range(3):
                     kinds = sorted(type(outcome).__name__ for outcome in outcomes[number::3])
                     assert kinds == ["NoneType", "NotFoundError", "NotFoundError"]
+
+    @clause("STR-2", "STR-3", "CON-1")
+    async def test_events_saved_while_their_stream_is_deleted_are_deleted_or_kept(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        saved = 0
+        async with store.open() as other:
+            for turn in range(ROUNDS):
+                groups = [[samples.an_event() for _ in range(size)] for size in (1, 2, 1, 3)]
+                works: list[Work] = [
+                    *(partial(_save_events, events=events) for events in groups),
+                    lambda on: on.delete_stream_events("stream-1"),
+                    lambda on: on.delete_stream_events("stream-1"),
+                ]
+                *stored, one, two = await _at_once((storage, other), works, turn)
+                given = sorted(event.sequence or 0 for events in stored for event in events)
+                assert given == [*range(saved + 1, saved + 8)]
+                saved += 7
+                left = await storage.get_stream_events("stream-1", after_sequence=0)
+                assert_identical(await other.get_stream_events("stream-1", after_sequence=0), left)
+                for events in stored:
+                    assert len([event for event in events if event in left]) in {0, len(events)}
+                assert one + two + len(left) == 7
+                assert await storage.delete_stream_events("stream-1") == len(left)
 
     @clause("APR-3", "CON-1")
     async def test_of_sweeps_at_once_each_request_is_expired_by_one(
@@ -331,6 +371,10 @@ async def _store_three(storage: StorageAdapter) -> tuple[StoredWorkflow, Session
 
 async def _update_node(on: StorageAdapter, session_id: str, node: NodeExecutionState) -> None:
     await on.update_node_state(session_id, node.node_id, node)
+
+
+async def _save_events(on: StorageAdapter, events: list[StreamEvent]) -> list[StreamEvent]:
+    return await on.save_stream_events(events)
 
 
 def _storer(kind: Kind, record: Any) -> Work:

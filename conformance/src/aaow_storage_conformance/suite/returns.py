@@ -23,9 +23,9 @@ from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call, calls_without_streams
 from aaow_storage_conformance.data.contents import assert_identical
-from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, prepare_for_failing_calls
+from aaow_storage_conformance.data.failing_calls import failing_calls, prepare_for_failing_calls
 from aaow_storage_conformance.data.kinds import APPROVAL_REQUEST, BUDGET_POOL, SESSION, WORKFLOW, Kind, prepare
-from aaow_storage_conformance.data.steps import LONG_AGO, every_read, read_all, steps_for
+from aaow_storage_conformance.data.steps import LONG_AGO, READS, every_read, read_all, steps_for
 from aaow_storage_conformance.harness.store import Store
 
 SECOND = timedelta(seconds=1)
@@ -147,11 +147,12 @@ class ReturnTests:
     async def test_what_stores_a_record_or_deletes_one_returns_none(
         self, storage: StorageAdapter, is_inside: bool
     ) -> None:
-        silent = [step for step in steps_for(storage.capabilities) if step.name.startswith(SILENT)]
+        steps = steps_for(storage.capabilities)
+        silent = [step for step in steps if step.name.startswith(SILENT) and not step.returns]
         assert silent
 
         async def take_all(operations: StorageOperations) -> None:
-            for step in steps_for(storage.capabilities):
+            for step in steps:
                 returned = await step.change(operations)
                 assert (step.name, returned is None) == (step.name, step in silent)
 
@@ -166,6 +167,8 @@ class ReturnTests:
             for call in every_read(storage.capabilities):
                 named = _with_named_arguments(call)
                 assert_identical(await named.on(operations), await call.on(operations))
+                if call.name.startswith("summarize"):
+                    continue  # its filter has no limit
                 if "filter" in inspect.signature(getattr(StorageOperations, call.name)).parameters:
                     nothing = attrs.evolve(named, changes={**named.changes, "filter": QueryFilter(limit=0)})
                     assert await nothing.on(operations) in ([], 0)
@@ -173,7 +176,7 @@ class ReturnTests:
         await _run(read_by_names, storage, is_inside=is_inside)
         before = await read_all(storage, storage.capabilities)
         for call in calls_without_streams():
-            if not call.name.startswith(("get", "list", "count", "update_workflow", "update_session", "delete_budget")):
+            if not call.name.startswith((*READS, "update_workflow", "update_session", "delete_budget")):
                 transaction = await storage.begin_transaction()
                 await _with_named_arguments(call).on(transaction)
                 assert (call, await read_all(transaction, storage.capabilities) == before) == (call, False)
@@ -252,7 +255,7 @@ class ReturnTests:
         async def fail_all(operations: StorageOperations) -> None:
             before = await read_all(operations, storage.capabilities)
             pools = [await operations.get_budget_pool(name) for name in ("p", "suspended")]
-            for failure in FAILING_CALLS:
+            for failure in failing_calls():
                 with pytest.raises(StorageError) as raised:
                     await failure.call(operations)
                 if isinstance(raised.value, ConflictError):

@@ -26,7 +26,7 @@ from aaow_storage import (
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import everything_in
-from aaow_storage_conformance.data.failing_calls import FAILING_CALLS, prepare_for_failing_calls
+from aaow_storage_conformance.data.failing_calls import failing_calls, prepare_for_failing_calls
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
 
@@ -304,7 +304,7 @@ class RetryabilityTests:
     async def test_no_refusal_is_retryable(self, storage: StorageAdapter, store: Store) -> None:
         await prepare_for_failing_calls(storage)
         before = await everything_in(storage)
-        for failure in FAILING_CALLS:
+        for failure in failing_calls():
             with pytest.raises(failure.kind) as raised:
                 await failure.call(storage)
             assert not raised.value.is_retryable, failure.name

@@ -23,9 +23,8 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import calls_without_streams
 from aaow_storage_conformance.data.contents import assert_identical, everything_in, first_difference
-from aaow_storage_conformance.harness.refusals import check_raises
+from aaow_storage_conformance.harness.refusals import check_calls_raise
 from aaow_storage_conformance.harness.stop import Stop
 from aaow_storage_conformance.harness.store import Store
 
@@ -164,8 +163,7 @@ class TransactionTests:
                         raise Stop
         outcome = transaction.outcome
         before = await everything_in(storage)
-        for call in calls_without_streams():
-            await check_raises(TransactionError, f"{call.name}() on a transaction that is over", call.on, transaction)
+        await check_calls_raise(transaction, "a transaction that is over")
         for end in (transaction.commit, transaction.rollback):
             with pytest.raises(TransactionError):
                 await end()
