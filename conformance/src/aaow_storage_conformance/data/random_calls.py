@@ -8,31 +8,25 @@ from hypothesis import strategies as st
 
 from aaow_storage import (
     ApprovalRequest,
-    ApprovalStatus,
     BudgetPool,
     BudgetPoolStatus,
-    Contains,
-    Direction,
-    Ge,
-    In,
     LLMExecution,
     LLMExecutionResult,
-    Lt,
-    Ne,
     NodeExecutionState,
-    NotIn,
-    OrderBy,
+    NodeState,
     QueryFilter,
     Session,
     SessionStatus,
-    StartsWith,
     StorageOperations,
     StoredWorkflow,
     StreamEvent,
+    StreamSummary,
     ToolCallLog,
     WorkflowExecutionState,
 )
 from aaow_storage_conformance.data import random_records as records
+from aaow_storage_conformance.data.random_filters import choices, filters, groups, wheres
+from aaow_storage_conformance.data.versions import is_tested_since
 
 
 @attrs.frozen
@@ -53,9 +47,71 @@ def _call(name: str, /, **arguments: st.SearchStrategy[Any]) -> st.SearchStrateg
     return st.builds(RandomCall, st.just(name), st.fixed_dictionaries(arguments))
 
 
-def _update(name: str, ids: tuple[str, ...], /, **changes: st.SearchStrategy[Any]) -> st.SearchStrategy[RandomCall]:
+def _update(
+    kind: type, name: str, ids: tuple[str, ...], /, **changes: st.SearchStrategy[Any]
+) -> st.SearchStrategy[RandomCall]:
+    if is_tested_since("1.1"):
+        changes = {name: changed | records.patches if name in PATCHED else changed for name, changed in changes.items()}
+        changes["only_if"] = wheres(kind)
     named = st.fixed_dictionaries({"id": records.one_of_these(ids)}, optional=changes)
     return st.builds(RandomCall, st.just(name), named)
+
+
+PATCHED = ("definition", "metadata", "context")
+"""The fields that a patch may change."""
+
+
+@attrs.frozen
+class Walk:
+    """A list that is read page by page, each page after the last record of the one before, or after its cursor.
+
+    Attributes:
+        call: the call of the list, with a filter.
+        limit: how many records a page has.
+        takes_cursors: whether pages begin after a cursor.
+    """
+
+    call: RandomCall
+    limit: int
+    takes_cursors: bool
+
+    async def on(self, storage: StorageOperations) -> list[Any]:
+        """Read a few pages, and return their records."""
+        page = attrs.evolve(self.call.arguments["filter"] or QueryFilter(), limit=self.limit, documents=True)
+        read: list[Any] = []
+        for _ in range(_PAGES):
+            found = await RandomCall(self.call.name, {**self.call.arguments, "filter": page}).on(storage)
+            read += found
+            if not found:
+                break
+            page = page.after(page.cursor(found[-1]) if self.takes_cursors else found[-1])
+        return read
+
+
+@attrs.frozen
+class ReadOn:
+    """The events of a stream after the sequence of one of them, from the last, or after 0.
+
+    Attributes:
+        stream_id: the stream.
+        from_end: which event.
+        filter: which of the events after it.
+    """
+
+    stream_id: str
+    from_end: int
+    filter: QueryFilter | None
+
+    async def on(self, storage: StorageOperations) -> list[Any]:
+        """Read the stream, and read on."""
+        whole = await storage.get_stream_events(self.stream_id, after_sequence=0)
+        sequences = [0, *(event.sequence or 0 for event in whole)]
+        after = sequences[max(-len(sequences), -self.from_end)]
+        return [*whole, *await storage.get_stream_events(self.stream_id, self.filter, after)]
+
+
+AnyCall = RandomCall | Walk | ReadOn
+_PAGES = 4
 
 
 INITIAL_CALLS = (
@@ -141,91 +197,6 @@ INITIAL_CALLS = (
 )
 """Records stored before the first random call."""
 
-_FIELDS: dict[type, dict[Any, tuple[Any, ...]]] = {
-    StoredWorkflow: {
-        "id": records.WORKFLOWS,
-        "name": records.TEXTS,
-        "created_at": records.INSTANTS,
-        ("metadata", "a"): records.SCALARS,
-        ("definition", "a.b"): records.SCALARS,
-    },
-    Session: {
-        "id": records.SESSIONS,
-        "workflow_id": records.WORKFLOWS,
-        "parent_session_id": records.SESSIONS,
-        "status": tuple(SessionStatus),
-        ("metadata", "a"): records.SCALARS,
-        ("workflow_snapshot", "a.b"): records.SCALARS,
-    },
-    LLMExecution: {
-        "node_id": records.NODES,
-        "session_id": records.SESSIONS,
-        "success": (True, False),
-        "text": records.TEXTS,
-        "timestamp": records.INSTANTS,
-        ("metadata", "a"): records.SCALARS,
-    },
-    ToolCallLog: {
-        "tool_name": records.TEXTS,
-        "duration_ms": (0.0, 0.5, 12.0),
-        "timestamp": records.INSTANTS,
-        ("args", "a"): records.SCALARS,
-    },
-    BudgetPool: {
-        "parent_pool_id": records.POOLS,
-        "used_budget": records.AMOUNTS,
-        "total_budget": records.AMOUNTS,
-        "status": tuple(BudgetPoolStatus),
-        ("metadata", "a"): records.SCALARS,
-    },
-    ApprovalRequest: {
-        "session_id": records.SESSIONS,
-        "status": tuple(ApprovalStatus),
-        "expires_at": (records.PAST, records.FUTURE),
-        "node_id": records.NODES,
-        ("context", "a"): records.SCALARS,
-    },
-    StreamEvent: {"stream_id": records.STREAMS, "node_id": records.NODES, "timestamp": records.INSTANTS},
-}
-
-
-def _filter(kind: type) -> st.SearchStrategy[QueryFilter | None]:
-    fields = _FIELDS[kind]
-    where = st.fixed_dictionaries({}, optional={name: _condition(values) for name, values in fields.items()})
-    orders = st.lists(
-        st.builds(
-            OrderBy,
-            records.one_of_these([name for name in fields if isinstance(name, str)]),
-            records.one_of_these(Direction),
-        ),
-        max_size=2,
-    )
-    filters = st.builds(
-        QueryFilter,
-        where=where,
-        order_by=orders,
-        limit=records.limits,
-        offset=st.integers(0, 2),
-        documents=st.booleans(),
-    )
-    return st.none() | st.builds(QueryFilter, order_by=orders) | filters
-
-
-def _condition(values: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    one = st.none() | records.one_of_these(values)
-    some = st.lists(one, max_size=3)
-    conditions: list[st.SearchStrategy[Any]] = [one, st.builds(Ne, one), st.builds(In, some), st.builds(NotIn, some)]
-    comparable = [value for value in values if value is not None and not isinstance(value, bool)]
-    if comparable:
-        conditions += [st.builds(Lt, records.one_of_these(comparable)), st.builds(Ge, records.one_of_these(comparable))]
-    if texts := [value for value in values if isinstance(value, str)]:
-        conditions += [
-            st.builds(Contains, records.one_of_these(texts)),
-            st.builds(StartsWith, records.one_of_these(texts)),
-        ]
-    return st.one_of(conditions)
-
-
 _LISTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
     "list_workflows": (StoredWorkflow, {}),
     "count_workflows": (StoredWorkflow, {}),
@@ -241,6 +212,17 @@ _LISTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
     "list_pending_approvals": (ApprovalRequest, {}),
     "get_stream_events": (StreamEvent, {"stream_id": records.STREAMS}),
 }
+_LATER_LISTS: dict[str, tuple[type, dict[str, tuple[str | None, ...]]]] = {
+    "list_execution_states": (WorkflowExecutionState, {}),
+    "list_node_states": (NodeState, {}),
+    "list_llm_executions": (LLMExecution, {}),
+    "count_llm_executions": (LLMExecution, {}),
+    "list_tool_calls": (ToolCallLog, {}),
+    "list_approval_requests": (ApprovalRequest, {"session_id": (None, *records.SESSIONS)}),
+    "count_approval_requests": (ApprovalRequest, {}),
+    "list_stream_events": (StreamEvent, {}),
+    "list_streams": (StreamSummary, {}),
+}
 
 _LOOK_UPS = (
     _call("get_workflow", id=records.one_of_these(records.WORKFLOWS)),
@@ -251,14 +233,25 @@ _LOOK_UPS = (
 )
 
 
-def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
+def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[AnyCall]:
     """Return a strategy for calls that only read, of the offered operations."""
-    lists = [
-        _call(name, **{argument: records.one_of_these(ids) for argument, ids in scope.items()}, filter=_filter(kind))
-        for name, (kind, scope) in _LISTS.items()
-        if is_offered(name)
-    ]
-    return st.one_of(*_LOOK_UPS, *lists)
+    is_later = is_tested_since("1.1")
+    calls: list[st.SearchStrategy[AnyCall]] = [*_LOOK_UPS]
+    for name, (kind, scope) in {**_LISTS, **(_LATER_LISTS if is_later else {})}.items():
+        if is_offered(name):
+            scopes = {argument: records.one_of_these(ids) for argument, ids in scope.items()}
+            call = _call(name, **scopes, filter=filters(kind))
+            calls.append(call)
+            if is_later and not name.startswith("count"):
+                calls.append(st.builds(Walk, call, st.integers(1, 2), st.booleans()))
+    if is_later:
+        sessions, nodes = records.one_of_these(records.SESSIONS), records.one_of_these(records.NODES)
+        calls.append(_call("get_node_state", session_id=sessions, node_id=nodes))
+        calls.append(_call("summarize_usage", group_by=groups, filter=choices(LLMExecution)))
+        if is_offered("list_streams"):
+            streams = records.one_of_these(records.STREAMS)
+            calls.append(st.builds(ReadOn, streams, st.integers(0, 3), filters(StreamEvent)))
+    return st.one_of(calls)
 
 
 def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
@@ -269,6 +262,7 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
     calls = [
         _call("save_workflow", workflow=records.workflows),
         _update(
+            StoredWorkflow,
             "update_workflow",
             records.WORKFLOWS,
             name=records.one_of_these(records.TEXTS),
@@ -279,13 +273,14 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
         _call("delete_workflow", id=records.one_of_these(records.WORKFLOWS)),
         _call("create_session", session=records.sessions),
         _update(
+            Session,
             "update_session",
             records.SESSIONS,
             status=records.one_of_these(SessionStatus),
             metadata=records.document_or_none,
         ).map(_with_updated_at),
         _call("delete_session", id=records.one_of_these(records.SESSIONS)),
-        _call("save_execution_state", state=records.execution_states),
+        _call("save_execution_state", state=records.execution_states()),
         records.one_of_these(records.NODES).flatmap(
             lambda node_id: _call(
                 "update_node_state",
@@ -298,11 +293,12 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
             "save_llm_execution",
             session_id=records.one_of_these(records.SESSIONS),
             node_id=records.one_of_these(records.NODES),
-            result=records.results,
+            result=records.results(),
         ),
-        _call("log_tool_call", log=records.tool_call_logs),
+        _call("log_tool_call", log=records.tool_call_logs()),
         _call("create_budget_pool", pool=records.pools),
         _update(
+            BudgetPool,
             "update_budget_pool",
             records.POOLS,
             total_budget=records.one_of_these(records.AMOUNTS),
@@ -319,6 +315,7 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
         ),
         _call("create_approval_request", request=records.requests),
         _update(
+            ApprovalRequest,
             "update_approval_request",
             records.REQUESTS,
             context=records.document,
@@ -339,7 +336,10 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
         _call("expire_approvals", now=records.one_of_these((records.PAST, records.START))),
     ]
     if is_offered("save_stream_event"):
-        calls.append(_call("save_stream_event", event=records.events))
+        calls.append(_call("save_stream_event", event=records.events()))
+    if is_offered("save_stream_events") and is_tested_since("1.1"):
+        calls.append(_call("save_stream_events", events=st.lists(records.events(), max_size=4)))
+        calls.append(_call("delete_stream_events", stream_id=records.one_of_these(records.STREAMS)))
     return st.one_of(calls)
 
 

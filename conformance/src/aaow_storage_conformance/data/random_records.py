@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import attrs
 from hypothesis import strategies as st
 
 from aaow_storage import (
@@ -12,8 +13,10 @@ from aaow_storage import (
     ApprovalType,
     BudgetPool,
     LLMExecutionResult,
+    NodeAttempt,
     NodeExecutionState,
     NodeExecutionStatus,
+    Patch,
     Session,
     SessionStatus,
     StoredWorkflow,
@@ -24,11 +27,13 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.authoring import dumps, loads
+from aaow_storage_conformance.data.versions import is_tested_since, without_later
 
 WORKFLOWS, SESSIONS, NODES = ("w", "W%"), ("s", "S_"), ("n", "N")
 EXECUTIONS, CALLS, POOLS = ("e", "E'"), ("c", "C"), ("p", "P.", "q")
-REQUESTS, EVENTS, STREAMS = ("r", "R\\", "a"), ("v", "V"), ("t", "T")
+REQUESTS, EVENTS, STREAMS = ("r", "R\\", "a"), ("v", "V", "u"), ("t", "T")
 TEXTS = ("", "a", "A%", "é_")
+MODELS, CURRENCIES = ("", "m", "M"), ("EUR", "USD")
 START = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
 INSTANTS = (START, START + timedelta(microseconds=1), START + timedelta(microseconds=1001))
 PAST, FUTURE = datetime(2001, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
@@ -53,6 +58,8 @@ document_or_none = st.none() | document
 text_or_none = st.none() | one_of_these(TEXTS)
 instant = one_of_these(INSTANTS)
 instant_or_none = st.none() | instant
+_counts = st.integers(0, 9)
+_small = st.integers(0, 3)
 limits = st.none() | st.integers(0, 3)
 
 workflows = st.builds(
@@ -78,9 +85,14 @@ sessions = st.builds(
 )
 
 
+def _made(kind: type, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return a strategy for records of that kind, without the fields that the backend under test need not keep."""
+    return st.fixed_dictionaries(without_later(kind, fields)).map(lambda values: kind(**values))
+
+
 def node_states(node_id: str) -> st.SearchStrategy[NodeExecutionState]:
     """Return a strategy for states of one node."""
-    return st.builds(
+    return _made(
         NodeExecutionState,
         node_id=st.just(node_id),
         status=one_of_these(NodeExecutionStatus),
@@ -91,49 +103,96 @@ def node_states(node_id: str) -> st.SearchStrategy[NodeExecutionState]:
         retry_count=st.integers(0, 2),
         pending_approval_id=st.none() | one_of_these(REQUESTS),
         metadata=document_or_none,
+        attempts=st.lists(_attempts, max_size=2).map(tuple),
     )
 
 
-execution_states = st.builds(
-    WorkflowExecutionState,
-    session_id=one_of_these(SESSIONS),
-    status=one_of_these(SessionStatus),
-    budget_pool_id=st.none() | one_of_these(POOLS),
-    current_node_id=st.none() | one_of_these(NODES),
+_attempts = st.builds(
+    NodeAttempt,
+    status=one_of_these(NodeExecutionStatus),
     started_at=instant_or_none,
     completed_at=instant_or_none,
-    node_states=st.fixed_dictionaries({}, optional={node_id: node_states(node_id) for node_id in NODES}),
-    metadata=document_or_none,
+    error=text_or_none,
+    output=json_value,
 )
-_counts = st.integers(0, 9)
-results = st.builds(
-    LLMExecutionResult,
-    id=one_of_these(EXECUTIONS),
-    timestamp=instant,
-    success=one_of_these((None, True, False)),
-    text=text_or_none,
-    tool_calls=st.none()
-    | st.lists(
-        st.builds(
-            ToolCall, tool_call_id=one_of_these(CALLS), tool_name=one_of_these(TEXTS), args=document, result=json_value
+
+
+def execution_states() -> st.SearchStrategy[WorkflowExecutionState]:
+    """Return a strategy for states of sessions, with some of their nodes."""
+    return st.builds(
+        WorkflowExecutionState,
+        session_id=one_of_these(SESSIONS),
+        status=one_of_these(SessionStatus),
+        budget_pool_id=st.none() | one_of_these(POOLS),
+        current_node_id=st.none() | one_of_these(NODES),
+        started_at=instant_or_none,
+        completed_at=instant_or_none,
+        node_states=st.fixed_dictionaries({}, optional={node_id: node_states(node_id) for node_id in NODES}),
+        metadata=document_or_none,
+    )
+
+
+def results() -> st.SearchStrategy[LLMExecutionResult]:
+    """Return a strategy for model calls, ended or not; a cost has a currency."""
+    calls = st.builds(
+        ToolCall, tool_call_id=one_of_these(CALLS), tool_name=one_of_these(TEXTS), args=document, result=json_value
+    )
+    usage = _made(
+        TokenUsage,
+        prompt_tokens=_counts,
+        completion_tokens=_counts,
+        total_tokens=_small,
+        cache_read_tokens=st.none() | _counts,
+        cache_write_tokens=st.none() | _counts,
+        reasoning_tokens=st.none() | _small,
+    )
+    without_cost = _made(
+        LLMExecutionResult,
+        id=one_of_these(EXECUTIONS),
+        timestamp=instant,
+        success=one_of_these((None, True, False)),
+        text=text_or_none,
+        tool_calls=st.none() | st.lists(calls).map(tuple),
+        usage=st.none() | usage,
+        error=text_or_none,
+        metadata=document_or_none,
+        provider=st.none() | one_of_these(MODELS),
+        model=st.none() | one_of_these(MODELS),
+        input=json_value | document | st.lists(document, max_size=2),
+        output=json_value | document,
+        completed_at=instant_or_none,
+        finish_reason=text_or_none,
+        attempt=st.integers(0, 2),
+    )
+    if not is_tested_since("1.1"):
+        return without_cost
+    with_cost = st.builds(attrs.evolve, without_cost, cost=one_of_these(AMOUNTS), currency=one_of_these(CURRENCIES))
+    return without_cost | with_cost
+
+
+def tool_call_logs() -> st.SearchStrategy[ToolCallLog]:
+    """Return a strategy for tool calls of an execution or of a node; some name another node than their execution's."""
+    sessions, nodes = one_of_these(SESSIONS), one_of_these(NODES)
+    places = st.fixed_dictionaries({"execution_id": one_of_these(EXECUTIONS)})
+    if is_tested_since("1.1"):
+        places |= st.fixed_dictionaries({"session_id": sessions, "node_id": nodes})
+        places |= st.fixed_dictionaries(
+            {"execution_id": one_of_these(EXECUTIONS)}, optional={"session_id": sessions, "node_id": nodes}
         )
-    ).map(tuple),
-    usage=st.none() | st.builds(TokenUsage, prompt_tokens=_counts, completion_tokens=_counts, total_tokens=_counts),
-    error=text_or_none,
-    metadata=document_or_none,
-)
-tool_call_logs = st.builds(
-    ToolCallLog,
-    id=one_of_these(CALLS),
-    execution_id=one_of_these(EXECUTIONS),
-    tool_call_id=one_of_these(CALLS),
-    tool_name=one_of_these(TEXTS),
-    args=document,
-    result=json_value,
-    error=text_or_none,
-    timestamp=instant,
-    duration_ms=one_of_these((None, 0.0, 0.5, 12.0)),
-)
+    return st.builds(
+        lambda place, **fields: ToolCallLog(**place, **fields),
+        place=places,
+        id=one_of_these(CALLS),
+        tool_call_id=one_of_these(CALLS),
+        tool_name=one_of_these(TEXTS),
+        args=document,
+        result=json_value,
+        error=text_or_none,
+        timestamp=instant,
+        duration_ms=one_of_these((None, 0.0, 0.5, 12.0)),
+    )
+
+
 pools = st.builds(
     BudgetPool,
     id=one_of_these(POOLS),
@@ -153,11 +212,28 @@ requests = st.builds(
     created_at=instant,
     expires_at=one_of_these((None, PAST, FUTURE)),
 )
-events = st.builds(
-    StreamEvent,
-    id=one_of_these(EVENTS),
-    stream_id=one_of_these(STREAMS),
-    node_id=one_of_these(NODES),
-    data=json_value,
-    timestamp=instant,
+
+
+def events() -> st.SearchStrategy[StreamEvent]:
+    """Return a strategy for events; the sequence that some have does not count."""
+    return _made(
+        StreamEvent,
+        id=one_of_these(EVENTS),
+        stream_id=one_of_these(STREAMS),
+        node_id=one_of_these(NODES),
+        data=json_value,
+        timestamp=instant,
+        session_id=st.none() | one_of_these(SESSIONS),
+        sequence=st.none() | st.integers(1, 9),
+    )
+
+
+patches = st.builds(
+    lambda changes: Patch(_fresh(changes)),
+    st.dictionaries(
+        one_of_these(("a", "a.b", "")),
+        one_of_these((*JSONS, {"b": None}, {"b": {"a": 2}})),
+        max_size=2,
+    ),
 )
+"""Changes of single keys; null removes one."""

@@ -102,7 +102,9 @@ class ErrorTests:
     """Types, attributes and copies of errors."""
 
     @clause("ERR-1")
-    @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name, marks=since(each.since)) for each in FAILING_CALLS])
+    @pytest.mark.parametrize(
+        "failure", [pytest.param(each, id=each.name, marks=since(each.since)) for each in FAILING_CALLS]
+    )
     async def test_an_error_keeps_its_facts_and_survives_copying_and_pickling(
         self, storage: StorageAdapter, failure: FailingCall
     ) -> None:

@@ -17,19 +17,23 @@ from aaow_storage import (
     ApprovalRequest,
     Capability,
     ConflictError,
+    ContentionError,
     NotFoundError,
+    Session,
     StorageAdapter,
     StorageError,
     StorageOperations,
+    StoredWorkflow,
     Transaction,
     TransactionError,
     ValidationError,
 )
 from aaow_storage_conformance._contract import clause
-from aaow_storage_conformance.data import random_calls, random_records
+from aaow_storage_conformance.data import random_calls, random_records, samples
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS
-from aaow_storage_conformance.data.contents import assert_identical, everything_in
+from aaow_storage_conformance.data.contents import assert_identical, everything_in, set_by_the_store
 from aaow_storage_conformance.data.seed import rng_for
+from aaow_storage_conformance.data.versions import is_tested_since
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
 from aaow_storage_conformance.harness.stop import Stop
@@ -43,6 +47,8 @@ MAX_LEVELS = 40
 """Most levels of pools in a history."""
 COMPARED = "compare everything"
 BEGINNING = "a store with a record of each kind"
+_ATTEMPTS = 2
+"""How often `transact` runs at most."""
 _RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
 _ERRORS = (ValidationError, NotFoundError, AlreadyExistsError, ConflictError, TransactionError)
 
@@ -69,13 +75,14 @@ async def _check(store: Store, storage: StorageAdapter, model_store: Store | Non
         for each in (store,) if model_store is None else (store, model_store):
             if Capability.DURABLE not in each.capabilities:
                 await stack.enter_async_context(each.open())  # keeps open a store that lives as long as its adapters
-        model = None if model_store is None else await stack.enter_async_context(model_store.open())
+        memory = MemoryAdapter(capabilities=storage.capabilities)
+        model = await stack.enter_async_context(memory if model_store is None else model_store.open())
         await asyncio.to_thread(_compare_histories, storage, model, asyncio.get_running_loop(), examples, steps)
 
 
 def _compare_histories(
     storage: StorageAdapter,
-    model: StorageAdapter | None,
+    model: StorageAdapter,
     loop: asyncio.AbstractEventLoop,
     examples: int,
     steps: int,
@@ -115,8 +122,8 @@ async def _coroutine(question: Awaitable[Any]) -> Any:
 class Pair:
     """The adapter and the model, always in the same transaction and savepoints."""
 
-    def __init__(self, storage: StorageAdapter, model: StorageAdapter | None) -> None:
-        self.adapters = (storage, model or MemoryAdapter(capabilities=storage.capabilities))
+    def __init__(self, storage: StorageAdapter, model: StorageAdapter) -> None:
+        self.adapters = (storage, model)
         self.transactions: tuple[Transaction, ...] = ()
         self.savepoints: list[tuple[AbstractAsyncContextManager[None], ...]] = []
 
@@ -126,19 +133,37 @@ class Pair:
         return self.transactions or self.adapters
 
     async def begin(self) -> None:
-        """Empty both stores, copy to the model what cannot be deleted, and store a record of each kind in both."""
+        """Empty both stores, and store a record of each kind in both. In contract 1.0, events cannot be deleted."""
         storage, model = self.adapters
         await model.initialize()
         for each in self.adapters:
             await delete_everything(each)
         if Capability.STREAM_EVENTS in storage.capabilities:
             for stream_id in random_records.STREAMS:
-                known = await model.get_stream_events(stream_id)
-                for event in (await storage.get_stream_events(stream_id))[len(known) :]:
-                    await model.save_stream_event(event)
+                if is_tested_since("1.1"):
+                    await self._align_sequences(stream_id)
+                else:
+                    known = await model.get_stream_events(stream_id)
+                    for event in (await storage.get_stream_events(stream_id))[len(known) :]:
+                        await model.save_stream_event(event)
         await self.call(*random_calls.INITIAL_CALLS)
 
-    async def call(self, *calls: random_calls.RandomCall, outside: bool = False) -> None:
+    async def _align_sequences(self, stream_id: str) -> None:
+        """Use up sequences of the stream that only one store has given, which an earlier failure may have caused."""
+        last = {}
+        for each in self.adapters:
+            (probe,) = await each.save_stream_events([samples.an_event(stream_id)])
+            last[each] = probe.sequence or 0
+        for each, sequence in last.items():
+            await each.save_stream_events([samples.an_event(stream_id) for _ in range(max(last.values()) - sequence)])
+            await each.delete_stream_events(stream_id)
+
+    async def transact(self, calls: list[random_calls.RandomCall], lost: int) -> None:
+        """Let `transact` of both make the calls, the first times in vain, and compare the outcomes."""
+        found, expected = [await start_in_fresh_context(_transact(each, calls, lost)) for each in self.adapters]
+        assert_identical(found, expected)
+
+    async def call(self, *calls: random_calls.AnyCall, outside: bool = False) -> None:
         """Make each call on both, and compare the outcomes."""
         for call in calls:
             asked = self.adapters if outside else self.inside
@@ -208,7 +233,10 @@ class Pair:
 
 
 async def delete_everything(storage: StorageAdapter) -> None:
-    """Delete all records but stream events, which no operation deletes."""
+    """Delete all records but stream events, which no operation deletes in contract 1.0."""
+    if Capability.STREAM_EVENTS in storage.capabilities and is_tested_since("1.1"):
+        for stream in await storage.list_streams():
+            await storage.delete_stream_events(stream.stream_id)
     for workflow in await storage.list_workflows():
         await storage.delete_workflow(workflow.id)
     for session in await storage.list_sessions():
@@ -221,6 +249,21 @@ async def delete_everything(storage: StorageAdapter) -> None:
                 await storage.delete_budget_pool(pool.id)
 
 
+async def _transact(storage: StorageAdapter, calls: list[random_calls.RandomCall], lost: int) -> list[Any]:
+    runs = 0
+
+    async def work(transaction: Transaction) -> list[Any]:
+        nonlocal runs
+        runs += 1
+        outcomes = [await outcome_of(call.on(transaction)) for call in calls]
+        if runs <= lost:
+            raise ContentionError("lost on purpose")
+        return outcomes
+
+    outcome = await outcome_of(storage.transact(work, attempts=_ATTEMPTS))
+    return [runs, outcome]
+
+
 async def outcome_of(answer: Awaitable[Any]) -> Any:
     """Return the result or the facts of the error, without instants that each store takes from its own clock."""
     try:
@@ -228,10 +271,11 @@ async def outcome_of(answer: Awaitable[Any]) -> Any:
     except StorageError as error:
         kind = next((each.__name__ for each in _ERRORS if isinstance(error, each)), type(error).__name__)
         current = getattr(error, "current", None)
-        if isinstance(current, ApprovalRequest):
+        if isinstance(current, ApprovalRequest | StoredWorkflow | Session):
             return ["error", kind, _without_clock_instants(current)]
         return ["error", kind, *([error.id] if isinstance(error, AlreadyExistsError) else [])]
-    return _without_clock_instants(found)
+    places = set_by_the_store(found) if is_tested_since("1.1") else []
+    return {"found": _without_clock_instants(found), "set by the store": places}
 
 
 def _without_clock_instants(found: Any) -> Any:
@@ -255,6 +299,10 @@ async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
         contents[f"children of {pool_id}"] = list(await storage.get_child_budget_pools(pool_id))
     for workflow_id in random_records.WORKFLOWS:
         contents[f"workflow {workflow_id}"] = [await storage.get_workflow(workflow_id)]
+    if is_tested_since("1.1"):
+        contents["set by the store"] = [set_by_the_store(contents[kind]) for kind in ("tool_calls", "stream_events")]
+        if contents.get("stream_events"):
+            contents["streams"] = list(await storage.list_streams())
     for session_id in random_records.SESSIONS:
         contents[f"session {session_id}"] = [await storage.get_session(session_id)]
         contents[f"tool calls of {session_id}"] = list(await storage.get_session_tool_calls(session_id))
@@ -265,7 +313,7 @@ async def _contents(storage: StorageOperations) -> dict[str, list[Any]]:
 
 
 def _machine(
-    storage: StorageAdapter, model: StorageAdapter | None, ask: Callable[[Awaitable[Any], object], Any]
+    storage: StorageAdapter, model: StorageAdapter, ask: Callable[[Awaitable[Any], object], Any]
 ) -> type[RuleBasedStateMachine]:
     def is_offered(operation: str) -> bool:
         return Capability.STREAM_EVENTS in storage.capabilities or operation not in STREAM_OPERATIONS
@@ -293,18 +341,24 @@ def _machine(
                 ask(self.pair.compare(), COMPARED)
 
         @rule(calls=st.lists(reads, min_size=2, max_size=6))
-        def read(self, calls: list[random_calls.RandomCall]) -> None:
+        def read(self, calls: list[random_calls.AnyCall]) -> None:
             ask(self.pair.call(*calls), calls)
 
         @precondition(is_in_a_transaction)
         @rule(calls=st.lists(reads, min_size=2, max_size=6))
-        def read_outside(self, calls: list[random_calls.RandomCall]) -> None:
+        def read_outside(self, calls: list[random_calls.AnyCall]) -> None:
             ask(self.pair.call(*calls, outside=True), ["outside of the transaction:", *calls])
 
         @precondition(lambda self: not self.is_in_a_transaction())
         @rule()
         def begin(self) -> None:
             ask(self.pair.begin_transaction(), "begin a transaction")
+
+        @precondition(lambda self: is_tested_since("1.1") and not self.is_in_a_transaction())
+        @rule(calls=st.lists(writes, min_size=1, max_size=4), lost=st.sampled_from((0, 1, _ATTEMPTS)))
+        def transact(self, calls: list[random_calls.RandomCall], lost: int) -> None:
+            ask(self.pair.transact(calls, lost), [f"transact, of which {lost} are lost:", *calls])
+            ask(self.pair.compare(), COMPARED)
 
         @precondition(is_in_a_transaction)
         @rule(commit=st.booleans())
