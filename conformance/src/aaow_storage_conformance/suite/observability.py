@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from aaow_storage import (
+    AlreadyExistsError,
     Capability,
     LLMExecutionResult,
     NodeExecutionState,
@@ -218,6 +219,29 @@ class ObservabilityTests:
             with pytest.raises(ValidationError):
                 await transaction.log_tool_call(wrong)
         assert_identical(await storage.get_tool_calls(execution.id), [])
+
+    @clause("TOO-2", "OPS-2")
+    async def test_that_an_id_is_taken_is_said_before_all_else(self, storage: StorageAdapter) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        execution = await samples.stored_execution(storage, SESSION_ID)
+        stored = [
+            samples.a_tool_call(None, session_id=SESSION_ID, node_id="draft"),
+            samples.a_tool_call(execution.id, session_id=SESSION_ID),
+        ]
+        for log in stored:
+            await storage.log_tool_call(log)
+        for log in stored:
+            for second in (
+                samples.a_tool_call(None, id=log.id, session_id=SESSION_ID, node_id="draft"),
+                samples.a_tool_call(None, id=log.id, session_id="nowhere", node_id="draft"),
+                samples.a_tool_call(execution.id, id=log.id),
+                samples.a_tool_call(execution.id, id=log.id, session_id="another", node_id="another"),
+                samples.a_tool_call("nowhere", id=log.id),
+            ):
+                with pytest.raises(AlreadyExistsError) as raised:
+                    await storage.log_tool_call(second)
+                assert (raised.value.kind, raised.value.id) == ("tool_call", log.id)
+        assert_identical(await storage.get_session_tool_calls(SESSION_ID), stored)
 
     @clause("SES-3")
     @since("1.1")

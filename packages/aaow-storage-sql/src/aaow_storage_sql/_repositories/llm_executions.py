@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import OMITTED_FIELDS, check_execution_of_call, plan_query, without_documents
-from aaow_storage.errors import CorruptDataError
+from aaow_storage.errors import CorruptDataError, ValidationError
 from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
@@ -15,7 +15,7 @@ from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import insert_row, save_row
+from aaow_storage_sql._statements.insert import insert_row, require_new, save_row
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _EXECUTION_COLUMNS = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", *USAGE_FIELDS)
@@ -115,7 +115,11 @@ def log_call_of(connection: SQLConnection, row: InsertedRow, session_id: str | N
     """Insert the tool call of an execution, which has to be of that session and node, as far as they are given."""
     found = connection.row(connection.lock_if_interactive(_EXECUTION_OF_CALL), {"execution_id": row["execution_id"]})
     if found is not None:
-        check_execution_of_call(session_id, node_id, *found)
+        try:
+            check_execution_of_call(session_id, node_id, *found)
+        except ValidationError:
+            require_new(connection, tool_call_logs, row)  # that an id is taken is said first, as by any insert
+            raise
     insert_row(connection, tool_call_logs, row)
 
 

@@ -87,10 +87,19 @@ def insert_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> 
     for _ in range(MAX_TRIES):
         if connection.run(insert_if_absent(connection.dialect.insert, table, tuple(row)), row):
             return
-        if connection.row(select_existence(table.c.id), {"id": row["id"]}) is not None:
-            raise AlreadyExistsError(kind_of(table), row["id"])
+        require_new(connection, table, row)
         _require_parents(connection, table, row)
     raise _contended(table)
+
+
+def require_new(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:
+    """Check that no row has the id of that row.
+
+    Raises:
+        AlreadyExistsError: one has.
+    """
+    if connection.row(select_existence(table.c.id), {"id": row["id"]}) is not None:
+        raise AlreadyExistsError(kind_of(table), row["id"])
 
 
 def try_insert(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
