@@ -37,6 +37,7 @@ from aaow_storage_conformance.suite.holders import HolderTests
 from aaow_storage_conformance.suite.isolation import IsolationTests
 from aaow_storage_conformance.suite.leaving import LeavingTests
 from aaow_storage_conformance.suite.lifecycle import LifecycleTests
+from aaow_storage_conformance.suite.long_lists import LongListTests
 from aaow_storage_conformance.suite.model import ModelTests
 from aaow_storage_conformance.suite.nesting import NestingTests
 from aaow_storage_conformance.suite.numbers import NumberTests
@@ -60,6 +61,7 @@ from aaow_storage_conformance.suite.side_effects import SideEffectTests
 from aaow_storage_conformance.suite.snapshots import SnapshotTests
 from aaow_storage_conformance.suite.states import StateTests
 from aaow_storage_conformance.suite.store_wide import StoreWideTests
+from aaow_storage_conformance.suite.stored_streams import StoredStreamTests
 from aaow_storage_conformance.suite.stream_order import StreamOrderTests
 from aaow_storage_conformance.suite.streams import StreamTests
 from aaow_storage_conformance.suite.transacting import RetryabilityTests, TransactTests
@@ -98,6 +100,7 @@ __all__ = [
     "LeavingTests",
     "Level",
     "LifecycleTests",
+    "LongListTests",
     "ModelTests",
     "NestingTests",
     "NumberTests",
@@ -123,6 +126,7 @@ __all__ = [
     "StateTests",
     "Store",
     "StoreWideTests",
+    "StoredStreamTests",
     "StreamOrderTests",
     "StreamTests",
     "TransactTests",

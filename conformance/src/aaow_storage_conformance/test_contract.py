@@ -26,6 +26,7 @@ from aaow_storage_conformance import (
     IsolationTests,
     LeavingTests,
     LifecycleTests,
+    LongListTests,
     ModelTests,
     NestingTests,
     NumberTests,
@@ -49,6 +50,7 @@ from aaow_storage_conformance import (
     SideEffectTests,
     SnapshotTests,
     StateTests,
+    StoredStreamTests,
     StoreWideTests,
     StreamOrderTests,
     StreamTests,
@@ -160,6 +162,10 @@ class TestLifecycle(LifecycleTests):
     """Initializing and reopening."""
 
 
+class TestLongLists(LongListTests):
+    """Lists of more records than a page of the defaults has."""
+
+
 class TestModel(ModelTests):
     """Random histories against a model."""
 
@@ -258,6 +264,10 @@ class TestStoreWide(StoreWideTests):
 
 class TestStreamOrder(StreamOrderTests):
     """The sequences of stream events."""
+
+
+class TestStoredStreams(StoredStreamTests):
+    """Events that are saved and deleted together."""
 
 
 class TestStreams(StreamTests):

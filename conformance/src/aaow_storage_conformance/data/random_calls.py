@@ -1,6 +1,6 @@
 """Random calls with valid arguments, and the records stored before the first, so that calls find some."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -197,7 +197,7 @@ INITIAL_CALLS = (
 )
 """Records stored before the first random call."""
 
-_LISTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
+_LISTS: dict[str, tuple[type, Mapping[str, tuple[str, ...]]]] = {
     "list_workflows": (StoredWorkflow, {}),
     "count_workflows": (StoredWorkflow, {}),
     "list_sessions": (Session, {}),
@@ -212,7 +212,7 @@ _LISTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
     "list_pending_approvals": (ApprovalRequest, {}),
     "get_stream_events": (StreamEvent, {"stream_id": records.STREAMS}),
 }
-_LATER_LISTS: dict[str, tuple[type, dict[str, tuple[str | None, ...]]]] = {
+_LATER_LISTS: dict[str, tuple[type, Mapping[str, tuple[str | None, ...]]]] = {
     "list_execution_states": (WorkflowExecutionState, {}),
     "list_node_states": (NodeState, {}),
     "list_llm_executions": (LLMExecution, {}),
@@ -237,7 +237,11 @@ def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[AnyCall]:
     """Return a strategy for calls that only read, of the offered operations."""
     is_later = is_tested_since("1.1")
     calls: list[st.SearchStrategy[AnyCall]] = [*_LOOK_UPS]
-    for name, (kind, scope) in {**_LISTS, **(_LATER_LISTS if is_later else {})}.items():
+    lists: dict[str, tuple[type, Mapping[str, tuple[str | None, ...]]]] = {
+        **_LISTS,
+        **(_LATER_LISTS if is_later else {}),
+    }
+    for name, (kind, scope) in lists.items():
         if is_offered(name):
             scopes = {argument: records.one_of_these(ids) for argument, ids in scope.items()}
             call = _call(name, **scopes, filter=filters(kind))

@@ -1,7 +1,8 @@
 """A limit of time for shrinking: hypothesis shrinks a failing example for up to five minutes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from _pytest.outcomes import OutcomeException  # noqa: PLC2701 - the base of what ends a test has no public name
 from hypothesis.errors import HypothesisException
@@ -35,6 +36,19 @@ class ShrinkLimit:
                 *map(str, self._steps),
             ]
             raise ShrunkEnough("\n".join(text)) from self._error
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Raise the `ShrunkEnough` of the block, even if hypothesis then complains that an example ended early."""
+        try:
+            yield
+        except HypothesisException as error:
+            ended: BaseException | None = error
+            while ended is not None and not isinstance(ended, ShrunkEnough):
+                ended = ended.__context__
+            if ended is None:
+                raise
+            raise ended from ended.__cause__
 
     def record_failure(self, error: Exception, steps: Sequence[object]) -> None:
         """Remember a failing example, as its error and steps."""

@@ -116,6 +116,26 @@ class AmountTests:
         assert consumed.used_budget == Decimal(total)
         assert_identical(await storage.get_budget_pool(pool.id), consumed)
 
+    @clause("REC-8", "BUD-1")
+    async def test_an_amount_that_was_changed_is_returned_in_that_form(self, storage: StorageAdapter) -> None:
+        pool = await samples.stored_pool(storage, total_budget="900.50", used_budget=0)
+        for total in (
+            (await storage.increase_budget(pool.id, "99.500")).total_budget,
+            (await storage.update_budget_pool(pool.id, total_budget="1E+3")).total_budget,
+            (await storage.consume_budget(pool.id, "1E+2")).total_budget,
+        ):
+            assert str(total) == "1000"
+        assert str((await storage.consume_budget(pool.id, "1E+2")).used_budget) == "200"
+
+    @clause("REC-8", "BUD-2")
+    async def test_a_pool_with_the_smallest_amount_left_is_not_exhausted(self, storage: StorageAdapter) -> None:
+        pool = await samples.stored_pool(storage, total_budget="12345.000000000000000001", used_budget=0)
+        assert (await storage.consume_budget(pool.id, 12345)).status is BudgetPoolStatus.ACTIVE
+        assert (await storage.consume_budget(pool.id, SMALLEST)).status is BudgetPoolStatus.EXHAUSTED
+        increased = await storage.increase_budget(pool.id, SMALLEST)
+        assert (increased.status, increased.remaining_budget) == (BudgetPoolStatus.ACTIVE, Decimal(SMALLEST))
+        assert_identical(await storage.get_budget_pool(pool.id), increased)
+
     @clause("REC-8", "BUD-1", "BUD-2")
     async def test_the_rest_of_a_pool_is_consumed_to_the_last_digit_and_not_beyond(
         self, storage: StorageAdapter

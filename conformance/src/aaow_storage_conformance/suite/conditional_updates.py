@@ -54,6 +54,7 @@ HOLDING: dict[str, tuple[dict[Any, Any], ...]] = {
         {"metadata.nowhere": None},
     ),
     "session": (
+        {},
         {"status": "paused"},
         {"status": In(["running", "paused"]), "parent_session_id": None},
         {"metadata.user": Contains("nn"), "metadata.count": Lt(8)},
@@ -61,11 +62,14 @@ HOLDING: dict[str, tuple[dict[Any, Any], ...]] = {
         {"updated_at": Le(samples.EPOCH)},
     ),
     "budget_pool": (
+        {},
         {"status": "active"},
+        {"metadata.nowhere": None, "metadata": Ne(None)},
         {"used_budget": Lt(3), "total_budget": Ge("10.5")},
         {"used_budget": 2.5, "parent_pool_id": None},
     ),
     "approval_request": (
+        {},
         {"status": "pending"},
         {"type": NotIn(["workflow_call"]), "resolved_at": None},
         {"context.user": "ann"},
@@ -79,6 +83,8 @@ FAILING: dict[str, tuple[dict[Any, Any], ...]] = {
         {"name": "original", "version": "9"},
         {"metadata.user": Ne("ann")},
         {"metadata.a.b": 1},
+        {"metadata.user": None},
+        {"metadata": None},
         {"updated_at": Gt(samples.EPOCH)},
     ),
     "session": (
@@ -86,11 +92,25 @@ FAILING: dict[str, tuple[dict[Any, Any], ...]] = {
         {"status": NotIn(["paused"])},
         {"status": In([])},
         {"metadata.count": True},
+        {"metadata.user": None},
+        {"metadata": None},
         {"metadata.count": "7"},
         {"parent_session_id": Ne(None)},
     ),
-    "budget_pool": ({"status": "suspended"}, {"used_budget": Gt(2.5)}, {"total_budget": "10.50000001"}),
-    "approval_request": ({"type": "workflow_call"}, {"context.user": "bea"}, {"expires_at": Ne(None)}),
+    "budget_pool": (
+        {"status": "suspended"},
+        {"used_budget": Gt(2.5)},
+        {"total_budget": "10.50000001"},
+        {"metadata.user": None},
+        {"metadata": None},
+    ),
+    "approval_request": (
+        {"type": "workflow_call"},
+        {"context.user": "bea"},
+        {"expires_at": Ne(None)},
+        {"context.user": None},
+        {"node_id": None},
+    ),
 }
 """For each kind, conditions that its `RECORDS` does not meet."""
 
@@ -145,6 +165,18 @@ class ConditionalUpdateTests:
             assert_identical(returned, expected)
             assert_identical(await kind.find(storage, record), expected)
 
+    @clause("OPS-10", "OPS-4")
+    @pytest.mark.parametrize("kind", [WORKFLOW, SESSION], ids=lambda kind: kind.name)
+    async def test_an_update_on_a_condition_without_a_change_is_an_update(
+        self, storage: StorageAdapter, kind: Kind
+    ) -> None:
+        record = make(kind)
+        await kind.store(storage, record)
+        returned = await update(storage, kind, record.id, HOLDING[kind.name][1])
+        assert returned.updated_at > record.updated_at
+        assert_identical(returned, attrs.evolve(record, updated_at=returned.updated_at))
+        assert_identical(await kind.find(storage, record), returned)
+
     @clause("OPS-10")
     @each(UPDATED)
     async def test_an_update_whose_condition_does_not_hold_changes_nothing(
@@ -158,6 +190,7 @@ class ConditionalUpdateTests:
             for changes in (CHANGE[kind.name], {}):
                 with pytest.raises(ConflictError) as raised:
                     await update(storage, kind, record.id, only_if, **changes)
+                assert type(raised.value) is ConflictError  # no contention: another attempt would not help
                 assert_identical(raised.value.current, record)
                 assert_identical(await everything_in(storage), before)
 

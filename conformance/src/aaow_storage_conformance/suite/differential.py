@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from aaow_storage import (
     All,
     AnyOf,
     Between,
+    Capability,
     Contains,
     Direction,
     Ge,
@@ -25,17 +27,24 @@ from aaow_storage import (
     LLMExecution,
     Lt,
     Ne,
+    NodeExecutionStatus,
+    NodeState,
     Not,
     NotIn,
     OrderBy,
     QueryFilter,
+    SessionStatus,
     StartsWith,
     StorageAdapter,
+    StreamEvent,
+    StreamSummary,
     TokenUsage,
+    WorkflowExecutionState,
 )
 from aaow_storage.authoring import QUERY_FIELDS, TOKEN_FIGURES, FieldKind, plan_query, resolve_field
-from aaow_storage_conformance._contract import clause
-from aaow_storage_conformance.data import samples
+from aaow_storage_conformance._contract import clause, requires
+from aaow_storage_conformance.data import random_filters, random_records, samples
+from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.data.seed import rng_for
 from aaow_storage_conformance.data.versions import is_tested_since, later_fields
@@ -60,11 +69,27 @@ JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
 }
 """Values at each path in a document. Lists are ordered only by paths that hold one type of value."""
 UNORDERED = ("any",)
-EXAMPLES = 150
+EXAMPLES, FEW_EXAMPLES = 150, 60
 MAX_KEYS = 16
 MAX_LEVELS = 3
 MAX_VALUES = 40
 RECORDS = 40
+SESSIONS, EVENTS = 8, 12
+DEFAULT_ORDER: dict[type, str] = {
+    WorkflowExecutionState: "session_id",
+    NodeState: "session_id",
+    StreamEvent: "timestamp",
+    StreamSummary: "first_event_at",
+}
+"""The field that each list is ordered by without a filter, before its key."""
+_HOW: dict[str, Any] = {
+    "database": None,
+    "deadline": None,
+    "max_examples": EXAMPLES,
+    "phases": (Phase.generate, Phase.shrink),
+    "suppress_health_check": list(HealthCheck),
+}
+"""Settings of hypothesis."""
 
 
 class DifferentialTests:
@@ -81,6 +106,52 @@ class DifferentialTests:
         self, storage: StorageAdapter, listing: Listing
     ) -> None:
         await _check_random_filters(storage, listing, "random combinations", _combined_filters)
+
+    @clause("OPS-12", "QRY-10")
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("list_execution_states", "list_node_states"),
+            *(
+                pytest.param(name, marks=requires(Capability.STREAM_EVENTS))
+                for name in ("list_stream_events", "list_streams")
+            ),
+        ],
+    )
+    async def test_random_filters_of_states_and_streams_find_what_their_plan_selects(
+        self, storage: StorageAdapter, name: str
+    ) -> None:
+        rng = rng_for("random filters of states and streams")
+        await _store_states_and_events(storage, rng, has_streams=Capability.STREAM_EVENTS in storage.capabilities)
+        lists: dict[str, type] = {
+            "list_execution_states": WorkflowExecutionState,
+            "list_node_states": NodeState,
+            "list_stream_events": StreamEvent,
+            "list_streams": StreamSummary,
+        }
+        kind, listed = lists[name], getattr(storage, name)
+        whole = await listed()
+        assert len(whole) > 1
+        loop, shrink_limit = asyncio.get_running_loop(), ShrinkLimit()
+
+        async def find(query: QueryFilter | None) -> list[Any]:
+            return list(await listed(query))
+
+        @seed(rng.getrandbits(64))
+        @settings(**{**_HOW, "max_examples": FEW_EXAMPLES})
+        @given(random_filters.filters(kind), st.none() | st.sampled_from(whole))
+        def check(query: QueryFilter | None, record: Any) -> None:
+            shrink_limit.begin_example()
+            try:
+                asked = query if record is None else (query or QueryFilter()).after(record)
+                expected = plan_query(kind, asked, DEFAULT_ORDER[kind]).select(whole)
+                assert_identical(run_in_loop(find(asked), loop), expected)
+            except Exception as error:
+                shrink_limit.record_failure(error, [f"{name}({query}) after {record}"])
+                raise
+
+        with shrink_limit.applied():
+            await asyncio.to_thread(check)
 
 
 Filters = tuple[QueryFilter, QueryFilter]
@@ -99,13 +170,7 @@ async def _check_random_filters(storage: StorageAdapter, listing: Listing, name:
     loop, shrink_limit = asyncio.get_running_loop(), ShrinkLimit()
 
     @seed(rng.getrandbits(64))
-    @settings(
-        database=None,
-        deadline=None,
-        max_examples=EXAMPLES,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(**_HOW)
     @given(filters(kind, records))
     def check(drawn: Filters) -> None:
         asked, meant = drawn
@@ -118,7 +183,48 @@ async def _check_random_filters(storage: StorageAdapter, listing: Listing, name:
             shrink_limit.record_failure(error, [f"{listing.name}({asked})"])
             raise
 
-    await asyncio.to_thread(check)
+    with shrink_limit.applied():
+        await asyncio.to_thread(check)
+
+
+async def _store_states_and_events(storage: StorageAdapter, rng: random.Random, *, has_streams: bool) -> None:
+    """Store sessions with states and nodes, and events of two streams, of values that the filters name."""
+    ids = [*random_records.SESSIONS, *(f"session {number}" for number in range(SESSIONS - 2))]
+    instants: tuple[Any, ...] = (None, *random_records.INSTANTS)
+    for session_id in ids:
+        nodes = {
+            node_id: samples.a_node_state(
+                node_id,
+                status=rng.choice(list(NodeExecutionStatus)),
+                retry_count=rng.randrange(3),
+                output=rng.choice(({"a": rng.choice(random_records.SCALARS)}, None, [], {})),
+            )
+            for node_id in random_records.NODES
+            if rng.random() < 0.8
+        }
+        state = samples.a_state(
+            session_id,
+            status=rng.choice(list(SessionStatus)),
+            current_node_id=rng.choice((None, *random_records.NODES)),
+            started_at=rng.choice(instants),
+            metadata=rng.choice(({"a": rng.choice(random_records.SCALARS)}, None, {})),
+            node_states=nodes,
+        )
+        await samples.stored_session(storage, id=session_id)
+        await storage.save_execution_state(state)
+    if has_streams:
+        streams = (*random_records.STREAMS, "of nobody")
+        await storage.save_stream_events(
+            [
+                samples.an_event(
+                    streams[number % 3],
+                    node_id=rng.choice(random_records.NODES),
+                    timestamp=rng.choice(random_records.INSTANTS),
+                    session_id=None if number % 3 == 2 else rng.choice((None, *random_records.SESSIONS)),
+                )
+                for number in range(EVENTS)
+            ]
+        )
 
 
 async def _list(storage: StorageAdapter, listing: Listing, filter: QueryFilter) -> list[Any]:

@@ -102,17 +102,17 @@ def _compare_histories(
             shrink_limit.record_failure(error, story)
             raise
 
-    run_state_machine_as_test(
-        seed(rng_for("random histories", steps).getrandbits(64))(_machine(storage, model, ask)),
-        settings=settings(
-            database=None,
-            deadline=None,
-            max_examples=examples,
-            stateful_step_count=steps,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        ),
+    how = settings(
+        database=None,
+        deadline=None,
+        max_examples=examples,
+        stateful_step_count=steps,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
     )
+    machine = seed(rng_for("random histories", steps).getrandbits(64))(_machine(storage, model, ask))
+    with shrink_limit.applied():
+        run_state_machine_as_test(machine, settings=how)
 
 
 async def _coroutine(question: Awaitable[Any]) -> Any:

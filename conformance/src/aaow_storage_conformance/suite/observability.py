@@ -10,9 +10,14 @@ import pytest
 from aaow_storage import (
     AlreadyExistsError,
     Capability,
+    FieldName,
     LLMExecutionResult,
+    NodeAttempt,
     NodeExecutionState,
+    NodeExecutionStatus,
     NotFoundError,
+    OrderBy,
+    QueryFilter,
     StorageAdapter,
     StreamEvent,
     TokenUsage,
@@ -67,6 +72,37 @@ class ObservabilityTests:
         (found,) = await storage.get_llm_executions(SESSION_ID)
         assert [getattr(found, name) for name in _NEW] == [*[None] * (len(_NEW) - 1), 0]
         assert found.duration is None
+
+    @clause("REC-9", "REC-5")
+    @pytest.mark.parametrize("field", ["provider", "model", "finish_reason"])
+    async def test_a_name_is_any_text(self, storage: StorageAdapter, field: str) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        texts = ("", " a model ", "A", "a", "e\u0301\u00e9", "a\nb", "\U0001f600", None)
+        made = [await samples.stored_execution(storage, SESSION_ID, **{field: text}) for text in texts]
+        assert_identical(await storage.get_llm_executions(SESSION_ID), made)
+        for text, execution in zip(texts, made, strict=True):
+            assert_identical(await storage.get_llm_executions(SESSION_ID, QueryFilter({field: text})), [execution])
+
+    @clause("REC-9", "OPS-12")
+    async def test_every_list_of_executions_has_all_of_their_fields(self, storage: StorageAdapter) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        made = [await samples.stored_execution(storage, SESSION_ID) for _ in range(2)]
+        bare = LLMExecutionResult(timestamp=samples.instant(10**6))
+        await storage.save_llm_execution(SESSION_ID, "draft", bare)
+        made.append(samples.an_execution(SESSION_ID, "draft", bare))
+        assert_identical(await storage.get_llm_executions(SESSION_ID), made)
+        assert_identical(await storage.get_node_llm_executions(SESSION_ID, "draft"), made)
+        assert_identical(await storage.list_llm_executions(), made)
+
+    @clause("REC-9")
+    async def test_an_execution_may_end_when_it_begins_and_even_before(self, storage: StorageAdapter) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        for late in (timedelta(0), timedelta(microseconds=1), timedelta(days=-1, microseconds=3)):
+            fields = {"timestamp": samples.instant(9), "completed_at": samples.instant(9) + late}
+            execution = await samples.stored_execution(storage, SESSION_ID, id="e", **fields)
+            (found,) = await storage.get_llm_executions(SESSION_ID)
+            assert_identical(found, execution)
+            assert found.duration == late
 
     @clause("REC-9", "REC-8")
     @pytest.mark.parametrize("cost", ["0", "0.000001", "12345.678901", "999999999999.99"])
@@ -134,6 +170,26 @@ class ObservabilityTests:
         assert [attempt.error for attempt in state.attempts] == [f"error {number}" for number in range(1, 12)]
         assert (state.retry_count, state.status, state.error, state.input) == (11, "running", None, {"a": 1})
 
+    @clause("STA-4", "STA-6", "OPS-12")
+    async def test_every_read_of_a_node_has_all_of_its_attempts(self, storage: StorageAdapter) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        same = samples.an_attempt()
+        attempts = [samples.an_attempt(status=status) for status in NodeExecutionStatus]
+        attempts += [same, same, NodeAttempt(status="failed"), same]
+        saved = samples.a_node_state("saved", attempts=attempts)
+        await storage.save_execution_state(samples.a_state(SESSION_ID, node_states={"saved": saved}))
+        updated = samples.a_node_state("updated", attempts=attempts[::-1])
+        await storage.update_node_state(SESSION_ID, "updated", updated)
+        state = await storage.get_execution_state(SESSION_ID)
+        assert state is not None
+        for node in (saved, updated):
+            assert_identical(state.node_states[node.node_id], node)
+            assert_identical(await storage.get_node_state(SESSION_ID, node.node_id), node)
+        assert_identical(await storage.list_execution_states(), [state])
+        assert_identical(
+            [each.attempts for each in await storage.list_node_states()], [saved.attempts, updated.attempts]
+        )
+
     @clause("STA-4")
     async def test_an_attempt_keeps_what_was_known_of_it(self, storage: StorageAdapter) -> None:
         state = samples.a_node_state("draft", attempts=())
@@ -169,6 +225,28 @@ class ObservabilityTests:
         await storage.delete_session(SESSION_ID)
         assert_identical(await storage.get_session_tool_calls(SESSION_ID), [])
         assert_identical(await storage.get_session_tool_calls(other.id), [logs[1]])
+        assert_identical(await storage.list_tool_calls(), [logs[1]])
+
+    @clause("TOO-2", "LLM-3")
+    async def test_calls_with_and_without_an_execution_are_one_list(self, storage: StorageAdapter) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        execution = await samples.stored_execution(storage, SESSION_ID, "draft")
+        logs = []
+        for number in range(6):
+            place = {"session_id": SESSION_ID, "node_id": ("draft", "review")[number % 3 == 0]}
+            log = samples.a_tool_call(*((None,) if number % 2 else (execution.id,)), **(place if number % 2 else {}))
+            logs.append(log)
+        for log in reversed(logs):
+            await storage.log_tool_call(log)
+        own: dict[FieldName, Any] = {"session_id": SESSION_ID}
+        for query in (None, QueryFilter(own), QueryFilter(any_of=[{"execution_id": execution.id}, own])):
+            assert_identical(await storage.get_session_tool_calls(SESSION_ID, query), logs)
+            assert_identical(await storage.list_tool_calls(query), logs)
+        found = await storage.get_session_tool_calls(SESSION_ID, QueryFilter({"node_id": "review"}))
+        assert_identical(found, [logs[3]])
+        page = QueryFilter(order_by=OrderBy("node_id", "desc"), limit=2)
+        assert_identical(await storage.get_session_tool_calls(SESSION_ID, page), [logs[3], logs[0]])
+        assert_identical(await storage.list_tool_calls(page.after(found[0])), [logs[0], logs[1]])
 
     @clause("TOO-2", "OPS-8")
     async def test_a_tool_call_without_an_execution_needs_a_session_that_is_there(
@@ -199,8 +277,9 @@ class ObservabilityTests:
         for found in (await storage.get_tool_calls(execution.id), await storage.get_session_tool_calls(SESSION_ID)):
             assert [_place(each) for each in found] == [(execution.id, SESSION_ID, "draft")] * 4
         await samples.stored_execution(storage, other.id, "review", id=execution.id)
-        found = await storage.get_session_tool_calls(other.id)
-        assert [_place(each) for each in found] == [(execution.id, other.id, "review")] * 4
+        for found in (await storage.get_session_tool_calls(other.id), await storage.list_tool_calls()):
+            assert [_place(each) for each in found] == [(execution.id, other.id, "review")] * 4
+        assert await storage.list_tool_calls(QueryFilter({"session_id": SESSION_ID})) == []
         assert_identical(await storage.get_session_tool_calls(SESSION_ID), [])
 
     @clause("TOO-2")
@@ -249,6 +328,8 @@ class ObservabilityTests:
     async def test_events_that_name_a_session_go_with_it(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
         other = await samples.stored_session(storage)
+        for name in ("another stream", "a third"):
+            await storage.save_stream_event(samples.an_event(name, session_id=SESSION_ID))
         events = [samples.an_event("stream", session_id=owner) for owner in (SESSION_ID, other.id, None)]
         for event in events:
             await storage.save_stream_event(event)
@@ -260,6 +341,7 @@ class ObservabilityTests:
         assert_identical(
             [(each.id, each.session_id) for each in found], [(each.id, each.session_id) for each in events[1:]]
         )
+        assert_identical(await storage.list_stream_events(), events[1:])
 
     @clause("OPS-4")
     @since("1.1")

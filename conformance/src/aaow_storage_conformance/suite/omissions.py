@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -11,6 +12,8 @@ from aaow_storage import (
     OMITTED,
     FieldName,
     Gt,
+    LLMExecution,
+    LLMExecutionResult,
     OrderBy,
     QueryFilter,
     StorageAdapter,
@@ -25,6 +28,7 @@ from aaow_storage_conformance.data.list_calls import LISTINGS, Listing, every_li
 from aaow_storage_conformance.data.versions import later_fields
 
 COUNT = 5
+List = Callable[[QueryFilter], Awaitable[list[LLMExecution]]]
 NAMES = {type(listing.make()): listing for listing in LISTINGS}
 with_documents = pytest.mark.parametrize(
     ("listing", "document"),
@@ -160,6 +164,53 @@ class OmissionTests:
         with pytest.raises(ValidationError, match="definition"):
             await storage.update_workflow(workflow.id, definition=OMITTED)
         assert_identical(await storage.get_workflow(workflow.id), workflow)
+
+    @clause("LLM-5")
+    async def test_executions_without_documents_are_the_same_page_in_the_same_order(
+        self, storage: StorageAdapter
+    ) -> None:
+        await samples.stored_session(storage, id="s")
+        documents = (None, {"rank": 1}, [], None, {"rank": 2}, False)
+        for number, document in enumerate(documents):
+            place = {"id": f"{number * 5 % 6}", "timestamp": samples.instant(number // 2)}
+            await samples.stored_execution(storage, "s", input=document, output=document, **place)
+        lists: tuple[List, ...] = (
+            storage.list_llm_executions,
+            lambda query: storage.get_llm_executions("s", query),
+            lambda query: storage.get_node_llm_executions("s", "draft", query),
+        )
+        for listed in lists:
+            for query in (
+                QueryFilter(),
+                QueryFilter(limit=2, offset=3),
+                QueryFilter({"input": None}),
+                QueryFilter({"output.rank": Gt(0)}, OrderBy("id", "desc"), limit=1),
+            ):
+                whole = await listed(query)
+                found = await listed(attrs.evolve(query, documents=False))
+                assert all(each.input is OMITTED and each.output is OMITTED for each in found)
+                refilled = [
+                    attrs.evolve(each, input=other.input, output=other.output)
+                    for each, other in zip(found, whole, strict=True)
+                ]
+                assert_identical(refilled, whole)
+                behind = query.after(found[0])
+                assert_identical(await listed(behind), await listed(query.after(whole[0])))
+
+    @clause("LLM-5")
+    @pytest.mark.parametrize("field", ["input", "output"])
+    async def test_an_execution_without_its_documents_is_not_stored(self, storage: StorageAdapter, field: str) -> None:
+        await samples.stored_session(storage, id="s")
+        execution = await samples.stored_execution(storage, "s")
+        (bare,) = await storage.list_llm_executions(QueryFilter(documents=False))
+        fields = {each.name: getattr(bare, each.name) for each in attrs.fields(LLMExecutionResult)}
+        with pytest.raises(ValidationError, match="input"):
+            LLMExecutionResult(**fields)
+        result = samples.a_result(id=execution.id)
+        object.__setattr__(result, field, OMITTED)
+        with pytest.raises(ValidationError, match=field):
+            await storage.save_llm_execution("s", "draft", result)
+        assert_identical(await storage.list_llm_executions(), [execution])
 
 
 async def _fill(storage: StorageAdapter, listing: Listing, document: str) -> None:

@@ -19,6 +19,7 @@ from aaow_storage import (
     NotIn,
     OrderBy,
     QueryFilter,
+    StartsWith,
     StorageAdapter,
     TokenUsage,
     ValidationError,
@@ -102,6 +103,28 @@ class OperatorTests:
         page = await storage.list_workflows(query)
         assert [workflow.id for workflow in page] == ["7", "6"]
         assert [workflow.id for workflow in await storage.list_workflows(query.after(page[-1]))] == ["4", "1"]
+
+    @clause("QRY-10", "OPS-12")
+    @every_listing
+    async def test_alternatives_choose_from_every_list_and_are_counted(
+        self, storage: StorageAdapter, listing: Listing
+    ) -> None:
+        await prepare_scopes(storage)
+        for number in range(5):
+            record = listing.make(id=f"m{number}", **{listing.time: samples.instant(number)})
+            await listing.store(storage, record)
+        mine: dict[FieldName, Any] = {"id": StartsWith("m")}
+        cases: list[tuple[QueryFilter, str]] = [
+            (QueryFilter(mine, any_of=[{"id": "m1"}, {listing.time: Gt(samples.instant(2))}]), "134"),
+            (QueryFilter(mine, any_of=[]), ""),
+            (QueryFilter(mine, any_of=[{"id": Not(AnyOf("m0", "m4"))}], offset=1), "23"),
+            (QueryFilter({"id": Between("m1", "m3")}, OrderBy("id", "desc"), any_of=[{}], limit=2), "32"),
+        ]
+        for query, expected in cases:
+            found = [record.id for record in await listing.list(storage, query)]
+            assert (query, found) == (query, [f"m{number}" for number in expected])
+            if listing.count is not None:
+                assert (query, await listing.count(storage, query)) == (query, len(expected))
 
     @clause("QRY-10", "QRY-4")
     @every_listing

@@ -19,7 +19,6 @@ from aaow_storage import (
     StorageAdapter,
     StorageError,
     StoredWorkflow,
-    StreamEvent,
 )
 from aaow_storage_conformance._contract import clause, requires, since
 from aaow_storage_conformance.data import samples
@@ -252,30 +251,6 @@ class RaceTests:
                     kinds = sorted(type(outcome).__name__ for outcome in outcomes[number::3])
                     assert kinds == ["NoneType", "NotFoundError", "NotFoundError"]
 
-    @clause("STR-2", "STR-3", "CON-1")
-    async def test_events_saved_while_their_stream_is_deleted_are_deleted_or_kept(
-        self, storage: StorageAdapter, store: Store
-    ) -> None:
-        saved = 0
-        async with store.open() as other:
-            for turn in range(ROUNDS):
-                groups = [[samples.an_event() for _ in range(size)] for size in (1, 2, 1, 3)]
-                works: list[Work] = [
-                    *(partial(_save_events, events=events) for events in groups),
-                    lambda on: on.delete_stream_events("stream-1"),
-                    lambda on: on.delete_stream_events("stream-1"),
-                ]
-                *stored, one, two = await _at_once((storage, other), works, turn)
-                given = sorted(event.sequence or 0 for events in stored for event in events)
-                assert given == [*range(saved + 1, saved + 8)]
-                saved += 7
-                left = await storage.get_stream_events("stream-1", after_sequence=0)
-                assert_identical(await other.get_stream_events("stream-1", after_sequence=0), left)
-                for events in stored:
-                    assert len([event for event in events if event in left]) in {0, len(events)}
-                assert one + two + len(left) == 7
-                assert await storage.delete_stream_events("stream-1") == len(left)
-
     @clause("APR-3", "CON-1")
     async def test_of_sweeps_at_once_each_request_is_expired_by_one(
         self, storage: StorageAdapter, store: Store
@@ -371,10 +346,6 @@ async def _store_three(storage: StorageAdapter) -> tuple[StoredWorkflow, Session
 
 async def _update_node(on: StorageAdapter, session_id: str, node: NodeExecutionState) -> None:
     await on.update_node_state(session_id, node.node_id, node)
-
-
-async def _save_events(on: StorageAdapter, events: list[StreamEvent]) -> list[StreamEvent]:
-    return await on.save_stream_events(events)
 
 
 def _storer(kind: Kind, record: Any) -> Work:

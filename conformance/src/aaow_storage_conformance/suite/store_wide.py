@@ -126,7 +126,7 @@ class StoreWideTests:
             same = [other for other in calls if (other.session_id, other.node_id) == (each.session_id, each.node_id)]
             assert_identical(await storage.list_tool_calls(QueryFilter(where)), same)
 
-    @clause("OPS-12")
+    @clause("OPS-12", "TOO-2")
     async def test_deleting_a_session_removes_its_records_from_the_lists(self, storage: StorageAdapter) -> None:
         await _fill(storage)
         before = {name: await call(storage, name, None) for name in FILTERS if name.startswith("list")}
@@ -142,6 +142,19 @@ class StoreWideTests:
         assert await storage.list_approval_requests("nowhere") == []
         with pytest.raises(ValidationError):
             await storage.list_approval_requests("")
+
+    @clause("OPS-12")
+    async def test_requests_of_every_status_are_listed_over_all_sessions(self, storage: StorageAdapter) -> None:
+        sessions = [await samples.stored_session(storage) for _ in range(2)]
+        late = samples.instant(0)
+        made = [
+            await samples.stored_request(storage, session.id, status=status, expires_at=expires_at)
+            for status in ApprovalStatus
+            for session in sessions
+            for expires_at in (None, late)
+        ]
+        assert_identical(await storage.list_approval_requests(), made)
+        assert await storage.count_approval_requests() == len(made)
 
     @clause("OPS-12")
     async def test_states_are_listed_by_session_and_nodes_by_session_and_node(self, storage: StorageAdapter) -> None:
@@ -183,6 +196,19 @@ class StoreWideTests:
         await storage.update_node_state("s a", "draft", again)
         assert_identical(await storage.get_node_state("s a", "draft"), again)
         assert type(await storage.get_node_state("s a", "draft")) is NodeExecutionState
+
+    @clause("STA-6", "TXN-2")
+    async def test_a_transaction_reads_the_node_that_it_has_changed(self, storage: StorageAdapter) -> None:
+        await _fill(storage)
+        before = await storage.get_node_state("s a", "draft")
+        changed, new = samples.a_node_state("draft"), samples.a_node_state("new")
+        transaction = await storage.begin_transaction()
+        for node in (changed, new):
+            await transaction.update_node_state("s a", node.node_id, node)
+            assert_identical(await transaction.get_node_state("s a", node.node_id), node)
+        await transaction.rollback()
+        assert_identical(await storage.get_node_state("s a", "draft"), before)
+        assert await storage.get_node_state("s a", "new") is None
 
     @clause("STA-6")
     async def test_a_node_that_is_not_there_is_none(self, storage: StorageAdapter) -> None:

@@ -47,6 +47,25 @@ class UsageTests:
         assert_identical(await storage.summarize_usage(), [expected])
 
     @clause("USE-1")
+    async def test_each_execution_is_summed_once_however_it_ended_and_whatever_it_called(
+        self, storage: StorageAdapter
+    ) -> None:
+        begun = DAY - timedelta(seconds=1)
+        for success, calls in ((True, 3), (False, 2), (None, 0)):
+            usage = _usage(1, 10, 100, reasoning_tokens=1000)
+            ended = {"timestamp": begun, "duration": timedelta(seconds=2), "cost": "0.5", "currency": "EUR"}
+            result = await _save(storage, "s", success=success, usage=usage, **ended)
+            for _ in range(calls):
+                await samples.stored_tool_call(storage, result.id)
+        keys = ("session_id", "node_id", "day")
+        for group_by in ((), keys):
+            [total] = await storage.summarize_usage(group_by)  # type: ignore[arg-type]  # they are some of them
+            assert (total.executions, total.failed, total.running) == (3, 1, 1)
+            assert (total.prompt_tokens, total.completion_tokens, total.total_tokens) == (3, 30, 300)
+            assert (total.reasoning_tokens, dict(total.costs)) == (3000, {"EUR": Decimal("1.5")})
+        assert dict(total.keys) == {"session_id": "s", "node_id": "draft", "day": "2026-02-28"}
+
+    @clause("USE-1")
     async def test_a_figure_that_is_missing_is_not_counted_as_zero(self, storage: StorageAdapter) -> None:
         await _save(storage, "s", model="a", usage=_usage(1, 2, 3))
         await _save(storage, "s", model="a", usage=_usage(10, 20, 30, cache_read_tokens=0))
@@ -140,6 +159,9 @@ class UsageTests:
             (QueryFilter({"model": Ne("a")}), 0 + 3),
             (QueryFilter({"timestamp": Gt(DAY + timedelta(seconds=1))}), None),
             (QueryFilter({"session_id": "s"}, documents=False), 0 + 2 + 4),
+            (QueryFilter(any_of=[{"model": "b", "session_id": "s"}, {"prompt_tokens": 3}]), 0 + 3),
+            (QueryFilter({"model": "a"}, any_of=[{"total_tokens": Gt(4)}, {"id": "x"}]), 5),
+            (QueryFilter(any_of=[]), None),
         )
         for query, expected in chosen:
             [total] = await storage.summarize_usage((), query)
@@ -199,6 +221,23 @@ class UsageTests:
         if count % 7:  # then the durations are 1 to count
             assert [found[0].duration_p50, found[0].duration_p95] == ranks
         assert [found[1].duration_p50, found[1].duration_p95] == [None, None]
+
+    @clause("USE-2")
+    async def test_a_day_is_that_of_the_beginning_of_an_execution(self, storage: StorageAdapter) -> None:
+        for begun, lasted in ((DAY - timedelta(hours=1), 2), (DAY, 25), (DAY, -1)):
+            await _save(storage, "s", timestamp=begun, duration=timedelta(hours=lasted))
+        found = await storage.summarize_usage(("day",))
+        assert [(each.keys["day"], each.executions) for each in found] == [("2026-02-28", 1), ("2026-03-01", 2)]
+
+    @clause("USE-2")
+    async def test_a_duration_may_be_zero_or_less(self, storage: StorageAdapter) -> None:
+        for model, durations in (("a", (0, 0, 5)), ("b", (0,)), ("c", (-3, -2, 4)), ("d", (0, 7))):
+            for duration in durations:
+                await _save(storage, "s", model=model, duration=timedelta(microseconds=duration))
+        found = await storage.summarize_usage(("model",))
+        microseconds = [(each.duration_p50, each.duration_p95) for each in found]
+        expected = [(0, 5), (0, 0), (-2, 4), (0, 7)]
+        assert microseconds == [tuple(timedelta(microseconds=part) for part in pair) for pair in expected]
 
     @clause("USE-1", "TXN-2")
     async def test_a_transaction_sums_its_own_writes(self, storage: StorageAdapter) -> None:
