@@ -6,14 +6,23 @@ from decimal import Decimal
 from aaow_storage import (
     All,
     AnyOf,
+    ApprovalRequest,
     ApprovalStatus,
     Between,
     BudgetPool,
     BudgetPoolStatus,
+    ContentionError,
+    DelegatingAdapter,
     Direction,
     Ge,
+    Gt,
     In,
     Le,
+    LLMExecution,
+    LLMExecutionResult,
+    NodeAttempt,
+    NodeExecutionState,
+    NodeState,
     Not,
     OrderBy,
     Patch,
@@ -23,7 +32,12 @@ from aaow_storage import (
     StorageAdapter,
     StorageOperations,
     StoredWorkflow,
+    StreamEvent,
+    StreamSummary,
+    TokenUsage,
+    ToolCallLog,
     Transaction,
+    WorkflowExecutionState,
     open_adapter,
 )
 
@@ -109,6 +123,100 @@ async def conditions(storage: StorageOperations) -> str:
     cursor: str = query.cursor(page[-1])
     query.after(cursor).limit.bit_length()  # type: ignore[union-attr]  # it may be None
     return cursor
+
+
+async def lists_over_all_sessions(storage: StorageOperations) -> list[str]:
+    recent = QueryFilter({"model": "m", "cost": Gt("0.5")}, documents=False)
+    counts: int = await storage.count_llm_executions(recent) + await storage.count_approval_requests()
+    executions: list[LLMExecution] = await storage.list_llm_executions(recent)
+    calls: list[ToolCallLog] = await storage.list_tool_calls(QueryFilter({"session_id": "s"}))
+    states: list[WorkflowExecutionState] = await storage.list_execution_states()
+    nodes: list[NodeState] = await storage.list_node_states(QueryFilter(order_by=OrderBy("retry_count", "desc")))
+    requests: list[ApprovalRequest] = await storage.list_approval_requests(None, recent)
+    await storage.list_approval_requests("s")
+    await storage.list_llm_executions({"model": "m"})  # type: ignore[arg-type]  # no filter
+    await storage.list_tool_calls("s")  # type: ignore[arg-type]  # it lists those of all sessions
+    (await storage.get_node_state("s", "n")).retried(NOON)  # type: ignore[union-attr]  # it may be None
+    await storage.get_node_state("s")  # type: ignore[call-arg]  # a node of which id
+    took = executions[0].duration.total_seconds()  # type: ignore[union-attr]  # it may still run
+    cost: Decimal = executions[0].cost  # type: ignore[assignment]  # as above
+    later: NodeExecutionState = nodes[0].retried(NOON)
+    nodes[0].retried("noon")  # type: ignore[arg-type]  # not an instant
+    found = [calls[0].session_id, states[0].session_id, requests[0].session_id, later.node_id]
+    return [str(counts), str(took), str(cost), *(each or "" for each in found)]
+
+
+async def sums(storage: StorageOperations) -> Decimal:
+    by_model = await storage.summarize_usage(("model", "day"), QueryFilter({"session_id": "s"}))
+    await storage.summarize_usage(["provider", "hour"])
+    await storage.summarize_usage()
+    await storage.summarize_usage(("modle",))  # type: ignore[arg-type]  # no such key
+    await storage.summarize_usage("model")  # type: ignore[arg-type]  # one text is no list of keys
+    by_model[0].total_tokens + 1  # type: ignore[operator]  # it is None if no execution has the figure
+    by_model[0].keys["model"].upper()  # type: ignore[union-attr]  # as above
+    total: Decimal = by_model[0].costs["EUR"]
+    return total
+
+
+async def streams(storage: StorageAdapter) -> list[StreamEvent]:
+    event = StreamEvent(stream_id="t", node_id="n", data={"a": 1}, session_id="s")
+    saved: list[StreamEvent] = await storage.save_stream_events([event])
+    await storage.save_stream_events(each for each in saved)
+    gone: int = await storage.delete_stream_events("t")
+    found = await storage.get_stream_events("t", QueryFilter(limit=gone), after_sequence=saved[0].sequence)
+    summary: StreamSummary = (await storage.list_streams())[0]
+    async for each in storage.watch_stream("t", after=summary.last_sequence):
+        found.append(each)
+    await storage.save_stream_events(event)  # type: ignore[arg-type]  # one event is no list
+    await storage.save_stream_events(["event"])  # type: ignore[list-item]  # not an event
+    await storage.get_stream_events("t", after_sequence="1")  # type: ignore[arg-type]  # not a number
+    await storage.watch_stream("t")  # type: ignore[misc]  # not a coroutine: use `async for`
+    storage.watch_stream("t", after=event)  # type: ignore[arg-type]  # the sequence of an event
+    event.sequence + 1  # type: ignore[operator]  # it is None until the event is stored
+    return found + await storage.list_stream_events()
+
+
+def new_fields() -> LLMExecutionResult:
+    ToolCallLog(tool_call_id="c", tool_name="n", args={}, session_id="s", node_id="n")
+    attempt = NodeAttempt(status="cancelled", error="lost")
+    NodeExecutionState(node_id="n", status="cancelled", attempts=[attempt])
+    NodeAttempt(status="lost")  # type: ignore[arg-type]  # no such status
+    NodeExecutionState(node_id="n", attempts=["lost"])  # type: ignore[list-item]  # not an attempt
+    Session(workflow_id=None, workflow_snapshot={}, status="queued")
+    LLMExecutionResult(cost=[], currency="EUR")  # type: ignore[arg-type]  # not an amount
+    LLMExecutionResult(attempt="first")  # type: ignore[arg-type]  # not a count
+    LLMExecutionResult(completed_at="noon")  # type: ignore[arg-type]  # not an instant
+    TokenUsage(prompt_tokens=1, completion_tokens=1, total_tokens=2, cached=1)  # type: ignore[call-arg]  # no such field
+    result = LLMExecutionResult(
+        provider="p", model="m", input=[{"role": "user"}], cost="0.5", currency="EUR", attempt=1
+    )
+    again: LLMExecutionResult = LLMExecutionResult.from_dict(result.to_dict())
+    Session.from_dict(result)  # type: ignore[arg-type]  # a record is no dict
+    return again
+
+
+async def repeated(storage: StorageAdapter) -> int:
+    async def count(transaction: Transaction) -> int:
+        return await transaction.count_sessions()
+
+    def not_async(transaction: Transaction) -> int:
+        return id(transaction)
+
+    found: int = await storage.transact(count, attempts=3, outage=1.5)
+    await storage.transact(not_async)  # type: ignore[arg-type]  # the work is a coroutine function
+    await storage.transact(count(storage))  # type: ignore[arg-type]  # pass the function, do not call it
+    await storage.transact(count, attempts="many")  # type: ignore[arg-type]  # not a number
+    found.upper()  # type: ignore[attr-defined]  # it returns what the work returns
+    error = ContentionError("lost")
+    error.is_retryable = True  # type: ignore[misc]  # its type says it
+    return found
+
+
+class Counting(DelegatingAdapter):
+    """Overrides an operation with another signature."""
+
+    async def delete_session(self, id: int) -> None:  # type: ignore[override]  # an id is a text
+        """Delete the session."""
 
 
 async def blocks() -> None:

@@ -206,3 +206,24 @@ class ComparesNegativeBoundsAsText(Querying):
             texts = [f"{each:037.18f}".replace("-", "~") for each in (value, condition.operand)]
             condition, value = attrs.evolve(condition, operand=texts[1]), texts[0]
         return super().meets(condition, value)
+
+
+@breaks("REC-8")
+class ExhaustsPoolsAlmostEmpty(Delegating):
+    """Takes a pool for exhausted that has less than 1e-9 left."""
+
+    async def consume_budget(self, pool_id, amount):
+        pool = await super().consume_budget(pool_id, amount)
+        if 0 < pool.remaining_budget < Decimal("1E-9"):
+            return await super().update_budget_pool(pool_id, status="exhausted")
+        return pool
+
+
+@breaks("REC-8")
+class ReturnsTotalsWithAnExponent(Delegating):
+    """Returns a total as it computed it, with another exponent than the one that is read later."""
+
+    async def increase_budget(self, pool_id, amount):
+        pool = await super().increase_budget(pool_id, amount)
+        object.__setattr__(pool, "total_budget", pool.total_budget.normalize(WIDE))
+        return pool

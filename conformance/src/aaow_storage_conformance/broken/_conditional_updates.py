@@ -5,8 +5,17 @@ import copy
 
 import attrs
 
-from aaow_storage import ApprovalRequest, BudgetPool, ConflictError, Patch, Session, StoredWorkflow, now
-from aaow_storage.authoring import QUERY_FIELDS, check_only_if, plan_only_if
+from aaow_storage import (
+    ApprovalRequest,
+    BudgetPool,
+    ConflictError,
+    ContentionError,
+    Patch,
+    Session,
+    StoredWorkflow,
+    now,
+)
+from aaow_storage.authoring import QUERY_FIELDS, apply_changes, check_only_if, plan_only_if
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
 
@@ -171,3 +180,48 @@ class MergesPatchedLists(Delegating):
             }
             changes["metadata"] = attrs.evolve(metadata, changes=merged)
         return await super().update_budget_pool(id, **changes)
+
+
+@breaks("OPS-10")
+class LooksAtTheChangedRecord(Delegating):
+    """Checks the condition on the record after the change."""
+
+    async def update_session(self, id, /, *, only_if=None, **changes):
+        stored = await self.get_session(id)
+        if stored is None or only_if is None:
+            return await super().update_session(id, only_if=only_if, **changes)
+        check_only_if(apply_changes(stored, changes), plan_only_if("update_session", Session, only_if))
+        return await super().update_session(id, **changes)
+
+
+@breaks("OPS-10")
+class ExpectsNoNulls(Delegating):
+    """Ignores an entry of a condition that expects null."""
+
+    async def update_budget_pool(self, id, /, *, only_if=None, **changes):
+        if isinstance(only_if, dict):
+            only_if = {name: value for name, value in only_if.items() if value is not None}
+        return await super().update_budget_pool(id, only_if=only_if, **changes)
+
+
+@breaks("OPS-10")
+class SkipsUpdatesWithoutAChange(Delegating):
+    """Leaves a record as it is that meets the condition of an update which names no field."""
+
+    async def update_workflow(self, id, /, *, only_if=None, **changes):
+        stored = await self.get_workflow(id)
+        if stored is None or only_if is None or changes:
+            return await super().update_workflow(id, only_if=only_if, **changes)
+        check_only_if(stored, plan_only_if("update_workflow", StoredWorkflow, only_if))
+        return stored
+
+
+@breaks("ERR-2", "OPS-10")
+class CallsAConditionThatFailsContention(Delegating):
+    """Raises the error of a lost race if a record does not meet the condition of an update."""
+
+    async def update_session(self, id, /, *, only_if=None, **changes):
+        try:
+            return await super().update_session(id, only_if=only_if, **changes)
+        except ConflictError as error:
+            raise ContentionError(error.reason, error.current) from None

@@ -2,7 +2,7 @@
 
 import attrs
 
-from aaow_storage import NotFoundError, ValidationError
+from aaow_storage import NotFoundError, QueryFilter, ValidationError
 from aaow_storage_conformance.broken._catalogue import breaks
 from aaow_storage_conformance.broken._delegating import Delegating
 
@@ -145,3 +145,96 @@ class KeepsEventsOfDeletedSessions(Delegating):
 
     async def save_stream_event(self, event):
         await super().save_stream_event(attrs.evolve(event, session_id=None))
+
+
+@breaks("REC-9")
+class TrimsModels(Delegating):
+    """Strips spaces from the name of a model."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        model = None if result.model is None else result.model.strip()
+        await super().save_llm_execution(session_id, node_id, attrs.evolve(result, model=model))
+
+
+@breaks("REC-9")
+class ListsNodesWithoutInputs(Delegating):
+    """Lists the executions of a node without their inputs."""
+
+    async def get_node_llm_executions(self, session_id, node_id, filter=None):
+        found = await super().get_node_llm_executions(session_id, node_id, filter)
+        for execution in found:
+            object.__setattr__(execution, "input", None)
+        return found
+
+
+@breaks("REC-9")
+class IgnoresAnEndAtTheBeginning(Delegating):
+    """Takes an execution that ended when it began, or before, for one that runs."""
+
+    async def save_llm_execution(self, session_id, node_id, result):
+        if result.completed_at is not None and result.completed_at <= result.timestamp:
+            result = attrs.evolve(result, completed_at=None)
+        await super().save_llm_execution(session_id, node_id, result)
+
+
+@breaks("STA-4")
+class KeepsEqualAttemptsOnce(Delegating):
+    """Keeps one of several equal attempts."""
+
+    async def update_node_state(self, session_id, node_id, state):
+        attempts = [each for place, each in enumerate(state.attempts) if each not in state.attempts[:place]]
+        await super().update_node_state(session_id, node_id, attrs.evolve(state, attempts=attempts))
+
+
+@breaks("STA-4")
+class ReadsOneNodeWithoutItsAttempts(Delegating):
+    """Reads a single node without its attempts."""
+
+    async def get_node_state(self, session_id, node_id):
+        found = await super().get_node_state(session_id, node_id)
+        return found and attrs.evolve(found, attempts=())
+
+
+@breaks("TOO-2", "LLM-3")
+class ListsCallsOfNodesLast(Delegating):
+    """Lists the tool calls of executions before those without one."""
+
+    async def get_session_tool_calls(self, session_id, filter=None):
+        found = await super().get_session_tool_calls(session_id, filter)
+        return sorted(found, key=lambda call: call.execution_id is None)
+
+
+@breaks("TOO-2")
+class FiltersByTheSessionOfTheCallAlone(Delegating):
+    """Filters tool calls by the session that they were logged with, which those of an execution need not name."""
+
+    async def get_session_tool_calls(self, session_id, filter=None):
+        found = await super().get_session_tool_calls(session_id, filter)
+        is_named = filter is not None and "session_id" in filter.where
+        return [call for call in found if call.execution_id is None or not is_named]
+
+
+@breaks("TOO-2")
+class RemembersWhereACallWasLogged(Delegating):
+    """Lists tool calls with the session that their execution had when they were logged."""
+
+    async def log_tool_call(self, log):
+        await super().log_tool_call(log)
+        (stored,) = await super().list_tool_calls(QueryFilter({"id": log.id}))
+        vars(self).setdefault("places", {})[log.id] = {"session_id": stored.session_id, "node_id": stored.node_id}
+
+    async def list_tool_calls(self, filter=None):
+        places = vars(self).get("places", {})
+        return [attrs.evolve(call, **places.get(call.id, {})) for call in await super().list_tool_calls(filter)]
+
+
+@breaks("SES-3")
+class DeletesEventsOfOneStream(Delegating):
+    """Deletes the events of a session from the first of its streams alone."""
+
+    async def delete_session(self, id):
+        events = await self.list_stream_events(QueryFilter({"session_id": id}))
+        await super().delete_session(id)
+        for event in events:
+            if event.stream_id != events[0].stream_id:
+                await self.save_stream_event(attrs.evolve(event, session_id=None))

@@ -197,3 +197,84 @@ class DeletesTheStreamsOfASession(MemoryAdapter):
         await super().delete_session(id)
         for name in names:
             await self.delete_stream_events(name)
+
+
+@breaks("STR-2")
+class DeletesOnePage(MemoryAdapter):
+    """Deletes 500 events of a stream at most."""
+
+    async def delete_stream_events(self, stream_id):
+        kept = (await self.get_stream_events(stream_id, None, 0))[500:]
+        count = await super().delete_stream_events(stream_id)
+        async with self._writing() as tables:
+            for event in kept:
+                tables.put(event.id, event)
+        return count - len(kept)
+
+
+@breaks("STR-2")
+class KeepsEventsOfSessions(MemoryAdapter):
+    """Leaves those events of a deleted stream that belong to a session."""
+
+    async def delete_stream_events(self, stream_id):
+        kept = [event for event in await self.get_stream_events(stream_id) if event.session_id is not None]
+        count = await super().delete_stream_events(stream_id)
+        async with self._writing() as tables:
+            for event in kept:
+                tables.put(event.id, event)
+        return count - len(kept)
+
+
+@breaks("STR-3")
+class DrawsEventsTwice(MemoryAdapter):
+    """Checks the events of a save, and finds an iterator empty when it saves them."""
+
+    async def save_stream_events(self, events):
+        if not isinstance(events, str):
+            for _ in events:
+                pass
+        return await super().save_stream_events(events)
+
+
+@breaks("STR-3")
+class SavesEventsOneByOneInATransaction(MemoryAdapter):
+    """Saves several events of a transaction one after the other, so that those before a wrong one stay."""
+
+    async def begin_transaction(self, timeout=30.0):
+        transaction = await super().begin_transaction(timeout)
+        save = transaction.save_stream_events
+
+        async def save_each(events):
+            return [event for each in events for event in await save([each])]
+
+        transaction.save_stream_events = save_each
+        return transaction
+
+
+@breaks("STR-3")
+class OrdersBySequenceAlways(MemoryAdapter):
+    """Ignores the order of a filter beside a sequence."""
+
+    async def get_stream_events(self, stream_id, filter=None, after_sequence=None):
+        found = await super().get_stream_events(stream_id, filter, after_sequence)
+        return found if after_sequence is None else sorted(found, key=lambda event: event.sequence)
+
+
+@breaks("STR-3")
+class WatchesWhatIsSavedAgain(MemoryAdapter):
+    """Yields an event to a watcher again when it is saved again."""
+
+    def watch_stream(self, stream_id, after=0):
+        super().watch_stream(stream_id, after)
+        return self.watch(stream_id, after)
+
+    async def watch(self, stream_id, after):
+        yielded = {}
+        await self._last_sequences([stream_id])
+        with suppress(AdapterClosedError):
+            while True:
+                for event in await self.get_stream_events(stream_id, None, after):
+                    if yielded.get(event.id) != event:
+                        yielded[event.id] = event
+                        yield event
+                await asyncio.sleep(0.005)

@@ -167,3 +167,77 @@ class ListsTheLastCallFirst(Delegating):
         found = await super().list_tool_calls(filter)
         is_default = filter is None or not filter.order_by
         return sorted(found, key=lambda each: (each.timestamp, each.id), reverse=True) if is_default else found
+
+
+@breaks("OPS-12")
+class ListsExecutionsOfOnePage(Delegating):
+    """Lists 500 executions at most."""
+
+    async def list_llm_executions(self, filter=None):
+        return (await super().list_llm_executions(filter))[:500]
+
+
+@breaks("OPS-12")
+class ListsNoExpiredRequests(Delegating):
+    """Leaves expired requests out of a list over all sessions."""
+
+    async def list_approval_requests(self, session_id=None, filter=None):
+        found = await super().list_approval_requests(session_id, filter)
+        return [each for each in found if session_id is not None or each.status != "expired"]
+
+
+@breaks("OPS-12")
+class ListsNodesWithoutAlternatives(Delegating):
+    """Ignores `any_of` in lists of node states."""
+
+    async def list_node_states(self, filter=None):
+        return await super().list_node_states(filter and attrs.evolve(filter, any_of=None))
+
+
+@breaks("QRY-10", "OPS-12")
+class CountsExecutionsWithoutAlternatives(Delegating):
+    """Ignores `any_of` in counts of executions."""
+
+    async def count_llm_executions(self, filter=None):
+        await super().count_llm_executions(filter)
+        return await super().count_llm_executions(filter and attrs.evolve(filter, any_of=None))
+
+
+@breaks("LLM-5")
+class HasNoneForAMissingInput(Delegating):
+    """Has None, not OMITTED, where an execution has no input."""
+
+    async def list_llm_executions(self, filter=None):
+        found = await super().list_llm_executions(filter)
+        if filter is not None and not filter.documents:
+            missing = {each.id for each in await super().list_llm_executions(QueryFilter({"input": None}))}
+            for each in found:
+                if each.id in missing:
+                    object.__setattr__(each, "input", None)
+        return found
+
+
+@breaks("LLM-5")
+class HasNoPagesWithoutDocuments(Delegating):
+    """Ignores the limit of a list without documents."""
+
+    async def get_llm_executions(self, session_id, filter=None):
+        if filter is not None and not filter.documents:
+            filter = attrs.evolve(filter, limit=None)  # noqa: A001 - the argument's name
+        return await super().get_llm_executions(session_id, filter)
+
+
+@breaks("STA-6", "TXN-2")
+class ReadsNodesPastTheTransaction(Delegating):
+    """Reads a node as it was when the transaction began."""
+
+    async def begin_transaction(self, timeout=30.0):
+        nodes = {(node.session_id, node.node_id): node for node in await self.list_node_states()}
+        states = {place: await self.get_node_state(*place) for place in nodes}
+        transaction = await super().begin_transaction(timeout)
+
+        async def get_node_state(session_id, node_id):
+            return states.get((session_id, node_id))
+
+        transaction.get_node_state = get_node_state
+        return transaction

@@ -198,3 +198,24 @@ class CallsAnEndedTransactionUnavailable(Delegating):
 
 async def _nothing(transaction):
     del transaction
+
+
+class _GroupFailedError(Exception):
+    """Hides an exception group from `transact`."""
+
+
+@breaks("TXN-9")
+class NeverTransactsGroupsAgain(Delegating):
+    """Runs the work of `transact` once if several of its tasks failed, even if each met contention."""
+
+    async def transact(self, work, attempts=5, outage=0.0, timeout=30.0):
+        async def hiding(transaction):
+            try:
+                return await work(transaction)
+            except ExceptionGroup as group:
+                raise _GroupFailedError from group
+
+        try:
+            return await super().transact(hiding if callable(work) else work, attempts, outage, timeout)
+        except _GroupFailedError as error:
+            raise error.__cause__ from None

@@ -212,3 +212,52 @@ class HasDurationsOfZero(Delegating):
             each, duration_p50=each.duration_p50 or timedelta(0), duration_p95=each.duration_p95 or timedelta(0)
         )
     )
+
+
+@breaks("USE-1")
+class SumsWithoutAlternatives(Delegating):
+    """Ignores `any_of` in the filter of a sum."""
+
+    async def summarize_usage(self, group_by=(), filter=None):
+        if isinstance(filter, QueryFilter):
+            filter = attrs.evolve(filter, any_of=None)  # noqa: A001 - the argument's name
+        return await super().summarize_usage(group_by, filter)
+
+
+@breaks("USE-1")
+class SumsOncePerToolCall(Delegating):
+    """Sums an execution as often as it has tool calls, as a careless join does."""
+
+    async def summarize_usage(self, group_by=(), filter=None):
+        found = await super().summarize_usage(group_by, filter)
+        calls = len(await self.list_tool_calls()) or 1
+        return [attrs.evolve(each, executions=each.executions * calls) for each in found]
+
+
+@breaks("USE-1")
+class SumsWhatSucceeded(_Changed):
+    """Leaves out the tokens of executions that failed."""
+
+    def changed(self, execution):
+        return _with(execution, usage=None) if execution.success is False else execution
+
+
+@breaks("USE-2")
+class GroupsByTheEnd(Delegating):
+    """Groups by the day on which executions ended."""
+
+    async def summarize_usage(self, group_by=(), filter=None):
+        found = await super().summarize_usage(group_by, filter)
+        if list(group_by) != ["day"]:
+            return found
+        ends = [each.completed_at or each.timestamp for each in await self.list_llm_executions()]
+        days = [f"{end:%Y-%m-%d}" for end in ends]
+        return [attrs.evolve(found[0], keys={"day": day}, executions=days.count(day)) for day in sorted(set(days))]
+
+
+@breaks("USE-2")
+class TakesZeroForNoDuration(_Changed):
+    """Takes a duration of zero for one that is missing."""
+
+    def changed(self, execution):
+        return execution if execution.duration else _with(execution, completed_at=None)

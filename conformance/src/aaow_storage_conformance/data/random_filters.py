@@ -1,5 +1,6 @@
 """Random conditions, filters and groups on records with few values, so that they often find some."""
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ from aaow_storage import (
     UsageKey,
     WorkflowExecutionState,
 )
+from aaow_storage.authoring import resolve_field
 from aaow_storage_conformance.data import random_records as records
 from aaow_storage_conformance.data.versions import is_tested_since
 
@@ -164,6 +166,18 @@ def wheres(kind: type) -> st.SearchStrategy[dict[FieldName, Any]]:
     if is_tested_since("1.1"):
         optional |= {name: records.one_of_these((None, Ne(None), Not(None))) for name in _DOCUMENTS.get(kind, ())}
     return st.fixed_dictionaries({}, optional=optional)
+
+
+def filters_of(record: Any) -> Iterator[QueryFilter]:
+    """Yield filters that name one field of the record each: its value, anything else, one alternative, and none."""
+    for name in _fields(type(record)):
+        value = resolve_field(type(record), name).value_of(record)
+        is_dotted = isinstance(name, tuple) and not any("." in key for key in name)
+        yield QueryFilter({".".join(name) if is_dotted else name: value})
+        yield QueryFilter({name: Not(value)}, documents=False)
+        yield QueryFilter({name: Not(AnyOf(value, None))}, limit=2, offset=1)
+        yield QueryFilter(any_of=[{name: value}, {name: AnyOf()}])
+    yield QueryFilter(any_of=[])
 
 
 groups = st.lists(st.sampled_from(get_args(UsageKey)), unique=True, max_size=3).map(tuple)

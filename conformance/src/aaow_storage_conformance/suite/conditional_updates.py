@@ -177,7 +177,7 @@ class ConditionalUpdateTests:
         assert_identical(returned, attrs.evolve(record, updated_at=returned.updated_at))
         assert_identical(await kind.find(storage, record), returned)
 
-    @clause("OPS-10")
+    @clause("OPS-10", "ERR-2")
     @each(UPDATED)
     async def test_an_update_whose_condition_does_not_hold_changes_nothing(
         self, storage: StorageAdapter, kind: Kind

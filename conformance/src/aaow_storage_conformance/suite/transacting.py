@@ -124,6 +124,14 @@ class TransactTests:
         assert await name_of(storage, workflow.id) == workflow.name
 
     @clause("TXN-9")
+    async def test_work_whose_tasks_all_met_contention_is_run_again(self, storage: StorageAdapter) -> None:
+        workflow = await samples.stored_workflow(storage)
+        group = ExceptionGroup("lost", [ContentionError("one"), ExceptionGroup("others", [StoreBusyError("two")])])
+        work = Work(workflow.id, lambda: group, 1)
+        assert await storage.transact(work, attempts=2) == "result 2"
+        assert await name_of(storage, workflow.id) == "run 2"
+
+    @clause("TXN-9")
     async def test_an_outage_is_waited_for_as_long_as_it_may_last(self, storage: StorageAdapter) -> None:
         workflow = await samples.stored_workflow(storage)
         work = Work(workflow.id, lambda: StorageUnavailableError("out of reach"), 8)
