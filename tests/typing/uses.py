@@ -12,7 +12,6 @@ from aaow_storage import (
     BudgetPool,
     BudgetPoolStatus,
     ContentionError,
-    DelegatingAdapter,
     Direction,
     Ge,
     Gt,
@@ -210,13 +209,6 @@ async def repeated(storage: StorageAdapter) -> int:
     error = ContentionError("lost")
     error.is_retryable = True  # type: ignore[misc]  # its type says it
     return found
-
-
-class Counting(DelegatingAdapter):
-    """Overrides an operation with another signature."""
-
-    async def delete_session(self, id: int) -> None:  # type: ignore[override]  # an id is a text
-        """Delete the session."""
 
 
 async def blocks() -> None:
