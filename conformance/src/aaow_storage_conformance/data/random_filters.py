@@ -170,8 +170,9 @@ def wheres(kind: type) -> st.SearchStrategy[dict[FieldName, Any]]:
 
 def filters_of(record: Any) -> Iterator[QueryFilter]:
     """Yield filters that name one field of the record each: its value, anything else, one alternative, and none."""
-    for name in _fields(type(record)):
-        value = resolve_field(type(record), name).value_of(record)
+    kind: Any = type(record)
+    for name in _fields(kind):
+        value = resolve_field(kind, name).value_of(record)
         is_dotted = isinstance(name, tuple) and not any("." in key for key in name)
         yield QueryFilter({".".join(name) if is_dotted else name: value})
         yield QueryFilter({name: Not(value)}, documents=False)

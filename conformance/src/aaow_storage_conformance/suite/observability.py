@@ -78,7 +78,8 @@ class ObservabilityTests:
     async def test_a_name_is_any_text(self, storage: StorageAdapter, field: str) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
         texts = ("", " a model ", "A", "a", "e\u0301\u00e9", "a\nb", "\U0001f600", None)
-        made = [await samples.stored_execution(storage, SESSION_ID, **{field: text}) for text in texts]
+        fields: list[dict[str, Any]] = [{field: text} for text in texts]
+        made = [await samples.stored_execution(storage, SESSION_ID, **each) for each in fields]
         assert_identical(await storage.get_llm_executions(SESSION_ID), made)
         for text, execution in zip(texts, made, strict=True):
             assert_identical(await storage.get_llm_executions(SESSION_ID, QueryFilter({field: text})), [execution])
@@ -98,7 +99,7 @@ class ObservabilityTests:
     async def test_an_execution_may_end_when_it_begins_and_even_before(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
         for late in (timedelta(0), timedelta(microseconds=1), timedelta(days=-1, microseconds=3)):
-            fields = {"timestamp": samples.instant(9), "completed_at": samples.instant(9) + late}
+            fields: dict[str, Any] = {"timestamp": samples.instant(9), "completed_at": samples.instant(9) + late}
             execution = await samples.stored_execution(storage, SESSION_ID, id="e", **fields)
             (found,) = await storage.get_llm_executions(SESSION_ID)
             assert_identical(found, execution)

@@ -170,9 +170,9 @@ class OmissionTests:
         self, storage: StorageAdapter
     ) -> None:
         await samples.stored_session(storage, id="s")
-        documents = (None, {"rank": 1}, [], None, {"rank": 2}, False)
+        documents: tuple[Any, ...] = (None, {"rank": 1}, [], None, {"rank": 2}, False)
         for number, document in enumerate(documents):
-            place = {"id": f"{number * 5 % 6}", "timestamp": samples.instant(number // 2)}
+            place: dict[str, Any] = {"id": f"{number * 5 % 6}", "timestamp": samples.instant(number // 2)}
             await samples.stored_execution(storage, "s", input=document, output=document, **place)
         lists: tuple[List, ...] = (
             storage.list_llm_executions,

@@ -163,7 +163,8 @@ class StoredStreamTests:
                 handles = (storage, other)[:: 1 - 2 * (turn % 2)]
                 saves = [handles[place % 2].save_stream_events(events) for place, events in enumerate(groups)]
                 deletions = [each.delete_stream_events(STREAM) for each in handles]
-                one, *stored, two = await asyncio.gather(deletions[0], *saves, deletions[1])
+                saving, deleting = asyncio.gather(*saves), asyncio.gather(*deletions)
+                stored, deleted = await saving, await deleting
                 given = sorted(event.sequence or 0 for events in stored for event in events)
                 assert given == [*range(saved + 1, saved + 8)]
                 saved += 7
@@ -171,5 +172,5 @@ class StoredStreamTests:
                 assert_identical(await other.get_stream_events(STREAM, after_sequence=0), left)
                 for events in stored:
                     assert len([event for event in events if event in left]) in {0, len(events)}
-                assert one + two + len(left) == 7
+                assert sum(deleted) + len(left) == 7
                 assert await storage.delete_stream_events(STREAM) == len(left)

@@ -53,7 +53,12 @@ class UsageTests:
         begun = DAY - timedelta(seconds=1)
         for success, calls in ((True, 3), (False, 2), (None, 0)):
             usage = _usage(1, 10, 100, reasoning_tokens=1000)
-            ended = {"timestamp": begun, "duration": timedelta(seconds=2), "cost": "0.5", "currency": "EUR"}
+            ended: dict[str, Any] = {
+                "timestamp": begun,
+                "duration": timedelta(seconds=2),
+                "cost": "0.5",
+                "currency": "EUR",
+            }
             result = await _save(storage, "s", success=success, usage=usage, **ended)
             for _ in range(calls):
                 await samples.stored_tool_call(storage, result.id)
