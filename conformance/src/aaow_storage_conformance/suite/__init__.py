@@ -2,32 +2,32 @@
 
 Which modules check the clauses of an area, by the number of their tests of it:
 
-REC  documents, records, plain_values, resemblances, amounts, observability, endings, returns, numbers, budgets, errors,
+REC  documents, records, plain_values, resemblances, observability, amounts, endings, returns, numbers, budgets, errors,
      executions, paging, sessions
-OPS  cancellation, operations, races, store_wide, conditional_updates, patches, atomicity, resemblances, updates,
-     numbers, sequences, records, snapshots, documents, endings, returns, handles, observability, executions,
-     side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency, plain_values, sessions, states,
-     streams, workflows
+OPS  cancellation, races, store_wide, operations, conditional_updates, patches, atomicity, resemblances, updates,
+     numbers, sequences, records, snapshots, operators, documents, endings, returns, observability, handles,
+     differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency,
+     long_lists, plain_values, sessions, states, streams, workflows
 WFL  workflows, sequences, numbers, operations, races, side_effects
 SES  sessions, races, sequences, resemblances, model, snapshots, atomicity, numbers, observability, operations,
      side_effects
 STA  states, observability, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
      resemblances, side_effects
-LLM  executions, store_wide, combinations, numbers, observability, sequences, side_effects
-TOO  observability, executions, numbers, store_wide
+LLM  executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
+TOO  observability, executions, store_wide, numbers
 BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences
 APR  approvals, side_effects, returns, sequences, plain_values, concurrency, numbers, queries, races
-STR  stream_order, following, streams, errors, transactions
-USE  usage, store_wide
-QRY  operators, paging, cursors, queries, filter_sizes, omissions, differential, combinations, numbers, endings,
-     amounts, store_wide, usage, plain_values, snapshots, stream_order, streams
+STR  stream_order, following, stored_streams, streams, errors, transactions
+USE  usage, store_wide, long_lists
+QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions, combinations, numbers, endings,
+     amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
-     blocks, closing, numbers, handles, model, concurrency, conditional_updates, errors, lifecycle, nesting, streams,
-     usage
+     blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, lifecycle,
+     nesting, streams, usage
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
      following, handles, isolation, operations, transacting
-ERR  errors, handling, returns, transacting, side_effects
+ERR  errors, conditional_updates, handling, returns, transacting, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
-     isolation, sharing, durability, errors, numbers, states
+     isolation, sharing, durability, errors, numbers, states, stored_streams
 DUR  durability
 """
