@@ -13,6 +13,7 @@ from aaow_storage import (
     ApprovalType,
     BudgetPoolStatus,
     NodeExecutionStatus,
+    QueryFilter,
     Session,
     SessionStatus,
     StorageAdapter,
@@ -71,8 +72,38 @@ async def test_every_model_call_has_ended_and_the_one_that_was_refused_was_tried
     (refused,) = [execution for execution in executions if not execution.success]
     retried = (await storage.get_execution_state(session.id)).node_states[refused.node_id]
     assert (refused.usage, retried.retry_count, retried.error) == (None, 1, None)
+    (first_attempt,) = retried.attempts
+    assert (first_attempt.status, first_attempt.error) == (NodeExecutionStatus.FAILED, refused.error)
     calls = await storage.get_node_llm_executions(session.id, refused.node_id)
-    assert [call.success for call in calls] == [False, True]
+    assert [(call.attempt, call.success) for call in calls] == [(0, False), (1, True)]
+
+
+async def test_a_model_call_says_which_model_got_what_when_it_ended_and_what_it_cost(
+    storage: StorageAdapter, session: Session
+):
+    for execution in await storage.get_llm_executions(session.id):
+        assert execution.provider == "simulated"
+        assert [message["role"] for message in execution.input] == ["system", "user"]
+        assert execution.duration is not None
+        if execution.success:
+            assert (execution.finish_reason, execution.currency) == ("stop", "USD")
+
+
+async def test_the_report_sums_up_each_model(storage: StorageAdapter, session: Session, output: str):
+    of_session = QueryFilter(where={"session_id": session.id})
+    summaries = await storage.summarize_usage(["model"], of_session)
+    assert [summary.keys["model"] for summary in summaries] == ["simulated-large", "simulated-small"]
+    for summary in summaries:
+        (line,) = [line for line in output.splitlines() if line.startswith(summary.keys["model"])]
+        assert line.split()[1:] == [
+            str(summary.executions),
+            str(summary.failed),
+            f"{summary.prompt_tokens:,}",
+            f"{summary.cache_read_tokens:,}",
+            f"{summary.completion_tokens:,}",
+            f"{summary.reasoning_tokens:,}",
+            f"{summary.costs['USD']:.4f}",
+        ]
 
 
 async def test_the_tool_calls_of_an_execution_are_those_that_were_logged(storage: StorageAdapter, session: Session):
@@ -86,7 +117,7 @@ async def test_the_tool_calls_of_an_execution_are_those_that_were_logged(storage
 
 async def test_the_pools_used_exactly_what_the_model_calls_cost(storage: StorageAdapter, session: Session):
     executions = await storage.get_llm_executions(session.id)
-    cost = sum(Decimal(execution.metadata["cost_usd"]) for execution in executions if execution.success)
+    cost = sum(execution.cost for execution in executions if execution.success)
     state = await storage.get_execution_state(session.id)
     pool = await storage.get_budget_pool(state.budget_pool_id)
     parent = await storage.get_budget_pool(pool.parent_pool_id)
@@ -134,7 +165,7 @@ async def test_the_report_says_what_is_stored(storage: StorageAdapter, session: 
     state = await storage.get_execution_state(session.id)
     pool = await storage.get_budget_pool(state.budget_pool_id)
     (first_line,) = [line for line in output.splitlines() if line.startswith("Session completed")]
-    assert first_line.split()[-2:] == [f"{tokens:,}", f"{pool.used_budget:.4f}"]
+    assert first_line.split()[-3::2] == [f"{tokens:,}", f"{pool.used_budget:.4f}"]
     assert "session 1 of this workflow" in output
     assert session.id in output
     for node in session.workflow_snapshot["nodes"]:

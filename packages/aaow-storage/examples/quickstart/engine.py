@@ -35,7 +35,7 @@ from aaow_storage import (
 )
 from budget import Budget, create_budget, increase_for, name_of
 from definition import Node, NodeKind, nodes_of
-from model import ModelOverloadedError, model_for, stream, use_tool
+from model import CURRENCY, PROVIDER, ModelOverloadedError, messages_for, model_for, stream, use_tool
 from people import BUDGET_OWNERS, grant_increase, review
 
 _MAX_SHOWN = 120
@@ -127,18 +127,20 @@ class Engine:
                 return await self._call_model(node, state)
             except ModelOverloadedError as error:
                 await self._note(node, f"{node.name}: the model refused the call ({error}); trying again")
-                state = evolve(state, retry_count=state.retry_count + 1, error=str(error))
+                state = evolve(state, error=str(error), status=NodeExecutionStatus.FAILED).retried(now())
                 await self._storage.update_node_state(self._session_id, node.id, state)
 
     async def _call_model(self, node: Node, state: NodeExecutionState) -> NodeExecutionState:
         """Call the model once, run its tools, and pay; the call is stored while it runs, and again at its end."""
         model = model_for(node)
-        running = LLMExecutionResult(metadata={"model": model.name, "prompt": node.prompt})
+        running = LLMExecutionResult(
+            provider=PROVIDER, model=model.name, input=messages_for(node), attempt=state.retry_count
+        )
         await self._storage.save_llm_execution(self._session_id, node.id, running)
         try:
             answer = model.ask(node, attempt=state.retry_count + 1)
         except ModelOverloadedError as error:
-            failed = evolve(running, success=False, error=str(error))
+            failed = evolve(running, success=False, error=str(error), completed_at=now())
             await self._storage.save_llm_execution(self._session_id, node.id, failed)
             raise
         tool_calls = [await self._call_tool(node, running, number) for number in range(len(node.tools))]
@@ -149,7 +151,10 @@ class Engine:
             text=answer.text,
             tool_calls=tuple(tool_calls),
             usage=answer.usage,
-            metadata={"model": model.name, "prompt": node.prompt, "cost_usd": str(cost)},
+            finish_reason=answer.finish_reason,
+            completed_at=now(),
+            cost=cost,
+            currency=CURRENCY,
         )
         await self._storage.save_llm_execution(self._session_id, node.id, done)
         await self._pay(node, state, cost)
@@ -240,6 +245,7 @@ class Engine:
         for number, text in enumerate(items, 1):
             event = StreamEvent(
                 stream_id=stream_of(self._session_id, node.id),
+                session_id=self._session_id,
                 node_id=node.id,
                 data={"number": number, "text": text, "is_last": number == len(items)},
             )
@@ -270,7 +276,8 @@ class Engine:
 
     async def _note(self, node: Node, text: str) -> None:
         stream_id = journal_of(self._session_id)
-        await self._save_event(StreamEvent(stream_id=stream_id, node_id=node.id, data={"text": text}))
+        event = StreamEvent(stream_id=stream_id, session_id=self._session_id, node_id=node.id, data={"text": text})
+        await self._save_event(event)
 
     async def _save_event(self, event: StreamEvent) -> None:
         """Store an event, if the backend has the capability."""

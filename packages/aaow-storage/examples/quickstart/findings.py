@@ -23,6 +23,7 @@ from aaow_storage import (
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
+    UsageSummary,
     WorkflowExecutionState,
 )
 from definition import Node, NodeKind, nodes_of
@@ -36,8 +37,8 @@ class Findings:
     """A session with everything that belongs to it, and the pending approvals of the whole store.
 
     `number` counts the sessions of the workflow from 1. `pools` go from the workflow's pool down to those in the
-    session's pool, each with its depth. `pending` are the newest requests, at most `MAX_PENDING` and one more, which
-    shows that there are others.
+    session's pool, each with its depth. `usage` sums up the model calls of the session by model. `pending` are the
+    newest requests, at most `MAX_PENDING` and one more, which shows that there are others.
     """
 
     is_durable: bool
@@ -51,6 +52,7 @@ class Findings:
     approvals: Sequence[ApprovalRequest]
     pending: Sequence[ApprovalRequest]
     pools: Sequence[tuple[int, BudgetPool]]
+    usage: Sequence[UsageSummary]
     events: Mapping[str, Sequence[StreamEvent]]
     journal: Sequence[StreamEvent]
 
@@ -113,6 +115,7 @@ async def read_back(storage: StorageAdapter, session_id: str) -> Findings:
         approvals=await storage.list_approval_requests(session_id),
         pending=await storage.list_pending_approvals(newest),
         pools=await _pools_around(storage, state.budget_pool_id),
+        usage=await storage.summarize_usage(["model"], QueryFilter(where={"session_id": session_id})),
         events={node.id: await storage.get_stream_events(stream_of(session_id, node.id)) for node in streaming},
         journal=await storage.get_stream_events(journal_of(session_id)) if has_streams else (),
     )
@@ -133,9 +136,14 @@ def tokens_of(executions: Iterable[LLMExecution]) -> int:
     return sum(execution.usage.total_tokens for execution in executions if execution.usage is not None)
 
 
+def cached_tokens_of(executions: Iterable[LLMExecution]) -> int:
+    """Return how many tokens of the prompts of model calls were read from the provider's cache."""
+    return sum(execution.usage.cache_read_tokens or 0 for execution in executions if execution.usage is not None)
+
+
 def cost_of(executions: Iterable[LLMExecution]) -> Decimal:
     """Return what model calls cost, in USD."""
-    return sum((Decimal((execution.metadata or {}).get("cost_usd", "0")) for execution in executions), Decimal(0))
+    return sum((execution.cost or Decimal(0) for execution in executions), Decimal(0))
 
 
 def text_of(event: StreamEvent) -> str:

@@ -5,7 +5,7 @@ from random import Random
 
 from attrs import frozen
 
-from aaow_storage import JSONObject, TokenUsage
+from aaow_storage import JSON, JSONObject, TokenUsage
 from definition import Node, NodeKind
 
 _SENTENCES = (
@@ -20,6 +20,9 @@ _SENTENCES = (
 )
 _BUSY = 0.1
 
+PROVIDER = "simulated"
+CURRENCY = "USD"
+
 
 class ModelOverloadedError(Exception):
     """The provider is overloaded, and refused the call."""
@@ -31,11 +34,12 @@ class Answer:
 
     text: str
     usage: TokenUsage
+    finish_reason: str = "stop"
 
 
 @frozen
 class Model:
-    """A model and its prices, in USD for a million tokens."""
+    """A model and its prices, in USD for a million tokens; tokens that are read from a cache cost a tenth."""
 
     name: str
     prompt_price: Decimal
@@ -53,7 +57,9 @@ class Model:
 
     def cost(self, usage: TokenUsage) -> Decimal:
         """Return what a call cost, in USD, to the millionth."""
-        price = usage.prompt_tokens * self.prompt_price + usage.completion_tokens * self.completion_price
+        cached_tokens = usage.cache_read_tokens or 0
+        prompt_tokens = usage.prompt_tokens - cached_tokens + cached_tokens / Decimal(10)
+        price = prompt_tokens * self.prompt_price + usage.completion_tokens * self.completion_price
         return (price / 1_000_000).quantize(Decimal("0.000001"))
 
 
@@ -64,6 +70,14 @@ _SMALL = Model("simulated-small", Decimal("0.25"), Decimal("1.25"))
 def model_for(node: Node) -> Model:
     """Return the model of a step: the small one if it only chooses the arguments of a tool."""
     return _LARGE if node.kind is NodeKind.LLM else _SMALL
+
+
+def messages_for(node: Node) -> list[JSON]:
+    """Return what a step sends to its model."""
+    return [
+        {"role": "system", "content": f"You are the step {node.name!r} of a workflow."},
+        {"role": "user", "content": node.prompt},
+    ]
 
 
 def expected_cost(node: Node) -> Decimal:
@@ -90,6 +104,8 @@ def _answer(node: Node) -> Answer:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         total_tokens=prompt_tokens + completion_tokens,
+        cache_read_tokens=chance.randrange(0, prompt_tokens // 2),
+        reasoning_tokens=chance.randrange(0, completion_tokens // 2),
     )
     return Answer(" ".join(chance.sample(_SENTENCES, 3)), usage)
 

@@ -9,9 +9,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from aaow_storage import ApprovalRequest, BudgetPool, now
+from aaow_storage import ApprovalRequest, BudgetPool, UsageSummary, now
 from budget import name_of
 from findings import MAX_PENDING, Findings, text_of
+from model import CURRENCY
 from session_tree import duration, session_tree, table_head
 
 _MAX_JOURNAL = 12
@@ -29,6 +30,7 @@ def print_report(console: Console, found: Findings) -> None:
         console.print(Text(line, style="dim"))
     for title, part in (
         ("What the engine ran into", _journal(found)),
+        ("Models in this session", _models(found.usage)),
         ("Budgets in USD", _budgets(found.pools)),
         ("Decisions in this session", _decisions(found)),
         ("Pending approvals in this store", _pending(found)),
@@ -67,6 +69,24 @@ def _journal(found: Findings) -> RenderableType:
     if len(found.journal) > _MAX_JOURNAL:
         lines.add_row("", Text(f"... and {len(found.journal) - _MAX_JOURNAL} more", style="dim"))
     return lines
+
+
+def _models(usage: Sequence[UsageSummary]) -> Table:
+    """Return what `summarize_usage` says of each model."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("model", overflow="ellipsis", no_wrap=True)
+    for name in ("calls", "failed", "prompt", "cached", "completion", "reasoning", CURRENCY):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in usage:
+        tokens = (each.prompt_tokens, each.cache_read_tokens, each.completion_tokens, each.reasoning_tokens)
+        table.add_row(
+            Text(str(each.keys["model"])),
+            str(each.executions),
+            str(each.failed),
+            *("" if count is None else f"{count:,}" for count in tokens),
+            f"{each.costs.get(CURRENCY, 0):.4f}",
+        )
+    return table
 
 
 def _budgets(pools: Sequence[tuple[int, BudgetPool]]) -> Table:

@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from aaow_storage import ApprovalStatus, LLMExecution, NodeExecutionStatus
 from definition import Node
-from findings import Findings, cost_of, text_of, tokens_of
+from findings import Findings, cached_tokens_of, cost_of, text_of, tokens_of
 
 MANY_STEPS = 24
 FIRST, LAST, NOTABLE = 6, 4, 6
@@ -36,7 +36,7 @@ def session_tree(found: Findings) -> Tree:
 
 def table_head() -> Table:
     """Return the names of the columns of the tree's rows."""
-    return _columns(Text(), "time", "tokens", "USD", style="dim")
+    return _columns(Text(), ("time", "tokens", "cached", "USD"), style="dim")
 
 
 def duration(start: datetime | None, end: datetime | None) -> str:
@@ -58,7 +58,7 @@ def _add_step(tree: Tree, found: Findings, node: Node) -> None:
     state = found.state_of(node)
     mark, style = _MARKS.get(state.status, ("·", ""))
     star = "*" if node.is_added else ""
-    retries = f"  {state.retry_count} retry" if state.retry_count else ""
+    retries = f"  {len(state.attempts) + 1} attempts" if state.attempts else ""
     label = Text.assemble((mark, style), (f" {node.kind:9} ", "cyan"), (node.name, "bold"), star, (retries, "yellow"))
     calls = found.executions.get(node.id, ())
     branch = tree.add(_row(label, duration(state.started_at, state.completed_at), calls))
@@ -74,12 +74,9 @@ def _add_step(tree: Tree, found: Findings, node: Node) -> None:
 
 
 def _add_call(branch: Tree, found: Findings, call: LLMExecution) -> None:
-    model = (call.metadata or {}).get("model", "")
-    if call.success:
-        label = Text.assemble((f"{model}: ", "dim"), (f'"{call.text}"', "italic"))
-    else:
-        label = Text.assemble((f"{model}: ", "dim"), (call.error or "still running", "red"))
-    under = branch.add(_row(label, calls=[call]))
+    answer = (f'"{call.text}"', "italic") if call.success else (call.error or "still running", "red")
+    label = Text.assemble((f"{call.model}: ", "dim"), answer)
+    under = branch.add(_row(label, duration(call.timestamp, call.completed_at), [call]))
     for tool_call in found.tool_calls.get(call.id, ()):
         result = tool_call.result if isinstance(tool_call.result, dict) else {"result": tool_call.result}
         said = ", ".join(f"{key}: {value}" for key, value in result.items())
@@ -98,14 +95,15 @@ def _add_hidden(tree: Tree, found: Findings, nodes: Sequence[Node]) -> None:
 
 def _row(label: Text, took: str = "", calls: Sequence[LLMExecution] = ()) -> Table:
     tokens = tokens_of(calls)
-    return _columns(label, took, f"{tokens:,}" if tokens else "", f"{cost_of(calls):.4f}" if tokens else "")
+    figures = (f"{tokens:,}", f"{cached_tokens_of(calls):,}", f"{cost_of(calls):.4f}") if tokens else ("", "", "")
+    return _columns(label, (took, *figures))
 
 
-def _columns(label: Text, took: str, tokens: str, cost: str, style: str = "") -> Table:
-    """Return a row with its numbers at the right edge, so that the numbers of all rows are in columns."""
+def _columns(label: Text, figures: tuple[str, str, str, str], style: str = "") -> Table:
+    """Return a row with its figures (time, tokens, those from a cache, cost) at the right edge, in columns."""
     row = Table.grid(expand=True, padding=(0, 0, 0, 1))
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for width in (9, 9, 8):
+    for width in (9, 8, 8, 7):
         row.add_column(width=width, justify="right", no_wrap=True)
-    row.add_row(label, took, tokens, cost, style=style)
+    row.add_row(label, *figures, style=style)
     return row
