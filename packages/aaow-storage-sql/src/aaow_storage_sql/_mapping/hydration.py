@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import repeat
 from operator import attrgetter, is_
 from types import NoneType
-from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args
+from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import attrs
 
@@ -31,6 +31,7 @@ ColumnLoader = Callable[[Sequence[Any]], Sequence[Any] | None]
 """Validates a whole column without None; returns the values to set, or None if any value needs the slow path."""
 
 MAX_ROWS = DEFAULT.max_hydrated_rows
+COLUMNAR_FROM = DEFAULT.min_columnar_rows
 
 
 class Hydrator(Generic[RecordT]):
@@ -73,6 +74,8 @@ class Hydrator(Generic[RecordT]):
             ValidationError: a record cannot have one of its values.
         """
         remaining = list(rows)
+        if len(remaining) < COLUMNAR_FROM:
+            return [*map(self, remaining)]
         made: list[RecordT] = []
         for start in range(0, len(remaining), MAX_ROWS):
             made += self._from_columns(remaining[start : start + MAX_ROWS])
@@ -136,7 +139,11 @@ def _column_loader(field: "attrs.Attribute[Any]") -> ColumnLoader:
 
 def _load(load: ColumnLoader, column: Sequence[Any], *, is_optional: bool) -> Sequence[Any] | None:
     """Load a column that may have None in it; return None if its values have to be loaded one by one."""
-    if not is_optional or None not in column:
+    if not is_optional:
+        return load(column)
+    if column[0] is None and column.count(None) == len(column):
+        return column  # most optional fields are left out everywhere; the next check looks at each value
+    if None not in column:
         return load(column)
     others = [value for value in column if value is not None]
     return column if not others or load(others) is others else None
@@ -281,4 +288,33 @@ _CHECKS: dict[Any, _Check] = {
 
 def _check_of(field: "attrs.Attribute[Any]") -> _Check | None:
     """Return the check for the type of a field, which may be optional."""
-    return next((check for kind, check in _CHECKS.items() if field.type in (kind, kind | None)), None)
+    plain = next((check for kind, check in _CHECKS.items() if field.type in (kind, kind | None)), None)
+    return plain or _check_of_records(field)
+
+
+def _check_of_records(field: "attrs.Attribute[Any]") -> _Check | None:
+    """Return the check for a field that has a record, or a tuple of records, which hydration made a moment ago."""
+    kinds = [kind for kind in get_args(field.type) if kind is not NoneType] if _is_optional(field) else [field.type]
+    kind = kinds[0]
+    if get_origin(kind) is tuple:
+        return _tuple_check(get_args(kind)[0])
+    return _record_check(kind) if isinstance(kind, type) and attrs.has(kind) else None
+
+
+def _record_check(record: type) -> _Check:
+    def one(validate: FieldLoader) -> FieldLoader:
+        return lambda made, value: value if type(value) is record else validate(made, value)
+
+    return _Check(one, lambda column: column if _are_all(record, column) else None)
+
+
+def _tuple_check(record: type) -> _Check:
+    records = {record}
+
+    def is_valid(value: Any) -> bool:
+        return type(value) is tuple and {*map(type, value)} <= records
+
+    def one(validate: FieldLoader) -> FieldLoader:
+        return lambda made, value: value if is_valid(value) else validate(made, value)
+
+    return _Check(one, lambda column: column if all(map(is_valid, column)) else None)

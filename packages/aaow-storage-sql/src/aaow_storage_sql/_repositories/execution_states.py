@@ -1,5 +1,8 @@
 """Execution states, and the states of their nodes."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import sqlalchemy as sa
 
 from aaow_storage import NodeAttempt, NodeExecutionState, NodeState, QueryFilter, WorkflowExecutionState
@@ -29,6 +32,8 @@ _ALL_NODES = Source(
     dict(node_execution_states.c),
 )
 
+StateT = TypeVar("StateT", bound=NodeExecutionState)
+
 
 @operation(writes=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None) -> None:
@@ -57,39 +62,50 @@ def get_node(connection: SQLConnection, session_id: str, node_id: str) -> NodeEx
     """Return the state of one node."""
     key = {"session_id": session_id, "node_id": node_id}
     row = connection.row(connection.lock_if_interactive(_NODE), key)
-    return None if row is None else hydrate(NodeExecutionState, NODE_FIELDS, _with_attempts(row))
+    return None if row is None else hydrate(NodeExecutionState, NODE_FIELDS, (*row[:-1], _attempts(NODE_FIELDS, row)))
 
 
 @operation(writes=False)
 def list_nodes(connection: SQLConnection, filter: QueryFilter | None) -> list[NodeState]:
     """Return the node states of all sessions that match the filter."""
     rows = plan_rows(connection, _ALL_NODES, plan_query(NodeState, filter, "session_id"))
-    return hydrate_all(NodeState, ("session_id", *NODE_FIELDS), map(_with_attempts, rows))
+    return _nodes(NodeState, ("session_id", *NODE_FIELDS), rows)
 
 
 def _state(connection: SQLConnection, row: Row) -> WorkflowExecutionState:
     """Return the state of a row, with all its node states."""
     connection.check_not_cancelled()
     session_id = row[STATE_FIELDS.index("session_id")]
-    rows = [_with_attempts(row) for row in connection.rows(_NODES, {"session_id": session_id})]
-    nodes = hydrate_all(NodeExecutionState, NODE_FIELDS, rows)
+    nodes = _nodes(NodeExecutionState, NODE_FIELDS, connection.rows(_NODES, {"session_id": session_id}))
     fields = dict(zip(STATE_FIELDS, row, strict=True))
     return hydrate_fields(WorkflowExecutionState, {**fields, "node_states": {node.node_id: node for node in nodes}})
 
 
-def _with_attempts(row: Row) -> Row:
-    """Return the row of a node with its attempts as records; they are the last column.
+def _nodes(record: type[StateT], names: Sequence[str], rows: Sequence[Row]) -> list[StateT]:
+    """Return the node states of rows, whose last column has the attempts.
+
+    Raises:
+        CorruptDataError: a row has a value that was never stored.
+    """
+    if not rows:
+        return []
+    *columns, _ = zip(*rows, strict=True)
+    return hydrate_all(record, names, zip(*columns, [_attempts(names, row) for row in rows], strict=True))
+
+
+def _attempts(names: Sequence[str], row: Row) -> tuple[NodeAttempt, ...]:
+    """Return the attempts in the row of a node as records.
 
     Raises:
         CorruptDataError: they are not what `record_rows` writes.
     """
-    *others, attempts = row
+    attempts = row[-1]
     if attempts is None:
-        return (*others, ())
+        return ()
     try:
-        return (*others, tuple(map(NodeAttempt.from_dict, attempts)))
+        return tuple(map(NodeAttempt.from_dict, attempts))
     except (ValidationError, TypeError) as error:
-        key = describe_row(NODE_FIELDS, row)
+        key = describe_row(names, row)
         raise unreadable(f"a stored NodeExecutionState{key and f' with the {key}'}", "attempts", error) from error
 
 

@@ -1,6 +1,6 @@
 """LLM executions and the tool calls logged for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from aaow_storage.authoring import OMITTED_FIELDS, check_execution_of_call, plan
 from aaow_storage.errors import CorruptDataError, ValidationError
 from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
-from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
+from aaow_storage_sql._mapping.rows import hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
@@ -18,7 +18,10 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row, require_new, save_row
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
-_EXECUTION_COLUMNS = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", *USAGE_FIELDS)
+_HYDRATED = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", "usage")
+_CALLS_AT = _HYDRATED.index("tool_calls")
+_EXECUTION_COLUMNS = (*_HYDRATED[: _CALLS_AT + 1], *USAGE_FIELDS)
+_NO_USAGE = (None,) * len(USAGE_FIELDS)
 
 
 def _executions(*conditions: sa.ColumnElement[bool]) -> dict[bool, Source]:
@@ -41,30 +44,43 @@ _OF_SESSION = _executions(_IN_SESSION)
 _OF_NODE = _executions(_IN_SESSION, llm_executions.c.node_id == sa.bindparam("in_node"))
 
 
+_OF_EXECUTION = ("session_id", "node_id")
+
+
 def _of_execution(name: str) -> sa.ColumnElement[Any]:
     """Return the expression of a tool call's session or node: its execution's if it has one, else its own."""
     of_execution = (
         sa.select(llm_executions.c[name]).where(llm_executions.c.id == tool_call_logs.c.execution_id).scalar_subquery()
     )
-    return sa.func.coalesce(tool_call_logs.c[name], of_execution, type_=tool_call_logs.c[name].type).label(name)
+    return sa.func.coalesce(tool_call_logs.c[name], of_execution, type_=tool_call_logs.c[name].type)
 
 
-_CALL_COLUMNS = {**tool_call_logs.c, "session_id": _of_execution("session_id"), "node_id": _of_execution("node_id")}
-_CALLS = sa.select(*(_CALL_COLUMNS[name] for name in TOOL_CALL_FIELDS))
-_ALL_CALLS = Source(_CALLS, _CALL_COLUMNS)
-_CALLS_OF_EXECUTION = Source(_CALLS.where(tool_call_logs.c.execution_id == sa.bindparam("in_execution")), _CALL_COLUMNS)
-_CALLS_OF_SESSION = Source(
-    _CALLS.where(
-        tool_call_logs.c.id.in_(
-            sa.union_all(
-                sa.select(tool_call_logs.c.id).where(tool_call_logs.c.session_id == sa.bindparam("in_session")),
-                sa.select(tool_call_logs.c.id)
-                .join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id)
-                .where(llm_executions.c.session_id == sa.bindparam("in_session")),
-            )
+def _calls_where(
+    condition: sa.ColumnElement[bool], session_id: sa.ColumnElement[Any], node_id: sa.ColumnElement[Any]
+) -> Source:
+    """Return the source of some tool calls, with the expressions of their sessions and nodes."""
+    columns = {**tool_call_logs.c, "session_id": session_id.label("session_id"), "node_id": node_id.label("node_id")}
+    return Source(sa.select(*(columns[name] for name in TOOL_CALL_FIELDS)).where(condition), columns)
+
+
+_ALL_CALLS = _calls_where(sa.true(), _of_execution("session_id"), _of_execution("node_id"))
+_ID = sa.bindparam("in_execution", type_=llm_executions.c.id.type)
+_CALLS_OF_EXECUTION = _calls_where(
+    tool_call_logs.c.execution_id == _ID,
+    *(sa.select(llm_executions.c[name]).where(llm_executions.c.id == _ID).scalar_subquery() for name in _OF_EXECUTION),
+)
+_SESSION_ID = sa.bindparam("in_session", type_=llm_executions.c.session_id.type)
+_CALLS_OF_SESSION = _calls_where(
+    tool_call_logs.c.id.in_(
+        sa.union_all(
+            sa.select(tool_call_logs.c.id).where(tool_call_logs.c.session_id == _SESSION_ID),
+            sa.select(tool_call_logs.c.id)
+            .join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id)
+            .where(llm_executions.c.session_id == _SESSION_ID),
         )
     ),
-    _CALL_COLUMNS,
+    sa.type_coerce(_SESSION_ID, _SESSION_ID.type),
+    _of_execution("node_id"),
 )
 _EXECUTION_OF_CALL = sa.select(llm_executions.c.session_id, llm_executions.c.node_id).where(
     llm_executions.c.id == sa.bindparam("execution_id")
@@ -145,8 +161,8 @@ def _listed(
     connection: SQLConnection, sources: Mapping[bool, Source], filter: QueryFilter | None, scope: Mapping[str, Any]
 ) -> list[LLMExecution]:
     plan = plan_query(LLMExecution, filter, "timestamp")
-    executions = map(_execution, plan_rows(connection, sources[plan.documents], plan, scope))
-    return list(executions if plan.documents else map(without_documents, executions))
+    executions = _hydrated(plan_rows(connection, sources[plan.documents], plan, scope))
+    return executions if plan.documents else [*map(without_documents, executions)]
 
 
 def _calls(
@@ -156,20 +172,23 @@ def _calls(
     return hydrate_all(ToolCallLog, TOOL_CALL_FIELDS, plan_rows(connection, source, plan, scope))
 
 
-def _execution(row: Row) -> LLMExecution:
-    session_id, node_id, *rest = row
-    values, calls, usage = rest[: len(EXECUTION_FIELDS)], rest[len(EXECUTION_FIELDS)], rest[len(EXECUTION_FIELDS) + 1 :]
-    fields = dict(zip(EXECUTION_FIELDS, values, strict=True))
-    return hydrate_fields(
-        LLMExecution,
-        {
-            "session_id": session_id,
-            "node_id": node_id,
-            **fields,
-            "usage": None if usage.count(None) == len(usage) else hydrate(TokenUsage, USAGE_FIELDS, usage),
-            "tool_calls": None if calls is None else _tool_calls(calls, fields["id"]),
-        },
+def _hydrated(rows: Sequence[Row]) -> list[LLMExecution]:
+    """Return the executions of rows.
+
+    Raises:
+        CorruptDataError: a row has a value that was never stored.
+    """
+    if not rows:
+        return []
+    columns = [*zip(*rows, strict=True)]
+    calls, usages = columns[_CALLS_AT], [*zip(*columns[_CALLS_AT + 1 :], strict=True)]
+    reported = iter(hydrate_all(TokenUsage, USAGE_FIELDS, [usage for usage in usages if usage != _NO_USAGE]))
+    columns[_CALLS_AT] = tuple(
+        None if value is None else _tool_calls(value, execution_id)
+        for value, execution_id in zip(calls, columns[_EXECUTION_COLUMNS.index("id")], strict=True)
     )
+    columns[_CALLS_AT + 1 :] = [tuple(None if usage == _NO_USAGE else next(reported) for usage in usages)]
+    return hydrate_all(LLMExecution, _HYDRATED, zip(*columns, strict=True))
 
 
 def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:

@@ -65,7 +65,9 @@ class CompiledStatement:
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         try:
             for index, processor in self._processors:
-                columns[index] = [None if value is None else processor(value) for value in columns[index]]
+                column = columns[index]
+                if column[0] is not None or column.count(None) < len(column):
+                    columns[index] = [None if value is None else processor(value) for value in column]
         except Exception:  # noqa: BLE001 - raised again for the row at fault
             return [*map(self.convert, rows)]
         return [*zip(*columns, strict=True)]
