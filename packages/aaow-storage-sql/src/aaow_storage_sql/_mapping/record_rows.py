@@ -68,6 +68,17 @@ _execution_row = RowEncoder(
         "attempt",
     ),
     documents=("tool_calls", "metadata", "input", "output"),
+    seldom={
+        "provider": None,
+        "model": None,
+        "input": None,
+        "output": None,
+        "completed_at": None,
+        "finish_reason": None,
+        "cost": None,
+        "currency": None,
+        "attempt": 0,
+    },
 )
 _tool_call_row = RowEncoder(
     "ToolCallLog",

@@ -26,6 +26,8 @@ class RowEncoder:
         names: the fields, which are columns too, in the order of the table.
         documents: those columns of the table that have JSON.
         conversions: for some of those, the function that makes JSON of the field's value, or None.
+        seldom: fields that most records leave at these values, which are what a column without a value has. They are
+            looked at together, so that a record that has none of them costs no more for them.
     """
 
     def __init__(
@@ -34,12 +36,20 @@ class RowEncoder:
         names: Sequence[str],
         documents: Sequence[str],
         conversions: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
+        seldom: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.record = record
         self.names = names
         self.documents = documents
         self._values_of = attrgetter(*names)
-        self._conversions = conversions
+        self._conversions = tuple(conversions.items())
+        self._usual = tuple(name for name in names if name not in seldom)
+        self._usual_values_of = attrgetter(*self._usual)
+        self._usual_documents = tuple(name for name in documents if name not in seldom)
+        self._seldom = tuple(seldom)
+        self._seldom_documents = tuple(name for name in documents if name in seldom)
+        self._absent = tuple(seldom.values())
+        self._seldom_values_of = attrgetter(*self._seldom) if seldom else None
 
     def __call__(self, record: object, **others: Any) -> InsertedRow:
         """Make the row, with other columns beside the fields. Later changes to a document do not reach the row.
@@ -48,17 +58,25 @@ class RowEncoder:
             ValidationError: what was JSON when the record was made is not JSON any more.
         """
         row = others
-        for name, value in zip(self.names, self._values_of(record), strict=True):
+        for name, value in zip(self._usual, self._usual_values_of(record), strict=True):
             if value is not None:
                 row[name] = value
-        for name, convert in self._conversions.items():
+        for name, convert in self._conversions:
             converted = convert(row.pop(name))
             if converted is not None:
                 row[name] = converted
-        for name in self.documents:
+        if self._seldom_values_of is not None and (values := self._seldom_values_of(record)) != self._absent:
+            for name, value, absent in zip(self._seldom, values, self._absent, strict=True):
+                if value is not absent:
+                    row[name] = value
+            self._encode(row, self._seldom_documents)
+        self._encode(row, self._usual_documents)
+        return row
+
+    def _encode(self, row: InsertedRow, documents: Sequence[str]) -> None:
+        for name in documents:
             if name in row:
                 row[name] = dumps(row[name], record=self.record, field=name)
-        return row
 
     def all(self, records: Collection[object], **others: Any) -> InsertedRows:
         """Make the rows of several records, with the same other columns, which come first in the table, in each.
@@ -71,7 +89,7 @@ class RowEncoder:
         fields: dict[str, Sequence[Any]] = dict(
             zip(self.names, zip(*map(self._values_of, records), strict=True), strict=True)
         )
-        for name, convert in self._conversions.items():
+        for name, convert in self._conversions:
             fields[name] = [*map(convert, fields[name])]
         columns: dict[str, Sequence[Any]] = {name: [value] * len(records) for name, value in others.items()}
         columns |= {name: values for name, values in fields.items() if values.count(None) < len(values)}

@@ -1,6 +1,6 @@
 """LLM executions and the tool calls logged for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from aaow_storage.authoring import OMITTED_FIELDS, check_execution_of_call, plan
 from aaow_storage.errors import CorruptDataError, ValidationError
 from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
-from aaow_storage_sql._mapping.rows import hydrate_all, hydrate_fields
+from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
@@ -44,30 +44,30 @@ _OF_SESSION = _executions(_IN_SESSION)
 _OF_NODE = _executions(_IN_SESSION, llm_executions.c.node_id == sa.bindparam("in_node"))
 
 
-_OF_EXECUTION = ("session_id", "node_id")
-
-
-def _of_execution(name: str) -> sa.ColumnElement[Any]:
-    """Return the expression of a tool call's session or node: its execution's if it has one, else its own."""
-    of_execution = (
-        sa.select(llm_executions.c[name]).where(llm_executions.c.id == tool_call_logs.c.execution_id).scalar_subquery()
-    )
-    return sa.func.coalesce(tool_call_logs.c[name], of_execution, type_=tool_call_logs.c[name].type)
+def _of_execution(name: str, id: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the expression of the session or the node of an execution."""
+    return sa.select(llm_executions.c[name]).where(llm_executions.c.id == id).scalar_subquery()
 
 
 def _calls_where(
     condition: sa.ColumnElement[bool], session_id: sa.ColumnElement[Any], node_id: sa.ColumnElement[Any]
 ) -> Source:
-    """Return the source of some tool calls, with the expressions of their sessions and nodes."""
-    columns = {**tool_call_logs.c, "session_id": session_id.label("session_id"), "node_id": node_id.label("node_id")}
+    """Return the source of some tool calls; a call without a session or a node of its own has the given one."""
+    columns: dict[str, sa.ColumnElement[Any]] = dict(tool_call_logs.c)
+    for name, other in (("session_id", session_id), ("node_id", node_id)):
+        columns[name] = sa.func.coalesce(columns[name], other, type_=columns[name].type).label(name)
     return Source(sa.select(*(columns[name] for name in TOOL_CALL_FIELDS)).where(condition), columns)
 
 
-_ALL_CALLS = _calls_where(sa.true(), _of_execution("session_id"), _of_execution("node_id"))
+_EXECUTION_ID = tool_call_logs.c.execution_id
+_ALL_CALLS = _calls_where(
+    sa.true(), _of_execution("session_id", _EXECUTION_ID), _of_execution("node_id", _EXECUTION_ID)
+)
 _ID = sa.bindparam("in_execution", type_=llm_executions.c.id.type)
 _CALLS_OF_EXECUTION = _calls_where(
-    tool_call_logs.c.execution_id == _ID,
-    *(sa.select(llm_executions.c[name]).where(llm_executions.c.id == _ID).scalar_subquery() for name in _OF_EXECUTION),
+    _EXECUTION_ID == _ID,
+    _of_execution("session_id", _ID),  # of one execution, so that the database looks for it once
+    _of_execution("node_id", _ID),
 )
 _SESSION_ID = sa.bindparam("in_session", type_=llm_executions.c.session_id.type)
 _CALLS_OF_SESSION = _calls_where(
@@ -75,12 +75,12 @@ _CALLS_OF_SESSION = _calls_where(
         sa.union_all(
             sa.select(tool_call_logs.c.id).where(tool_call_logs.c.session_id == _SESSION_ID),
             sa.select(tool_call_logs.c.id)
-            .join(llm_executions, tool_call_logs.c.execution_id == llm_executions.c.id)
+            .join(llm_executions, llm_executions.c.id == _EXECUTION_ID)
             .where(llm_executions.c.session_id == _SESSION_ID),
         )
     ),
-    sa.type_coerce(_SESSION_ID, _SESSION_ID.type),
-    _of_execution("node_id"),
+    _SESSION_ID,
+    _of_execution("node_id", _EXECUTION_ID),
 )
 _EXECUTION_OF_CALL = sa.select(llm_executions.c.session_id, llm_executions.c.node_id).where(
     llm_executions.c.id == sa.bindparam("execution_id")
@@ -161,7 +161,8 @@ def _listed(
     connection: SQLConnection, sources: Mapping[bool, Source], filter: QueryFilter | None, scope: Mapping[str, Any]
 ) -> list[LLMExecution]:
     plan = plan_query(LLMExecution, filter, "timestamp")
-    executions = _hydrated(plan_rows(connection, sources[plan.documents], plan, scope))
+    rows = plan_rows(connection, sources[plan.documents], plan, scope)
+    executions = hydrate_all(LLMExecution, _HYDRATED, map(_values, rows))
     return executions if plan.documents else [*map(without_documents, executions)]
 
 
@@ -172,23 +173,14 @@ def _calls(
     return hydrate_all(ToolCallLog, TOOL_CALL_FIELDS, plan_rows(connection, source, plan, scope))
 
 
-def _hydrated(rows: Sequence[Row]) -> list[LLMExecution]:
-    """Return the executions of rows.
-
-    Raises:
-        CorruptDataError: a row has a value that was never stored.
-    """
-    if not rows:
-        return []
-    columns = [*zip(*rows, strict=True)]
-    calls, usages = columns[_CALLS_AT], [*zip(*columns[_CALLS_AT + 1 :], strict=True)]
-    reported = iter(hydrate_all(TokenUsage, USAGE_FIELDS, [usage for usage in usages if usage != _NO_USAGE]))
-    columns[_CALLS_AT] = tuple(
-        None if value is None else _tool_calls(value, execution_id)
-        for value, execution_id in zip(calls, columns[_EXECUTION_COLUMNS.index("id")], strict=True)
+def _values(row: Row) -> Row:
+    """Return the values of the fields of an execution, in the order of `_HYDRATED`."""
+    calls, usage = row[_CALLS_AT], row[_CALLS_AT + 1 :]
+    return (
+        *row[:_CALLS_AT],
+        None if calls is None else _tool_calls(calls, row[_HYDRATED.index("id")]),
+        None if usage == _NO_USAGE else hydrate(TokenUsage, USAGE_FIELDS, usage),
     )
-    columns[_CALLS_AT + 1 :] = [tuple(None if usage == _NO_USAGE else next(reported) for usage in usages)]
-    return hydrate_all(LLMExecution, _HYDRATED, zip(*columns, strict=True))
 
 
 def _tool_calls(calls: Any, id: Any) -> tuple[ToolCall, ...]:
