@@ -39,7 +39,7 @@ asyncio.run(main())
 """
 
 
-OF_SQLITE = {"ix_llm_executions_usage"}
+OF_SQLITE = {"ix_llm_executions_usage", "ix_llm_executions_session_id_timestamp_id_node_id"}
 """The indexes that the metadata has for SQLite alone."""
 
 

@@ -24,8 +24,6 @@ LATER_INDEXES = {
     ),
     "ix_stream_events_stream_id_sequence": ("stream_events", "(stream_id, sequence)"),
     "ix_llm_executions_timestamp_id": ("llm_executions", "(timestamp, id)"),
-    "ix_tool_call_logs_timestamp_id": ("tool_call_logs", "(timestamp, id)"),
-    "ix_approval_requests_created_at_id": ("approval_requests", "(created_at, id)"),
     "ix_stream_events_session_id": ("stream_events", "(session_id) WHERE session_id IS NOT NULL"),
 }
 """The indexes of revisions that upgrade filled tables, with the table of each; the revision itself creates them on

@@ -22,7 +22,8 @@ _LAST_STORED = (
     sa.select(sa.func.max(stream_events.c.sequence)).where(stream_events.c.stream_id == _STREAM).scalar_subquery()
 )
 _LAST_KEPT = sa.select(streams.c.last_sequence).where(streams.c.stream_id == _STREAM).scalar_subquery()
-_LAST: sa.ColumnElement[Any] = sa.func.max(sa.func.coalesce(_LAST_STORED, 0), sa.func.coalesce(_LAST_KEPT, 0))
+_ZERO: sa.ColumnElement[int] = sa.literal_column("0")
+_LAST: sa.ColumnElement[Any] = sa.func.max(sa.func.coalesce(_LAST_STORED, _ZERO), sa.func.coalesce(_LAST_KEPT, _ZERO))
 """The last sequence of a stream, in a database with one writer: the larger of two, which its `max` returns."""
 
 LAST = sa.select(_LAST)

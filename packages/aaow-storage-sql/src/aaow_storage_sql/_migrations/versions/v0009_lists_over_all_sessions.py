@@ -1,4 +1,8 @@
-"""Indexes for lists over all sessions, and in SQLite one that sums of usage read in place of the executions."""
+"""Model calls over all sessions: an index for their lists, which in SQLite has what is summed too.
+
+In SQLite, each index that a save changes is one more page in its log. So that a save costs what it did, the index of
+the session and the node is dropped, and that of the session gets the node.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,45 +14,55 @@ if TYPE_CHECKING:
 
 revision = "0009"
 
-INDEXES = {
-    "ix_tool_call_logs_timestamp_id": ("tool_call_logs", ("timestamp", "id")),
-    "ix_approval_requests_created_at_id": ("approval_requests", ("created_at", "id")),
-}
-OF_POSTGRESQL = {"ix_llm_executions_timestamp_id": ("llm_executions", ("timestamp", "id"))}
-OF_SQLITE = {
+Indexes = dict[str, tuple[str, ...]]
+"""The columns of each index by its name."""
+
+TABLE = "llm_executions"
+OF_POSTGRESQL: Indexes = {"ix_llm_executions_timestamp_id": ("timestamp", "id")}
+OF_SQLITE: Indexes = {
+    "ix_llm_executions_session_id_timestamp_id_node_id": ("session_id", "timestamp", "id", "node_id"),
     "ix_llm_executions_usage": (
-        "llm_executions",
-        (
-            "timestamp",
-            "id",
-            "provider",
-            "model",
-            "success",
-            "prompt_tokens",
-            "completion_tokens",
-            "total_tokens",
-            "cache_read_tokens",
-            "cache_write_tokens",
-            "reasoning_tokens",
-            "cost",
-            "currency",
-            "completed_at",
-        ),
-    )
+        "timestamp",
+        "id",
+        "provider",
+        "model",
+        "success",
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "cost",
+        "currency",
+        "completed_at",
+    ),
+}
+BEFORE_OF_SQLITE: Indexes = {
+    "ix_llm_executions_session_id_timestamp_id": ("session_id", "timestamp", "id"),
+    "ix_llm_executions_session_id_node_id_timestamp_id": ("session_id", "node_id", "timestamp", "id"),
 }
 
 
 def upgrade(op: "Operations") -> None:
-    """Create the indexes; on PostgreSQL, those of filled tables are built without blocking writes, afterwards."""
+    """Replace the indexes; on PostgreSQL, those of filled tables are built without blocking writes, afterwards."""
     connection = connection_of(op)
-    for name, (table, columns) in {**INDEXES, **(OF_POSTGRESQL if is_postgresql(connection) else OF_SQLITE)}.items():
-        is_later = is_postgresql(connection) and connection.command(f"SELECT 1 FROM {table} LIMIT 1") is not None  # noqa: S608 - a name of ours
-        if not is_later:
-            op.create_index(op.f(name), table, columns)
+    if not is_postgresql(connection):
+        _replace(op, BEFORE_OF_SQLITE, OF_SQLITE)
+    elif connection.command(f"SELECT 1 FROM {TABLE} LIMIT 1") is None:  # noqa: S608 - a name of ours
+        _replace(op, {}, OF_POSTGRESQL)
 
 
 def downgrade(op: "Operations") -> None:
-    """Drop the indexes."""
-    connection = connection_of(op)
-    for name, (table, _) in {**INDEXES, **(OF_POSTGRESQL if is_postgresql(connection) else OF_SQLITE)}.items():
-        op.drop_index(name, table, if_exists=True)
+    """Put the former indexes back."""
+    if is_postgresql(connection_of(op)):
+        _replace(op, OF_POSTGRESQL, {})
+    else:
+        _replace(op, OF_SQLITE, BEFORE_OF_SQLITE)
+
+
+def _replace(op: "Operations", dropped: Indexes, created: Indexes) -> None:
+    for name in dropped:
+        op.drop_index(name, TABLE, if_exists=True)
+    for name, columns in created.items():
+        op.create_index(op.f(name), TABLE, columns)
