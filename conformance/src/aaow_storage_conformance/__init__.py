@@ -52,6 +52,7 @@ from aaow_storage_conformance.suite.queries import QueryTests
 from aaow_storage_conformance.suite.races import RaceTests
 from aaow_storage_conformance.suite.records import RecordTests
 from aaow_storage_conformance.suite.resemblances import ResemblanceTests
+from aaow_storage_conformance.suite.retryability import RetryabilityTests
 from aaow_storage_conformance.suite.returns import ReturnTests
 from aaow_storage_conformance.suite.schemas import SchemaTests
 from aaow_storage_conformance.suite.sequences import SequenceTests
@@ -64,7 +65,7 @@ from aaow_storage_conformance.suite.store_wide import StoreWideTests
 from aaow_storage_conformance.suite.stored_streams import StoredStreamTests
 from aaow_storage_conformance.suite.stream_order import StreamOrderTests
 from aaow_storage_conformance.suite.streams import StreamTests
-from aaow_storage_conformance.suite.transacting import RetryabilityTests, TransactTests
+from aaow_storage_conformance.suite.transacting import TransactTests
 from aaow_storage_conformance.suite.transactions import TransactionTests
 from aaow_storage_conformance.suite.updates import UpdateTests
 from aaow_storage_conformance.suite.usage import UsageTests

@@ -11,22 +11,22 @@ OPS  cancellation, races, store_wide, operations, conditional_updates, patches, 
 WFL  workflows, sequences, numbers, operations, races, side_effects
 SES  sessions, races, sequences, resemblances, model, snapshots, atomicity, numbers, observability, operations,
      side_effects
-STA  states, observability, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
+STA  observability, states, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
      resemblances, side_effects
 LLM  executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
 TOO  observability, executions, store_wide, numbers
 BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences
 APR  approvals, side_effects, returns, sequences, plain_values, concurrency, numbers, queries, races
-STR  stream_order, following, stored_streams, streams, errors, transactions
+STR  stored_streams, stream_order, following, streams, errors, transactions
 USE  usage, store_wide, long_lists
 QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions, combinations, numbers, endings,
      amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
      blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, lifecycle,
-     nesting, streams, usage
+     nesting, retryability, streams, usage
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
      following, handles, isolation, operations, transacting
-ERR  errors, conditional_updates, handling, returns, transacting, side_effects
+ERR  errors, retryability, conditional_updates, handling, returns, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
      isolation, sharing, durability, errors, numbers, states, stored_streams
 DUR  durability

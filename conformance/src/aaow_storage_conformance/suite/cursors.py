@@ -200,6 +200,21 @@ class CursorTests:
                 assert error.field == "after"
 
     @clause("QRY-11")
+    async def test_a_cursor_of_an_order_that_looks_the_same_is_refused(self, storage: StorageAdapter) -> None:
+        workflow = await samples.stored_workflow(storage)
+        orders = [(OrderBy(name),) for name in ("name", "version", "metadata.user", ("metadata", "10"))]
+        orders += [(OrderBy("name"), OrderBy("version")), (OrderBy("version"), OrderBy("name"))]
+        orders += [(OrderBy(name),) for name in ("created_at", "updated_at")]
+        for order in orders:
+            cursor = QueryFilter(order_by=order).cursor(workflow)
+            assert await storage.list_workflows(QueryFilter(order_by=order).after(cursor)) == []
+            for other in orders:
+                if other != order:
+                    with pytest.raises(ValidationError) as caught:
+                        await storage.list_workflows(QueryFilter(order_by=other).after(cursor))
+                    assert caught.value.field == "after"
+
+    @clause("QRY-11")
     async def test_a_cursor_is_made_of_records_that_are_listed(self, storage: StorageAdapter) -> None:
         session = await samples.stored_session(storage)
         execution = await samples.stored_execution(storage, session.id)

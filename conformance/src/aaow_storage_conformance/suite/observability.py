@@ -202,6 +202,32 @@ class ObservabilityTests:
         unfinished = attrs.evolve(state, status="running", completed_at=None).retried(samples.instant(600))
         assert unfinished.attempts[0].completed_at == samples.instant(600)
 
+    @clause("STA-4")
+    @pytest.mark.parametrize("status", NodeExecutionStatus)
+    async def test_a_retry_changes_what_belongs_to_an_attempt_and_nothing_else(
+        self, storage: StorageAdapter, status: NodeExecutionStatus
+    ) -> None:
+        await samples.stored_session(storage, id=SESSION_ID)
+        state = samples.a_node_state("draft", status=status, retry_count=7)
+        await storage.save_execution_state(samples.a_state(SESSION_ID, node_states={"draft": state}))
+        stored = await storage.get_node_state(SESSION_ID, "draft")
+        assert stored is not None
+        began = samples.instant(500)
+        names = ("status", "started_at", "completed_at", "error", "output")
+        expected = attrs.evolve(
+            state,
+            status="running",
+            started_at=began,
+            completed_at=None,
+            error=None,
+            output=None,
+            retry_count=8,
+            attempts=(*state.attempts, NodeAttempt(**{name: getattr(state, name) for name in names})),
+        )
+        assert_identical(stored.retried(began), expected)
+        await storage.update_node_state(SESSION_ID, "draft", stored.retried(began))
+        assert_identical(await storage.get_node_state(SESSION_ID, "draft"), expected)
+
     @clause("STA-4", "STA-3")
     async def test_a_node_that_is_saved_without_attempts_has_none(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id=SESSION_ID)

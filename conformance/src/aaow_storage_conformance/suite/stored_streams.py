@@ -135,6 +135,19 @@ class StoredStreamTests:
         assert_identical(await storage.list_stream_events(), [other])
         assert_identical(await storage.get_session(session.id), session)
 
+    @clause("STR-2", "STR-3")
+    async def test_a_summary_tells_the_events_that_are_left_and_the_last_sequence_of_them(
+        self, storage: StorageAdapter
+    ) -> None:
+        session = await samples.stored_session(storage)
+        owners = (session.id, None, session.id, None)
+        events = [samples.an_event(STREAM, session_id=owner) for owner in owners]
+        await storage.save_stream_events(events)
+        await storage.delete_session(session.id)
+        (summary,) = await storage.list_streams()
+        assert (summary.session_id, summary.events, summary.last_sequence) == (None, 2, 4)
+        assert (summary.first_event_at, summary.last_event_at) == (events[1].timestamp, events[3].timestamp)
+
     @clause("STR-2", "TXN-1", "TXN-4")
     async def test_a_deletion_that_is_rolled_back_leaves_the_stream_and_its_sequences(
         self, storage: StorageAdapter

@@ -25,14 +25,14 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.contents import everything_in
-from aaow_storage_conformance.data.failing_calls import failing_calls, prepare_for_failing_calls
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
 
 TASKS = 16
 PROCESSES = 4
 COUNTED = 4
+MAX_PAUSES_S = 9.0
+"""How long four pauses may take, of a second at most each, on a busy machine."""
 MEETING_S = 0.3
 """How long a transaction waits for another one, which may not begin before it has ended."""
 OUTAGE_S = 0.3
@@ -77,7 +77,8 @@ class TransactTests:
     ) -> None:
         workflow = await samples.stored_workflow(storage)
         work = Work(workflow.id, lambda: error("lost"), 4)
-        assert await storage.transact(work) == "result 5"
+        async with asyncio.timeout(MAX_PAUSES_S):
+            assert await storage.transact(work) == "result 5"
         assert await name_of(storage, workflow.id) == "run 5"
         assert [pool.id for pool in await storage.list_budget_pools()] == ["pool of run 5"]
         assert len(set(map(id, work.transactions))) == 5
@@ -303,56 +304,6 @@ class TransactTests:
         found = await storage.get_session(session.id)
         assert found is not None
         assert found.metadata == {"count": PROCESSES * COUNTED}
-
-
-class RetryabilityTests:
-    """`StorageError.is_retryable`."""
-
-    @clause("ERR-2")
-    async def test_no_refusal_is_retryable(self, storage: StorageAdapter, store: Store) -> None:
-        await prepare_for_failing_calls(storage)
-        before = await everything_in(storage)
-        for failure in failing_calls():
-            with pytest.raises(failure.kind) as raised:
-                await failure.call(storage)
-            assert not raised.value.is_retryable, failure.name
-            assert not isinstance(raised.value, ContentionError | StorageUnavailableError), failure.name
-            with pytest.raises(failure.kind):
-                await failure.call(storage)
-        with pytest.raises(AdapterClosedError) as closed:
-            await store.adapter().list_sessions()
-        assert not closed.value.is_retryable
-        assert await everything_in(storage) == before
-
-    @clause("ERR-2")
-    async def test_no_error_of_a_transaction_that_is_over_is_retryable(self, storage: StorageAdapter) -> None:
-        transaction = await storage.begin_transaction()
-        await transaction.rollback()
-        for call in (transaction.commit, transaction.rollback, transaction.list_sessions):
-            with pytest.raises(TransactionError) as raised:
-                await call()
-            assert not raised.value.is_retryable
-
-    @clause("ERR-2", "TXN-8")
-    async def test_a_transaction_that_lost_a_race_says_so_by_its_error(self, storage: StorageAdapter) -> None:
-        sessions = [await samples.stored_session(storage) for _ in range(2)]
-        met = [asyncio.Event(), asyncio.Event()]
-
-        async def write(number: int) -> None:
-            async with storage.transaction() as transaction:
-                for session in sessions[:: 1 - 2 * number]:
-                    await transaction.update_session(session.id, metadata={"by": number})
-                    met[number].set()
-                    try:
-                        await asyncio.wait_for(met[1 - number].wait(), MEETING_S)
-                    except TimeoutError:
-                        continue
-
-        async with asyncio.timeout(MANY_END_WITHIN_S):
-            outcomes = await asyncio.gather(write(0), write(1), return_exceptions=True)
-        lost = [each for each in outcomes if each is not None]
-        assert len(lost) < len(outcomes)
-        assert all(isinstance(each, ContentionError | StoreBusyError) and each.is_retryable for each in lost)
 
 
 async def count_up(storage: StorageAdapter, session_id: str) -> None:

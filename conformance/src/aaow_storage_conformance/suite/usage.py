@@ -1,5 +1,9 @@
 """Sums of usage: exact, in ordered groups, and without zeros for what is missing."""
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -93,14 +97,16 @@ class UsageTests:
             await _save(storage, "s", cost="0.1", currency="EUR")
         for cost in ("999999999999999999.999999999999999999", "0.000000000000000001", "0.7"):
             await _save(storage, "s", cost=cost, currency="USD")
+        for cost in ("123456789012345678.000000000000000001", "0.000000000000000001", "0.000000000000000001"):
+            await _save(storage, "s", cost=cost, currency="GBP")
         await _save(storage, "s", cost=0, currency="JPY")
         await _save(storage, "s")
         [total] = await storage.summarize_usage()
-        costs = {"EUR": Decimal(1), "JPY": Decimal(0), "USD": Decimal("1000000000000000000.7")}
-        assert (total.executions, dict(total.costs)) == (15, costs)
-        assert list(total.costs) == ["EUR", "JPY", "USD"]
+        assert total.executions == 18
+        assert list(total.costs) == ["EUR", "GBP", "JPY", "USD"]
         assert {currency: str(amount) for currency, amount in total.costs.items()} == {
             "EUR": "1",
+            "GBP": "123456789012345678.000000000000000003",
             "JPY": "0",
             "USD": "1000000000000000000.7",
         }
@@ -228,6 +234,22 @@ class UsageTests:
         assert [found[1].duration_p50, found[1].duration_p95] == [None, None]
 
     @clause("USE-2")
+    @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set here")
+    @pytest.mark.parametrize("zone", ["UTC-05:30", "UTC+11"])
+    async def test_days_and_hours_do_not_depend_on_the_zone_of_the_process(
+        self, storage: StorageAdapter, zone: str
+    ) -> None:
+        for minutes in (-20, 20, 23 * 60 + 50):
+            await _save(storage, "s", timestamp=DAY + timedelta(minutes=minutes))
+        with _zone_of_the_process(zone):
+            found = await storage.summarize_usage(("day", "hour"))
+        assert [tuple(each.keys.values()) for each in found] == [
+            ("2026-02-28", "2026-02-28T23:00:00Z"),
+            ("2026-03-01", "2026-03-01T00:00:00Z"),
+            ("2026-03-01", "2026-03-01T23:00:00Z"),
+        ]
+
+    @clause("USE-2")
     async def test_a_day_is_that_of_the_beginning_of_an_execution(self, storage: StorageAdapter) -> None:
         for begun, lasted in ((DAY - timedelta(hours=1), 2), (DAY, 25), (DAY, -1)):
             await _save(storage, "s", timestamp=begun, duration=timedelta(hours=lasted))
@@ -253,6 +275,21 @@ class UsageTests:
             assert (total.executions, total.prompt_tokens) == (2, 11)
             await transaction.delete_session("s")
             assert await transaction.summarize_usage(("session_id",)) == []
+
+
+@contextmanager
+def _zone_of_the_process(zone: str) -> Iterator[None]:
+    """Set the time zone of the process for the block."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
 
 
 def _usage(prompt: int, completion: int, total: int, **figures: int) -> TokenUsage:
