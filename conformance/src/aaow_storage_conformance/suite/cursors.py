@@ -202,7 +202,9 @@ class CursorTests:
     @clause("QRY-11")
     async def test_a_cursor_of_an_order_that_looks_the_same_is_refused(self, storage: StorageAdapter) -> None:
         workflow = await samples.stored_workflow(storage)
-        orders = [(OrderBy(name),) for name in ("name", "version", "metadata.user", ("metadata", "10"))]
+        orders: list[tuple[OrderBy, ...]] = [
+            (OrderBy(name),) for name in ("name", "version", "metadata.user", ("metadata", "10"))
+        ]
         orders += [(OrderBy("name"), OrderBy("version")), (OrderBy("version"), OrderBy("name"))]
         orders += [(OrderBy(name),) for name in ("created_at", "updated_at")]
         for order in orders:
