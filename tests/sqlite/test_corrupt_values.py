@@ -283,6 +283,7 @@ async def test_invalid_tool_calls_are_corrupt(storage: StorageAdapter, damaged: 
         "ALTER TABLE sessions RENAME COLUMN status TO other",
         "UPDATE sqlite_schema SET sql = 'nonsense' WHERE name = 'sessions'",
         "DELETE FROM sqlite_schema WHERE name = 'sessions'",
+        "UPDATE sqlite_schema SET name = CAST(x'e161' AS TEXT), sql = 'no SQL' WHERE name = 'sessions'",
     ],
 )
 async def test_a_schema_that_no_migration_creates_is_corrupt_data(path: Path, damage: str):

@@ -120,6 +120,11 @@ class SQLiteDialect(Dialect):
             return StoreBusyError(what)
         return StorageUnavailableError(what) if code in _TRANSIENT else StorageError(what)
 
+    def to_storage_error(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
+        if isinstance(error, UnicodeDecodeError):  # of a message of SQLite that quotes the bytes of a damaged file
+            return CorruptDataError(f"{self.location}: {error.object.decode(errors='backslashreplace')}")
+        return super().to_storage_error(error, values)
+
     def is_in_transaction(self, driver_connection: Any) -> bool:
         try:
             return bool(driver_connection.in_transaction)
