@@ -31,6 +31,7 @@ class PostgreSQLDialect(Dialect):
     sqlalchemy_dialect = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     driver_error: ClassVar[type[Exception]] = psycopg.Error
     insert = staticmethod(insert)
+    has_statements_that_insert_into_two_tables: ClassVar[bool] = True
     has_statement_rollback: ClassVar[bool] = False
     try_advisory_lock = staticmethod(try_advisory_lock)
 

@@ -21,6 +21,7 @@ from aaow_storage.authoring import (
     unforeseen,
 )
 from aaow_storage.errors import StorageError, TransactionError
+from aaow_storage_sql._mapping.inputs import KnownInputs
 from aaow_storage_sql._operation import Call, Operation
 from aaow_storage_sql._operations import SQLOperations
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
@@ -37,8 +38,11 @@ Args = TypeVarTuple("Args")
 class SQLTransaction(SQLOperations, Transaction):
     """A transaction that the caller ends: all its operations run on one connection."""
 
-    def __init__(self, transaction: ExecutorTransaction, executor: Executor, place: str) -> None:
+    def __init__(
+        self, transaction: ExecutorTransaction, executor: Executor, place: str, inputs: KnownInputs
+    ) -> None:
         self._transaction = transaction
+        self._inputs = inputs
         self._place = place
         self._executor = executor  # so that it is not garbage while the transaction is used
         self._savepoints: list[int] = []
@@ -100,6 +104,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self._capabilities = capabilities
         self._place = executor.place
         self._transactions = OpenTransactions()
+        self._inputs = KnownInputs()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self._executor.place}>"
@@ -123,7 +128,7 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
         self._transactions.check()
         with storage_errors_alone(self._executor.to_storage_error):
             begun = await self._executor.begin(check_timeout("begin_transaction", timeout))
-        transaction = SQLTransaction(begun, self._executor, self._place)
+        transaction = SQLTransaction(begun, self._executor, self._place, self._inputs)
         self._transactions.add(transaction)
         return transaction
 

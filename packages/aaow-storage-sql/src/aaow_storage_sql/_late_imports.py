@@ -85,7 +85,7 @@ class LateRepository:
 approvals = LateRepository("approvals", writing={"create", "update", "resolve", "expire"})
 budgets = LateRepository("budgets", writing={"create", "update", "delete", "consume", "increase"})
 execution_states = LateRepository("execution_states", writing={"save", "update_node"})
-llm_executions = LateRepository("llm_executions", writing={"save", "log_call", "log_call_of"})
+llm_executions = LateRepository("llm_executions", writing={"save", "save_with_messages", "log_call", "log_call_of"})
 sessions = LateRepository("sessions", writing={"create", "update", "delete"})
 stream_events = LateRepository("stream_events", writing={"save", "save_all", "delete"})
 usage = LateRepository("usage", writing=frozenset())

@@ -50,6 +50,7 @@ from aaow_storage.authoring import (
 )
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql._mapping import record_rows
+from aaow_storage_sql._mapping.inputs import KnownInputs
 from aaow_storage_sql._operation import Operation
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ Args = TypeVarTuple("Args")
 
 class SQLOperations(StorageOperations):
     """Every operation of the interface, over one way to run an operation of the repositories."""
+
+    _inputs: KnownInputs
+    """What the adapter remembers of inputs; its transactions use the same."""
 
     @abstractmethod
     def _run(self, operation: Operation[*Args, T], *args: *Args) -> Coroutine[Any, Any, T]:
@@ -159,7 +163,16 @@ class SQLOperations(StorageOperations):
         session_id = check_id("save_llm_execution", "session_id", session_id)
         node_id = check_id("save_llm_execution", "node_id", node_id)
         check_record("save_llm_execution", "result", result, LLMExecutionResult)
-        await self._run(llm_executions.save, record_rows.execution_row(session_id, node_id, result))
+        messages = result.input
+        if type(messages) is not list or not messages:
+            await self._run(llm_executions.save, record_rows.execution_row(session_id, node_id, result))
+            return
+        encoded = self._inputs.encode(session_id, node_id, messages)
+        if encoded is None:
+            await self._run(llm_executions.save, record_rows.execution_row(session_id, node_id, result))
+        else:
+            row = record_rows.execution_row(session_id, node_id, result, encoded.digest)
+            await self._run(llm_executions.save_with_messages, row, encoded)
 
     async def get_llm_executions(self, session_id: str, filter: QueryFilter | None = None) -> list[LLMExecution]:
         return await self._run(

@@ -55,6 +55,16 @@ class Tuning:
     """How many documents are kept with their digests."""
     max_cached_document_length: int = 256 * 1024
     """How long such a document may be, in characters."""
+    min_chained_chars: int = 512
+    """A shorter input stays in the row of its execution, which saves a statement and a row of messages."""
+    max_message_row_chars: int = 16 * 1024
+    """From how many characters on a row of messages takes no further message. A branch stores part of a row again."""
+    max_known_chars: int = 32 * 1024 * 1024
+    """How many characters of inputs an adapter remembers, so that it need not hash the messages of the next again."""
+    min_compressed_chars: int = 256
+    """From how many characters on a row of messages is compressed, in a database that does not do so itself."""
+    max_compressed_chars: int = 64 * 1024
+    """And up to how many: a longer one would keep the thread that writes busy, and fills pages of its own anyway."""
     max_deferred_documents: int = 1000
     """How many documents that another transaction locked are kept, for each connection, to be deleted later."""
     deferred_per_release: int = 4

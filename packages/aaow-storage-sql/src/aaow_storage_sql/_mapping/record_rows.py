@@ -80,6 +80,11 @@ _execution_row = RowEncoder(
         "attempt": 0,
     },
 )
+_row_of_chained_input = RowEncoder(
+    _execution_row.record,
+    tuple(name for name in _execution_row.names if name != "input"),
+    documents=tuple(name for name in _execution_row.documents if name != "input"),
+)
 _tool_call_row = RowEncoder(
     "ToolCallLog",
     (
@@ -179,10 +184,19 @@ def node_row(session_id: str, state: NodeExecutionState) -> InsertedRow:
     return _node_row(state, session_id=session_id)
 
 
-def execution_row(session_id: str, node_id: str, result: LLMExecutionResult) -> InsertedRow:
-    """Return the row of an execution."""
-    calls = {} if result.tool_calls is None else {"tool_calls": [_call_document(call) for call in result.tool_calls]}
-    row = _execution_row(result, session_id=session_id, node_id=node_id, **calls)
+def execution_row(
+    session_id: str, node_id: str, result: LLMExecutionResult, input_digest: bytes | None = None
+) -> InsertedRow:
+    """Return the row of an execution. It has no input if it has the digest of one, whose messages other rows have."""
+    others: dict[str, Any] = {}
+    if result.tool_calls is not None:
+        others["tool_calls"] = [_call_document(call) for call in result.tool_calls]
+    if input_digest is None:
+        row = _execution_row(result, session_id=session_id, node_id=node_id, **others)
+    else:
+        row = _row_of_chained_input(
+            result, session_id=session_id, node_id=node_id, input_digest=input_digest, **others
+        )
     if result.usage is not None:
         row |= {
             name: count for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True) if count is not None

@@ -10,6 +10,7 @@ from aaow_storage_sql._migrations.versions import (
     v0005_calls_and_attempts,
     v0006_amounts,
     v0007_sequences_of_stream_events,
+    v0008_messages_of_inputs,
     v0009_lists_over_all_sessions,
 )
 
@@ -37,5 +38,6 @@ HISTORY: tuple[Revision, ...] = (
     v0005_calls_and_attempts,
     v0006_amounts,
     v0007_sequences_of_stream_events,
+    v0008_messages_of_inputs,
     v0009_lists_over_all_sessions,
 )

@@ -1,17 +1,20 @@
 """LLM executions and the tool calls logged for them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from aaow_storage import LLMExecution, QueryFilter, TokenUsage, ToolCall, ToolCallLog
 from aaow_storage.authoring import OMITTED_FIELDS, check_execution_of_call, plan_query, without_documents
 from aaow_storage.errors import CorruptDataError, ValidationError
+from aaow_storage_sql._mapping.inputs import EncodedInput
 from aaow_storage_sql._mapping.record_rows import EXECUTION_FIELDS, TOOL_CALL_FIELDS, USAGE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
-from aaow_storage_sql._operation import operation
+from aaow_storage_sql._operation import FALL_BACK, FallBack, operation
+from aaow_storage_sql._repositories.message_statements import WHETHER_NULL
+from aaow_storage_sql._repositories.messages import InputReader, save_in_one_statement, store_messages
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -19,20 +22,21 @@ from aaow_storage_sql._statements.insert import insert_row, require_new, save_ro
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _HYDRATED = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", "usage")
-_CALLS_AT = _HYDRATED.index("tool_calls")
-_EXECUTION_COLUMNS = (*_HYDRATED[: _CALLS_AT + 1], *USAGE_FIELDS)
+_ID_AT, _INPUT_AT, _CALLS_AT = map(_HYDRATED.index, ("id", "input", "tool_calls"))
+_EXECUTION_COLUMNS = ("input_digest", *_HYDRATED[: _CALLS_AT + 1], *USAGE_FIELDS)
 _NO_USAGE = (None,) * len(USAGE_FIELDS)
 
 
 def _executions(*conditions: sa.ColumnElement[bool]) -> dict[bool, Source]:
     """Return the sources of executions with their documents and without them, by `QueryPlan.documents`."""
-    left_out: dict[bool, tuple[str, ...]] = {True: (), False: OMITTED_FIELDS[LLMExecution]}
+    left_out: dict[bool, tuple[str, ...]] = {True: (), False: ("input_digest", *OMITTED_FIELDS[LLMExecution])}
     return {
         documents: Source(
             sa.select(
                 *(sa.null().label(name) if name in names else llm_executions.c[name] for name in _EXECUTION_COLUMNS)
             ).where(*conditions),
             dict(llm_executions.c),
+            WHETHER_NULL,
         )
         for documents, names in left_out.items()
     }
@@ -94,6 +98,19 @@ _OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
     save_row(connection, llm_executions, row)
+
+
+def _save_in_one_statement(
+    connection: SQLConnection, row: InsertedRow, input: EncodedInput
+) -> Literal[FallBack.FALL_BACK] | None:
+    return None if save_in_one_statement(connection, row, input) else FALL_BACK
+
+
+@operation(writes=True, fast_path=_save_in_one_statement, is_idempotent=True)
+def save_with_messages(connection: SQLConnection, row: InsertedRow, input: EncodedInput) -> None:
+    """Save the execution as `save` does, and the messages of its input unless they are stored already."""
+    save_row(connection, llm_executions, row)
+    store_messages(connection, row["session_id"], input)
 
 
 @operation(writes=False)
@@ -162,8 +179,23 @@ def _listed(
 ) -> list[LLMExecution]:
     plan = plan_query(LLMExecution, filter, "timestamp")
     rows = plan_rows(connection, sources[plan.documents], plan, scope)
-    executions = hydrate_all(LLMExecution, _HYDRATED, map(_values, rows))
+    digests, values = [row[0] for row in rows], [_values(row[1:]) for row in rows]
+    if digests.count(None) < len(digests):
+        values = _with_inputs(connection, digests, values)
+    executions = hydrate_all(LLMExecution, _HYDRATED, values)
     return executions if plan.documents else [*map(without_documents, executions)]
+
+
+def _with_inputs(connection: SQLConnection, digests: Sequence[Any], values: Sequence[Row]) -> list[Row]:
+    """Return the values of executions with the inputs that have a digest, which are read from the messages."""
+    ids = [row[_ID_AT] for row, digest in zip(values, digests, strict=True) if digest is not None]
+    reader = InputReader(connection, ids)
+    return [
+        row
+        if digest is None
+        else (*row[:_INPUT_AT], reader.input(row[0], digest, row[_ID_AT]), *row[_INPUT_AT + 1 :])
+        for row, digest in zip(values, digests, strict=True)
+    ]
 
 
 def _calls(
@@ -178,7 +210,7 @@ def _values(row: Row) -> Row:
     calls, usage = row[_CALLS_AT], row[_CALLS_AT + 1 :]
     return (
         *row[:_CALLS_AT],
-        None if calls is None else _tool_calls(calls, row[_HYDRATED.index("id")]),
+        None if calls is None else _tool_calls(calls, row[_ID_AT]),
         None if usage == _NO_USAGE else hydrate(TokenUsage, USAGE_FIELDS, usage),
     )
 

@@ -11,21 +11,24 @@ from aaow_storage import UsageSummary
 from aaow_storage.authoring import TOKEN_FIGURES, UsageGroup, UsageQuery, UsageSums, day_of, hour_of
 from aaow_storage.errors import StorageError
 from aaow_storage_sql._operation import operation
+from aaow_storage_sql._repositories.message_statements import WHETHER_NULL
 from aaow_storage_sql._schema.tables import llm_executions, sessions
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._statements.select import Grouping, Source, plan_groups
 
-_EXECUTIONS = Source(sa.select(llm_executions.c.id), dict(llm_executions.c))
+_EXECUTIONS = Source(sa.select(llm_executions.c.id), dict(llm_executions.c), WHETHER_NULL)
 _WITH_SESSION = Source(
-    sa.select(llm_executions.c.id).join(sessions, sessions.c.id == llm_executions.c.session_id), dict(llm_executions.c)
+    sa.select(llm_executions.c.id).join(sessions, sessions.c.id == llm_executions.c.session_id),
+    dict(llm_executions.c),
+    WHETHER_NULL,
 )
 _TIMESTAMP = llm_executions.c.timestamp
 _LAST = sa.bindparam("last", type_=_TIMESTAMP.type)
 _IN_SLICE = (sa.bindparam("first", type_=_TIMESTAMP.type) <= _TIMESTAMP, _TIMESTAMP <= _LAST)
-_SLICES = {each: Source(each.select.where(*_IN_SLICE), each.columns) for each in (_EXECUTIONS, _WITH_SESSION)}
-_AFTER = Source(_EXECUTIONS.select.where(_TIMESTAMP > _LAST), _EXECUTIONS.columns)
+_SLICES = {each: Source(each.select.where(*_IN_SLICE), each.columns, each.whether_null) for each in (_EXECUTIONS, _WITH_SESSION)}
+_AFTER = Source(_EXECUTIONS.select.where(_TIMESTAMP > _LAST), _EXECUTIONS.columns, _EXECUTIONS.whether_null)
 _EARLIEST = Grouping((), (sa.func.min(_TIMESTAMP, type_=_TIMESTAMP.type),))
 _TIMES = {"day": day_of, "hour": hour_of}
 _PIECE = 2**32

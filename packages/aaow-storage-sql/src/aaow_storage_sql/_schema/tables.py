@@ -22,9 +22,20 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.authoring import KINDS
-from aaow_storage_sql._schema.types import AMOUNT_WIDTH, Amount, Instant, JSONText, Truth, id_text, number, plain_text
+from aaow_storage_sql._schema.types import (
+    AMOUNT_WIDTH,
+    Amount,
+    CompressedText,
+    Instant,
+    JSONText,
+    Truth,
+    id_text,
+    number,
+    plain_text,
+)
 
 DIGEST_BYTES = 32
+MESSAGE_DIGEST_BYTES = 20
 WORD_LENGTH = 32
 
 metadata = sa.MetaData(
@@ -177,6 +188,7 @@ llm_executions = sa.Table(
     sa.Column("cache_read_tokens", sa.BigInteger),
     sa.Column("cache_write_tokens", sa.BigInteger),
     sa.Column("reasoning_tokens", sa.BigInteger),
+    sa.Column("input_digest", sa.LargeBinary(MESSAGE_DIGEST_BYTES)),
     sa.Index(None, "session_id", "timestamp", "id").ddl_if(dialect="postgresql"),
     sa.Index(None, "session_id", "node_id", "timestamp", "id").ddl_if(dialect="postgresql"),
     sa.Index(None, "timestamp", "id").ddl_if(dialect="postgresql"),
@@ -201,6 +213,20 @@ llm_executions = sa.Table(
         "completed_at",
     ).ddl_if(dialect="sqlite"),  # an index of PostgreSQL refuses long texts, and a scan skips long columns
 )
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("digest", sa.LargeBinary(MESSAGE_DIGEST_BYTES), primary_key=True),
+    sa.Column("previous", sa.LargeBinary(MESSAGE_DIGEST_BYTES)),
+    sa.Column("body", CompressedText(), nullable=False),
+)
+"""The messages of long inputs, once a session: each row has some that follow those of the row `previous`.
+
+An execution names the row that its input ends with by `input_digest`. It has no foreign key: rows of a session go with
+the session alone, and the transaction that saves an execution makes sure that the row is there.
+"""
 
 tool_call_logs = sa.Table(
     "tool_call_logs",

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from aaow_storage.authoring import MAX_AMOUNT_DIGITS, MAX_ID_LENGTH, dumps, loads
 from aaow_storage.errors import CorruptDataError
+from aaow_storage_sql._compression import compressed, decompressed
 
 Processor = Callable[[Any], Any]
 
@@ -124,6 +125,24 @@ def _decoded(text: Any) -> Any:
     if text is None:
         return None
     raise CorruptDataError(f"a stored document is not text, but {type(text).__name__}")
+
+
+class CompressedText(sa.TypeDecorator[str]):
+    """Text that is compressed where the database does not do so itself: PostgreSQL does, SQLite does not."""
+
+    impl = sa.LargeBinary().with_variant(sa.Text(), "postgresql")
+    cache_ok = True
+
+    def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
+        """Return the function that compresses a text."""
+        return compressed if self._is_compressed(dialect) else None
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
+        """Return the function that restores it."""
+        return decompressed if self._is_compressed(dialect) else None
+
+    def _is_compressed(self, dialect: sa.Dialect) -> bool:
+        return isinstance(self.impl_instance.dialect_impl(dialect), sa.LargeBinary)
 
 
 class Amount(sa.TypeDecorator[Decimal]):

@@ -26,6 +26,8 @@ class Dialect(ABC):
     """The base class of the driver's exceptions."""
     insert: "Callable[[sa.Table], Any]"
     """Makes an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    has_statements_that_insert_into_two_tables: ClassVar[bool] = False
+    """Whether a WITH may insert rows."""
     has_statement_rollback: ClassVar[bool]
     """Whether a statement that fails inside a transaction is rolled back alone, and the transaction goes on."""
     sorts_to_group: ClassVar[bool] = False

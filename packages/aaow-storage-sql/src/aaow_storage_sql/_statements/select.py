@@ -6,6 +6,7 @@ Compiled shapes are cached, except large ones: there are many of those, and each
 import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -32,12 +33,17 @@ MAX_LIST_PARAMETERS = DEFAULT.max_list_parameters
 MAX_SHAPES = DEFAULT.max_compiled_shapes
 
 
+_NO_OTHERS: Mapping[str, Any] = MappingProxyType({})
+
+
 @attrs.frozen(eq=False)
 class Source:
     """What a list reads from: a SELECT without order, and the expression of each field that a filter may name."""
 
     select: sa.Select[Any]
     columns: Mapping[str, sa.ColumnElement[Any]]
+    whether_null: Mapping[str, sa.ColumnElement[Any]] = _NO_OTHERS
+    """For JSON fields that may be stored elsewhere than in their column: what is NULL if and only if the field is."""
     is_lockable: bool = True
     """Whether its rows are those of a table, so that a transaction that reads them can lock them."""
 
@@ -247,7 +253,7 @@ def _where(
     if field.path:
         holds: sa.ColumnElement[bool] = dialect.json_condition(column, condition, name)
         return sa.not_(holds) if condition.negated else holds
-    return _scalar(dialect, column, condition, name)
+    return _scalar(dialect, source.whether_null.get(field.name, column), condition, name)
 
 
 def _scalar(dialect: Dialect, column: sa.ColumnElement[Any], condition: Condition, name: str) -> sa.ColumnElement[bool]:

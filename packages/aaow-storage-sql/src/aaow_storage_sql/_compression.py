@@ -1,0 +1,33 @@
+"""Compressed texts, which a database stores as bytes; a text that would not get shorter is stored as it is."""
+
+import zlib
+from typing import Any
+
+from aaow_storage_sql._tuning import DEFAULT
+
+MIN_CHARS = DEFAULT.min_compressed_chars
+MAX_CHARS = DEFAULT.max_compressed_chars
+_LEVEL = 1
+_WINDOW_BITS = -12
+_MEMORY_LEVEL = 5
+"""A small window and little memory: setting up larger ones takes longer than compressing a message."""
+
+
+def compressed(text: str) -> str | bytes:
+    """Return the text compressed, or the text itself if that is not shorter, or its length is not worth it."""
+    if not MIN_CHARS <= len(text) <= MAX_CHARS:
+        return text
+    plain = text.encode()
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
+    short = compressor.compress(plain) + compressor.flush()
+    return short if len(short) < len(plain) else text
+
+
+def decompressed(stored: Any) -> Any:
+    """Return the text that `compressed` was given; a value that is neither is returned as it is.
+
+    Raises:
+        zlib.error: bytes are not what `compressed` returned.
+        UnicodeDecodeError: the same.
+    """
+    return zlib.decompress(stored, _WINDOW_BITS).decode() if type(stored) is bytes else stored
