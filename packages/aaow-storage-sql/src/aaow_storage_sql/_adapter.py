@@ -38,9 +38,7 @@ Args = TypeVarTuple("Args")
 class SQLTransaction(SQLOperations, Transaction):
     """A transaction that the caller ends: all its operations run on one connection."""
 
-    def __init__(
-        self, transaction: ExecutorTransaction, executor: Executor, place: str, inputs: KnownInputs
-    ) -> None:
+    def __init__(self, transaction: ExecutorTransaction, executor: Executor, place: str, inputs: KnownInputs) -> None:
         self._transaction = transaction
         self._inputs = inputs
         self._place = place

@@ -9,14 +9,13 @@ stored is no more than a hint, and is looked up in the transaction that relies o
 import hashlib
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
-from types import NoneType
 from typing import Any
 
 from attrs import define, frozen
 
 from aaow_storage.authoring import check_json, dumps_unchecked
 from aaow_storage.errors import ValidationError
+from aaow_storage_sql._mapping.structures import Structure
 from aaow_storage_sql._tuning import DEFAULT
 
 DIGEST_BYTES = 20
@@ -27,8 +26,6 @@ SEPARATOR = "\n"
 MIN_CHARS = DEFAULT.min_chained_chars
 MAX_ROW_CHARS = DEFAULT.max_message_row_chars
 MAX_KNOWN_CHARS = DEFAULT.max_known_chars
-_WITHOUT_PARTS = frozenset({str, NoneType, bool, int})
-"""Types whose values are equal only if they are the same."""
 
 
 @frozen
@@ -50,6 +47,7 @@ class _Conversation:
     """Copies of the messages of an input, and their digests. Its lists only grow."""
 
     messages: list[Any]
+    structure: Structure
     digests: list[bytes]
     chars: list[int]
     """The length of the texts up to each message."""
@@ -59,19 +57,20 @@ class _Conversation:
     def common(self, messages: list[Any]) -> int:
         """Return how many messages at the beginning are the same."""
         own = self.messages
-        most = min(len(messages), len(own))
-        if are_same(messages[:most], own[:most]):
-            return most
-        same, other = 0, most
+        if len(messages) >= len(own) and self.structure.is_of(messages[: len(own)]):
+            return len(own)
+        same, other = 0, min(len(messages), len(own)) + 1
         while other - same > 1:
             half = (same + other) // 2
-            same, other = (half, other) if are_same(messages[same:half], own[same:half]) else (same, half)
+            are_same = Structure(own[same:half]).is_of(messages[same:half])
+            same, other = (half, other) if are_same else (same, half)
         return same
 
     def begun(self, count: int) -> "_Conversation":
         """Return another conversation that begins with the same messages."""
-        digests = self.digests[:count]
-        return _Conversation(self.messages[:count], digests, self.chars[:count], self.stored.intersection(digests))
+        messages, digests = self.messages[:count], self.digests[:count]
+        stored = self.stored.intersection(digests)
+        return _Conversation(messages, Structure(messages), digests, self.chars[:count], stored)
 
     def add(self, messages: list[Any]) -> list[str]:
         """Add valid messages, and return their texts."""
@@ -82,45 +81,8 @@ class _Conversation:
             self.digests.append(digest)
             self.chars.append(length)
         self.messages += map(copied, messages)
+        self.structure.add(messages)
         return texts
-
-
-def are_same(ones: list[Any], others: list[Any]) -> bool:
-    """Say whether two lists are equal, with equal types and keys in the same order at every level; `others` is JSON.
-
-    Each level is compared as a whole, since a call for each part would take most of the time of a save.
-    """
-    at, other_at = ones, others
-    while at:
-        kinds = [*map(type, at)]
-        if kinds != [*map(type, other_at)]:
-            return False
-        present = {*kinds}
-        if present <= _WITHOUT_PARTS:
-            break
-        parts: list[Any] = []
-        other_parts: list[Any] = []
-        if float in present and [*map(repr, _of(float, at))] != [*map(repr, _of(float, other_at))]:
-            return False  # 0.0 equals -0.0
-        if dict in present:
-            dicts, other_dicts = (at, other_at) if len(present) == 1 else (_of(dict, at), _of(dict, other_at))
-            keys = [*map(list, dicts)]
-            if {*map(type, chain.from_iterable(keys))} - {str} or keys != [*map(list, other_dicts)]:
-                return False
-            parts += chain.from_iterable(map(dict.values, dicts))
-            other_parts += chain.from_iterable(map(dict.values, other_dicts))
-        if list in present:
-            lists, other_lists = (at, other_at) if len(present) == 1 else (_of(list, at), _of(list, other_at))
-            if [*map(len, lists)] != [*map(len, other_lists)]:
-                return False
-            parts += chain.from_iterable(lists)
-            other_parts += chain.from_iterable(other_lists)
-        at, other_at = parts, other_parts
-    return ones == others
-
-
-def _of(kind: type, values: list[Any]) -> list[Any]:
-    return [value for value in values if type(value) is kind]
 
 
 def copied(value: Any) -> Any:
@@ -209,7 +171,7 @@ class KnownInputs:
             new = messages[common:]
             _check(new, messages)
             if conversation is None:
-                conversation = _Conversation([], [], [], set())
+                conversation = _Conversation([], Structure([]), [], [], set())
             elif new and common < len(conversation.messages):
                 conversation = conversation.begun(common)
             texts = conversation.add(new) if new else []

@@ -194,9 +194,7 @@ def execution_row(
     if input_digest is None:
         row = _execution_row(result, session_id=session_id, node_id=node_id, **others)
     else:
-        row = _row_of_chained_input(
-            result, session_id=session_id, node_id=node_id, input_digest=input_digest, **others
-        )
+        row = _row_of_chained_input(result, session_id=session_id, node_id=node_id, input_digest=input_digest, **others)
     if result.usage is not None:
         row |= {
             name: count for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True) if count is not None

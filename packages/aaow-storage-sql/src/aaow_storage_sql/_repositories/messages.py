@@ -118,7 +118,8 @@ class InputReader:
             reached = digest_after(reached, text) if type(reached) is bytes else b""
         if reached != key[1]:
             raise _corrupt(key[1], id, "is not what was stored: its digest differs")
-        return _Row(previous, loads(f"[{','.join(texts)}]"))
+        decoded: Any = loads(f"[{','.join(texts)}]")
+        return _Row(previous, decoded)
 
 
 def _corrupt(digest: Any, id: object, problem: str) -> CorruptDataError:

@@ -27,7 +27,10 @@ _WITH_SESSION = Source(
 _TIMESTAMP = llm_executions.c.timestamp
 _LAST = sa.bindparam("last", type_=_TIMESTAMP.type)
 _IN_SLICE = (sa.bindparam("first", type_=_TIMESTAMP.type) <= _TIMESTAMP, _TIMESTAMP <= _LAST)
-_SLICES = {each: Source(each.select.where(*_IN_SLICE), each.columns, each.whether_null) for each in (_EXECUTIONS, _WITH_SESSION)}
+_SLICES = {
+    each: Source(each.select.where(*_IN_SLICE), each.columns, each.whether_null)
+    for each in (_EXECUTIONS, _WITH_SESSION)
+}
 _AFTER = Source(_EXECUTIONS.select.where(_TIMESTAMP > _LAST), _EXECUTIONS.columns, _EXECUTIONS.whether_null)
 _EARLIEST = Grouping((), (sa.func.min(_TIMESTAMP, type_=_TIMESTAMP.type),))
 _TIMES = {"day": day_of, "hour": hour_of}

@@ -68,9 +68,12 @@ def downgrade(op: "Operations") -> None:
     session_id = ""
     while (found := connection.row(_NEXT_SESSION, {"after": session_id})) is not None and found[0] is not None:
         session_id = str(found[0])
-        rows = {digest: (previous, _text(body)) for digest, previous, body in connection.rows(_ROWS, {"session_id": session_id})}
-        for id, digest in connection.rows(_CHAINED, {"session_id": session_id}):
-            connection.run(_RESTORE, {"of_id": id, "text": _input(rows, digest, id)})
+        rows = {
+            digest: (previous, _text(body))
+            for digest, previous, body in connection.rows(_ROWS, {"session_id": session_id})
+        }
+        for key, digest in connection.rows(_CHAINED, {"session_id": session_id}):
+            connection.run(_RESTORE, {"of_id": key, "text": _input(rows, digest, key)})
     op.drop_column("llm_executions", "input_digest")
     op.drop_table("messages")
 
@@ -83,7 +86,9 @@ def _input(rows: Mapping[bytes, tuple[bytes | None, Any]], digest: bytes, id: st
         previous, body = rows.get(following, (None, None))
         if type(body) is not str or _digest_after(previous, body) != following:
             problem = "is missing" if following not in rows else "is not what was stored"
-            raise CorruptDataError(f"a message of the input of the LLM execution {id!r} {problem}; nothing was migrated")
+            raise CorruptDataError(
+                f"a message of the input of the LLM execution {id!r} {problem}; nothing was migrated"
+            )
         bodies.append(body)
         following = previous
     return "[" + ",".join(reversed(bodies)).replace("\n", ",") + "]"
