@@ -34,6 +34,7 @@ from aaow_storage_conformance.suite.following import FollowingTests
 from aaow_storage_conformance.suite.handles import HandleTests
 from aaow_storage_conformance.suite.handling import HandlingTests
 from aaow_storage_conformance.suite.holders import HolderTests
+from aaow_storage_conformance.suite.inputs import InputTests
 from aaow_storage_conformance.suite.isolation import IsolationTests
 from aaow_storage_conformance.suite.leaving import LeavingTests
 from aaow_storage_conformance.suite.lifecycle import LifecycleTests
@@ -97,6 +98,7 @@ __all__ = [
     "HandleTests",
     "HandlingTests",
     "HolderTests",
+    "InputTests",
     "IsolationTests",
     "LeavingTests",
     "Level",

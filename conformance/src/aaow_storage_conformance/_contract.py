@@ -126,6 +126,11 @@ _ALL = (
     Clause("LLM-2", "An execution may be saved while it runs, get tool calls, and be saved again when it ended."),
     Clause("LLM-3", "Executions, tool calls, approvals and stream events are ordered by time, then id."),
     Clause(
+        "LLM-4",
+        "An input comes back equal, whatever it has in common with other inputs of its session.",
+        since="1.1",
+    ),
+    Clause(
         "LLM-5",
         "A list of executions of documents=False leaves out each input and output, and is the same list otherwise.",
         since="1.1",

@@ -23,6 +23,7 @@ from aaow_storage_conformance import (
     HandleTests,
     HandlingTests,
     HolderTests,
+    InputTests,
     IsolationTests,
     LeavingTests,
     LifecycleTests,
@@ -148,6 +149,10 @@ class TestHandling(HandlingTests):
 
 class TestHolders(HolderTests):
     """Tasks that hold a transaction."""
+
+
+class TestInputs(InputTests):
+    """Inputs that have messages in common."""
 
 
 class TestIsolation(IsolationTests):

@@ -29,6 +29,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _forks_and_drops,
     _hanging,
     _initialize,
+    _inputs,
     _json_paths,
     _large_filters,
     _large_numbers,
