@@ -37,6 +37,7 @@ READS: dict[str, list[Read]] = {
     "budget_pools": [lambda at: at.get_budget_pool("p"), lambda at: at.list_budget_pools()],
     "approval_requests": [lambda at: at.get_approval_request("a"), lambda at: at.list_approval_requests("s")],
     "stream_events": [lambda at: at.get_stream_events("stream")],
+    "messages": [lambda at: at.get_llm_executions("s"), lambda at: at.list_llm_executions()],
     "documents": [lambda at: at.get_session("s"), lambda at: at.list_workflows()],
 }
 """For each table, operations that read a row of it."""
@@ -55,6 +56,8 @@ FOUND_BY = {
     ("tool_call_logs", "execution_id"),
     ("stream_events", "stream_id"),
     ("documents", "digest"),
+    ("messages", "session_id"),
+    ("messages", "digest"),
 }
 """The columns by which rows are selected: a wrong value there is not read, so it is not noticed."""
 
@@ -123,6 +126,7 @@ async def fill(storage: StorageAdapter) -> None:
     await storage.save_execution_state(samples.a_state("s", node_states={"draft": samples.a_node_state("draft")}))
     usage = TokenUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3)
     await storage.save_llm_execution("s", "draft", samples.a_result(id="e", usage=usage))
+    await samples.stored_execution(storage, "s", input=[{"role": "user", "content": "a long text " * 100}])
     await samples.stored_tool_call(storage, "e")
     await storage.create_budget_pool(BudgetPool(id="root", total_budget=1000))
     await storage.create_budget_pool(BudgetPool(id="p", parent_pool_id="root", total_budget=100))

@@ -128,7 +128,7 @@ class _RemembersMessages(Delegating):
 
 
 class _Remembering(DelegatingTransaction):
-    believed: set
+    believed: set[tuple[str, str]]
 
     async def save_llm_execution(self, session_id, node_id, result):
         if isinstance(result.input, list):
