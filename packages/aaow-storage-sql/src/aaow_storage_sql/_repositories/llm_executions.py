@@ -23,7 +23,7 @@ from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _HYDRATED = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", "usage")
 _ID_AT, _INPUT_AT, _CALLS_AT = map(_HYDRATED.index, ("id", "input", "tool_calls"))
-_EXECUTION_COLUMNS = ("input_digest", *_HYDRATED[: _CALLS_AT + 1], *USAGE_FIELDS)
+_EXECUTION_COLUMNS = (*_HYDRATED[: _CALLS_AT + 1], *USAGE_FIELDS, "input_digest")
 _NO_USAGE = (None,) * len(USAGE_FIELDS)
 
 
@@ -179,7 +179,7 @@ def _listed(
 ) -> list[LLMExecution]:
     plan = plan_query(LLMExecution, filter, "timestamp")
     rows = plan_rows(connection, sources[plan.documents], plan, scope)
-    digests, values = [row[0] for row in rows], [_values(row[1:]) for row in rows]
+    digests, values = [row[-1] for row in rows], [*map(_values, rows)]
     if digests.count(None) < len(digests):
         values = _with_inputs(connection, digests, values)
     executions = hydrate_all(LLMExecution, _HYDRATED, values)
@@ -191,9 +191,7 @@ def _with_inputs(connection: SQLConnection, digests: Sequence[Any], values: Sequ
     ids = [row[_ID_AT] for row, digest in zip(values, digests, strict=True) if digest is not None]
     reader = InputReader(connection, ids)
     return [
-        row
-        if digest is None
-        else (*row[:_INPUT_AT], reader.input(row[0], digest, row[_ID_AT]), *row[_INPUT_AT + 1 :])
+        row if digest is None else (*row[:_INPUT_AT], reader.input(row[0], digest, row[_ID_AT]), *row[_INPUT_AT + 1 :])
         for row, digest in zip(values, digests, strict=True)
     ]
 
@@ -207,7 +205,7 @@ def _calls(
 
 def _values(row: Row) -> Row:
     """Return the values of the fields of an execution, in the order of `_HYDRATED`."""
-    calls, usage = row[_CALLS_AT], row[_CALLS_AT + 1 :]
+    calls, usage = row[_CALLS_AT], row[_CALLS_AT + 1 : -1]
     return (
         *row[:_CALLS_AT],
         None if calls is None else _tool_calls(calls, row[_ID_AT]),
