@@ -9,6 +9,7 @@ from aaow_storage._amounts import amount_problem, as_amount
 from aaow_storage._records import StreamEvent
 from aaow_storage._values import (
     MAX_COUNT,
+    MAX_ID_LENGTH,
     as_float,
     as_utc,
     exact_text,
@@ -26,6 +27,8 @@ def check_id(operation: str, argument: str, value: object) -> str:
     Raises:
         ValidationError: it is not a str of 1 to 255 characters, or holds NUL or a lone surrogate.
     """
+    if type(value) is str and 1 <= len(value) <= MAX_ID_LENGTH and value.isascii() and "\x00" not in value:
+        return value  # the usual case, inline, because each operation takes an id or two
     if (problem := id_problem(value)) is not None:
         raise ValidationError(operation, argument, problem)
     return exact_text(cast("str", value))

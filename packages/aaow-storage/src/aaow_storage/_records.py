@@ -48,7 +48,7 @@ def _approval_status(value: ApprovalStatus | ApprovalStatusWord) -> ApprovalStat
 
 
 def _tool_calls(value: "tuple[ToolCall, ...] | list[ToolCall] | None") -> "tuple[ToolCall, ...] | None":
-    return values.as_tuple_or_none(value)
+    return None if value is None else values.as_tuple_or_none(value)
 
 
 def _attempts(value: "tuple[NodeAttempt, ...] | list[NodeAttempt]") -> "tuple[NodeAttempt, ...]":
