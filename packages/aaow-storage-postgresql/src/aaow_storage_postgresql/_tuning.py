@@ -22,6 +22,8 @@ class Tuning:
     """How many connections an operation may lose before it fails."""
     min_pause_s: float = 0.002
     """The pause after the first conflict; it doubles with each."""
+    schema_check_interval_s: float = 1.0
+    """How long a thread trusts its check that nobody has migrated the store; the check is one round trip."""
     watch_interval_s: float = 0.25
     """How often to ask whether another process has committed, while a task waits for that."""
     min_poll_pause_s: float = 0.01

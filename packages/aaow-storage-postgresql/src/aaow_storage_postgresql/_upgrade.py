@@ -29,7 +29,7 @@ _RELATIONS = (
     .where(is_in_schema, sa.or_(*(classes.c.relkind == sa.literal_column(f"'{kind}'") for kind in "rpvmf")))
 )
 """Relations of the schema whose names are taken for tables: tables of all kinds, and views."""
-_VERSION = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table(VERSION_TABLE))
+VERSION = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table(VERSION_TABLE))
 _SCHEMA = sa.select(sa.cast(namespaces.c.nspname, sa.Text)).where(
     namespaces.c.nspname == sa.bindparam("schema", type_=sa.Text)
 )
@@ -43,7 +43,7 @@ def version(connection: PostgreSQLConnection, settings: Settings) -> str | None:
         SchemaVersionError: tables of another application have the names of ours.
     """
     names = {name for (name,) in connection.rows(_RELATIONS, {"schema": settings.schema})}
-    row = connection.row(_VERSION) if VERSION_TABLE in names else None
+    row = connection.row(VERSION) if VERSION_TABLE in names else None
     if row is not None:
         return str(row[0])
     refuse_foreign_tables(names)

@@ -15,6 +15,7 @@ from aaow_storage_postgresql._errors import is_retryable, is_too_many_connection
 from aaow_storage_postgresql._in_doubt import InDoubtError
 from aaow_storage_postgresql._pipelined_reads import PointRead, fetch_pipelined
 from aaow_storage_postgresql._requests import Request, as_storage_error, job_of, refuse
+from aaow_storage_postgresql._schema_watch import SchemaWatch
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import InteractiveTransaction, Job, Outcome, SQLConnection, deliver, roll_back
 
@@ -39,6 +40,7 @@ class Worker:
         self._settings = settings
         self._watchdog = watchdog
         self._registry = registry
+        self._schema = SchemaWatch(settings.tuning.schema_check_interval_s)
         self._connection: PostgreSQLConnection | None = None
         self.current: Sequence[Request] = ()
         """The requests that are being answered; set by the thread."""
@@ -75,6 +77,10 @@ class Worker:
         """Answer the point reads in one pipeline; return the remaining requests."""
         connection = self._connection
         if len(requests) == 1 or connection is None or connection.is_lost:
+            return requests
+        try:
+            self._schema.check_if_due(connection)
+        except StorageError:  # each request checks again, and reports it
             return requests
         reads: list[PointRead] = []
         others: list[Request] = []
@@ -117,6 +123,7 @@ class Worker:
                 if outcome.error is not None:
                     connection.stop_cancelling()
                     roll_back(connection, outcome.error)
+                    outcome = Outcome(job, error=self._schema.explain(outcome.error, connection))
             losses += connection.is_lost
             is_last = attempts >= tuning.max_attempts or losses >= tuning.max_reconnects
             if is_last or not _is_retryable(outcome, connection):
@@ -128,6 +135,22 @@ class Worker:
                 time.sleep(tuning.retry_pause_s(attempts))
 
     def _connect(self) -> PostgreSQLConnection:
+        """Return the connection, on which the store has the schema of this release.
+
+        Raises:
+            SchemaVersionError: another process has migrated the store.
+            StorageError: no connection can be opened.
+        """
+        connection = self._open_if_lost()
+        try:
+            self._schema.check_if_due(connection)
+        except StorageError:
+            if not connection.is_lost:
+                raise
+            connection = self._open_if_lost()
+        return connection
+
+    def _open_if_lost(self) -> PostgreSQLConnection:
         """Return the connection; open a new one if there is none, or it is lost.
 
         If the server has no free connection, try again for up to `acquire_timeout`.
