@@ -103,6 +103,15 @@ async def what_is_returned(storage: StorageOperations) -> list[str]:
     return [found, str(left), *(each.id for each in await storage.list_sessions(newest))]
 
 
+def what_metadata_holds(session: Session) -> list[str]:
+    user: str = (session.metadata or {})["user"]
+    tags: list[str] = (session.metadata or {}).get("tags", [])
+    if session.metadata is not None:
+        user = session.metadata["user"]
+    session.metadata["user"]  # type: ignore[index]  # it may be None
+    return [user, *tags]
+
+
 async def conditions(storage: StorageOperations) -> str:
     query = QueryFilter(
         {
