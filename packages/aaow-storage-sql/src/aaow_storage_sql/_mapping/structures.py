@@ -44,7 +44,7 @@ class Structure:
             level.dict_lengths += map(len, dicts)
             level.list_lengths += map(len, lists)
             level.keys += chain.from_iterable(dicts)
-            at = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
+            at = _parts_of(at)
             depth += 1
 
     def is_of(self, items: list[Any]) -> bool:
@@ -57,23 +57,25 @@ class Structure:
             if not present & _CONTAINERS:
                 return at == level.scalars and _have_equal_floats(at, level)
             is_uniform = len(present) == 1
-            parts: list[Any] = []
             if dict in present:
                 dicts = at if is_uniform else _of(dict, at)
                 keys = [*chain.from_iterable(dicts)]
                 if [*map(len, dicts)] != level.dict_lengths or keys != level.keys or {*map(type, keys)} - {str}:
                     return False
-                parts += chain.from_iterable(map(dict.values, dicts))
             if list in present:
                 lists = at if is_uniform else _of(list, at)
                 if [*map(len, lists)] != level.list_lengths:
                     return False
-                parts += chain.from_iterable(lists)
             if not is_uniform:
                 scalars = [part for part in at if type(part) not in _CONTAINERS]
                 if scalars != level.scalars or not _have_equal_floats(scalars, level):
                     return False
-            at = parts
+            if list not in present:
+                at = [*chain.from_iterable(map(dict.values, dicts))]
+            elif dict not in present:
+                at = [*chain.from_iterable(lists)]
+            else:
+                at = _parts_of(at)
         return not at
 
 
@@ -82,6 +84,15 @@ _CONTAINERS = frozenset({dict, list})
 
 def _of(kind: type, parts: list[Any]) -> list[Any]:
     return [part for part in parts if type(part) is kind]
+
+
+def _parts_of(parts: list[Any]) -> list[Any]:
+    """Return the parts of dicts and lists, in order."""
+    return [*chain.from_iterable(part.values() if type(part) is dict else part for part in _containers(parts))]
+
+
+def _containers(parts: list[Any]) -> list[Any]:
+    return [part for part in parts if type(part) in _CONTAINERS]
 
 
 def _have_equal_floats(scalars: list[Any], level: _Level) -> bool:
