@@ -38,7 +38,6 @@ LONGEST_FIRST = [WORKERS[0], "--dist=load", "--maxschedchunk=1"]
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
-EMBEDDED_TESTS = ["tests/memory", "tests/sql", "tests/sqlite", "tests/storage"]
 PYTEST_PLUGINS = "tests/postgresql/plugins"
 
 
@@ -55,6 +54,7 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", "3.14", THIS_PYTHON]))
 INSTALLED_PYTHONS = [version for version in PYTHONS if version == THIS_PYTHON or is_installed(version)]
 OLDEST_PYTHON, NEWEST_PYTHON = INSTALLED_PYTHONS[0], INSTALLED_PYTHONS[-1]
+SECOND_PYTHON = INSTALLED_PYTHONS[1 % len(INSTALLED_PYTHONS)]
 
 
 @nox.session
@@ -76,25 +76,24 @@ def tests(session: nox.Session):
 
 @nox.session(python=PYTHONS)
 def tests_full(session: nox.Session):
-    """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on all of them.
+    """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on each.
 
-    The oldest has the slow tests, the one after it the suite on a server. `nox -s tests` is for the newest.
+    The oldest has the slow tests. The suite runs on PostgreSQL on the second oldest, and on SQLite on all others, where
+    `tests` runs it on the newest. The session `conformance` has each combination.
     """
     install(session, *EVERYTHING, group="test")
-    if session.python != NEWEST_PYTHON:
-        run_suite(session, ["pytest"], "sqlite", QUICK)
     if session.python == OLDEST_PYTHON:
-        if session.python != NEWEST_PYTHON:
-            session.run("pytest", *WORKERS, *EMBEDDED_TESTS, *QUICK)
         run_everything(session, ["pytest"], SLOW, LONGEST_FIRST)
-    if session.python == INSTALLED_PYTHONS[1 % len(INSTALLED_PYTHONS)]:
+    if session.python == SECOND_PYTHON:
         run_suite(session, ["pytest"], "postgresql", QUICK)
+    elif session.python != NEWEST_PYTHON:
+        run_suite(session, ["pytest"], "sqlite", QUICK)
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def conformance(session: nox.Session, backend: str):
-    """Run the conformance suite on one backend."""
+    """Run the conformance suite on one backend, with one Python."""
     install(session, *EVERYTHING, group="test")
     run_suite(session, ["pytest"], backend, session.posargs)
 
