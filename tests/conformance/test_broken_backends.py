@@ -7,6 +7,7 @@ from aaow_storage_conformance import test_contract
 from aaow_storage_conformance.broken import BROKEN, BrokenBackend, Delegating, Querying
 from aaow_storage_conformance.broken._matrix import main
 from aaow_storage_conformance.broken._runner import (
+    LARGE,
     ContractTest,
     Verdict,
     clauses_without_a_mistake,
@@ -36,6 +37,10 @@ def test_a_broken_backend_is_caught(broken: BrokenBackend):
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
     tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
     assert failures(available_backends()["memory"], Querying, tests) == []
+
+
+def test_the_large_tests_of_the_runner_are_tests_of_the_suite(suite: list[ContractTest]):
+    assert sorted(LARGE - {test.name for test in suite}) == []
 
 
 def test_every_clause_has_a_broken_backend():
