@@ -31,10 +31,13 @@ EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
-WORKERS = [f"--numprocesses={os.environ.get('WORKERS', 2 * (os.cpu_count() or 1))}", "--dist=worksteal"]
+WORKERS = [
+    f"--numprocesses={os.environ.get('PYTEST_XDIST_AUTO_NUM_WORKERS', 2 * (os.cpu_count() or 1))}",
+    "--dist=worksteal",
+]
 """More than cores, because many tests wait: for other processes, servers, locks, the disk and limits of time.
 
-The environment variable WORKERS sets another number.
+The environment variable of `pytest -n auto`, PYTEST_XDIST_AUTO_NUM_WORKERS, sets another number.
 """
 LONGEST_FIRST = [WORKERS[0], "--dist=load", "--maxschedchunk=1"]
 """Tests begin in the order in which they are collected."""
