@@ -31,14 +31,19 @@ EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
-WORKERS = [f"--numprocesses={2 * (os.cpu_count() or 1)}", "--dist=worksteal"]
-"""More than cores, because many tests wait: for other processes, servers, locks, the disk and limits of time."""
+WORKERS = [
+    f"--numprocesses={os.environ.get('PYTEST_XDIST_AUTO_NUM_WORKERS', 2 * (os.cpu_count() or 1))}",
+    "--dist=worksteal",
+]
+"""More than cores, because many tests wait: for other processes, servers, locks, the disk and limits of time.
+
+The environment variable of `pytest -n auto`, PYTEST_XDIST_AUTO_NUM_WORKERS, sets another number.
+"""
 LONGEST_FIRST = [WORKERS[0], "--dist=load", "--maxschedchunk=1"]
 """Tests begin in the order in which they are collected."""
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
-EMBEDDED_TESTS = ["tests/memory", "tests/sql", "tests/sqlite", "tests/storage"]
 PYTEST_PLUGINS = "tests/postgresql/plugins"
 
 
@@ -55,6 +60,11 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", "3.14", THIS_PYTHON]))
 INSTALLED_PYTHONS = [version for version in PYTHONS if version == THIS_PYTHON or is_installed(version)]
 OLDEST_PYTHON, NEWEST_PYTHON = INSTALLED_PYTHONS[0], INSTALLED_PYTHONS[-1]
+SECOND_PYTHON = INSTALLED_PYTHONS[1 % len(INSTALLED_PYTHONS)]
+SUITES = {version: [("sqlite", QUICK)] for version in INSTALLED_PYTHONS[2:-1]}
+"""The runs of the suite that `tests` leaves out, by the Python that has them."""
+SUITES[OLDEST_PYTHON] = [("sqlite", SLOW if OLDEST_PYTHON == NEWEST_PYTHON else []), ("memory", SLOW)]
+SUITES[SECOND_PYTHON] = [*SUITES.get(SECOND_PYTHON, []), ("postgresql", QUICK)]
 
 
 @nox.session
@@ -75,26 +85,27 @@ def tests(session: nox.Session):
 
 
 @nox.session(python=PYTHONS)
-def tests_full(session: nox.Session):
-    """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on all of them.
+@nox.parametrize("part", ["slow", "suite"], ids=["slow", "suite"])
+def tests_full(session: nox.Session, part: str):
+    """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on each.
 
-    The oldest has the slow tests, the one after it the suite on a server. `nox -s tests` is for the newest.
+    The oldest has the slow tests. The suite runs on PostgreSQL on the second oldest, and on SQLite on all others, where
+    `tests` runs it on the newest. The session `conformance` has each combination.
     """
+    suites = SUITES.get(session.python, []) if part == "suite" else []
+    if not suites and (part, session.python) != ("slow", OLDEST_PYTHON):
+        session.skip("another Python runs them")
     install(session, *EVERYTHING, group="test")
-    if session.python != NEWEST_PYTHON:
-        run_suite(session, ["pytest"], "sqlite", QUICK)
-    if session.python == OLDEST_PYTHON:
-        if session.python != NEWEST_PYTHON:
-            session.run("pytest", *WORKERS, *EMBEDDED_TESTS, *QUICK)
-        run_everything(session, ["pytest"], SLOW, LONGEST_FIRST)
-    if session.python == INSTALLED_PYTHONS[1 % len(INSTALLED_PYTHONS)]:
-        run_suite(session, ["pytest"], "postgresql", QUICK)
+    if part == "slow":
+        run_own_tests(session, ["pytest"], SLOW, LONGEST_FIRST)
+    for backend, chosen in suites:
+        run_suite(session, ["pytest"], backend, chosen)
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def conformance(session: nox.Session, backend: str):
-    """Run the conformance suite on one backend."""
+    """Run the conformance suite on one backend, with one Python."""
     install(session, *EVERYTHING, group="test")
     run_suite(session, ["pytest"], backend, session.posargs)
 
@@ -192,11 +203,16 @@ def set_version(path: Path, version: str) -> None:
     path.write_text(re.sub(r'"(aaow-storage[\w-]*)~=.*"', rf'"\1~={version}"', text))
 
 
-def run_everything(session: nox.Session, pytest: list[str], chosen: list[str], workers: list[str] = WORKERS) -> None:
+def run_everything(session: nox.Session, pytest: list[str], chosen: list[str]) -> None:
     """Run the repository's own tests, then the conformance suite on the embedded backends."""
-    session.run(*pytest, *workers, *(f"--ignore={each}" for each in OTHER_SESSIONS), *chosen)
+    run_own_tests(session, pytest, chosen, WORKERS)
     for backend in EMBEDDED:
         run_suite(session, pytest, backend, chosen)
+
+
+def run_own_tests(session: nox.Session, pytest: list[str], chosen: list[str], workers: list[str]) -> None:
+    """Run the repository's own tests, but for those that other sessions run."""
+    session.run(*pytest, *workers, *(f"--ignore={each}" for each in OTHER_SESSIONS), *chosen)
 
 
 def run_suite(session: nox.Session, pytest: list[str], backend: str, chosen: list[str]) -> None:

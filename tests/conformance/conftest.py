@@ -1,6 +1,7 @@
 """Fixtures of the tests of the conformance suite."""
 
 import gc
+import tracemalloc  # noqa: F401 - pytest would import it at a warning, and find half of it at a warning meanwhile
 from collections.abc import Iterator
 
 import pytest

@@ -73,7 +73,7 @@ def python(distribution: Distribution, tmp_path_factory: pytest.TempPathFactory)
     venv.create(environment)
     python = environment / "bin" / "python"
     siblings = f"--find-links={distribution.wheel.parent}"
-    run(sys.executable, "-m", "pip", "--python", python, "install", siblings, distribution.wheel)
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-compile", siblings, distribution.wheel)
     return python
 
 

@@ -32,6 +32,26 @@ from aaow_storage_conformance.suite.differential import DifferentialTests
 from aaow_storage_conformance.suite.model import ModelTests
 
 RANDOM = (DifferentialTests, ModelTests)
+LARGE = frozenset(
+    {
+        "test_a_condition_takes_ten_thousand_values",
+        "test_a_document_of_eight_mebibytes_comes_back",
+        "test_a_filter_may_compare_with_long_texts",
+        "test_a_list_read_while_all_of_it_is_replaced_is_that_of_one_instant",
+        "test_a_state_of_a_thousand_nodes_comes_back",
+        "test_a_thousand_tasks_write_and_read_at_once",
+        "test_cancelled_tasks_leave_no_task_and_no_thread_behind",
+        "test_every_read_shows_each_change_that_another_handle_made",
+        "test_ids_of_any_characters_stay_apart",
+        "test_json_values_come_back_with_their_types",
+        "test_readers_see_each_transaction_whole_or_not_at_all",
+        "test_sums_of_amounts_do_not_drift",
+        "test_the_largest_filter_finds_what_it_describes",
+        "test_what_becomes_of_a_document_changes_none_that_is_like_it",
+        "test_when_one_of_four_writing_processes_is_killed_the_others_go_on",
+    }
+)
+"""The tests that take tens of times as long as most; those with many tasks and processes take as long."""
 
 
 class RunnerError(Exception):
@@ -124,8 +144,9 @@ def contract_tests() -> Iterator[ContractTest]:
 
 
 def _cost(test: ContractTest) -> tuple[bool, bool, bool, int]:
-    """Sort random tests after all others, and those with many tasks, which take up to a second, after quick ones."""
-    return issubclass(test.owner, RANDOM), test.is_slow, issubclass(test.owner, ConcurrencyTests), test.number
+    """Sort random tests after all others, and those that take up to a second after quick ones."""
+    is_large = issubclass(test.owner, ConcurrencyTests) or test.name in LARGE
+    return issubclass(test.owner, RANDOM), test.is_slow, is_large, test.number
 
 
 def reference_backends() -> list[Backend]:
