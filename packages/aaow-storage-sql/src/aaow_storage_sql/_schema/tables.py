@@ -83,9 +83,11 @@ def _session_id(table: str) -> sa.Column[Any]:
 
 
 def _index_if_set(*columns: str) -> sa.Index:
-    """Return an index of the rows that have the first column."""
-    condition = sa.column(columns[0]).is_not(None)
-    return sa.Index(None, *columns, sqlite_where=condition, postgresql_where=condition)
+    """Return an index of the rows that have the first column.
+
+    In PostgreSQL too, by its migrations: to be told here, SQLAlchemy would import that dialect wherever SQLite is used.
+    """
+    return sa.Index(None, *columns, sqlite_where=sa.column(columns[0]).is_not(None))
 
 
 def _digest(name: str) -> sa.Column[Any]:
