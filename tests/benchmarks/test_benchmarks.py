@@ -22,6 +22,7 @@ from benchmarks.busy_loop import busy_loop
 from benchmarks.cases import READS, WRITES, Case
 from benchmarks.handover import CASES, handover
 from benchmarks.measuring import percentile
+from benchmarks.migrating import migrating
 from benchmarks.on_postgresql import flushing_server, on_postgresql
 from benchmarks.options import parsed
 from benchmarks.plot import throughput_svg
@@ -243,3 +244,9 @@ def test_postgresql_is_measured_beside_its_bare_driver(server: Server):
         ("get_session", 4),
     ]
     assert all(ratio.ratio > 0 for ratio in ratios)
+
+
+def test_a_store_is_migrated_step_by_step_and_back(tmp_path: Path):
+    lines = list(migrating(tmp_path, 100))
+    assert lines[0].startswith("to 0002:")
+    assert lines[-1].startswith("to 0001:")
