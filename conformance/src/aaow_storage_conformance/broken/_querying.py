@@ -4,11 +4,14 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+import attrs
+
 from aaow_storage import (
     ApprovalRequest,
     BudgetPool,
     Direction,
     LLMExecution,
+    OrderBy,
     QueryFilter,
     Session,
     StorageOperations,
@@ -106,6 +109,13 @@ class Querying(Delegating):
         return records[plan.offset :][: plan.limit]
 
 
+def _by_sequence(filter: QueryFilter | None) -> QueryFilter:
+    """Return the filter with the order of events that are read after a sequence, unless it has one."""
+    given = QueryFilter() if filter is None else filter
+    is_ordered = not isinstance(given, QueryFilter) or given.order_by
+    return given if is_ordered else attrs.evolve(given, order_by=OrderBy("sequence"))
+
+
 def _listing(name: str) -> Callable[..., Awaitable[list[Any]]]:
     signature = inspect.signature(getattr(StorageOperations, name))
 
@@ -113,6 +123,8 @@ def _listing(name: str) -> Callable[..., Awaitable[list[Any]]]:
         given = signature.bind(self, *args, **kwargs).arguments
         filter_given, _ = given.pop("filter", None), given.pop("self")
         whole = await getattr(self.reference, name)(**given)
+        if given.get("after_sequence") is not None:
+            filter_given = _by_sequence(filter_given)
         plan = self.plan(LISTS[name], filter_given)
         selected = self.select(plan, whole)
         return selected if plan.documents else [without_documents(record) for record in selected]
