@@ -16,6 +16,7 @@ from aaow_storage import (
     UnsupportedOperationError,
 )
 from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, calls_without_streams, every_call
+from aaow_storage_conformance.data.versions import is_tested_since
 
 ErrorT = TypeVar("ErrorT", bound=StorageError)
 
@@ -28,6 +29,9 @@ async def check_closed(adapter: StorageAdapter) -> None:
     await check_raises(
         AdapterClosedError, "begin_transaction() on an adapter that is not open", adapter.begin_transaction
     )
+    if has_streams and is_tested_since("1.1"):
+        watcher = adapter.watch_stream("stream")
+        await check_raises(AdapterClosedError, "watch_stream() on an adapter that is not open", anext, watcher)
     with pytest.raises(AdapterClosedError):
         async with adapter.transaction():
             pytest.fail("transaction() on an adapter that is not open has to raise AdapterClosedError; it began one")
