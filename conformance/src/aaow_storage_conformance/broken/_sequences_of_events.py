@@ -278,3 +278,21 @@ class WatchesWhatIsSavedAgain(MemoryAdapter):
                         yielded[event.id] = event
                         yield event
                 await asyncio.sleep(0.005)
+
+
+@breaks("STR-3")
+class LooksForEventsOnceASecond(MemoryAdapter):
+    """Wakes watchers once a second, by commits of its own process too."""
+
+    def watch_stream(self, stream_id, after=0):
+        super().watch_stream(stream_id, after)
+        return self.watch(stream_id, after)
+
+    async def watch(self, stream_id, after):
+        await self._last_sequences([stream_id])
+        with suppress(AdapterClosedError):
+            while True:
+                for event in await self.get_stream_events(stream_id, None, after):
+                    after = event.sequence
+                    yield event
+                await asyncio.sleep(0.9)

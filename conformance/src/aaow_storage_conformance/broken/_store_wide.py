@@ -241,3 +241,26 @@ class ReadsNodesPastTheTransaction(Delegating):
 
         transaction.get_node_state = get_node_state
         return transaction
+
+
+@breaks("OPS-12", "QRY-11")
+class StartsStatesOverAtACursor(Delegating):
+    """Lists the first page of states again for a cursor."""
+
+    async def list_execution_states(self, filter=None):
+        found = await super().list_execution_states(filter)
+        if filter is not None and isinstance(filter.after_record, str):
+            return await super().list_execution_states(attrs.evolve(filter, after_record=None))
+        return found
+
+
+@breaks("TOO-2")
+class ListsCallsOfTheNodeToo(Delegating):
+    """Lists the calls of a node among those of its execution."""
+
+    async def get_tool_calls(self, execution_id, filter=None):
+        found = await super().get_tool_calls(execution_id, filter)
+        for execution in await self.list_llm_executions(QueryFilter({"id": execution_id})):
+            place = {"session_id": execution.session_id, "node_id": execution.node_id}
+            found += await self.list_tool_calls(QueryFilter({"execution_id": None, **place}))
+        return found

@@ -2,32 +2,33 @@
 
 Which modules check the clauses of an area, by the number of their tests of it:
 
-REC  documents, records, plain_values, resemblances, observability, amounts, endings, returns, numbers, budgets, errors,
-     executions, paging, sessions, inputs
-OPS  cancellation, races, store_wide, operations, conditional_updates, patches, atomicity, resemblances, updates,
+REC  documents, records, plain_values, resemblances, observability, amounts, endings, inputs, returns, numbers, budgets,
+     errors, executions, paging, sessions
+OPS  cancellation, races, store_wide, conditional_updates, operations, patches, atomicity, resemblances, updates,
      numbers, sequences, records, snapshots, operators, documents, endings, returns, observability, handles,
-     differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency,
-     long_lists, plain_values, sessions, states, streams, workflows, inputs
+     differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency, inputs,
+     long_lists, plain_values, sessions, states, streams, workflows
 WFL  workflows, sequences, numbers, operations, races, side_effects
-SES  sessions, races, sequences, resemblances, model, snapshots, atomicity, numbers, observability, operations,
-     side_effects, inputs
+SES  sessions, races, sequences, resemblances, inputs, model, snapshots, atomicity, numbers, observability, operations,
+     side_effects
 STA  observability, states, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
      resemblances, side_effects
 LLM  inputs, executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
 TOO  observability, executions, store_wide, numbers
 BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences
-APR  approvals, side_effects, returns, sequences, plain_values, concurrency, numbers, queries, races
+APR  approvals, side_effects, returns, sequences, plain_values, concurrency, conditional_updates, numbers, queries,
+     races
 STR  stored_streams, stream_order, following, streams, errors, transactions
 USE  usage, store_wide, long_lists
 QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions, combinations, numbers, endings,
      amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
-     blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, lifecycle,
-     nesting, retryability, streams, usage, inputs
+     blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, inputs,
+     lifecycle, nesting, retryability, streams, usage
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
      following, handles, isolation, operations, transacting
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
-     isolation, sharing, durability, errors, numbers, states, stored_streams, inputs
+     isolation, sharing, durability, errors, inputs, numbers, states, stored_streams
 DUR  durability
 """

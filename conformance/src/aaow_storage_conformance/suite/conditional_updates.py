@@ -228,6 +228,16 @@ class ConditionalUpdateTests:
                 await update(storage, APPROVAL_REQUEST, record.id, only_if, context={})
             assert_identical(raised.value.current, decided)
 
+    @clause("OPS-10", "APR-4")
+    async def test_a_pending_request_whose_time_is_over_is_updated_on_a_condition(
+        self, storage: StorageAdapter
+    ) -> None:
+        await prepare(storage)
+        record = attrs.evolve(make(APPROVAL_REQUEST), expires_at=samples.EPOCH)
+        await storage.create_approval_request(record)
+        changed = await update(storage, APPROVAL_REQUEST, record.id, {"status": "pending"}, context={"late": True})
+        assert_identical(changed, attrs.evolve(record, context={"late": True}))
+
     @clause("OPS-10")
     async def test_changing_the_condition_later_has_no_effect(self, storage: StorageAdapter) -> None:
         session = make(SESSION)

@@ -39,6 +39,7 @@ from aaow_storage import (
     StreamEvent,
     StreamSummary,
     TokenUsage,
+    ValidationError,
     WorkflowExecutionState,
 )
 from aaow_storage.authoring import QUERY_FIELDS, TOKEN_FIGURES, FieldKind, plan_query, resolve_field
@@ -48,6 +49,7 @@ from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.data.seed import rng_for
 from aaow_storage_conformance.data.versions import is_tested_since, later_fields
+from aaow_storage_conformance.harness.refusals import check_raises
 from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit
 from aaow_storage_conformance.harness.watchdog import run_in_loop
 
@@ -107,7 +109,7 @@ class DifferentialTests:
     ) -> None:
         await _check_random_filters(storage, listing, "random combinations", _combined_filters)
 
-    @clause("OPS-12", "QRY-10")
+    @clause("OPS-12", "QRY-3", "QRY-10", "QRY-11")
     @pytest.mark.parametrize(
         "name",
         [
@@ -135,6 +137,12 @@ class DifferentialTests:
         for query in random_filters.filters_of(whole[-1]):
             expected = plan_query(kind, query, DEFAULT_ORDER[kind]).select(whole)
             assert_identical(await listed(query), expected)
+        for query in (QueryFilter(limit=2), QueryFilter(order_by=OrderBy(DEFAULT_ORDER[kind], Direction.DESCENDING))):
+            for record in whole:
+                behind = plan_query(kind, query.after(record), DEFAULT_ORDER[kind]).select(whole)
+                assert_identical(await listed(query.after(query.cursor(record))), behind)
+        for wrong in (QueryFilter({"nothing": 1}), QueryFilter().after("x"), QueryFilter(order_by=OrderBy("nothing"))):
+            await check_raises(ValidationError, f"{name}() with {wrong!r}", listed, wrong)
         loop, shrink_limit = asyncio.get_running_loop(), ShrinkLimit()
 
         async def find(query: QueryFilter | None) -> list[Any]:

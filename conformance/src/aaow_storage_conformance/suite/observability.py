@@ -269,6 +269,7 @@ class ObservabilityTests:
         for query in (None, QueryFilter(own), QueryFilter(any_of=[{"execution_id": execution.id}, own])):
             assert_identical(await storage.get_session_tool_calls(SESSION_ID, query), logs)
             assert_identical(await storage.list_tool_calls(query), logs)
+        assert_identical(await storage.get_tool_calls(execution.id), logs[::2])
         found = await storage.get_session_tool_calls(SESSION_ID, QueryFilter({"node_id": "review"}))
         assert_identical(found, [logs[3]])
         page = QueryFilter(order_by=OrderBy("node_id", "desc"), limit=2)
@@ -354,7 +355,7 @@ class ObservabilityTests:
     @requires(Capability.STREAM_EVENTS)
     async def test_events_that_name_a_session_go_with_it(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id=SESSION_ID)
-        other = await samples.stored_session(storage)
+        other = await samples.stored_session(storage, parent_session_id=SESSION_ID)
         for name in ("another stream", "a third"):
             await storage.save_stream_event(samples.an_event(name, session_id=SESSION_ID))
         events = [samples.an_event("stream", session_id=owner) for owner in (SESSION_ID, other.id, None)]

@@ -179,6 +179,9 @@ class OmissionTests:
             lambda query: storage.get_llm_executions("s", query),
             lambda query: storage.get_node_llm_executions("s", "draft", query),
         )
+        async with storage.transaction() as transaction:
+            for bare in await transaction.list_llm_executions(QueryFilter(documents=False)):
+                assert bare.input is OMITTED
         for listed in lists:
             for query in (
                 QueryFilter(),

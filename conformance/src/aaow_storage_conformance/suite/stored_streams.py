@@ -26,6 +26,8 @@ STREAM = "stored"
 MANY = 1100
 """More events than a page of any reader has."""
 ROUNDS = 8
+WAKES_S = 4.0
+"""Within which eight events are followed one after the other; who looks once a second takes eight."""
 
 
 @requires(Capability.STREAM_EVENTS)
@@ -109,6 +111,16 @@ class StoredStreamTests:
         assert_identical(followed, events)
         assert await storage.delete_stream_events(STREAM) == MANY
         assert await storage.list_stream_events() == []
+
+    @clause("STR-3")
+    async def test_a_watcher_is_woken_at_once_by_each_save_of_its_process(self, storage: StorageAdapter) -> None:
+        async with aclosing(storage.watch_stream(STREAM)) as watcher, asyncio.timeout(WAKES_S):
+            for _ in range(8):
+                waiting = asyncio.ensure_future(anext(watcher))
+                await asyncio.sleep(0.005)
+                event = samples.an_event(STREAM)
+                await storage.save_stream_event(event)
+                assert (await waiting).id == event.id
 
     @clause("STR-3")
     async def test_a_watcher_does_not_get_an_event_again_that_is_saved_again(self, storage: StorageAdapter) -> None:

@@ -197,6 +197,30 @@ class UsageTests:
             with pytest.raises(ValidationError):
                 await storage.summarize_usage((), query)  # type: ignore[arg-type]  # the last one on purpose
 
+    @clause("USE-1")
+    async def test_sums_follow_what_becomes_of_executions_sessions_and_workflows(self, storage: StorageAdapter) -> None:
+        await samples.stored_workflow(storage, id="w")
+        for session_id in ("s", "t"):
+            await samples.stored_session(storage, id=session_id, workflow_id="w")
+        first = await _save(storage, "s", usage=_usage(1, 0, 1), cost=1, currency="EUR")
+        await _save(storage, "s", usage=_usage(10, 0, 10))
+        await _save(storage, "s", id=first.id, usage=_usage(100, 0, 100), cost=2, currency="USD")
+        [total] = await storage.summarize_usage()
+        assert (total.executions, total.prompt_tokens, dict(total.costs)) == (2, 110, {"USD": Decimal(2)})
+        await _save(storage, "t", id=first.id, usage=None)
+        keys = ("workflow_id", "session_id")
+        found = await storage.summarize_usage(keys)  # type: ignore[arg-type]  # they are some of them
+        assert [(*each.keys.values(), each.executions, each.total_tokens) for each in found] == [
+            ("w", "s", 1, 10),
+            ("w", "t", 1, None),
+        ]
+        await storage.delete_workflow("w")
+        await storage.delete_session("s")
+        found = await storage.summarize_usage(keys)  # type: ignore[arg-type]  # as above
+        assert [(*each.keys.values(), each.executions) for each in found] == [(None, "t", 1)]
+        await storage.delete_session("t")
+        assert_identical(await storage.summarize_usage(), [UsageSummary(executions=0)])
+
     @clause("USE-2")
     async def test_days_and_hours_are_those_of_utc(self, storage: StorageAdapter) -> None:
         east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
