@@ -181,6 +181,7 @@ async def main():
     )
     repositories = {name for name in names if name.startswith("aaow_storage_sql._repositories.")}
     assert repositories == {f"aaow_storage_sql._repositories.{name}" for name in ("documents", "workflows")}
+    assert [name for name in names if name.startswith("sqlalchemy.dialects.postgresql")] == []
 
 
 def test_a_document_that_changes_while_the_first_operation_imports_is_stored_as_it_was(up_to_date: Path):
