@@ -14,6 +14,7 @@ DEFAULTS = {
     "acquire_timeout": 30.0,
     "statement_timeout": 30.0,
     "pooler": None,
+    "changes": None,
 }
 
 

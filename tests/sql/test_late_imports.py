@@ -20,7 +20,7 @@ def operations(name: str) -> Iterator[tuple[str, Operation]]:
 
 
 def test_every_repository_is_known():
-    assert len(NAMES) == len(REPOSITORIES) == 8
+    assert len(NAMES) == len(REPOSITORIES) == 9
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,6 +19,8 @@ from aaow_storage_sqlite._tuning import Tuning
 pytestmark = pytest.mark.asyncio
 
 PATIENCE_S = 10.0
+CHANGES_AND_COMMIT = ("INSERT", "COMMIT")
+"""What ends a transaction: its row in the change feed, and the commit."""
 HoldWriter = Callable[[StorageAdapter], AbstractAsyncContextManager[None]]
 StartAll = Callable[..., Coroutine[Any, Any, list[asyncio.Task[Any]]]]
 
@@ -86,8 +88,8 @@ async def test_one_half_is_acknowledged_when_the_commit_of_the_other_begins(
     await asyncio.gather(*tasks)
     assert steps == [
         "COMMIT",  # of the job that held the writer
-        *("BEGIN", "INSERT", "INSERT", "INSERT", "1 acknowledged", "COMMIT"),
-        *("BEGIN", "INSERT", "INSERT", "3 acknowledged", "COMMIT"),
+        *("BEGIN", "INSERT", "INSERT", "INSERT", "1 acknowledged", *CHANGES_AND_COMMIT),
+        *("BEGIN", "INSERT", "INSERT", "3 acknowledged", *CHANGES_AND_COMMIT),
         "2 acknowledged",
     ]
 

@@ -64,7 +64,7 @@ FOUND_BY = {
 FOUND_BY_ID = {("tool_call_logs", 1)}
 """The reads of READS that look for rows by their ids in a subquery: they find none without an id."""
 
-OF_NO_RECORD = {"streams"}
+OF_NO_RECORD = {"change_feed", "changes", "streams"}
 """Tables with no field of a record."""
 
 WRONG_TEXTS = ("CAST(x'ff80' AS TEXT)", "x'6162'", "'with a NUL' || char(0)")

@@ -180,7 +180,9 @@ async def main():
 """,
     )
     repositories = {name for name in names if name.startswith("aaow_storage_sql._repositories.")}
-    assert repositories == {f"aaow_storage_sql._repositories.{name}" for name in ("documents", "workflows")}
+    assert repositories == {
+        f"aaow_storage_sql._repositories.{name}" for name in ("documents", "recording", "workflows")
+    }
     assert [name for name in names if name.startswith("sqlalchemy.dialects.postgresql")] == []
 
 

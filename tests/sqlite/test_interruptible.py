@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowFunction]:
     function = SlowFunction()
     install = _functions.install
 
-    def install_slow(connection: sqlite3.Connection, failures: list[Exception]) -> None:
-        install(connection, failures)
+    def install_slow(connection: sqlite3.Connection, *recorded: Any) -> None:
+        install(connection, *recorded)
         connection.create_function("aaow_json_matches", 4, function)
 
     monkeypatch.setattr("aaow_storage_sqlite._connections.install", install_slow)

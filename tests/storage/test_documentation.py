@@ -14,7 +14,14 @@ DOCS = Path(__file__).parents[2] / "packages" / "aaow-storage" / "docs"
 DATA_OPERATIONS = {
     name for name, value in inspect.getmembers(StorageOperations, inspect.iscoroutinefunction) if name[0] != "_"
 }
-OPERATIONS = [*DATA_OPERATIONS, *StorageAdapter.__abstractmethods__, "transaction", "transact", "watch_stream"]
+OPERATIONS = [
+    *DATA_OPERATIONS,
+    *StorageAdapter.__abstractmethods__,
+    "transaction",
+    "transact",
+    "watch_stream",
+    "changes",
+]
 HOOKS = [name for name in hookspecs.__all__ if name.startswith("aaow_storage_")]
 RECORDS_MODULE = aaow_storage.Session.__module__
 CLAUSE = re.compile(r"^### ([A-Z]{3}-\d+) ", re.MULTILINE)

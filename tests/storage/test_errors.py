@@ -13,6 +13,7 @@ from aaow_storage.errors import (
     AlreadyExistsError,
     BackendNotFoundError,
     BudgetExceededError,
+    ChangesLostError,
     ConflictError,
     ContentionError,
     CorruptDataError,
@@ -30,6 +31,8 @@ from aaow_storage.errors import (
 POOL = BudgetPool(id="p", total_budget=5)
 SESSION = Session(id="s", workflow_id=None, workflow_snapshot={})
 
+LOST = """changes after the position '0a.0.7.0.1' are not kept any more: take the position of last_change(), read the \
+records, and go on after that position"""
 EXAMPLES = [
     (StorageError("something"), "something"),
     (ValidationError("Session", "status", "'x' is wrong"), "Session.status: 'x' is wrong"),
@@ -41,6 +44,10 @@ EXAMPLES = [
         "the tool call 't' already exists: it was not changed; use another id, such as new_id() makes",
     ),
     (ConflictError("it is not pending", SESSION), "it is not pending"),
+    (
+        ChangesLostError("0a.0.7.0.1"),
+        LOST,
+    ),
     (ConflictError("there is nothing to show"), "there is nothing to show"),
     (BudgetExceededError("too little", POOL), "too little"),
     (ContentionError("it lost"), "it lost"),
@@ -99,7 +106,10 @@ def test_an_error_survives_copying_and_pickling(
 
 def test_errors_are_also_what_the_language_calls_them():
     assert issubclass(ValidationError, ValueError)
-    assert all(issubclass(each, LookupError) for each in (NotFoundError, AlreadyExistsError, BackendNotFoundError))
+    assert all(
+        issubclass(each, LookupError)
+        for each in (NotFoundError, AlreadyExistsError, ChangesLostError, BackendNotFoundError)
+    )
     assert issubclass(BudgetExceededError, ConflictError)
 
 

@@ -11,7 +11,7 @@ PUBLIC = """
 All AnyOf Between Not
 AdapterClosedError AlreadyExistsError ApprovalChanges ApprovalRequest ApprovalStatus ApprovalType Backend
 BackendNotFoundError BudgetExceededError BudgetPool BudgetPoolChanges BudgetPoolStatus Capability ConflictError
-Contains ContentionError CorruptDataError
+Change ChangeAction ChangesLostError Contains ContentionError CorruptDataError
 DelegatingAdapter DelegatingOperations DelegatingTransaction
 Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
 NodeAttempt NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn OMITTED OrderBy
@@ -25,6 +25,8 @@ WorkflowExecutionState available_backends create_adapter
 new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
+ChangeQuery FeedEntry FeedPosition FeedRow check_kept check_prune make_change parse_position plan_changes position_in
+same_record
 ConditionGroup Connective DEFAULT_ORDER DEPENDENT_FIELDS
 CLOSED CLOSED_IN_TRANSACTION Condition DOCUMENT_FIELDS FieldKind INHERITED KEY_FIELDS KINDS MAX_AMOUNT_DIGITS MAX_COUNT
 MAX_DEPTH MAX_ID_LENGTH OMITTED_FIELDS TOKEN_FIGURES UsageGroup UsageQuery UsageSums

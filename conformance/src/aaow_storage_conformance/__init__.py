@@ -18,6 +18,7 @@ from aaow_storage_conformance.suite.atomicity import AtomicityTests
 from aaow_storage_conformance.suite.blocks import BlockTests
 from aaow_storage_conformance.suite.budgets import BudgetTests
 from aaow_storage_conformance.suite.cancellation import CancellationTests
+from aaow_storage_conformance.suite.change_readers import ChangeReaderTests
 from aaow_storage_conformance.suite.closing import ClosingTests
 from aaow_storage_conformance.suite.combinations import CombinationTests
 from aaow_storage_conformance.suite.concurrency import ConcurrencyTests
@@ -51,6 +52,7 @@ from aaow_storage_conformance.suite.patches import PatchTests
 from aaow_storage_conformance.suite.plain_values import PlainValueTests
 from aaow_storage_conformance.suite.queries import QueryTests
 from aaow_storage_conformance.suite.races import RaceTests
+from aaow_storage_conformance.suite.recorded_changes import RecordedChangeTests, UnsupportedChangeTests
 from aaow_storage_conformance.suite.records import RecordTests
 from aaow_storage_conformance.suite.resemblances import ResemblanceTests
 from aaow_storage_conformance.suite.retryability import RetryabilityTests
@@ -81,6 +83,7 @@ __all__ = [
     "BlockTests",
     "BudgetTests",
     "CancellationTests",
+    "ChangeReaderTests",
     "Clause",
     "ClosingTests",
     "CombinationTests",
@@ -117,6 +120,7 @@ __all__ = [
     "QueryTests",
     "RaceTests",
     "RecordTests",
+    "RecordedChangeTests",
     "ResemblanceTests",
     "RetryabilityTests",
     "ReturnTests",
@@ -134,6 +138,7 @@ __all__ = [
     "StreamTests",
     "TransactTests",
     "TransactionTests",
+    "UnsupportedChangeTests",
     "UpdateTests",
     "UsageTests",
     "WorkflowTests",

@@ -29,6 +29,7 @@ AREAS = {
     "BUD": "Budgets",
     "APR": "Approvals",
     "STR": "Streams",
+    "CHG": "Changes",
     "USE": "Usage",
     "QRY": "Queries",
     "TXN": "Transactions",
@@ -162,6 +163,35 @@ _ALL = (
         "STR-3",
         "Whoever reads a stream up to a sequence, and goes on after it, misses nothing.",
         Capability.STREAM_EVENTS,
+        since="1.1",
+    ),
+    Clause(
+        "CHG-1",
+        "Each committed write of a record is in the feed, once, with what it did; no other is.",
+        Capability.CHANGES,
+        since="1.1",
+    ),
+    Clause(
+        "CHG-2",
+        "Whoever reads the feed to the end, and goes on from there, misses nothing and sees nothing twice.",
+        Capability.CHANGES,
+        since="1.1",
+    ),
+    Clause(
+        "CHG-3",
+        "A position after which a change was pruned raises ChangesLostError, and no other does.",
+        Capability.CHANGES,
+        since="1.1",
+    ),
+    Clause(
+        "CHG-4",
+        "A follower gets what is recorded and what comes, at once or within a second, until it is cancelled or closed.",
+        Capability.CHANGES,
+        since="1.1",
+    ),
+    Clause(
+        "CHG-5",
+        "A store whose feed is switched off records nothing, and says so; positions from before a pause are refused.",
         since="1.1",
     ),
     Clause(

@@ -7,6 +7,7 @@ from aaow_storage_conformance import (
     BlockTests,
     BudgetTests,
     CancellationTests,
+    ChangeReaderTests,
     ClosingTests,
     CombinationTests,
     ConcurrencyTests,
@@ -40,6 +41,7 @@ from aaow_storage_conformance import (
     PlainValueTests,
     QueryTests,
     RaceTests,
+    RecordedChangeTests,
     RecordTests,
     ResemblanceTests,
     RetryabilityTests,
@@ -57,6 +59,7 @@ from aaow_storage_conformance import (
     StreamTests,
     TransactionTests,
     TransactTests,
+    UnsupportedChangeTests,
     UpdateTests,
     UsageTests,
     WorkflowTests,
@@ -85,6 +88,10 @@ class TestBudgets(BudgetTests):
 
 class TestCancellation(CancellationTests):
     """Cancelled tasks."""
+
+
+class TestChangeReaders(ChangeReaderTests):
+    """Readers of the change feed."""
 
 
 class TestClosing(ClosingTests):
@@ -219,6 +226,10 @@ class TestRaces(RaceTests):
     """Races of two calls."""
 
 
+class TestRecordedChanges(RecordedChangeTests):
+    """What is in the change feed, and what is pruned."""
+
+
 class TestRecords(RecordTests):
     """Records."""
 
@@ -285,6 +296,10 @@ class TestTransact(TransactTests):
 
 class TestTransactions(TransactionTests):
     """Transactions."""
+
+
+class TestUnsupportedChanges(UnsupportedChangeTests):
+    """Stores without the change feed."""
 
 
 class TestUpdates(UpdateTests):

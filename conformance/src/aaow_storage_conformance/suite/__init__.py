@@ -7,10 +7,10 @@ REC  documents, records, plain_values, resemblances, observability, amounts, end
 OPS  cancellation, races, store_wide, conditional_updates, operations, patches, atomicity, resemblances, updates,
      numbers, sequences, records, snapshots, operators, documents, endings, returns, observability, handles,
      differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency, inputs,
-     long_lists, plain_values, sessions, states, streams, workflows
-WFL  workflows, sequences, numbers, operations, races, side_effects
+     long_lists, plain_values, sessions, states, streams, workflows, recorded_changes
+WFL  workflows, sequences, numbers, operations, races, side_effects, recorded_changes
 SES  sessions, races, sequences, resemblances, inputs, model, snapshots, atomicity, numbers, observability, operations,
-     side_effects
+     side_effects, recorded_changes
 STA  observability, states, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
      resemblances, side_effects
 LLM  inputs, executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
@@ -19,16 +19,17 @@ BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, 
 APR  approvals, side_effects, returns, sequences, plain_values, concurrency, conditional_updates, numbers, queries,
      races
 STR  stored_streams, stream_order, following, streams, errors, transactions
+CHG  recorded_changes, change_readers
 USE  usage, store_wide, long_lists
 QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions, combinations, numbers, endings,
-     amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams
+     amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams, recorded_changes
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
      blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, inputs,
-     lifecycle, nesting, retryability, streams, usage
+     lifecycle, nesting, retryability, streams, usage, recorded_changes
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
-     following, handles, isolation, operations, transacting
+     following, handles, isolation, operations, transacting, change_readers
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
-     isolation, sharing, durability, errors, inputs, numbers, states, stored_streams
-DUR  durability
+     isolation, sharing, durability, errors, inputs, numbers, states, stored_streams, change_readers
+DUR  durability, change_readers
 """

@@ -21,6 +21,7 @@ from aaow_storage.authoring import (
     released_when_dropped,
 )
 from aaow_storage.errors import AdapterClosedError, TransactionError
+from aaow_storage_memory._change_feed import changes_of
 from aaow_storage_memory._operations import MemoryOperations
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._streams import LastSequence
@@ -63,7 +64,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
         with self._write_lock.mutex:
             self._check()
             while self._layers:
-                self._layers.pop().apply()
+                self._apply_last()
             self._end(TransactionOutcome.COMMITTED, "it was committed; begin another one")
         announce_commit(self._store)
 
@@ -99,7 +100,7 @@ class MemoryTransaction(MemoryOperations, Transaction):
                     "the savepoint has ended, with one that was opened before it: end the inner one first"
                 )
             while layer in self._layers:
-                self._layers.pop().apply()
+                self._apply_last()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tables]:
@@ -108,10 +109,21 @@ class MemoryTransaction(MemoryOperations, Transaction):
             self._check()
             changes = self._layers[-1].on_top()
             yield changes
+            if self._store.feed is not None:
+                self._layers[-1].log += changes_of(changes)
             changes.apply()
         await _let_others_run()
 
     _reading = _writing
+
+    def _apply_last(self) -> None:
+        """Apply the innermost layer to the one below, or to the store, with what it changed."""
+        layer = self._layers.pop()
+        layer.apply()
+        if self._layers:
+            self._layers[-1].log += layer.log
+        elif self._store.feed is not None:
+            self._store.feed.add(layer.log)
 
     def _check(self) -> None:
         check_event_loop()
@@ -128,9 +140,14 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
     """A store in the memory of this process."""
 
     def __init__(
-        self, store: Store | None = None, capabilities: Iterable[Capability] = (Capability.STREAM_EVENTS,)
+        self,
+        store: Store | None = None,
+        capabilities: Iterable[Capability] = (Capability.STREAM_EVENTS, Capability.CHANGES),
+        *,
+        changes: bool | None = None,
     ) -> None:
         self._store = store if store is not None else Store()
+        self._sets_recording = changes
         self._capabilities = frozenset(capabilities)
         self._transactions = OpenTransactions()
         self._last_transaction: MemoryTransaction | None = None
@@ -149,13 +166,16 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return self._capabilities
+        records = self._sets_recording if self._sets_recording is not None else self._store.feed is not None
+        return self._capabilities if records else self._capabilities - {Capability.CHANGES}
 
     async def initialize(self, *, migrate: bool = True) -> None:
         del migrate  # there is no schema
         check_event_loop()
         if self._is_inherited:
             raise self._closed()
+        if not self._is_open and self._sets_recording is not None:
+            self._store.set_recording(wanted=self._sets_recording)
         self._set_open(is_open=True)
 
     async def close(self) -> None:
@@ -195,6 +215,8 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
             with self._store.write_lock.mutex:
                 changes = self._store.tables.on_top()
                 yield changes
+                if self._store.feed is not None:
+                    self._store.feed.add(changes_of(changes))
                 changes.apply()
         finally:
             self._store.write_lock.release(ticket)

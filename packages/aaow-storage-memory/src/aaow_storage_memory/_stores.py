@@ -4,6 +4,7 @@ import re
 
 from aaow_storage.authoring import given_up_after_fork, redacted_url
 from aaow_storage.errors import ValidationError
+from aaow_storage_memory._change_feed import ChangeFeed
 from aaow_storage_memory._tables import Tables
 from aaow_storage_memory._write_lock import FairLock
 
@@ -16,13 +17,22 @@ class Store:
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.tables = Tables()
+        self.feed: ChangeFeed | None = ChangeFeed()
+        """What was changed, unless the store records no changes."""
         self.write_lock = FairLock()
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
         """Become empty, in a forked process: a copy would silently miss what the parent saves from now on."""
         self.tables = Tables()
+        self.feed = None if self.feed is None else ChangeFeed()
         self.write_lock = FairLock()
+
+    def set_recording(self, *, wanted: bool) -> None:
+        """Begin or end to record changes; the changes so far are dropped."""
+        with self.write_lock.mutex:
+            if wanted != (self.feed is not None):
+                self.feed = ChangeFeed() if wanted else None
 
 
 _stores_by_name: dict[str, Store] = {}

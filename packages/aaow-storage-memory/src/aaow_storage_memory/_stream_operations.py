@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from aaow_storage import Capability, QueryFilter, StreamEvent, StreamSummary
 from aaow_storage.authoring import check_events, check_id, check_sequence, plan_query, summarize_streams
 from aaow_storage.errors import UnsupportedOperationError
+from aaow_storage_memory._change_operations import MemoryChangeOperations
 from aaow_storage_memory._copies import copy_record_yielding
 from aaow_storage_memory._selection import check_and_copy, copy_selected
 from aaow_storage_memory._store_wide_operations import MemoryStoreWideOperations
@@ -14,7 +15,7 @@ from aaow_storage_memory._streams import put_event
 from aaow_storage_memory._tables import Tables
 
 
-class MemoryStreamOperations(MemoryStoreWideOperations):
+class MemoryStreamOperations(MemoryStoreWideOperations, MemoryChangeOperations):
     """The operations on stream events."""
 
     _capabilities: frozenset[Capability]

@@ -1,6 +1,7 @@
 """Records by kind and id, in layers: the committed state, over it a transaction, over that its savepoints."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from aaow_storage import (
@@ -11,7 +12,7 @@ from aaow_storage import (
     StreamEvent,
     ToolCallLog,
 )
-from aaow_storage.authoring import KINDS
+from aaow_storage.authoring import KINDS, FeedEntry
 from aaow_storage.errors import AlreadyExistsError, NotFoundError
 
 T = TypeVar("T")
@@ -56,6 +57,15 @@ class _Layer:
                 del by_value[value]
 
 
+def _found(layers: Sequence[_Layer], kind: type, id: str) -> Any:
+    """Return the record that the highest layer has, None if it is removed or missing."""
+    for layer in reversed(layers):
+        records = layer.records[kind]
+        if id in records:
+            return records[id]
+    return None
+
+
 class Tables:
     """The committed records; or changes over other tables, made by `on_top`.
 
@@ -66,6 +76,8 @@ class Tables:
     def __init__(self, *below: _Layer) -> None:
         self._changes = _Layer()
         self._layers = (*below, self._changes)
+        self.log: list[FeedEntry] = []
+        """What the operations on these tables changed, if the store records changes."""
 
     def on_top(self) -> "Tables":
         """Return tables for changes over these."""
@@ -73,11 +85,7 @@ class Tables:
 
     def get(self, kind: type[T], id: str) -> T | None:
         """Return the record, or None if there is none."""
-        for layer in reversed(self._layers):
-            records = layer.records[kind]
-            if id in records:
-                return cast("T | None", records[id])
-        return None
+        return cast("T | None", _found(self._layers, kind, id))
 
     def existing(self, kind: type[T], id: str) -> T:
         """Return the record.
@@ -140,6 +148,15 @@ class Tables:
     def remove(self, kind: type, id: str) -> None:
         """Remove the record."""
         self._changes.put(kind, id, None)
+
+    def changed(self) -> list[tuple[type, str, Any, Any]]:
+        """Return the kind and id of each record that these tables change, with what it becomes, and what it was."""
+        below = self._layers[:-1]
+        return [
+            (kind, key, record, _found(below, kind, key))
+            for kind, records in self._changes.records.items()
+            for key, record in records.items()
+        ]
 
     def apply(self) -> None:
         """Copy the changes into the tables below."""

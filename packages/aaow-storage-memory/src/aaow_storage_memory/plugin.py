@@ -19,14 +19,17 @@ def aaow_storage_backend() -> Backend:
         name="memory",
         summary="dicts, gone when the process ends; for tests",
         create=create,
-        options={"stream_events": "whether the adapter has the capability of that name (True)"},
-        capabilities={Capability.STREAM_EVENTS},
+        options={
+            "changes": "whether the store records its changes; None leaves it as it is, and a new one does (None)",
+            "stream_events": "whether the adapter has the capability of that name (True)",
+        },
+        capabilities={Capability.STREAM_EVENTS, Capability.CHANGES},
         contract="1.1",
         temporary_store=temporary_store,
     )
 
 
-def create(url: str | None = None, *, stream_events: bool = True) -> MemoryAdapter:
+def create(url: str | None = None, *, stream_events: bool = True, changes: bool | None = None) -> MemoryAdapter:
     """Make an adapter of `memory://NAME`, a store that the process shares, or of `memory://`, a store of its own.
 
     Raises:
@@ -34,7 +37,10 @@ def create(url: str | None = None, *, stream_events: bool = True) -> MemoryAdapt
     """
     if not isinstance(stream_events, bool):
         raise ValidationError("memory", "stream_events", f"must be True or False, not {shown(stream_events)}")
-    return MemoryAdapter(store_at(url), {Capability.STREAM_EVENTS} if stream_events else ())
+    if changes is not None and not isinstance(changes, bool):
+        raise ValidationError("memory", "changes", f"must be True, False or None, not {shown(changes)}")
+    capabilities = {Capability.CHANGES, *([Capability.STREAM_EVENTS] if stream_events else [])}
+    return MemoryAdapter(store_at(url), capabilities, changes=changes)
 
 
 @contextmanager

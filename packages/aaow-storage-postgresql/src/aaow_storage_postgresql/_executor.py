@@ -46,6 +46,7 @@ class PostgreSQLExecutor(ThreadedExecutor):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self.records_changes = settings.changes is not False
         self.poll_interval_s = settings.tuning.watch_interval_s
         self._store: OpenStore | None = None
 
@@ -111,7 +112,9 @@ class PostgreSQLExecutor(ThreadedExecutor):
         import_late("aaow_storage_postgresql._open_store")
         from aaow_storage_postgresql._open_store import open_store  # noqa: PLC0415 - imports SQLAlchemy
 
-        self._store = open_store(self._settings, opening, migrate=migrate)
+        store = open_store(self._settings, opening, migrate=migrate)
+        self.records_changes = store.records_changes
+        self._store = store
 
     def shut(self) -> None:
         try:

@@ -7,6 +7,7 @@ from attrs import frozen
 from aaow_storage.authoring import run_all
 from aaow_storage_postgresql._deadlines import Watchdog
 from aaow_storage_postgresql._durability import report_durability
+from aaow_storage_postgresql._feed import set_recording
 from aaow_storage_postgresql._indexes import build_indexes
 from aaow_storage_postgresql._opening import open_connection
 from aaow_storage_postgresql._search_path import resolve_schema
@@ -29,6 +30,7 @@ class OpenStore:
     point_readers: WorkerPool
     readers: WorkerPool
     writers: WorkerPool
+    records_changes: bool
 
     def stop(self) -> None:
         """Finish accepted requests, roll back open transactions, and close the connections. Blocks until done."""
@@ -51,7 +53,7 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
     """
     watchdog = Watchdog("aaow-postgresql-watch")
     try:
-        settings = _upgrade(settings, opening, watchdog, migrate=migrate)
+        settings, records = _upgrade(settings, opening, watchdog, migrate=migrate)
     except BaseException:
         watchdog.stop()
         raise
@@ -64,16 +66,17 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
     if reading > 1:
         readers = WorkerPool(settings, watchdog, "postgresql-reader", reading - 1)
     writers = WorkerPool(settings, watchdog, "postgresql-writer", writing)
-    return OpenStore(settings, watchdog, point_readers, readers, writers)
+    return OpenStore(settings, watchdog, point_readers, readers, writers, records)
 
 
-def _upgrade(settings: Settings, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> Settings:
-    """Upgrade the store; return the settings with the schema that holds it."""
+def _upgrade(settings: Settings, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> tuple[Settings, bool]:
+    """Upgrade the store; return the settings with the schema that holds it, and whether it records changes."""
     with open_connection(settings, opening, watchdog) as connection:
         settings = resolve_schema(settings, connection)
         connection.use_settings(settings)
         upgrade(connection, settings, migrate=migrate, opening=opening)
         if migrate:
             build_indexes(connection, settings, opening)
+        records = set_recording(connection, settings)
         report_durability(connection, settings)
-    return settings
+    return settings, records

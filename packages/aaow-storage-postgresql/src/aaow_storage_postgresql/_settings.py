@@ -49,6 +49,12 @@ def _check_pooler(settings: "Settings", attribute: "Attribute[Any]", value: Any)
         raise _invalid("pooler", f"must be 'transaction' or None, not {shown(value)}")
 
 
+def _check_changes(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    del settings, attribute
+    if value is not None and type(value) is not bool:
+        raise _invalid("changes", f"must be True, False or None, not {shown(value)}")
+
+
 @frozen
 class Settings:
     """Where the database is, and how its connections behave. Times are in seconds.
@@ -65,6 +71,7 @@ class Settings:
     acquire_timeout: float = field(default=30.0, validator=_check_seconds)
     statement_timeout: float | None = field(default=30.0, validator=_check_optional_seconds)
     pooler: str | None = field(default=None, validator=_check_pooler)
+    changes: bool | None = field(default=None, validator=_check_changes)
     tuning: Tuning = field(factory=Tuning, repr=False)
 
     @property

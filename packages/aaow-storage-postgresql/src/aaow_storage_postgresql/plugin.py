@@ -12,7 +12,7 @@ from aaow_storage_postgresql._executor import PostgreSQLExecutor
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import SQLStorageAdapter
 
-_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
+_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
 _DEFAULT = Settings("")
 _OPTIONS = {
     "schema": "the schema of the tables, created if it is missing (the first of the search path)",
@@ -21,6 +21,7 @@ _OPTIONS = {
     "acquire_timeout": f"how many seconds an operation waits for a free connection ({_DEFAULT.acquire_timeout})",
     "statement_timeout": f"how many seconds a statement may take, None for no limit ({_DEFAULT.statement_timeout})",
     "pooler": "'transaction' if a pooler such as PgBouncer assigns connections per transaction (None)",
+    "changes": "whether the store records its changes; None leaves it as it is, and a new one does (None)",
 }
 
 
@@ -48,6 +49,7 @@ def create(
     acquire_timeout: float = _DEFAULT.acquire_timeout,
     statement_timeout: float | None = _DEFAULT.statement_timeout,
     pooler: str | None = _DEFAULT.pooler,
+    changes: bool | None = _DEFAULT.changes,
 ) -> SQLStorageAdapter:
     """Make an adapter of the database at a `postgresql://` URL; without a URL, libpq's environment variables name it.
 
@@ -62,6 +64,7 @@ def create(
         acquire_timeout=acquire_timeout,
         statement_timeout=statement_timeout,
         pooler=pooler,
+        changes=changes,
     )
     return adapter_of(settings)
 

@@ -27,20 +27,24 @@ from aaow_storage_sql._threads.work_queue import WorkQueue
 from aaow_storage_sql._tuning import Tuning
 
 if TYPE_CHECKING:
+    from aaow_storage_sql._schema.change_triggers import TRIGGERS
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
     from aaow_storage_sql._schema.types import NativeType
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
     from aaow_storage_sql._statements.connection import SQLConnection
     from aaow_storage_sql._statements.dialect import Dialect
+    from aaow_storage_sql._statements.recorder import ChangeRecorder, ReplacedRows
     from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
 __all__ = [
     "FALL_BACK",
     "HEAD",
     "REVISIONS",
+    "TRIGGERS",
     "VERSION_TABLE",
     "Call",
+    "ChangeRecorder",
     "CompiledStatement",
     "Dialect",
     "Executor",
@@ -55,6 +59,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Parameters",
+    "ReplacedRows",
     "Row",
     "SQLConnection",
     "SQLStorageAdapter",
@@ -86,6 +91,7 @@ __all__ = [
 _LATE = {
     "HEAD": "_schema.revisions",
     "REVISIONS": "_schema.revisions",
+    "TRIGGERS": "_schema.change_triggers",
     "VERSION_TABLE": "_schema.revisions",
     "metadata": "_schema.tables",
     "table_of": "_schema.tables",
@@ -96,6 +102,8 @@ _LATE = {
     "make_compiler": "_statements.compiled",
     "SQLConnection": "_statements.connection",
     "Dialect": "_statements.dialect",
+    "ChangeRecorder": "_statements.recorder",
+    "ReplacedRows": "_statements.recorder",
     "migrate_to": "_upgrade",
     "needs_upgrade": "_upgrade",
     "refuse_foreign_tables": "_upgrade",

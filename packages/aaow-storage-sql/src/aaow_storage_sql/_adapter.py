@@ -27,9 +27,9 @@ from aaow_storage_sql._operations import SQLOperations
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 
 if TYPE_CHECKING:
-    from aaow_storage_sql._repositories import stream_events
+    from aaow_storage_sql._repositories import changes, stream_events
 else:
-    from aaow_storage_sql._late_imports import stream_events
+    from aaow_storage_sql._late_imports import changes, stream_events
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -109,7 +109,8 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return self._capabilities
+        records = self._executor.records_changes
+        return self._capabilities if records else self._capabilities - {Capability.CHANGES}
 
     async def initialize(self, *, migrate: bool = True) -> None:
         check_event_loop()
@@ -144,6 +145,10 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
 
     async def _last_sequences(self, stream_ids: Collection[str]) -> Mapping[str, int]:
         return await self._run(stream_events.last_sequences, stream_ids)
+
+    async def _last_position(self, keys: Collection[str]) -> Mapping[str, str]:
+        last = await self._run(changes.last)
+        return {} if last is None else dict.fromkeys(keys, last.position)
 
     def _make_watcher(self) -> Watcher:
         executor = self._executor

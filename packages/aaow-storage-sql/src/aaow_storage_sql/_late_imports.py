@@ -83,6 +83,7 @@ class LateRepository:
 
 
 approvals = LateRepository("approvals", writing={"create", "update", "resolve", "expire"})
+changes = LateRepository("changes", writing={"prune"})
 budgets = LateRepository("budgets", writing={"create", "update", "delete", "consume", "increase"})
 execution_states = LateRepository("execution_states", writing={"save", "update_node"})
 llm_executions = LateRepository("llm_executions", writing={"save", "save_with_messages", "log_call", "log_call_of"})
@@ -91,7 +92,17 @@ stream_events = LateRepository("stream_events", writing={"save", "save_all", "de
 usage = LateRepository("usage", writing=frozenset())
 workflows = LateRepository("workflows", writing={"save", "update", "delete"})
 
-REPOSITORIES = (approvals, budgets, execution_states, llm_executions, sessions, stream_events, usage, workflows)
+REPOSITORIES = (
+    approvals,
+    budgets,
+    changes,
+    execution_states,
+    llm_executions,
+    sessions,
+    stream_events,
+    usage,
+    workflows,
+)
 
 
 def import_repositories() -> None:
@@ -103,6 +114,7 @@ def import_repositories() -> None:
 def import_writing() -> None:
     """Import what every operation that writes needs; like `import_late`, it is for a thread."""
     import_late(f"{__package__}._statements.insert")
+    changes.load()
 
 
 def import_migrations() -> None:

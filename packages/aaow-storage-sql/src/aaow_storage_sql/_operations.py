@@ -5,7 +5,7 @@ operation waits. The adapter runs each operation in a transaction of its own, a 
 """
 
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -16,6 +16,7 @@ from aaow_storage import (
     ApprovalStatus,
     BudgetPool,
     BudgetPoolChanges,
+    Change,
     FieldName,
     LLMExecution,
     LLMExecutionResult,
@@ -40,10 +41,12 @@ from aaow_storage.authoring import (
     check_events,
     check_id,
     check_instant,
+    check_prune,
     check_record,
     check_sequence,
     check_text,
     own_changes,
+    plan_changes,
     plan_only_if,
     plan_usage,
     positive_amount,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from aaow_storage_sql._repositories import (
         approvals,
         budgets,
+        changes,
         execution_states,
         llm_executions,
         sessions,
@@ -68,6 +72,7 @@ else:
     from aaow_storage_sql._late_imports import (
         approvals,
         budgets,
+        changes,
         execution_states,
         llm_executions,
         sessions,
@@ -89,6 +94,21 @@ class SQLOperations(StorageOperations):
     @abstractmethod
     def _run(self, operation: Operation[*Args, T], *args: *Args) -> Coroutine[Any, Any, T]:
         """Run an operation with those arguments: all of its effect is stored, or none."""
+
+    async def get_changes(
+        self,
+        after: str | None = None,
+        limit: int = 1000,
+        kinds: Collection[str] | None = None,
+        session_id: str | None = None,
+    ) -> list[Change]:
+        return await self._run(changes.read, plan_changes("get_changes", after, limit, kinds, session_id))
+
+    async def last_change(self) -> Change | None:
+        return await self._run(changes.last)
+
+    async def prune_changes(self, before: str | datetime) -> int:
+        return await self._run(changes.prune, check_prune("prune_changes", before))
 
     async def save_workflow(self, workflow: StoredWorkflow) -> None:
         check_record("save_workflow", "workflow", workflow, StoredWorkflow)

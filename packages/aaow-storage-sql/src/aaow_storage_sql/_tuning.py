@@ -49,6 +49,8 @@ class Tuning:
     """How many rows one INSERT has at most; always a power of two, so that few statements are compiled."""
     max_inserted_events: int = 64
     """The same for stream events, which come in larger numbers."""
+    max_feed_rows: int = 500
+    """How many rows of the change feed are read at a time."""
     max_insert_tries: int = 10
     """How often to insert if a concurrent transaction inserts the parent between the insert and the check."""
     max_cached_digests: int = 64

@@ -5,19 +5,26 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from aaow_storage.authoring import cleaning_up_after, storage_errors_alone
 from aaow_storage.errors import CorruptDataError, SchemaVersionError, StorageError, StorageUnavailableError
-from aaow_storage_sql import Opening, SQLConnection
+from aaow_storage_sql import ChangeRecorder, LateModule, Opening, SQLConnection
 from aaow_storage_sqlite._dialect import may_be_of_schema
+from aaow_storage_sqlite._feed import is_recording
 from aaow_storage_sqlite._functions import install
 from aaow_storage_sqlite._interruptible import InterruptibleConnection
 from aaow_storage_sqlite._retry import retry_while_locked
 from aaow_storage_sqlite._schema_watch import SchemaWatch
 from aaow_storage_sqlite._settings import Settings
+
+if TYPE_CHECKING:
+    from aaow_storage_sql import Row
+    from aaow_storage_sql._repositories import changes
+else:
+    changes = LateModule("aaow_storage_sql._repositories.changes")
 
 MIN_SQLITE_VERSION = (3, 37, 0)
 PAGE_BYTES = 8192
@@ -147,6 +154,27 @@ class SQLiteConnection(InterruptibleConnection):
     """Tells, of an open store, whether a statement failed because another process has migrated it."""
     _is_discarded = False
 
+    def command(self, text: str) -> "Row | None":
+        recorder = self.recorder
+        if recorder is None:
+            return super().command(text)
+        if text == "COMMIT" and recorder.entries:
+            self._store_changes(recorder)
+        row = super().command(text)
+        recorder.follow(text)
+        return row
+
+    def _store_changes(self, recorder: ChangeRecorder) -> None:
+        """Store what the open transaction changed, in the same transaction, if the store records changes.
+
+        Another process may have switched that on since; nobody can while the transaction is open. If it was switched
+        off, nobody reads what is stored.
+        """
+        recorder.is_on = recorder.is_on or is_recording(self)
+        if recorder.is_on:
+            changes.store(self, recorder.entries)
+        recorder.entries.clear()
+
     def discard(self) -> None:
         super().discard()
         self._is_discarded = True
@@ -179,6 +207,7 @@ class SQLiteConnection(InterruptibleConnection):
         if self.reopen is not None:
             opened = self.reopen()
             self.driver_connection, self.failures = opened.driver_connection, opened.failures
+            self.replaced = opened.replaced
             self._is_discarded = False
 
 
@@ -194,7 +223,7 @@ def _connect(settings: Settings) -> SQLiteConnection:
             cached_statements=settings.tuning.cached_statements,
         )
         connection = SQLiteConnection(driver_connection, dialect, settings.tuning.interrupt_interval_s)
-        install(driver_connection, connection.failures)
+        install(driver_connection, connection.failures, connection.replaced)
     return connection
 
 

@@ -97,6 +97,10 @@ class SQLiteDialect(Dialect):
         return expressions.DIALECT
 
     @staticmethod
+    def replaces(may_replace: "sa.ColumnElement[Any]", differs: "sa.ColumnElement[Any]") -> "sa.ColumnElement[bool]":
+        return expressions.replaces(may_replace, differs)
+
+    @staticmethod
     def insert(table: "sa.Table") -> Any:
         return expressions.insert(table)
 

@@ -47,6 +47,7 @@ class SQLiteExecutor(ThreadedExecutor):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self.records_changes = settings.changes is not False
         self.poll_interval_s = settings.tuning.poll_interval_s
         self._inline_reads: InlineReads | None = None
         self._writer: Writer | None = None
@@ -123,6 +124,7 @@ class SQLiteExecutor(ThreadedExecutor):
                 _memory_stores.release(self._settings.location)
             raise
         self._readers, self._inline_reads, self._writer = store.readers, store.inline_reads, store.writer
+        self.records_changes = store.records_changes
 
     def shut(self) -> None:
         if self._readers is not None and self._writer is not None:

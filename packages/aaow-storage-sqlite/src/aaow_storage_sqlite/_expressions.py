@@ -26,6 +26,7 @@ __all__ = [
     "listed",
     "microseconds_between",
     "position",
+    "replaces",
     "start_of",
     "sum_of_amounts",
 ]
@@ -37,6 +38,11 @@ compile = make_compiler(DIALECT)  # noqa: A001 - the name of the dialect's metho
 def position(text: sa.ColumnElement[Any], part: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     """See `Dialect.position`."""
     return sa.func.instr(text, part)
+
+
+def replaces(may_replace: sa.ColumnElement[Any], differs: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """See `Dialect.replaces`."""
+    return sa.func.aaow_replaces(may_replace, differs, type_=sa.Integer) == sa.literal_column("1")
 
 
 def is_in_list(compared: sa.ColumnElement[Any], parameter: str, kind: FieldKind) -> sa.ColumnElement[bool]:

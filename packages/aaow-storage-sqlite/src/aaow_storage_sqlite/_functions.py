@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from aaow_storage.authoring import Condition, FieldKind, Operator, QueryField, dumps, loads, sort_key, value_at
+from aaow_storage_sql import ReplacedRows
 
 JSON_COLLATION = "aaow_json"
 JSON_MATCHES = "aaow_json_matches"
 JSON_SORT_VALUE = "aaow_json_sort_value"
 IS_AMONG = "aaow_is_among"
+REPLACES = "aaow_replaces"
 
 MAX_CACHED_DOCUMENT_CHARS = 64 * 1024
 MAX_SHORT_OPERAND_CHARS = 1_000
@@ -21,8 +23,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def install(connection: sqlite3.Connection, failures: list[Exception]) -> None:
-    """Add the functions and collations to a connection.
+def install(connection: sqlite3.Connection, failures: list[Exception], replaced: ReplacedRows) -> None:
+    """Add the functions and collations to a connection. What upserts replace is counted in `replaced`.
 
     SQLite reports only that a function raised, and treats values as equal if their collation raises. So the first
     exception of either is appended to `failures`.
@@ -30,6 +32,7 @@ def install(connection: sqlite3.Connection, failures: list[Exception]) -> None:
     connection.create_collation(JSON_COLLATION, _recording(compare_json, failures))
     connection.create_function(JSON_MATCHES, 4, _recording(json_matches, failures), deterministic=True)
     connection.create_function(JSON_SORT_VALUE, 2, _recording(json_sort_value, failures), deterministic=True)
+    connection.create_function(REPLACES, 2, _recording(replaced.count, failures))
     connection.create_function(IS_AMONG, 2, _recording(is_among, failures), deterministic=True)
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from aaow_storage.authoring import cleaning_up_after, run_all
-from aaow_storage_sql import LateModule, Opening, needs_upgrade
+from aaow_storage_sql import ChangeRecorder, LateModule, Opening, needs_upgrade
 from aaow_storage_sqlite import _file_locks
 from aaow_storage_sqlite._connections import open_writer, without_creating
+from aaow_storage_sqlite._feed import set_recording
 from aaow_storage_sqlite._inline_reads import InlineReads
 from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
 from aaow_storage_sqlite._readers import Readers
@@ -31,6 +32,7 @@ class OpenStore:
     readers: Readers
     inline_reads: InlineReads | None
     writer: Writer
+    records_changes: bool
 
 
 def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenStore:
@@ -49,6 +51,8 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
         upgrade(connection, settings.busy_timeout, migrate=migrate, opening=opening)
         if migrate and settings.indexes:
             indexing.create_indexes(connection, settings.indexes, settings.busy_timeout, opening)
+        records = set_recording(connection, settings.busy_timeout, opening, wanted=settings.changes)
+        connection.recorder = ChangeRecorder()
         connection.driver_connection.set_progress_handler(None, 0)
         schema = connection.schema = SchemaWatch(connection, settings.tuning.schema_check_interval_s)
         files = StoreFiles(settings.location, settings.tuning.files_check_interval_s)
@@ -64,7 +68,7 @@ def open_store(settings: Settings, opening: Opening, *, migrate: bool) -> OpenSt
         if inline_reads is not None:
             reading.insert(0, inline_reads)
         files.check()
-        return OpenStore(readers, inline_reads, Writer(settings, connection, files, schema))
+        return OpenStore(readers, inline_reads, Writer(settings, connection, files, schema), records)
     except BaseException as error:
         with cleaning_up_after(error):
             run_all(*(each.stop for each in reading), functools.partial(files.close, connection.close))

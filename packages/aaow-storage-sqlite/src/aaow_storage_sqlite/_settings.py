@@ -43,6 +43,8 @@ class Settings:
     reader_threads: int = 2
     inline_reads: bool = True
     """Whether the event loop reads single records itself while that is quick."""
+    changes: bool | None = None
+    """Whether the store is to record changes; None leaves it as it is."""
     tuning: Tuning = field(factory=Tuning)
 
     @property
@@ -60,6 +62,7 @@ def parse_settings(
     inline_reads: bool = True,
     file_mode: int | None = None,
     indexes: Iterable[str] = (),
+    changes: bool | None = None,
 ) -> Settings:
     """Check a URL and the options.
 
@@ -73,6 +76,7 @@ def parse_settings(
         indexes=_checked_indexes(indexes),
         reader_threads=_checked_reader_threads(reader_threads),
         inline_reads=_checked_inline_reads(inline_reads),
+        changes=_checked_changes(changes),
     )
 
 
@@ -114,6 +118,12 @@ def _checked_reader_threads(value: Any) -> int:
 def _checked_inline_reads(value: Any) -> bool:
     if type(value) is not bool:
         raise _invalid("inline_reads", f"must be True or False, not {shown(value)}")
+    return value
+
+
+def _checked_changes(value: Any) -> bool | None:
+    if value is not None and type(value) is not bool:
+        raise _invalid("changes", f"must be True, False or None, not {shown(value)}")
     return value
 
 

@@ -184,7 +184,7 @@ class Writer:
     # operations
 
     def _autocommit(self, request: Request) -> bool:
-        """Try a lone job in one statement, without a transaction; return whether that answered it.
+        """Try a lone job in one statement, without waiting for a lock; return whether that answered it.
 
         It does not if the job needs more statements, or if another process holds the lock.
         """
@@ -193,14 +193,31 @@ class Writer:
         job = request
         if not job.claim():
             return True
-        outcome = self._blocking(job.run_fast_path, self._connection)
-        if outcome is None or (outcome.error is not None and is_locked(outcome.error)):
+        outcome = self._blocking(self._commit_fast_path, job)
+        if outcome is None:
             job.release()
             return False
         if outcome.error is None:
             outcome = self._verify([outcome])[0]
         self._acknowledge([outcome])
         return True
+
+    def _commit_fast_path(self, job: Job[Any]) -> Outcome | None:
+        """Run the fast path of a job, and commit with what it changed; None if it fell back, or the lock is held."""
+        connection = self._connection
+        try:
+            connection.command("BEGIN IMMEDIATE")
+        except StorageError as error:
+            return None if is_locked(error) else Outcome(job, error=error)
+        outcome = job.run_fast_path(connection)
+        try:
+            if outcome is not None and outcome.error is None:
+                self._commit()
+        except StorageError as error:
+            outcome = Outcome(job, error=error)
+        if connection.is_in_transaction:
+            roll_back(connection, None if outcome is None else outcome.error)
+        return outcome
 
     def _commit_batch(self, batch: list[Job[Any]]) -> None:
         if all(job.is_cancelled for job in batch):

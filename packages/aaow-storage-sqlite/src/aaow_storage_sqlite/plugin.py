@@ -13,13 +13,14 @@ from aaow_storage_sqlite._executor import SQLiteExecutor
 from aaow_storage_sqlite._location import parse_location
 from aaow_storage_sqlite._settings import parse_settings
 
-_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE})
+_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
 _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives a loss of power; 'NORMAL': only the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",
     "reader_threads": "number of reader threads: one for single records, the others for lists (2)",
     "inline_reads": "whether the event loop reads single records itself while that is quick (True)",
     "file_mode": "the permissions of a new file, such as 0o600 (what the umask leaves of 0o644)",
+    "changes": "whether the store records its changes; None leaves it as it is, and a new one does (None)",
     "indexes": "paths in JSON that filters use, such as 'Session.metadata.user'; an index is created for each",
 }
 

@@ -5,6 +5,10 @@ from aaow_storage._adapter import (
     Transaction,
 )
 from aaow_storage._backend import Backend
+from aaow_storage._change_feed import (
+    Change,
+    ChangeAction,
+)
 from aaow_storage._changes import (
     ApprovalChanges,
     BudgetPoolChanges,
@@ -88,6 +92,7 @@ from aaow_storage.errors import (
     AlreadyExistsError,
     BackendNotFoundError,
     BudgetExceededError,
+    ChangesLostError,
     ConflictError,
     ContentionError,
     CorruptDataError,
@@ -121,6 +126,9 @@ __all__ = [
     "BudgetPoolChanges",
     "BudgetPoolStatus",
     "Capability",
+    "Change",
+    "ChangeAction",
+    "ChangesLostError",
     "ConflictError",
     "Contains",
     "ContentionError",

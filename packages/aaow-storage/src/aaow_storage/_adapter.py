@@ -7,10 +7,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aaow_storage._arguments import check_events, check_id, check_sequence
+from aaow_storage._change_feed import Change, plan_changes
 from aaow_storage._enums import Capability, TransactionOutcome
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after
 from aaow_storage._following import follow_stream, last_sequences_of, save_each
+from aaow_storage._following_changes import follow_changes, last_position_of
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
 from aaow_storage._records import StreamEvent
@@ -182,6 +184,29 @@ class StorageAdapter(_Unique):
     async def _last_sequences(self, stream_ids: Collection[str]) -> Mapping[str, int]:
         """Return the sequence of the last event of each of those streams that has events."""
         return await last_sequences_of(self, stream_ids)
+
+    def changes(
+        self, after: str | None = None, kinds: Collection[str] | None = None, session_id: str | None = None
+    ) -> AsyncGenerator[Change, None]:
+        """Iterate over the change feed: the changes after a position, as `get_changes` returns them, and what comes.
+
+        It misses none, and yields none twice. A commit of this process wakes it at once, one of another process within
+        a second. While it waits it holds no connection, and all readers of an adapter together cost one poll. It ends
+        when the adapter is closed; end it sooner by cancelling the task, or by `contextlib.aclosing`.
+
+            async for change in storage.changes(after=last_seen):
+                print(change.kind, change.id, change.action)
+
+        Raises:
+            ChangesLostError: a change after that position was pruned, or the position is of another feed.
+            UnsupportedOperationError: the backend lacks the capability `changes`, or it is switched off for the store.
+        """
+        query = plan_changes("changes", after, 1, kinds, session_id)
+        return follow_changes(self, self._watcher, self._last_position, query)
+
+    async def _last_position(self, keys: Collection[str]) -> Mapping[str, str]:
+        """Return the position of the last change of the feed, for each key; nothing if there is none."""
+        return await last_position_of(self, keys)
 
     @property
     def _watcher(self) -> Watcher:

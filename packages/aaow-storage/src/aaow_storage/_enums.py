@@ -106,6 +106,9 @@ class Capability(StrEnum):
 
     STREAM_EVENTS = "stream_events"
     """`save_stream_event` and `get_stream_events` work; otherwise both raise `UnsupportedOperationError`."""
+    CHANGES = "changes"
+    """`get_changes`, `last_change`, `prune_changes` and `changes` work; otherwise they raise
+    `UnsupportedOperationError`."""
     DURABLE = "durable"
     """What was stored survives the end of the process, even a killed one, and other processes see it."""
 

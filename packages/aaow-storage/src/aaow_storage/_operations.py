@@ -1,9 +1,10 @@
 """`StorageOperations`: all operations on data."""
 
+from aaow_storage._change_operations import ChangeOperations
 from aaow_storage._store_wide_operations import StoreWideOperations
 
 
-class StorageOperations(StoreWideOperations):
+class StorageOperations(StoreWideOperations, ChangeOperations):
     """All operations on data; an adapter and a transaction both have them.
 
     Each operation is atomic, even if it fails or is cancelled. On an adapter, its effect is committed when it returns.

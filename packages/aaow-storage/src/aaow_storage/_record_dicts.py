@@ -54,6 +54,11 @@ class Record:
         return cast("Self", _made(cls, "", fields))
 
 
+def same_record(one: Record, other: Record) -> bool:
+    """Say whether two records would be stored alike: they are equal, and so is the text of their JSON."""
+    return one == other and dumps(one.to_dict()) == dumps(other.to_dict())
+
+
 def _values_of(record: Any) -> list[tuple[str, Any]]:
     return [(field.name, getattr(record, field.name)) for field in attrs.fields(type(record))]
 

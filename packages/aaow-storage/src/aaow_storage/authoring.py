@@ -11,6 +11,18 @@ from aaow_storage._arguments import (
     check_timeout,
     positive_amount,
 )
+from aaow_storage._change_feed import (
+    ChangeQuery,
+    FeedEntry,
+    FeedPosition,
+    FeedRow,
+    check_kept,
+    check_prune,
+    make_change,
+    parse_position,
+    plan_changes,
+    position_in,
+)
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._chunked_decoding import decoding
 from aaow_storage._event_loop import check_event_loop
@@ -34,6 +46,7 @@ from aaow_storage._query_plan import (
     without_documents,
 )
 from aaow_storage._query_planner import plan_query
+from aaow_storage._record_dicts import same_record
 from aaow_storage._records import DEPENDENT_FIELDS, DOCUMENT_FIELDS, KINDS, OMITTED_FIELDS
 from aaow_storage._rules import (
     check_execution_of_call,
@@ -70,9 +83,13 @@ __all__ = [
     "POLL_INTERVAL_S",
     "QUERY_FIELDS",
     "TOKEN_FIGURES",
+    "ChangeQuery",
     "Condition",
     "ConditionGroup",
     "Connective",
+    "FeedEntry",
+    "FeedPosition",
+    "FeedRow",
     "FieldKind",
     "OpenTransactions",
     "Operator",
@@ -92,8 +109,10 @@ __all__ = [
     "check_id",
     "check_instant",
     "check_json",
+    "check_kept",
     "check_only_if",
     "check_pending",
+    "check_prune",
     "check_record",
     "check_sequence",
     "check_text",
@@ -111,12 +130,16 @@ __all__ = [
     "increased",
     "is_decidable",
     "loads",
+    "make_change",
     "node_of",
     "note_failure",
     "own_changes",
+    "parse_position",
+    "plan_changes",
     "plan_only_if",
     "plan_query",
     "plan_usage",
+    "position_in",
     "positive_amount",
     "redacted_text",
     "redacted_url",
@@ -124,6 +147,7 @@ __all__ = [
     "resolve_field",
     "resolved",
     "run_all",
+    "same_record",
     "shown",
     "sort_key",
     "storage_errors_alone",

@@ -8,6 +8,7 @@
     |   |-- BudgetExceededError                 a budget pool has too little left
     |   `-- ContentionError                 (*)   a concurrent transaction was in the way; run it again
     |-- TransactionError                        the transaction has ended, or was bypassed
+    |-- ChangesLostError (LookupError)          changes after that position are not kept any more
     |-- AdapterClosedError                      the adapter is not initialized, or is closed
     |-- UnsupportedOperationError               the backend lacks the capability
     |-- SchemaVersionError                      the schema of the store is older or newer than the code
@@ -35,6 +36,7 @@ __all__ = [
     "AlreadyExistsError",
     "BackendNotFoundError",
     "BudgetExceededError",
+    "ChangesLostError",
     "ConflictError",
     "ContentionError",
     "CorruptDataError",
@@ -173,6 +175,24 @@ class ContentionError(ConflictError):
 
 class TransactionError(StorageError):
     """The transaction has ended, timed out, or was bypassed by a call on its adapter."""
+
+
+class ChangesLostError(StorageError, LookupError):
+    """A change after a position of the change feed was pruned, or was made while the store recorded none.
+
+    Start over: take the position of `last_change()`, read the records, and go on after that position.
+
+    Attributes:
+        position: the position from which nobody can go on.
+    """
+
+    def __init__(self, position: str) -> None:
+        super().__init__(position)
+        self.position = position
+
+    def __str__(self) -> str:
+        remedy = "take the position of last_change(), read the records, and go on after that position"
+        return f"changes after the position {self.position!r} are not kept any more: {remedy}"
 
 
 CLOSED = "it was closed before this call could begin; call initialize() to open it again"

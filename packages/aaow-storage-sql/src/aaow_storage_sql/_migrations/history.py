@@ -12,6 +12,7 @@ from aaow_storage_sql._migrations.versions import (
     v0007_sequences_of_stream_events,
     v0008_messages_of_inputs,
     v0009_lists_over_all_sessions,
+    v0010_change_feed,
 )
 
 if TYPE_CHECKING:
@@ -40,4 +41,5 @@ HISTORY: tuple[Revision, ...] = (
     v0007_sequences_of_stream_events,
     v0008_messages_of_inputs,
     v0009_lists_over_all_sessions,
+    v0010_change_feed,
 )

@@ -18,6 +18,7 @@ from aaow_storage_sql._mapping.rows import (
     update_parameters,
 )
 from aaow_storage_sql._operation import Lookup, operation
+from aaow_storage_sql._repositories.recording import CREATED, record_update
 from aaow_storage_sql._schema.tables import approval_requests
 from aaow_storage_sql._schema.types import Instant
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -45,6 +46,7 @@ _DUE = _ROWS.where(_IS_PENDING, _IS_DUE).order_by(approval_requests.c.created_at
 def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the request."""
     insert_row(connection, approval_requests, row)
+    connection.record("approval_request", row["id"], row["session_id"], CREATED)
 
 
 _LOOKUP = Lookup("approval_request", _BY_ID, lambda row: hydrate(ApprovalRequest, APPROVAL_REQUEST_FIELDS, row))
@@ -80,13 +82,14 @@ def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, change
     """Apply the changes to a pending request."""
     stored = _LOOKUP.lock(connection, id)
     check_pending(stored)
-    return _update_row(connection, change_stored(stored, only_if, changes))
+    return _update_row(connection, stored, change_stored(stored, only_if, changes))
 
 
 @operation(writes=True)
 def resolve(connection: SQLConnection, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
     """Approve or reject a pending request."""
-    return _update_row(connection, resolved(_LOOKUP.lock(connection, id), status, by=by, notes=notes, at=now()))
+    stored = _LOOKUP.lock(connection, id)
+    return _update_row(connection, stored, resolved(stored, status, by=by, notes=notes, at=now()))
 
 
 @operation(writes=True)
@@ -96,7 +99,7 @@ def expire(connection: SQLConnection, at: datetime) -> list[ApprovalRequest]:
         hydrate(ApprovalRequest, APPROVAL_REQUEST_FIELDS, row)
         for row in connection.rows(connection.dialect.for_update(_DUE), {"at": at})
     ]
-    return [_update_row(connection, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in due]
+    return [_update_row(connection, request, attrs.evolve(request, status=ApprovalStatus.EXPIRED)) for request in due]
 
 
 def _requests(
@@ -106,6 +109,7 @@ def _requests(
     return hydrate_all(ApprovalRequest, APPROVAL_REQUEST_FIELDS, plan_rows(connection, source, plan, scope))
 
 
-def _update_row(connection: SQLConnection, request: ApprovalRequest) -> ApprovalRequest:
+def _update_row(connection: SQLConnection, stored: ApprovalRequest, request: ApprovalRequest) -> ApprovalRequest:
     connection.run(_UPDATE, update_parameters(_CHANGING, request))
+    record_update(connection, stored, request)
     return request

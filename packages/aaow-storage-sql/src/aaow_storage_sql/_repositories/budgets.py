@@ -18,6 +18,7 @@ from aaow_storage_sql._mapping.rows import (
     update_parameters,
 )
 from aaow_storage_sql._operation import Lookup, operation
+from aaow_storage_sql._repositories.recording import CREATED, DELETED, record_update
 from aaow_storage_sql._schema.tables import budget_pools
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row
@@ -37,6 +38,7 @@ _CHILDREN = Source(_ROWS.where(budget_pools.c.parent_pool_id == sa.bindparam("in
 def create(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the pool."""
     insert_row(connection, budget_pools, row)
+    connection.record("budget_pool", row["id"], None, CREATED)
 
 
 _LOOKUP = Lookup("budget_pool", _BY_ID, lambda row: hydrate(BudgetPool, BUDGET_POOL_FIELDS, row))
@@ -60,8 +62,9 @@ def children(connection: SQLConnection, parent_id: str, filter: QueryFilter | No
 @operation(writes=True)
 def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> BudgetPool:
     """Apply the changes to the stored pool."""
-    changed = change_stored(_LOOKUP.lock(connection, id), only_if, changes)
-    _update_row(connection, changed)
+    stored = _LOOKUP.lock(connection, id)
+    changed = change_stored(stored, only_if, changes)
+    _update_row(connection, stored, changed)
     return changed
 
 
@@ -73,22 +76,25 @@ def delete(connection: SQLConnection, id: str) -> None:
     if child is not None:
         raise ConflictError(f"the budget pool {id!r} has children, such as {child[0]!r}: delete them first", stored)
     connection.run(_DELETE, {"id": id})
+    connection.record("budget_pool", id, None, DELETED)
 
 
 @operation(writes=True)
 def consume(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Add the amount to the used budget of the pool and of each ancestor."""
-    changed = consumed(_lock_with_ancestors(connection, id), amount)
-    for pool in changed:
-        _update_row(connection, pool)
+    stored = _lock_with_ancestors(connection, id)
+    changed = consumed(stored, amount)
+    for before, pool in zip(stored, changed, strict=True):
+        _update_row(connection, before, pool)
     return changed[0]
 
 
 @operation(writes=True)
 def increase(connection: SQLConnection, id: str, amount: Decimal) -> BudgetPool:
     """Add the amount to the total budget of the pool."""
-    changed = increased(_LOOKUP.lock(connection, id), amount)
-    _update_row(connection, changed)
+    stored = _LOOKUP.lock(connection, id)
+    changed = increased(stored, amount)
+    _update_row(connection, stored, changed)
     return changed
 
 
@@ -115,5 +121,6 @@ def _lock_with_ancestors(connection: SQLConnection, id: str) -> list[BudgetPool]
     return pools
 
 
-def _update_row(connection: SQLConnection, pool: BudgetPool) -> None:
+def _update_row(connection: SQLConnection, stored: BudgetPool, pool: BudgetPool) -> None:
     connection.run(_UPDATE, update_parameters(_CHANGING, pool))
+    record_update(connection, stored, pool)

@@ -12,7 +12,15 @@ import sqlalchemy as sa
 
 from aaow_storage_sql._schema.tables import stream_events, streams
 from aaow_storage_sql._statements.dialect import Dialect
-from aaow_storage_sql._statements.insert_statements import Insert, Names, bind_for, columns_of, parent_exists, replacing
+from aaow_storage_sql._statements.insert_statements import (
+    Insert,
+    Names,
+    Replaces,
+    bind_for,
+    columns_of,
+    parent_exists,
+    replacing,
+)
 
 _STREAM = sa.bindparam("stream_id", type_=streams.c.stream_id.type)
 _OTHERS = [
@@ -36,18 +44,20 @@ def insert_numbered(dialect: Dialect, names: Names) -> Any:
     It inserts a new event whose session is stored. With one writer, it also replaces one of the same stream and
     session.
     """
-    return (_after_last if dialect.has_one_writer else _under_lock)(dialect.insert, names)
+    if dialect.has_one_writer:
+        return _after_last(dialect.insert, names, dialect.replaces)
+    return _under_lock(dialect.insert, names)
 
 
 @functools.cache
-def _after_last(insert: Insert, names: Names) -> Any:
+def _after_last(insert: Insert, names: Names, replaces: Replaces) -> Any:
     values: dict[str, Any] = {each.name: bind_for(each, each.name) for each in columns_of(stream_events, names)}
     statement = insert(stream_events).values({**values, "sequence": _LAST + sa.literal_column("1")})
     is_same = sa.and_(
         stream_events.c.stream_id == statement.excluded.stream_id,
         stream_events.c.session_id.is_not_distinct_from(statement.excluded.session_id),
     )
-    return replacing(statement, stream_events, _OTHERS, is_same)
+    return replacing(statement, stream_events, _OTHERS, is_same, replaces)
 
 
 @functools.cache

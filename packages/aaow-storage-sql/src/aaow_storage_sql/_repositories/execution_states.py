@@ -13,6 +13,7 @@ from aaow_storage_sql._mapping.record_rows import NODE_FIELDS, STATE_FIELDS
 from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
+from aaow_storage_sql._repositories.recording import UPDATED
 from aaow_storage_sql._schema.tables import execution_states, node_execution_states
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
@@ -38,9 +39,10 @@ StateT = TypeVar("StateT", bound=NodeExecutionState)
 @operation(writes=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None) -> None:
     """Insert or replace the row of the state, and insert or replace its node states; other node states stay."""
-    save_row(connection, execution_states, row)
-    if nodes is not None:
-        save_rows(connection, node_execution_states, nodes)
+    done = save_row(connection, execution_states, row)
+    if nodes is not None and save_rows(connection, node_execution_states, nodes):
+        done = done or UPDATED
+    connection.record("execution_state", row["session_id"], row["session_id"], done)
 
 
 @operation(writes=False, is_point_read=True)
@@ -112,4 +114,5 @@ def _attempts(names: Sequence[str], row: Row) -> tuple[NodeAttempt, ...]:
 @operation(writes=True, is_single_statement=True, is_idempotent=True)
 def update_node(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert or replace one node's state."""
-    save_row(connection, node_execution_states, row)
+    if save_row(connection, node_execution_states, row) is not None:
+        connection.record("execution_state", row["session_id"], row["session_id"], UPDATED)

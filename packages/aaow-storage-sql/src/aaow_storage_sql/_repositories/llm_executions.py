@@ -15,10 +15,11 @@ from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import FALL_BACK, FallBack, operation
 from aaow_storage_sql._repositories.message_statements import WHETHER_NULL
 from aaow_storage_sql._repositories.messages import InputReader, save_in_one_statement, store_messages
+from aaow_storage_sql._repositories.recording import CREATED
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import insert_row, require_new, save_row
+from aaow_storage_sql._statements.insert import done_by_upsert, insert_row, require_new, save_row
 from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
 
 _HYDRATED = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", "usage")
@@ -97,19 +98,23 @@ _OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
 @operation(writes=True, is_single_statement=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
-    save_row(connection, llm_executions, row)
+    connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
 
 
 def _save_in_one_statement(
     connection: SQLConnection, row: InsertedRow, input: EncodedInput
 ) -> Literal[FallBack.FALL_BACK] | None:
-    return None if save_in_one_statement(connection, row, input) else FALL_BACK
+    connection.replaced.reset()
+    if not save_in_one_statement(connection, row, input):
+        return FALL_BACK
+    connection.record("llm_execution", row["id"], row["session_id"], done_by_upsert(connection))
+    return None
 
 
 @operation(writes=True, fast_path=_save_in_one_statement, is_idempotent=True)
 def save_with_messages(connection: SQLConnection, row: InsertedRow, input: EncodedInput) -> None:
     """Save the execution as `save` does, and the messages of its input unless they are stored already."""
-    save_row(connection, llm_executions, row)
+    connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
     store_messages(connection, row["session_id"], input)
 
 
@@ -141,6 +146,7 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 def log_call(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the tool call."""
     insert_row(connection, tool_call_logs, row)
+    _record_call(connection, row)
 
 
 @operation(writes=True)
@@ -154,6 +160,16 @@ def log_call_of(connection: SQLConnection, row: InsertedRow, session_id: str | N
             require_new(connection, tool_call_logs, row)  # that an id is taken is said first, as by any insert
             raise
     insert_row(connection, tool_call_logs, row)
+    _record_call(connection, row)
+
+
+def _record_call(connection: SQLConnection, row: InsertedRow) -> None:
+    """Note that a tool call was created, in its session, or else that of its execution."""
+    if connection.recorder is not None:
+        session_id = row.get("session_id")
+        if session_id is None:
+            ((session_id, _),) = connection.rows(_EXECUTION_OF_CALL, {"execution_id": row["execution_id"]})
+        connection.record("tool_call", row["id"], session_id, CREATED)
 
 
 @operation(writes=False)

@@ -10,6 +10,7 @@ from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._statements.insert_statements import (
     Insert,
     Names,
+    Replaces,
     bind_for,
     columns_of,
     parent_exists,
@@ -28,9 +29,9 @@ DIGESTS = sa.select(messages.c.digest).where(messages.c.session_id == _SESSION)
 
 
 @functools.cache
-def save_after(insert: Insert, names: Names) -> Any:
+def save_after(insert: Insert, names: Names, replaces: Replaces = None) -> Any:
     """Return the statement that saves an execution of those columns if its session, and `last_stored`, are stored."""
-    return _save_after(insert, names)
+    return _save_after(insert, names, replaces)
 
 
 @functools.cache
@@ -50,12 +51,13 @@ def save_with_row(insert: Insert, names: Names) -> Any:
     return _save_after(insert, names).add_cte(added.on_conflict_do_nothing().cte("added"))
 
 
-def _save_after(insert: Insert, names: Names) -> Any:
+def _save_after(insert: Insert, names: Names, replaces: Replaces = None) -> Any:
     columns = columns_of(llm_executions, names)
     parents = [parent_exists(column) for column in columns if column.foreign_keys]
     values = sa.select(*(bind_for(column, column.name) for column in columns)).where(*parents, EXISTS.exists())
     statement = insert(llm_executions).from_select([column.name for column in columns], values)
-    return replacing(statement, llm_executions, [each for each in llm_executions.columns if not each.primary_key])
+    others = [each for each in llm_executions.columns if not each.primary_key]
+    return replacing(statement, llm_executions, others, replaces=replaces)
 
 
 @functools.cache

@@ -29,7 +29,8 @@ def save_in_one_statement(connection: SQLConnection, row: InsertedRow, input: En
         return False
     values = {**row, "last_stored": input.digest_of(known)}
     if not rows:
-        return connection.run(statements.save_after(dialect.insert, tuple(row)), values) > 0
+        changed = connection.run(statements.save_after(dialect.insert, tuple(row), dialect.replaces), values)
+        return changed > 0 or connection.replaced.unchanged > 0
     saved = connection.run(statements.save_with_row(dialect.insert, tuple(row)), {**values, "body": rows[0].body}) > 0
     if saved:
         input.remember_stored((rows[0].digest,))

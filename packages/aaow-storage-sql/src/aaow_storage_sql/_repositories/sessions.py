@@ -23,6 +23,7 @@ from aaow_storage_sql._repositories.documents import (
     release_document,
     store_document,
 )
+from aaow_storage_sql._repositories.recording import CREATED, DELETED, ids_before, record_sessions, record_update
 from aaow_storage_sql._repositories.stream_events import keep_sequences_of_session
 from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
@@ -39,6 +40,7 @@ _BY_ID = (
 )
 _DIGEST = sa.select(sessions.c.snapshot_digest).where(sessions.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(sessions).where(sessions.c.id == sa.bindparam("id"))
+_CHILDREN = sa.select(sessions.c.id).where(sessions.c.parent_session_id == sa.bindparam("id")).order_by(sessions.c.id)
 _CHANGING = ("status", "updated_at", "metadata")
 _UPDATE = update_by_id(sessions, _CHANGING)
 _BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snapshot_digest)
@@ -49,7 +51,10 @@ def _create_with_known_snapshot(
     connection: SQLConnection, row: InsertedRow, snapshot: Document
 ) -> Literal[FallBack.FALL_BACK] | None:
     """Insert the session if its snapshot is stored already and nothing else is in the way."""
-    return None if try_insert(connection, sessions, row) else FALL_BACK
+    if not try_insert(connection, sessions, row):
+        return FALL_BACK
+    connection.record("session", row["id"], row["id"], CREATED)
+    return None
 
 
 @operation(writes=True, fast_path=_create_with_known_snapshot)
@@ -57,6 +62,7 @@ def create(connection: SQLConnection, row: InsertedRow, snapshot: Document) -> N
     """Insert the session, and its snapshot unless that is stored already."""
     digest = store_document(connection, snapshot)
     insert_row(connection, sessions, {**row, "snapshot_digest": digest})
+    connection.record("session", row["id"], row["id"], CREATED)
 
 
 def _session(row: Row) -> Session:
@@ -84,8 +90,10 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 @operation(writes=True)
 def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> Session:
     """Apply the changes to the stored session."""
-    changed = change_stored(_LOOKUP.lock(connection, id), only_if, changes)
+    stored = _LOOKUP.lock(connection, id)
+    changed = change_stored(stored, only_if, changes)
     connection.run(_UPDATE, update_parameters(_CHANGING, changed))
+    record_update(connection, stored, changed)
     return changed
 
 
@@ -96,5 +104,8 @@ def delete(connection: SQLConnection, id: str) -> None:
     if row is None:
         raise NotFoundError("session", id)
     keep_sequences_of_session(connection, id)
+    children = ids_before(connection, _CHILDREN, {"id": id})
     connection.run(_DELETE, {"id": id})
+    connection.record("session", id, id, DELETED)
+    record_sessions(connection, children)
     release_document(connection, row[0])

@@ -1,6 +1,6 @@
 """Stream events."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Literal
 
 import sqlalchemy as sa
@@ -13,10 +13,11 @@ from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._mapping.rows import hydrate_all
 from aaow_storage_sql._operation import FALL_BACK, FallBack, operation
 from aaow_storage_sql._repositories import event_statements as statements
+from aaow_storage_sql._repositories.recording import CREATED, DELETED, ids_before
 from aaow_storage_sql._schema.tables import kind_of, sessions, stream_events
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import save_rows
+from aaow_storage_sql._statements.insert import done_by_upsert, save_row, save_rows
 from aaow_storage_sql._statements.insert_statements import select_existence
 from aaow_storage_sql._statements.select import Source, plan_rows
 from aaow_storage_sql._tuning import DEFAULT
@@ -43,19 +44,28 @@ _grouped = (
     .subquery("summaries")
 )
 _SUMMARIES = Source(sa.select(*(_grouped.c[name] for name in _SUMMARY_FIELDS)), dict(_grouped.c), is_lockable=False)
+_IN_STREAM = (
+    sa.select(stream_events.c.id, stream_events.c.session_id)
+    .where(stream_events.c.stream_id == sa.bindparam("stream_id"))
+    .order_by(stream_events.c.sequence)
+)
 _DELETE = sa.delete(stream_events).where(stream_events.c.stream_id == sa.bindparam("stream_id"))
 
 
 def _save_new(connection: SQLConnection, row: InsertedRow) -> Literal[FallBack.FALL_BACK] | None:
     """Save the event with one statement, if it is new, or replaces one in its stream, and nothing is in the way."""
     dialect = connection.dialect
+    connection.replaced.reset()
     try:
         changed = connection.run(statements.insert_numbered(dialect, tuple(row)), row)
     except StorageError as error:
         if not dialect.is_foreign_key_violation(error):
             raise
         changed = 0
-    return None if changed else FALL_BACK
+    if not changed and not connection.replaced.unchanged:
+        return FALL_BACK
+    connection.record("stream_event", row["id"], row.get("session_id"), done_by_upsert(connection))
+    return None
 
 
 @operation(writes=True, fast_path=_save_new, is_idempotent=True)
@@ -112,7 +122,11 @@ def last_sequences(connection: SQLConnection, stream_ids: Collection[str]) -> Ma
 def delete(connection: SQLConnection, stream_id: str) -> int:
     """Delete the events of a stream; return how many there were."""
     _keep_last(connection, stream_id)
-    return connection.run(_DELETE, {"stream_id": stream_id})
+    events = ids_before(connection, _IN_STREAM, {"stream_id": stream_id})
+    deleted = connection.run(_DELETE, {"stream_id": stream_id})
+    for event_id, session_id in events:
+        connection.record("stream_event", event_id, session_id, DELETED)
+    return deleted
 
 
 def keep_sequences_of_session(connection: SQLConnection, session_id: str) -> None:
@@ -162,7 +176,7 @@ def _save(connection: SQLConnection, rows: Sequence[InsertedRow]) -> list[int]:
                 _keep_last(connection, stream_id)
             sequence = given[row["stream_id"]] = given[row["stream_id"]] + 1
         sequences.append(sequence)
-    _replace(connection, rows, sequences)
+    _replace(connection, rows, sequences, stored)
     if not connection.dialect.has_one_writer:
         for stream_id, sequence in given.items():
             if sequence != last[stream_id]:
@@ -178,7 +192,30 @@ def _last(connection: SQLConnection, stream_id: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _replace(connection: SQLConnection, rows: Sequence[InsertedRow], sequences: Sequence[int]) -> None:
+def _replace(
+    connection: SQLConnection,
+    rows: Sequence[InsertedRow],
+    sequences: Sequence[int],
+    stored: Container[str],
+) -> None:
+    """Insert or replace the rows, and note what that changed.
+
+    If changes are recorded here, those that are stored are replaced one by one, to see which of them changed.
+    """
+    if connection.recorder is not None:
+        numbered = [{**row, "sequence": sequence} for row, sequence in zip(rows, sequences, strict=True)]
+        done = {row["id"]: save_row(connection, stream_events, row) for row in numbered if row["id"] in stored}
+        new = [number for number, row in enumerate(rows) if row["id"] not in stored]
+        _insert(connection, [rows[number] for number in new], [sequences[number] for number in new])
+        for row in rows:
+            connection.record("stream_event", row["id"], row.get("session_id"), done.get(row["id"], CREATED))
+    else:
+        _insert(connection, rows, sequences)
+
+
+def _insert(connection: SQLConnection, rows: Sequence[InsertedRow], sequences: Sequence[int]) -> None:
+    if not rows:
+        return
     present = {name for row in rows for name in row}
     names = tuple(column.name for column in stream_events.columns if column.name in present)
     values = [(*map(row.get, names), sequence) for row, sequence in zip(rows, sequences, strict=True)]

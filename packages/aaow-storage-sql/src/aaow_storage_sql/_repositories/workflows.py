@@ -18,7 +18,8 @@ from aaow_storage_sql._repositories.documents import (
     release_document,
     store_document,
 )
-from aaow_storage_sql._schema.tables import documents, workflows
+from aaow_storage_sql._repositories.recording import CREATED, DELETED, ids_before, record_sessions
+from aaow_storage_sql._schema.tables import documents, sessions, workflows
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, try_insert
@@ -33,6 +34,7 @@ _BY_ID = (
 )
 _DIGEST = sa.select(workflows.c.definition_digest).where(workflows.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(workflows).where(workflows.c.id == sa.bindparam("id"))
+_SESSIONS = sa.select(sessions.c.id).where(sessions.c.workflow_id == sa.bindparam("id")).order_by(sessions.c.id)
 _BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest)
 _SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
 
@@ -45,9 +47,10 @@ def save(connection: SQLConnection, row: InsertedRow, definition: Document) -> N
     row = {**row, "definition_digest": digest}
     if previous is None:
         if try_insert(connection, workflows, row):
+            connection.record("workflow", row["id"], None, CREATED)
             return
         previous = connection.row(connection.dialect.for_update(_DIGEST), {"id": row["id"]})
-    save_row(connection, workflows, row)
+    connection.record("workflow", row["id"], None, save_row(connection, workflows, row))
     if previous is not None and previous[0] != digest:
         release_document(connection, previous[0])
 
@@ -100,5 +103,8 @@ def delete(connection: SQLConnection, id: str) -> None:
     row = connection.row(connection.dialect.for_update(_DIGEST), {"id": id})
     if row is None:
         raise NotFoundError("workflow", id)
+    unbound = ids_before(connection, _SESSIONS, {"id": id})
     connection.run(_DELETE, {"id": id})
+    connection.record("workflow", id, None, DELETED)
+    record_sessions(connection, unbound)
     release_document(connection, row[0])

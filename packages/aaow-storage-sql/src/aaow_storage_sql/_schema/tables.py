@@ -306,6 +306,34 @@ stream_events = sa.Table(
 )
 
 
+change_feed = sa.Table(
+    "change_feed",
+    metadata,
+    sa.Column("generation", sa.String(WORD_LENGTH), nullable=False),
+    sa.Column("is_recording", Truth, nullable=False),
+    sa.Column("pruned", sa.Text),
+)
+"""One row: the name of the feed, which is new whenever recording begins or ends; whether changes are recorded; and the
+position of the last change that was pruned."""
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("transaction_id", sa.BigInteger),
+    sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(), nullable=False),
+    _instant("at"),
+    sa.Column("changes", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("position").ddl_if(dialect="sqlite"),
+    sa.Index("ix_changes_transaction_id_position", "transaction_id", "position", unique=True).ddl_if(
+        dialect="postgresql"
+    ),
+)
+"""The change feed. In a database with one writer, a row has what was committed together, and its position, the id of
+the row, is in the order of commits. In one with several writers, a row has the changes of one statement or trigger, and
+rows are ordered by the transaction, then the position.
+"""
+
+
 _TABLES = {
     StoredWorkflow: workflows,
     Session: sessions,

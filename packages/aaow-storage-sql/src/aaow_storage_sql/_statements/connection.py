@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
+from aaow_storage.authoring import FeedEntry
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._statements.dialect import Dialect
+from aaow_storage_sql._statements.recorder import ChangeRecorder, ReplacedRows
 from aaow_storage_sql._tuning import DEFAULT, Tuning
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ class SQLConnection:
         self.fetch_size = tuning.fetch_size
         self.is_interactive = False
         """Whether an interactive transaction is open: its caller may be about to change what it reads."""
+        self.recorder: ChangeRecorder | None = None
+        """What the open transaction changed; None if the connection does not write, or the database records changes."""
+        self.replaced = ReplacedRows()
+        """What the last upsert replaced, if the dialect counts that."""
         self.failures: list[Exception] = []
         """Errors in Python functions that the database called; its own error says little about them, or nothing."""
 
@@ -59,6 +65,11 @@ class SQLConnection:
     def lock_if_interactive(self, statement: Any) -> Any:
         """Return the SELECT, with FOR UPDATE in an interactive transaction."""
         return self.dialect.for_update(statement) if self.is_interactive else statement
+
+    def record(self, kind: str, id: str, session_id: str | None, action: str | None) -> None:
+        """Note a change of the open transaction, for the change feed; None is no change."""
+        if self.recorder is not None and action is not None:
+            self.recorder.entries.append(FeedEntry(kind, id, session_id, action))
 
     def rows(self, statement: Any, parameters: "Parameters" = {}) -> "list[Row]":  # noqa: B006 - never changed
         """Return all rows of a SELECT.
@@ -99,9 +110,15 @@ class SQLConnection:
         touched: int = self._execute(compiled.text, compiled.bind(parameters)).rowcount
         return touched
 
-    def run_rows(self, statement: Any, of_one: Any, rows: "Iterable[Row]") -> None:
-        """Run an INSERT of several rows; `of_one` is the INSERT of one row, whose parameters order the values."""
-        self._execute(self.dialect.compile(statement).text, self.dialect.compile(of_one).bind_many(rows))
+    def run_rows(self, statement: Any, of_one: Any, rows: "Iterable[Row]") -> int:
+        """Run an INSERT of several rows; return how many it changed.
+
+        `of_one` is the INSERT of one row, whose parameters order the values.
+        """
+        touched: int = self._execute(
+            self.dialect.compile(statement).text, self.dialect.compile(of_one).bind_many(rows)
+        ).rowcount
+        return touched
 
     def command(self, text: str) -> "Row | None":
         """Run a command of plain SQL, such as COMMIT or a pragma; return its first row, or None."""

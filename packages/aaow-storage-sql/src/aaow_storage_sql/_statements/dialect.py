@@ -37,6 +37,12 @@ class Dialect(ABC):
 
     It never waits. None for a database in which one transaction writes at a time.
     """
+    replaces: "Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[bool]] | None" = None
+    """Makes the condition of an upsert to replace a row, and counts in `SQLConnection.replaced` what became of it.
+
+    It takes whether the row may be replaced, and whether the new one differs. None for a database that records what
+    its statements change.
+    """
     compile: "Callable[[Any], CompiledStatement]"
     """Compiles a statement and caches it; see `make_compiler`."""
     schema: str | None = None

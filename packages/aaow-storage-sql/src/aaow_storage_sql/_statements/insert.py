@@ -22,6 +22,7 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert_statements import (
     Insert,
     Names,
+    Replaces,
     foreign_key_columns,
     insert_if_absent,
     optimistic_insert,
@@ -37,32 +38,47 @@ MAX_TRIES = DEFAULT.max_insert_tries
 MAX_ROWS = DEFAULT.max_inserted_rows
 
 
-def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> None:
-    """Insert a row, or replace the whole row that has its primary key.
+def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> str | None:
+    """Insert a row, or replace the whole row that has its primary key; return what was done, for the change feed.
+
+    That is None if the row was there already. A database that records its changes itself is not asked.
 
     Raises:
         NotFoundError: a row that it refers to is missing.
         StorageUnavailableError: such a row was missing at each try, and there at each check.
     """
     if _try_optimistic(connection, optimistic_upsert, table, row):
-        return
+        return done_by_upsert(connection)
+    dialect = connection.dialect
     for _ in range(MAX_TRIES):
-        if connection.run(upsert(connection.dialect.insert, table, tuple(row)), row):
-            return
+        connection.replaced.reset()
+        statement = upsert(dialect.insert, table, tuple(row), replaces=dialect.replaces)
+        if connection.run(statement, row) or connection.replaced.unchanged:
+            return done_by_upsert(connection)
         _require_parents(connection, table, row)
     raise _contended(table)
 
 
-def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows, max_rows: int = MAX_ROWS) -> None:
-    """Insert or replace rows whose primary keys differ, and whose parents are known to be there.
+def done_by_upsert(connection: SQLConnection) -> str | None:
+    """Return what the last upsert of one row did, if the dialect counts that; None if it changed nothing."""
+    replaced = connection.replaced
+    if replaced.updated:
+        return "updated"
+    return None if replaced.unchanged else "created"
+
+
+def save_rows(connection: SQLConnection, table: sa.Table, rows: InsertedRows, max_rows: int = MAX_ROWS) -> int:
+    """Insert or replace rows whose primary keys differ, and whose parents are known to be there; count the changes.
 
     A statement has up to `max_rows` rows, a power of two.
     """
-    insert = connection.dialect.insert
+    insert, replaces = connection.dialect.insert, connection.dialect.replaces
     one = upsert(insert, table, rows.names, checks_parents=False)
+    changed = 0
     for start, end in pairwise(_steps(len(rows.values), max_rows)):
-        some = upsert_of_rows(insert, table, rows.names, end - start)
-        connection.run_rows(some, one, rows.values[start:end])
+        some = upsert_of_rows(insert, table, rows.names, end - start, replaces)
+        changed += connection.run_rows(some, one, rows.values[start:end])
+    return changed
 
 
 @functools.cache
@@ -110,7 +126,10 @@ def try_insert(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> 
 
 
 def _try_optimistic(
-    connection: SQLConnection, make: Callable[[Insert, sa.Table, Names], Any], table: sa.Table, row: InsertedRow
+    connection: SQLConnection,
+    make: Callable[[Insert, sa.Table, Names, Replaces], Any],
+    table: sa.Table,
+    row: InsertedRow,
 ) -> bool:
     dialect = connection.dialect
     if not dialect.has_statement_rollback:
@@ -118,8 +137,10 @@ def _try_optimistic(
     self_references = _self_references(table)  # most tables have none
     if self_references and any(row.get(name) == row["id"] for name in self_references):
         return False  # the database would accept a row that refers to itself
+    connection.replaced.reset()
     try:
-        return connection.run(make(dialect.insert, table, tuple(row)), row) > 0
+        changed = connection.run(make(dialect.insert, table, tuple(row), dialect.replaces), row)
+        return changed > 0 or connection.replaced.unchanged > 0
     except StorageError as error:
         if not dialect.is_foreign_key_violation(error):
             raise

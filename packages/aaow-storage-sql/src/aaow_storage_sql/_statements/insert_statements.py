@@ -15,36 +15,42 @@ from aaow_storage_sql._schema.types import JSONText
 
 Insert = Callable[[sa.Table], Any]
 """The dialect's `insert`, which has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+Replaces = Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[bool]] | None
+"""`Dialect.replaces`."""
 Names = tuple[str, ...]
 """The columns of a row, which are the parameters of its statement."""
 
 
 @functools.cache
-def upsert(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool = True) -> Any:
+def upsert(
+    insert: Insert, table: sa.Table, names: Names, *, checks_parents: bool = True, replaces: Replaces = None
+) -> Any:
     """Return the statement that inserts a row or replaces it whole, if the rows that it refers to exist."""
     columns = [column for column in table.columns if not column.primary_key]
-    return replacing(_insert(insert, table, names, checks_parents=checks_parents), table, columns)
+    statement = _insert(insert, table, names, checks_parents=checks_parents)
+    return replacing(statement, table, columns, replaces=replaces)
 
 
 @functools.cache
-def upsert_of_rows(insert: Insert, table: sa.Table, names: Names, count: int) -> Any:
+def upsert_of_rows(insert: Insert, table: sa.Table, names: Names, count: int, replaces: Replaces = None) -> Any:
     """Return the statement that inserts or replaces several rows, and does not check what they refer to.
 
     Its parameters are those of the rows, one row after the other.
     """
     columns = columns_of(table, names)
     rows = [{column.name: bind_for(column, f"{column.name}_{row}") for column in columns} for row in range(count)]
-    return replacing(insert(table).values(rows), table, [each for each in table.columns if not each.primary_key])
+    others = [each for each in table.columns if not each.primary_key]
+    return replacing(insert(table).values(rows), table, others, replaces=replaces)
 
 
 @functools.cache
-def optimistic_upsert(insert: Insert, table: sa.Table, names: Names) -> Any:
+def optimistic_upsert(insert: Insert, table: sa.Table, names: Names, replaces: Replaces = None) -> Any:
     """Return the statement that inserts a row, or replaces one that has the same foreign keys, or changes nothing."""
     statement = _insert(insert, table, names, checks_parents=False)
     kept = [column for column in foreign_key_columns(table) if not column.primary_key]
     others = [column for column in table.columns if not column.primary_key and not column.foreign_keys]
     are_same = [column.is_not_distinct_from(statement.excluded[column.name]) for column in kept]
-    return replacing(statement, table, others, sa.and_(*are_same) if are_same else None)
+    return replacing(statement, table, others, sa.and_(*are_same) if are_same else None, replaces)
 
 
 @functools.cache
@@ -55,8 +61,9 @@ def insert_if_absent(insert: Insert, table: sa.Table, names: Names, *, checks_pa
     return statement.on_conflict_do_nothing(index_elements=keys)
 
 
-def optimistic_insert(insert: Insert, table: sa.Table, names: Names) -> Any:
+def optimistic_insert(insert: Insert, table: sa.Table, names: Names, replaces: Replaces = None) -> Any:
     """Return the same statement without a check of what the row refers to."""
+    del replaces
     return insert_if_absent(insert, table, names, checks_parents=False)
 
 
@@ -88,11 +95,22 @@ def _insert(insert: Insert, table: sa.Table, names: Names, *, checks_parents: bo
 
 
 def replacing(
-    statement: Any, table: sa.Table, columns: Iterable[sa.Column[Any]], where: sa.ColumnElement[bool] | None = None
+    statement: Any,
+    table: sa.Table,
+    columns: Iterable[sa.Column[Any]],
+    where: sa.ColumnElement[bool] | None = None,
+    replaces: Replaces = None,
 ) -> Any:
-    """Return the INSERT, which replaces those columns of a row with the same primary key if the condition holds."""
+    """Return the INSERT, which replaces those columns of a row with the same primary key if the condition holds.
+
+    With `replaces`, it leaves a row as it is that has these values already.
+    """
+    columns = [*columns]
     keys = sorted(column.name for column in table.primary_key.columns)
     replaced = {column.name: statement.excluded[column.name] for column in columns}
+    if replaces is not None:
+        differs = sa.or_(*(column.is_distinct_from(statement.excluded[column.name]) for column in columns))
+        where = replaces(sa.literal_column("1") if where is None else where, differs)
     return statement.on_conflict_do_update(index_elements=keys, set_=replaced, where=where)
 
 

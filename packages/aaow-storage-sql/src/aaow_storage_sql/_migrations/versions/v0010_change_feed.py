@@ -1,0 +1,65 @@
+"""The change feed."""
+
+import secrets
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from aaow_storage_sql._migrations.connection import connection_of
+from aaow_storage_sql._migrations.constraints import is_postgresql
+from aaow_storage_sql._schema.change_triggers import FUNCTIONS, TRIGGERS
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
+revision = "0010"
+
+
+def upgrade(op: "Operations") -> None:
+    """Create the feed, which records from now on: on PostgreSQL, by triggers."""
+    connection = connection_of(op)
+    op.create_table(
+        "change_feed",
+        sa.Column("generation", sa.String(32), nullable=False),
+        sa.Column("is_recording", sa.Boolean(), nullable=False),
+        sa.Column("pruned", sa.Text()),
+    )
+    connection.command(
+        f"INSERT INTO change_feed (generation, is_recording) VALUES ('{secrets.token_hex(4)}', true)"  # noqa: S608 - a number
+    )
+    if not is_postgresql(connection):
+        op.create_table(
+            "changes",
+            sa.Column("transaction_id", sa.BigInteger()),
+            sa.Column("position", sa.Integer(), nullable=False),
+            sa.Column("at", sa.BigInteger(), nullable=False),
+            sa.Column("changes", sa.Text(), nullable=False),
+            sa.PrimaryKeyConstraint("position", name=op.f("pk_changes")),
+        )
+        return
+    op.create_table(
+        "changes",
+        sa.Column("transaction_id", sa.BigInteger()),
+        sa.Column("position", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("changes", sa.Text(), nullable=False),
+    )
+    op.create_index(op.f("ix_changes_transaction_id_position"), "changes", ["transaction_id", "position"], unique=True)
+    for function in FUNCTIONS.values():
+        connection.command(function)
+    for triggers in TRIGGERS.values():
+        for name, definition in triggers.items():
+            connection.command(f"CREATE TRIGGER {name} {definition}")
+
+
+def downgrade(op: "Operations") -> None:
+    """Drop it, with all changes."""
+    connection = connection_of(op)
+    if is_postgresql(connection):
+        for table, triggers in TRIGGERS.items():
+            for name in triggers:
+                connection.command(f"DROP TRIGGER {name} ON {table}")
+        for name in FUNCTIONS:
+            connection.command(f"DROP FUNCTION {name}()")
+    op.drop_table("changes")
+    op.drop_table("change_feed")

@@ -1,0 +1,55 @@
+"""What the open transaction of a connection has changed, until its commit stores that in the change feed."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aaow_storage.authoring import FeedEntry
+
+
+class ChangeRecorder:
+    """The changes of the open transaction, in the order in which they were made. It follows the transaction's commands.
+
+    Attributes:
+        is_on: whether the store recorded changes when it was last asked.
+    """
+
+    __slots__ = ("_marks", "entries", "is_on")
+
+    def __init__(self) -> None:
+        self.entries: list[FeedEntry] = []
+        self.is_on = False
+        self._marks: dict[str, int] = {}
+        """How many changes there were when each savepoint was opened."""
+
+    def follow(self, command: str) -> None:
+        """Forget the changes that a command undid or stored, now that it has succeeded."""
+        if command.startswith("SAVEPOINT "):
+            self._marks[command[10:]] = len(self.entries)
+        elif command.startswith("ROLLBACK TO "):
+            del self.entries[self._marks[command[12:]] :]
+        elif command in {"COMMIT", "ROLLBACK", "BEGIN", "BEGIN IMMEDIATE"} and (self.entries or self._marks):
+            self.entries.clear()
+            self._marks.clear()
+
+
+class ReplacedRows:
+    """How many of the rows that the last statement was to insert were there before, and what became of them."""
+
+    __slots__ = ("unchanged", "updated")
+
+    def __init__(self) -> None:
+        self.updated = self.unchanged = 0
+
+    def count(self, may_replace: int, differs: int) -> int:
+        """Count a row, and return whether to replace it: if that is allowed, and the new row is another one."""
+        if not may_replace:
+            return 0
+        if differs:
+            self.updated += 1
+            return 1
+        self.unchanged += 1
+        return 0
+
+    def reset(self) -> None:
+        """Begin to count."""
+        self.updated = self.unchanged = 0
