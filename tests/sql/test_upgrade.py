@@ -18,6 +18,7 @@ from alembic.operations import Operations
 
 import aaow_storage_sql
 from aaow_storage_sql import HEAD, VERSION_TABLE, SQLConnection
+from aaow_storage_sql._migrations import migrate
 from aaow_storage_sqlite._upgrade import migrate_store, version
 
 PATIENCE_S = 5.0
@@ -32,6 +33,12 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@pytest.fixture(autouse=True)
+def alembic_makes_the_statements(monkeypatch: pytest.MonkeyPatch):
+    """Each test begins as a process that has migrated nothing."""
+    monkeypatch.setattr(migrate, "_texts", {})
 
 
 @pytest.fixture(params=["archive", "compiled", "100% of %(here)s"])
@@ -114,3 +121,22 @@ def test_a_store_downgraded_to_base_has_no_version(connection: SQLConnection):
         assert version(connection) == (None if revision == "base" else revision)
     rows = connection.driver_connection.execute(f"SELECT * FROM {VERSION_TABLE}").fetchall()
     assert rows == [(HEAD,)]
+
+
+def schema_of(connection: SQLConnection) -> list[tuple[object, ...]]:
+    return connection.driver_connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def test_the_second_migration_in_a_process_makes_the_same_schema_without_alembic(
+    connection: SQLConnection, monkeypatch: pytest.MonkeyPatch
+):
+    migrate_store(connection, HEAD, PATIENCE_S)
+    made = schema_of(connection)
+    migrate_store(connection, "base", PATIENCE_S)
+    assert len(schema_of(connection)) < len(made)
+    configured = []
+    configure = MigrationContext.configure
+    monkeypatch.setattr(MigrationContext, "configure", lambda *given: configured.append(given) or configure(*given))
+    migrate_store(connection, HEAD, PATIENCE_S)
+    assert schema_of(connection) == made
+    assert len(configured) == 1  # of the migration that asks which database it is

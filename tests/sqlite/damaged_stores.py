@@ -7,6 +7,7 @@ of the calls. It is a separate process, because a damaged file may crash or hang
 import asyncio
 import contextlib
 import functools
+import gc
 import json
 import random
 import shutil
@@ -170,6 +171,7 @@ def main() -> None:
     """Fill a store, damage it once for each seed, and print the outcomes."""
     folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     asyncio.run(fill(folder / "store.db"))
+    gc.freeze()  # so that the modules are not looked at again and again
     for seed in range(first, last):
         way = damaged(folder, seed)
         counted = Counter(asyncio.run(outcomes_on(folder / "damaged.db")))

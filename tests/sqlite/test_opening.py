@@ -19,6 +19,7 @@ from aaow_storage.errors import (
     ValidationError,
 )
 from aaow_storage_sql import HEAD, VERSION_TABLE, SQLConnection
+from aaow_storage_sql._statements.select import compiled_list
 from aaow_storage_sqlite import _connections, _memory_stores
 from aaow_storage_sqlite._index_paths import parse_index_path
 from aaow_storage_sqlite._indexes import create_indexes
@@ -32,6 +33,14 @@ pytestmark = pytest.mark.asyncio
 async def opened(url: Path | str, **options) -> None:
     async with create_adapter("sqlite", str(url), **options):
         pass
+
+
+async def test_stores_share_compiled_queries(tmp_path: Path):
+    for name in ("one", "another"):
+        before = compiled_list.cache_info().misses
+        async with create_adapter("sqlite", str(tmp_path / name)) as storage:
+            assert await storage.list_workflows() == []
+    assert compiled_list.cache_info().misses == before
 
 
 async def test_missing_folders_are_created(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Run the tests of the suite one by one on a broken backend, until one fails."""
 
 import asyncio
+import functools
 import inspect
 import itertools
 import tempfile
@@ -140,7 +141,12 @@ def contract_tests() -> Iterator[ContractTest]:
 
     So a broken backend runs few tests until one fails: another test is more likely to than the same with other values.
     """
-    yield from sorted(_tests(), key=_cost)
+    yield from _sorted_tests()
+
+
+@functools.cache
+def _sorted_tests() -> list[ContractTest]:
+    return sorted(_tests(), key=_cost)
 
 
 def _cost(test: ContractTest) -> tuple[bool, bool, bool, int]:

@@ -14,19 +14,31 @@ class OperationsConnection:
     """Runs the statements of alembic's operations on the store's own connection, which translates driver errors.
 
     There is no engine, so that the program's listeners on engines see nothing of this connection.
+
+    Attributes:
+        texts: the statements that have run.
+        is_all: whether those are all that the migration does: it has not used the store's connection itself.
     """
 
     def __init__(self, connection: SQLConnection) -> None:
-        self.connection = connection
+        self._connection = connection
+        self.texts: list[str] = []
+        self.is_all = True
+
+    @property
+    def connection(self) -> SQLConnection:
+        """The store's own connection."""
+        self.is_all = False
+        return self._connection
 
     @property
     def dialect(self) -> sa.Dialect:
         """The dialect that compiles the statements."""
-        return self.connection.dialect.sqlalchemy_dialect
+        return self._connection.dialect.sqlalchemy_dialect
 
     def in_transaction(self) -> bool:
         """Say whether a transaction is open."""
-        return self.connection.is_in_transaction
+        return self._connection.is_in_transaction
 
     def execute(self, statement: Any, parameters: Any = None) -> None:
         """Run a statement that changes the schema.
@@ -35,7 +47,9 @@ class OperationsConnection:
             StorageError: it failed.
         """
         del parameters  # statements that change the schema have none
-        self.connection.command(str(statement.compile(dialect=self.dialect)))
+        text = str(statement.compile(dialect=self.dialect))
+        self._connection.command(text)
+        self.texts.append(text)
 
 
 def connection_of(op: "Operations") -> SQLConnection:
