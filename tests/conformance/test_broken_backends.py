@@ -34,26 +34,25 @@ def test_a_broken_backend_is_caught(broken: BrokenBackend):
     assert [verdict.clause for verdict in verdicts(broken, reference) if verdict.test is None] == []
 
 
+def tests_of_a_layer(suite: list[ContractTest], area: str) -> list[ContractTest]:
+    """Return each test of an area with its first parameters, and those about lists with all.
+
+    A layer that only passes on what it gets cannot tell other parameters apart, and what it wraps passes them all.
+    """
+    tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
+    return [test for test in tests if test.number == 0 or area in QUERYING]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("area", AREAS)
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
-    """Each test runs with its first parameters, and those about lists with all.
-
-    A layer that only passes on what it gets cannot tell other parameters apart, and the reference passes them all.
-    """
-    tests = [
-        test
-        for test in suite
-        if test.owner.__name__ == area and not test.is_slow and (test.number == 0 or area in QUERYING)
-    ]
-    assert failures(available_backends()["memory"], Querying, tests) == []
+    assert failures(available_backends()["memory"], Querying, tests_of_a_layer(suite, area)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("area", AREAS)
 def test_an_adapter_that_passes_everything_on_is_as_sound_as_the_sqlite_adapter(suite: list[ContractTest], area: str):
-    tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
-    assert failures(available_backends()["sqlite"], DelegatingAdapter, tests) == []
+    assert failures(available_backends()["sqlite"], DelegatingAdapter, tests_of_a_layer(suite, area)) == []
 
 
 @pytest.mark.parametrize("area", ["TestBlocks", "TestHolders", "TestNesting", "TestTransactions", "TestUpdates"])
