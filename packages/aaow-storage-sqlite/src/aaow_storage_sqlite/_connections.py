@@ -11,9 +11,8 @@ from attrs import evolve
 
 from aaow_storage.authoring import cleaning_up_after, storage_errors_alone
 from aaow_storage.errors import CorruptDataError, SchemaVersionError, StorageError, StorageUnavailableError
-from aaow_storage_sql import ChangeRecorder, LateModule, Opening, SQLConnection
+from aaow_storage_sql import LateModule, Opening, SQLConnection
 from aaow_storage_sqlite._dialect import may_be_of_schema
-from aaow_storage_sqlite._feed import is_recording
 from aaow_storage_sqlite._functions import install
 from aaow_storage_sqlite._interruptible import InterruptibleConnection
 from aaow_storage_sqlite._retry import retry_while_locked
@@ -159,21 +158,10 @@ class SQLiteConnection(InterruptibleConnection):
         if recorder is None:
             return super().command(text)
         if text == "COMMIT" and recorder.entries:
-            self._store_changes(recorder)
+            changes.store(self, recorder.entries)
         row = super().command(text)
         recorder.follow(text)
         return row
-
-    def _store_changes(self, recorder: ChangeRecorder) -> None:
-        """Store what the open transaction changed, in the same transaction, if the store records changes.
-
-        Another process may have switched that on since; nobody can while the transaction is open. If it was switched
-        off, nobody reads what is stored.
-        """
-        recorder.is_on = recorder.is_on or is_recording(self)
-        if recorder.is_on:
-            changes.store(self, recorder.entries)
-        recorder.entries.clear()
 
     def discard(self) -> None:
         super().discard()

@@ -29,8 +29,12 @@ from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._tuning import DEFAULT
 
 _FEED = sa.select(change_feed.c.generation, change_feed.c.is_recording, change_feed.c.pruned)
-_STORE = sa.insert(changes).values(
-    {"at": sa.bindparam("at", type_=changes.c.at.type), "changes": sa.bindparam("changes", type_=sa.Text)}
+_STORE = sa.insert(changes).from_select(
+    ["at", "changes"],
+    sa.select(sa.bindparam("at", type_=changes.c.at.type), sa.bindparam("changes", type_=sa.Text)).where(
+        sa.select(change_feed.c.is_recording).scalar_subquery()
+    ),
+    include_defaults=False,
 )
 _SET_PRUNED = sa.update(change_feed).values(pruned=sa.bindparam("last", type_=sa.Text))
 _RESTART = sa.update(change_feed).values(
@@ -43,14 +47,8 @@ _ENTRY_LENGTH = len(FeedEntry._fields)
 
 
 def store(connection: SQLConnection, entries: Sequence[FeedEntry]) -> None:
-    """Store what the open transaction has changed, as one row."""
+    """Store what the open transaction has changed, as one row, if the store records changes."""
     connection.run(_STORE, {"at": now(), "changes": _encode(entries)})
-
-
-def is_recording(connection: SQLConnection) -> bool:
-    """Say whether the store records changes."""
-    row = connection.row(_FEED)
-    return row is not None and bool(row[1])
 
 
 def restart(connection: SQLConnection, *, records: bool) -> None:

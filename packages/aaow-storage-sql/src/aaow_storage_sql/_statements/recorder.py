@@ -7,17 +7,12 @@ if TYPE_CHECKING:
 
 
 class ChangeRecorder:
-    """The changes of the open transaction, in the order in which they were made. It follows the transaction's commands.
+    """The changes of the open transaction, in the order in which they were made; it follows the commands of that."""
 
-    Attributes:
-        is_on: whether the store recorded changes when it was last asked.
-    """
-
-    __slots__ = ("_marks", "entries", "is_on")
+    __slots__ = ("_marks", "entries")
 
     def __init__(self) -> None:
         self.entries: list[FeedEntry] = []
-        self.is_on = False
         self._marks: dict[str, int] = {}
         """How many changes there were when each savepoint was opened."""
 
