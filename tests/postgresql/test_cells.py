@@ -80,7 +80,8 @@ def lift_rules(raw: Callable[..., list[tuple]]) -> None:
         raw(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
     for table, column in raw(
         "SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
-        " WHERE attnotnull AND attnum > 0 AND relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+        " WHERE attnotnull AND attidentity = '' AND attnum > 0"
+        " AND relkind = 'r' AND relnamespace = current_schema()::regnamespace"
         " AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey))"
     ):
         raw(f'ALTER TABLE {table} ALTER COLUMN "{column}" DROP NOT NULL')

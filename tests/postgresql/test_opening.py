@@ -21,15 +21,13 @@ from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._indexes import LATER_INDEXES
 from aaow_storage_postgresql._migration_lock import try_lock
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._upgrade import migrate_store
 from aaow_storage_postgresql.testing import Server
-from aaow_storage_sql import REVISIONS, VERSION_TABLE
+from aaow_storage_sql import VERSION_TABLE
 
 pytestmark = pytest.mark.asyncio
 
 SOON_S = 8.0
 ENDS_WITHIN_S = 60.0
-INDEXES_OF_LISTS = "0009"
 """A revision that builds an index on the LLM executions afterwards, if there are some."""
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'aaow-storage' AND wait_event_type = 'Lock'"
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aaow-storage'"
@@ -210,15 +208,13 @@ async def test_a_locked_version_table_is_an_error_after_the_timeout(url: str, ra
 
 
 async def test_an_index_that_waits_for_an_open_transaction_is_left_to_the_next_start(
-    url: str, settings: Settings, raw: Callable[..., list[tuple]], caplog: pytest.LogCaptureFixture
+    url: str, raw: Callable[..., list[tuple]], caplog: pytest.LogCaptureFixture
 ):
     async with create_adapter(url) as adapter:
         session = Session(workflow_id=None, workflow_snapshot={}, metadata={"user": "ada"})
         await adapter.create_session(session)
         await adapter.save_llm_execution(session.id, "draft", LLMExecutionResult())
-    opened = connect(settings)
-    migrate_store(opened, settings, REVISIONS[REVISIONS.index(INDEXES_OF_LISTS) - 1])
-    opened.driver_connection.close()
+    raw("DROP INDEX ix_llm_executions_timestamp_id")
     with closing(psycopg.connect(url)) as old:
         old.execute("UPDATE llm_executions SET text = 'later'")
         async with asyncio.timeout(2 * SOON_S), create_adapter(url, acquire_timeout=0.5) as adapter:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,6 +20,9 @@ from alembic.operations import Operations
 import aaow_storage_sql
 from aaow_storage_sql import HEAD, VERSION_TABLE, SQLConnection
 from aaow_storage_sql._migrations import migrate
+from aaow_storage_sqlite._connections import open_writer
+from aaow_storage_sqlite._location import Location
+from aaow_storage_sqlite._settings import Settings, Synchronous
 from aaow_storage_sqlite._upgrade import migrate_store, version
 
 PATIENCE_S = 5.0
@@ -38,7 +42,7 @@ asyncio.run(main())
 @pytest.fixture(autouse=True)
 def alembic_makes_the_statements(monkeypatch: pytest.MonkeyPatch):
     """Each test begins as a process that has migrated nothing."""
-    monkeypatch.setattr(migrate, "_texts", {})
+    monkeypatch.setattr(migrate, "_new_schemas", {})
 
 
 @pytest.fixture(params=["archive", "compiled", "100% of %(here)s"])
@@ -127,16 +131,27 @@ def schema_of(connection: SQLConnection) -> list[tuple[object, ...]]:
     return connection.driver_connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
-def test_the_second_migration_in_a_process_makes_the_same_schema_without_alembic(
-    connection: SQLConnection, monkeypatch: pytest.MonkeyPatch
+def test_the_second_store_that_a_process_makes_has_the_same_schema_without_alembic(
+    connection: SQLConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    migrate_store(connection, HEAD, PATIENCE_S)
+    monkeypatch.setattr(MigrationContext, "configure", None)
+    second = open_writer(Settings(Location(tmp_path / "second.db"), Synchronous.NORMAL, busy_timeout=5))
+    with closing(second.driver_connection):
+        migrate_store(second, HEAD, PATIENCE_S)
+        assert schema_of(second) == schema_of(connection)
+        assert version(second) == HEAD
+        assert feed_of(second) != feed_of(connection)  # positions of the one are refused by the other
+
+
+def feed_of(connection: SQLConnection) -> list[tuple[object, ...]]:
+    return connection.driver_connection.execute("SELECT generation FROM change_feed WHERE is_recording").fetchall()
+
+
+def test_a_store_that_holds_something_else_is_migrated_step_by_step(connection: SQLConnection):
     migrate_store(connection, HEAD, PATIENCE_S)
     made = schema_of(connection)
     migrate_store(connection, "base", PATIENCE_S)
-    assert len(schema_of(connection)) < len(made)
-    configured = []
-    configure = MigrationContext.configure
-    monkeypatch.setattr(MigrationContext, "configure", lambda *given: configured.append(given) or configure(*given))
+    connection.command("CREATE TABLE zebras (id)")
     migrate_store(connection, HEAD, PATIENCE_S)
-    assert schema_of(connection) == made
-    assert len(configured) == 1  # of the migration that asks which database it is
+    assert [row for row in schema_of(connection) if row[1] != "zebras"] == made

@@ -47,7 +47,7 @@ async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             lambda: create_adapter("sqlite", "a.db", synchronus="FULL"),
             (
                 "create_adapter.synchronus: is not an option of the backend 'sqlite'; its options are busy_timeout, "
-                "file_mode, indexes, inline_reads, reader_threads, synchronous"
+                "changes, file_mode, indexes, inline_reads, reader_threads, synchronous"
             ),
         ),
         (

@@ -87,6 +87,9 @@ class SQLiteDialect(Dialect):
 
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
     has_statement_rollback: ClassVar[bool] = True
+    list_schema: ClassVar[str | None] = (
+        "SELECT json_group_array(sql) FROM (SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid)"
+    )
     sorts_to_group: ClassVar[bool] = True
 
     def __init__(self, location: str) -> None:

@@ -14,31 +14,19 @@ class OperationsConnection:
     """Runs the statements of alembic's operations on the store's own connection, which translates driver errors.
 
     There is no engine, so that the program's listeners on engines see nothing of this connection.
-
-    Attributes:
-        texts: the statements that have run.
-        is_all: whether those are all that the migration does: it has not used the store's connection itself.
     """
 
     def __init__(self, connection: SQLConnection) -> None:
-        self._connection = connection
-        self.texts: list[str] = []
-        self.is_all = True
-
-    @property
-    def connection(self) -> SQLConnection:
-        """The store's own connection."""
-        self.is_all = False
-        return self._connection
+        self.connection = connection
 
     @property
     def dialect(self) -> sa.Dialect:
         """The dialect that compiles the statements."""
-        return self._connection.dialect.sqlalchemy_dialect
+        return self.connection.dialect.sqlalchemy_dialect
 
     def in_transaction(self) -> bool:
         """Say whether a transaction is open."""
-        return self._connection.is_in_transaction
+        return self.connection.is_in_transaction
 
     def execute(self, statement: Any, parameters: Any = None) -> None:
         """Run a statement that changes the schema.
@@ -47,9 +35,7 @@ class OperationsConnection:
             StorageError: it failed.
         """
         del parameters  # statements that change the schema have none
-        text = str(statement.compile(dialect=self.dialect))
-        self._connection.command(text)
-        self.texts.append(text)
+        self.connection.command(str(statement.compile(dialect=self.dialect)))
 
 
 def connection_of(op: "Operations") -> SQLConnection:

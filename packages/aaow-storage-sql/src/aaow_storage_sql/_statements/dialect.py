@@ -43,6 +43,8 @@ class Dialect(ABC):
     It takes whether the row may be replaced, and whether the new one differs. None for a database that records what
     its statements change.
     """
+    list_schema: ClassVar[str | None] = None
+    """The query for the statements that make the tables and indexes of a store, as one JSON array; None for no such."""
     compile: "Callable[[Any], CompiledStatement]"
     """Compiles a statement and caches it; see `make_compiler`."""
     schema: str | None = None

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from aaow_storage_sql._migrations.connection import connection_of
 from aaow_storage_sql._migrations.constraints import is_postgresql
 from aaow_storage_sql._schema.change_triggers import FUNCTIONS, TRIGGERS
+from aaow_storage_sql._statements.connection import SQLConnection
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -24,9 +25,7 @@ def upgrade(op: "Operations") -> None:
         sa.Column("is_recording", sa.Boolean(), nullable=False),
         sa.Column("pruned", sa.Text()),
     )
-    connection.command(
-        f"INSERT INTO change_feed (generation, is_recording) VALUES ('{secrets.token_hex(4)}', true)"  # noqa: S608 - a number
-    )
+    begin_feed(connection)
     if not is_postgresql(connection):
         op.create_table(
             "changes",
@@ -50,6 +49,13 @@ def upgrade(op: "Operations") -> None:
     for triggers in TRIGGERS.values():
         for name, definition in triggers.items():
             connection.command(f"CREATE TRIGGER {name} {definition}")
+
+
+def begin_feed(connection: SQLConnection) -> None:
+    """Store the settings of a feed that records, and whose positions are unlike those of any other."""
+    connection.command(
+        f"INSERT INTO change_feed (generation, is_recording) VALUES ('{secrets.token_hex(4)}', true)"  # noqa: S608 - a number
+    )
 
 
 def downgrade(op: "Operations") -> None:
