@@ -81,7 +81,7 @@ def test_a_row_has_text_for_json_and_leaves_out_what_is_null():
 def test_rows_made_together_have_the_columns_that_any_of_them_needs():
     at = datetime(2026, 1, 2, tzinfo=UTC)
     first = NodeExecutionState(node_id="a", output=[None], started_at=at)
-    names, values = state_rows(state_with(first, NodeExecutionState(node_id="b", retry_count=1)))[1]
+    names, values = state_rows(state_with(first, NodeExecutionState(node_id="b", retry_count=1)))[2]
     assert names == ("session_id", "node_id", "status", "started_at", "retry_count", "output")
     assert values == [("s", "a", "pending", at, 0, "[null]"), ("s", "b", "pending", None, 1, None)]
     columns = metadata.tables["node_execution_states"].columns.keys()

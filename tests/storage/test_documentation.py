@@ -19,6 +19,7 @@ OPERATIONS = [
     *StorageAdapter.__abstractmethods__,
     "transaction",
     "transact",
+    "wait_for_approval",
     "watch_stream",
     "changes",
 ]

@@ -59,6 +59,7 @@ from aaow_storage_conformance.suite.retryability import RetryabilityTests
 from aaow_storage_conformance.suite.returns import ReturnTests
 from aaow_storage_conformance.suite.schemas import SchemaTests
 from aaow_storage_conformance.suite.sequences import SequenceTests
+from aaow_storage_conformance.suite.session_status import SessionStatusTests
 from aaow_storage_conformance.suite.sessions import SessionTests
 from aaow_storage_conformance.suite.sharing import SharingTests
 from aaow_storage_conformance.suite.side_effects import SideEffectTests
@@ -72,6 +73,7 @@ from aaow_storage_conformance.suite.transacting import TransactTests
 from aaow_storage_conformance.suite.transactions import TransactionTests
 from aaow_storage_conformance.suite.updates import UpdateTests
 from aaow_storage_conformance.suite.usage import UsageTests
+from aaow_storage_conformance.suite.waiting import WaitingTests
 from aaow_storage_conformance.suite.workflows import WorkflowTests
 
 __all__ = [
@@ -126,6 +128,7 @@ __all__ = [
     "ReturnTests",
     "SchemaTests",
     "SequenceTests",
+    "SessionStatusTests",
     "SessionTests",
     "SharingTests",
     "SideEffectTests",
@@ -141,6 +144,7 @@ __all__ = [
     "UnsupportedChangeTests",
     "UpdateTests",
     "UsageTests",
+    "WaitingTests",
     "WorkflowTests",
     "clause",
     "lacks",

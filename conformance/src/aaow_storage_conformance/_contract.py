@@ -122,6 +122,11 @@ _ALL = (
     Clause("STA-2", "An execution state is read as it was at one instant."),
     Clause("STA-3", "Updating a node state replaces that node whole, and only under its own id."),
     Clause("STA-4", "The attempts at a node come back in their order, and a retry loses nothing.", since="1.1"),
+    Clause(
+        "STA-5",
+        "A session and its execution state have one status; whoever sets it, both show it.",
+        since="1.1",
+    ),
     Clause("STA-6", "The state of one node is read alone, and is None if it is not there.", since="1.1"),
     Clause("LLM-1", "Usage comes back as saved; absent usage comes back as None."),
     Clause("LLM-2", "An execution may be saved while it runs, get tool calls, and be saved again when it ended."),
@@ -152,6 +157,12 @@ _ALL = (
     Clause("APR-3", "A request that has run out cannot be decided, and can be turned into expired."),
     Clause("APR-4", "Only context, expiry and the status expired of a pending request can be updated."),
     Clause("APR-5", "The pending approvals are those of all sessions that can still be decided."),
+    Clause(
+        "APR-6",
+        "A wait for a request ends as soon as it is decided, has expired or is gone, in any process, or time is up.",
+        since="1.1",
+    ),
+    Clause("APR-7", "A decision sets the status of its session in the same step, if it names one.", since="1.1"),
     Clause("STR-1", "The events of one stream never appear in another.", Capability.STREAM_EVENTS),
     Clause(
         "STR-2",

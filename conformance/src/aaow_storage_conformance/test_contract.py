@@ -48,6 +48,7 @@ from aaow_storage_conformance import (
     ReturnTests,
     SchemaTests,
     SequenceTests,
+    SessionStatusTests,
     SessionTests,
     SharingTests,
     SideEffectTests,
@@ -62,6 +63,7 @@ from aaow_storage_conformance import (
     UnsupportedChangeTests,
     UpdateTests,
     UsageTests,
+    WaitingTests,
     WorkflowTests,
 )
 
@@ -254,6 +256,10 @@ class TestSequences(SequenceTests):
     """Sequences in one transaction."""
 
 
+class TestSessionStatus(SessionStatusTests):
+    """The status of a session."""
+
+
 class TestSessions(SessionTests):
     """Sessions."""
 
@@ -308,6 +314,10 @@ class TestUpdates(UpdateTests):
 
 class TestUsage(UsageTests):
     """Sums of usage."""
+
+
+class TestWaiting(WaitingTests):
+    """Waiting for an approval."""
 
 
 class TestWorkflows(WorkflowTests):

@@ -46,6 +46,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _return_values,
     _savepoints,
     _sequences_of_events,
+    _session_status,
     _sessions,
     _side_effects,
     _similar_documents,
@@ -56,6 +57,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _transactions,
     _usage,
     _values,
+    _waiting,
 )
 from aaow_storage_conformance.broken._catalogue import BROKEN, BrokenBackend, breaks
 from aaow_storage_conformance.broken._delegating import Delegating, DelegatingTransaction

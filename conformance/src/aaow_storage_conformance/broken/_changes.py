@@ -37,6 +37,21 @@ class RecordsNoDeletions(MemoryAdapter):
         return [each for each in await super().get_changes(*arguments, **options) if each.action != "deleted"]
 
 
+@breaks("CHG-1")
+class RecordsTheStatusOfTheSessionAlone(MemoryAdapter):
+    """Leaves the execution state out if a change names its session, too."""
+
+    async def get_changes(self, *arguments, **options):
+        found = await super().get_changes(*arguments, **options)
+        rows = {(each.position.split(".")[2], each.id) for each in found if each.kind == "session"}
+        return [
+            each
+            for each in found
+            if (each.kind, each.action) != ("execution_state", "updated")
+            or (each.position.split(".")[2], each.id) not in rows
+        ]
+
+
 @breaks("CHG-2")
 class GoesOnAtTheNextCommit(MemoryAdapter):
     """Skips the rest of a transaction that a page has cut."""

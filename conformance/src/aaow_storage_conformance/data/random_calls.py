@@ -16,7 +16,6 @@ from aaow_storage import (
     NodeState,
     QueryFilter,
     Session,
-    SessionStatus,
     StorageOperations,
     StoredWorkflow,
     StreamEvent,
@@ -40,7 +39,10 @@ class RandomCall:
         """Call the operation."""
         arguments = dict(self.arguments)
         of_record = [arguments.pop("id")] if self.name.startswith("update_") and "id" in arguments else []
-        return await getattr(storage, self.name)(*of_record, **arguments)
+        found = await getattr(storage, self.name)(*of_record, **arguments)
+        if self.name == "save_execution_state":  # another status of the session comes with the store's clock
+            await storage.update_session(arguments["state"].session_id, updated_at=records.START)
+        return found
 
 
 def _call(name: str, /, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[RandomCall]:
@@ -280,7 +282,7 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
             Session,
             "update_session",
             records.SESSIONS,
-            status=records.one_of_these(SessionStatus),
+            status=records.session_status,
             metadata=records.document_or_none,
         ).map(_with_updated_at),
         _call("delete_session", id=records.one_of_these(records.SESSIONS)),

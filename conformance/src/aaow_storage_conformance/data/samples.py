@@ -101,7 +101,7 @@ def a_state(session_id: str, **fields: Any) -> WorkflowExecutionState:
     """Make the state of a session with three nodes."""
     number = next(_numbers)
     defaults = {
-        "status": SessionStatus.WAITING_FOR_BUDGET_APPROVAL,
+        "status": SessionStatus.PAUSED,  # as that of a session: the two are one
         "budget_pool_id": f"pool-of-state-{number}",
         "current_node_id": "review",
         "started_at": instant(number),

@@ -2,34 +2,36 @@
 
 Which modules check the clauses of an area, by the number of their tests of it:
 
-REC  documents, records, plain_values, resemblances, observability, amounts, endings, inputs, returns, numbers, budgets,
-     errors, executions, paging, sessions
+REC  documents, records, plain_values, resemblances, observability, amounts, endings, inputs, returns, numbers,
+     budgets, errors, executions, paging, sessions, waiting
 OPS  cancellation, races, store_wide, conditional_updates, operations, patches, atomicity, resemblances, updates,
      numbers, sequences, records, snapshots, operators, documents, endings, returns, observability, handles,
-     differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency, inputs,
-     long_lists, plain_values, sessions, states, streams, workflows, recorded_changes
+     differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency,
+     inputs, long_lists, plain_values, sessions, states, streams, workflows, recorded_changes, session_status
 WFL  workflows, sequences, numbers, operations, races, side_effects, recorded_changes
 SES  sessions, races, sequences, resemblances, inputs, model, snapshots, atomicity, numbers, observability, operations,
-     side_effects, recorded_changes
+     side_effects, recorded_changes, session_status
 STA  observability, states, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
-     resemblances, side_effects
+     resemblances, side_effects, session_status, recorded_changes
 LLM  inputs, executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
 TOO  observability, executions, store_wide, numbers
 BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences
 APR  approvals, side_effects, returns, sequences, plain_values, concurrency, conditional_updates, numbers, queries,
-     races
+     races, waiting, session_status, recorded_changes
 STR  stored_streams, stream_order, following, streams, errors, transactions
 CHG  recorded_changes, change_readers
 USE  usage, store_wide, long_lists
 QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions, combinations, numbers, endings,
-     amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams, recorded_changes
+     amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams, recorded_changes,
+     session_status
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
      blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, inputs,
-     lifecycle, nesting, retryability, streams, usage, recorded_changes
+     lifecycle, nesting, retryability, streams, usage, recorded_changes, session_status, waiting
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
-     following, handles, isolation, operations, transacting, change_readers
+     following, handles, isolation, operations, transacting, change_readers, waiting
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
-     isolation, sharing, durability, errors, inputs, numbers, states, stored_streams, change_readers
+     isolation, sharing, durability, errors, inputs, numbers, states, stored_streams, change_readers, waiting,
+     session_status
 DUR  durability, change_readers
 """

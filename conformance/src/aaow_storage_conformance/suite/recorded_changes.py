@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from aaow_storage import (
     AlreadyExistsError,
@@ -187,6 +188,79 @@ class RecordedChangeTests:
         assert await feed.new() == []
         await storage.update_workflow(workflow.id, metadata={"number": True}, updated_at=workflow.updated_at)
         assert await feed.new() == [("workflow", workflow.id, None, "updated")]
+
+    @clause("CHG-1", "STA-5")
+    async def test_a_change_of_the_status_is_in_the_feed_for_the_session_and_its_state(
+        self, storage: StorageAdapter
+    ) -> None:
+        for name in ("s", "alone"):
+            await storage.create_session(samples.a_session(id=name, status=SessionStatus.QUEUED))
+        feed = Feed(storage)
+        await feed.new()
+        session = ("session", "s", "s", "updated")
+        both = [("execution_state", "s", "s", "updated"), session]
+        state = samples.a_state("s", status=SessionStatus.RUNNING)
+        await storage.save_execution_state(state)
+        assert sorted(await feed.new()) == [("execution_state", "s", "s", "created"), session]
+        await storage.save_execution_state(state)
+        assert await feed.new() == []
+        await storage.save_execution_state(evolve(state, status=SessionStatus.PAUSED))
+        assert sorted(await feed.new()) == both
+        await storage.save_execution_state(
+            evolve(
+                state,
+                status=SessionStatus.RUNNING,
+                metadata={"step": 2},
+                node_states={"new": samples.a_node_state("new")},
+            )
+        )
+        assert sorted(await feed.new()) == both
+        await storage.update_session("s", status=SessionStatus.PAUSED)
+        assert sorted(await feed.new()) == both
+        await storage.update_session("s", status=SessionStatus.PAUSED)
+        assert await feed.new() == [session]
+        await storage.update_session("alone", status=SessionStatus.PAUSED)
+        assert await feed.new() == [("session", "alone", "alone", "updated")]
+
+    @clause("CHG-1", "STA-5", "APR-7")
+    async def test_a_decision_that_sets_the_status_is_in_the_feed_with_the_session_and_its_state(
+        self, storage: StorageAdapter
+    ) -> None:
+        await storage.create_session(samples.a_session(id="s", status=SessionStatus.PAUSED))
+        await storage.save_execution_state(samples.a_state("s", status=SessionStatus.PAUSED))
+        fields = {"status": ApprovalStatus.PENDING, "resolved_at": None, "resolved_by": None, "resolution_notes": None}
+        for name in ("a", "b", "c"):
+            await storage.create_approval_request(
+                samples.a_request("s", id=name, **fields, expires_at=now() + LONG_AGO)
+            )
+        feed = Feed(storage)
+        await feed.new()
+        session = ("session", "s", "s", "updated")
+        both = [("execution_state", "s", "s", "updated"), session]
+        await storage.approve_request("a", "ann", session_status=SessionStatus.RUNNING)
+        assert sorted(await feed.new()) == [("approval_request", "a", "s", "updated"), *both]
+        await storage.reject_request("b", "bob", session_status=SessionStatus.RUNNING)
+        assert sorted(await feed.new()) == [("approval_request", "b", "s", "updated"), session]
+        await storage.expire_approvals(now() + 2 * LONG_AGO, session_status=SessionStatus.CANCELLED)
+        assert sorted(await feed.new()) == [("approval_request", "c", "s", "updated"), *both]
+        await storage.expire_approvals(now() + 2 * LONG_AGO, session_status=SessionStatus.RUNNING)
+        assert await feed.new() == []
+
+    @clause("CHG-1", "STA-5", "TXN-4")
+    async def test_a_status_that_was_rolled_back_is_not_in_the_feed(self, storage: StorageAdapter) -> None:
+        await storage.create_session(samples.a_session(id="s", status=SessionStatus.QUEUED))
+        state = samples.a_state("s", status=SessionStatus.QUEUED)
+        await storage.save_execution_state(state)
+        feed = Feed(storage)
+        await feed.new()
+        async with storage.transaction() as transaction:
+            with suppress(ZeroDivisionError):
+                async with transaction.savepoint():
+                    await transaction.update_session("s", status=SessionStatus.RUNNING)
+                    await transaction.save_execution_state(evolve(state, status=SessionStatus.PAUSED))
+                    raise ZeroDivisionError
+            await transaction.save_execution_state(evolve(state, metadata={"step": 2}))
+        assert await feed.new() == [("execution_state", "s", "s", "updated")]
 
     @clause("CHG-1")
     @requires(Capability.STREAM_EVENTS)

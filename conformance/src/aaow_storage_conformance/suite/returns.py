@@ -186,7 +186,8 @@ class ReturnTests:
             (storage.reject_request, "rejected_by", "reason"),
         ):
             request = await samples.stored_request(storage, "s")
-            decided = await decide(**{"id": request.id, by: "ann", why: "fine"})
+            arguments: dict[str, Any] = {"id": request.id, by: "ann", why: "fine"}
+            decided = await decide(**arguments)
             assert (decided.resolved_by, decided.resolution_notes) == ("ann", "fine")
         late = await samples.stored_request(storage, "s", expires_at=LONG_AGO)
         expired = await storage.expire_approvals(now=LONG_AGO)

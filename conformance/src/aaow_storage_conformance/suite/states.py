@@ -76,9 +76,10 @@ class StateTests:
 
     @clause("STA-1")
     async def test_saving_a_state_leaves_the_session_itself(self, storage: StorageAdapter) -> None:
-        session = await samples.stored_session(storage)
-        await storage.save_execution_state(samples.a_state(session.id, status="failed"))
-        assert_identical(await storage.get_session(session.id), session)
+        for status in ("paused", "failed"):
+            session = await samples.stored_session(storage, status=status)
+            await storage.save_execution_state(samples.a_state(session.id, status=status))
+            assert_identical(await storage.get_session(session.id), session)
 
     @clause("STA-2")
     async def test_a_state_is_read_as_it_was_at_one_instant(self, storage: StorageAdapter, store: Store) -> None:

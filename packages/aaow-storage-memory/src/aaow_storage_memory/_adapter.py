@@ -7,21 +7,25 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
-from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
+from aaow_storage import ApprovalRequest, Capability, StorageAdapter, Transaction, TransactionOutcome, now
 from aaow_storage.authoring import (
     CLOSED_IN_TRANSACTION,
     INHERITED,
+    Decision,
     OpenTransactions,
     Watcher,
     announce_commit,
     bind_transaction,
     check_event_loop,
     check_timeout,
+    decision_on,
     given_up_after_fork,
+    is_decidable,
     released_when_dropped,
 )
 from aaow_storage.errors import AdapterClosedError, TransactionError
 from aaow_storage_memory._change_feed import changes_of
+from aaow_storage_memory._copies import copy_record_yielding
 from aaow_storage_memory._operations import MemoryOperations
 from aaow_storage_memory._stores import Store
 from aaow_storage_memory._streams import LastSequence
@@ -228,6 +232,17 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
         async with self._reading() as tables:
             found = [tables.get(LastSequence, stream_id) for stream_id in stream_ids]
         return {each.stream_id: each.sequence for each in found if each is not None}
+
+    async def _decisions(self, request_ids: Collection[str]) -> Mapping[str, Decision]:
+        at = now()
+        async with self._reading() as tables:
+            found = {each: tables.get(ApprovalRequest, each) for each in request_ids}
+        decisions: dict[str, Decision] = {}
+        for request_id, request in found.items():
+            if request is not None and not is_decidable(request, at):
+                request = await copy_record_yielding(ApprovalRequest, request, is_stored=True)  # noqa: PLW2901 - its copy
+            decisions[request_id] = decision_on(request, at)
+        return decisions
 
     def _make_watcher(self) -> Watcher:
         return Watcher(self._store, interval_s=None)

@@ -24,6 +24,7 @@ from aaow_storage import (
     QueryFilter,
     Session,
     SessionChanges,
+    SessionStatus,
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
@@ -32,6 +33,7 @@ from aaow_storage import (
 )
 from aaow_storage import now as present
 from aaow_storage.authoring import (
+    SessionStatusWord,
     apply_changes,
     check_execution_of_call,
     check_id,
@@ -39,6 +41,7 @@ from aaow_storage.authoring import (
     check_only_if,
     check_pending,
     check_record,
+    check_session_status,
     check_text,
     consumed,
     has_run_out,
@@ -52,6 +55,7 @@ from aaow_storage.authoring import (
 from aaow_storage.errors import ConflictError, ValidationError
 from aaow_storage_memory._copies import copy_record, copy_record_yielding
 from aaow_storage_memory._selection import RecordT, calls_of_session, check_and_copy, copy_selected, with_session
+from aaow_storage_memory._session_status import put_session, put_state, set_status
 from aaow_storage_memory._stream_operations import MemoryStreamOperations
 from aaow_storage_memory._tables import Tables
 
@@ -140,7 +144,7 @@ class MemoryOperations(MemoryStreamOperations):
             stored = tables.get(WorkflowExecutionState, state.session_id)
             if stored is not None:
                 state = attrs.evolve(state, node_states={**stored.node_states, **state.node_states})
-            tables.put(state.session_id, state)
+            put_state(tables, state)
 
     async def get_execution_state(self, session_id: str) -> WorkflowExecutionState | None:
         return await self._get("get_execution_state", "session_id", WorkflowExecutionState, session_id)
@@ -292,27 +296,48 @@ class MemoryOperations(MemoryStreamOperations):
     ) -> ApprovalRequest:
         return await self._update("update_approval_request", ApprovalRequest, id, only_if, changes)
 
-    async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
+    async def approve_request(
+        self,
+        id: str,
+        approved_by: str,
+        notes: str | None = None,
+        *,
+        session_status: SessionStatus | SessionStatusWord | None = None,
+    ) -> ApprovalRequest:
         request_id = check_id("approve_request", "id", id)
         approved_by = check_text("approve_request", "approved_by", approved_by)
         if notes is not None:
             notes = check_text("approve_request", "notes", notes)
-        return await self._resolve(request_id, ApprovalStatus.APPROVED, approved_by, notes)
+        session_status = check_session_status("approve_request", session_status)
+        return await self._resolve(request_id, ApprovalStatus.APPROVED, approved_by, notes, session_status)
 
-    async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
+    async def reject_request(
+        self,
+        id: str,
+        rejected_by: str,
+        reason: str | None = None,
+        *,
+        session_status: SessionStatus | SessionStatusWord | None = None,
+    ) -> ApprovalRequest:
         request_id = check_id("reject_request", "id", id)
         rejected_by = check_text("reject_request", "rejected_by", rejected_by)
         if reason is not None:
             reason = check_text("reject_request", "reason", reason)
-        return await self._resolve(request_id, ApprovalStatus.REJECTED, rejected_by, reason)
+        session_status = check_session_status("reject_request", session_status)
+        return await self._resolve(request_id, ApprovalStatus.REJECTED, rejected_by, reason, session_status)
 
-    async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
+    async def expire_approvals(
+        self, now: datetime | None = None, *, session_status: SessionStatus | SessionStatusWord | None = None
+    ) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)
+        session_status = check_session_status("expire_approvals", session_status)
         async with self._writing() as tables:
             pending = tables.all(ApprovalRequest, status=ApprovalStatus.PENDING)
             expired = [attrs.evolve(each, status=ApprovalStatus.EXPIRED) for each in pending if has_run_out(each, at)]
             for request in expired:
                 tables.put(request.id, request)
+            for session_id in {request.session_id for request in expired}:
+                set_status(tables, session_id, session_status)
         return await copy_selected(ApprovalRequest, expired, None)
 
     # shared by several operations
@@ -336,13 +361,19 @@ class MemoryOperations(MemoryStreamOperations):
             if condition is not None and not condition.matches(stored):
                 check_only_if(_copy_existing(tables, kind, record_id), condition)
             changed = apply_changes(stored, changes)
-            tables.put(record_id, changed)
+            if isinstance(changed, Session):
+                put_session(tables, changed)
+            else:
+                tables.put(record_id, changed)
         return await copy_record_yielding(kind, changed, is_stored=True)
 
-    async def _resolve(self, id: str, status: ApprovalStatus, by: str, notes: str | None) -> ApprovalRequest:
+    async def _resolve(
+        self, id: str, status: ApprovalStatus, by: str, notes: str | None, session_status: SessionStatus | None
+    ) -> ApprovalRequest:
         async with self._writing() as tables:
             request = resolved(_copy_existing(tables, ApprovalRequest, id), status, by=by, notes=notes, at=present())
             tables.put(id, request)
+            set_status(tables, request.session_id, session_status)
         return await copy_record_yielding(ApprovalRequest, request, is_stored=True)
 
 

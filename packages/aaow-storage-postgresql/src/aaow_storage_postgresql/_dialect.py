@@ -205,11 +205,14 @@ def _compiler_of(schema: str | None) -> Callable[[Any], CompiledStatement]:
 
 @functools.lru_cache(maxsize=1000)
 def _for_update(statement: sa.Select[Any]) -> sa.Select[Any]:
-    """Return the select with FOR NO KEY UPDATE on its first table."""
-    table: Any = statement.get_final_froms()[0]
-    while isinstance(table, sa.Join):
-        table = table.left
-    return statement.with_for_update(key_share=True, of=table)
+    """Return the select with FOR NO KEY UPDATE on its tables, in their order, but not on those of an outer join."""
+    return statement.with_for_update(key_share=True, of=_locked(statement.get_final_froms()[0]))
+
+
+def _locked(table: Any) -> list[Any]:
+    if not isinstance(table, sa.Join):
+        return [table]
+    return [*_locked(table.left), *([] if table.isouter else _locked(table.right))]
 
 
 @functools.lru_cache(maxsize=100)

@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome
+from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome, now
 from aaow_storage.authoring import (
+    Decision,
     OpenTransactions,
+    StillPending,
     Watcher,
     announce_commit,
     bind_transaction,
     check_event_loop,
     check_timeout,
     cleaning_up_after,
+    decision_on,
     storage_errors_alone,
     unforeseen,
 )
@@ -27,9 +30,9 @@ from aaow_storage_sql._operations import SQLOperations
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 
 if TYPE_CHECKING:
-    from aaow_storage_sql._repositories import changes, stream_events
+    from aaow_storage_sql._repositories import approvals, changes, stream_events
 else:
-    from aaow_storage_sql._late_imports import changes, stream_events
+    from aaow_storage_sql._late_imports import approvals, changes, stream_events
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -149,6 +152,14 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
     async def _last_position(self, keys: Collection[str]) -> Mapping[str, str]:
         last = await self._run(changes.last)
         return {} if last is None else dict.fromkeys(keys, last.position)
+
+    async def _decisions(self, request_ids: Collection[str]) -> Mapping[str, Decision]:
+        at = now()
+        decidable, others = await self._run(approvals.decisions, request_ids, at)
+        found: dict[str, Decision] = dict.fromkeys(request_ids)
+        found.update(zip(decidable, map(StillPending, decidable.values()), strict=True))
+        found.update((request.id, decision_on(request, at)) for request in others)
+        return found
 
     def _make_watcher(self) -> Watcher:
         executor = self._executor

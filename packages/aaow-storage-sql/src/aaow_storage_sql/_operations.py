@@ -25,6 +25,7 @@ from aaow_storage import (
     QueryFilter,
     Session,
     SessionChanges,
+    SessionStatus,
     StorageOperations,
     StoredWorkflow,
     StreamEvent,
@@ -38,12 +39,14 @@ from aaow_storage import (
 from aaow_storage import now as present
 from aaow_storage.authoring import (
     QueryPlan,
+    SessionStatusWord,
     check_events,
     check_id,
     check_instant,
     check_prune,
     check_record,
     check_sequence,
+    check_session_status,
     check_text,
     own_changes,
     plan_changes,
@@ -293,21 +296,41 @@ class SQLOperations(StorageOperations):
             approvals.update, *_update("update_approval_request", ApprovalRequest, id, only_if, changes)
         )
 
-    async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
+    async def approve_request(
+        self,
+        id: str,
+        approved_by: str,
+        notes: str | None = None,
+        *,
+        session_status: SessionStatus | SessionStatusWord | None = None,
+    ) -> ApprovalRequest:
         request_id = check_id("approve_request", "id", id)
         by = check_text("approve_request", "approved_by", approved_by)
         note = None if notes is None else check_text("approve_request", "notes", notes)
-        return await self._run(approvals.resolve, request_id, ApprovalStatus.APPROVED, by, note)
+        of_session = check_session_status("approve_request", session_status)
+        resolution = {"status": ApprovalStatus.APPROVED, "by": by, "notes": note}
+        return await self._run(approvals.resolve, request_id, resolution, of_session)
 
-    async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
+    async def reject_request(
+        self,
+        id: str,
+        rejected_by: str,
+        reason: str | None = None,
+        *,
+        session_status: SessionStatus | SessionStatusWord | None = None,
+    ) -> ApprovalRequest:
         request_id = check_id("reject_request", "id", id)
         by = check_text("reject_request", "rejected_by", rejected_by)
         note = None if reason is None else check_text("reject_request", "reason", reason)
-        return await self._run(approvals.resolve, request_id, ApprovalStatus.REJECTED, by, note)
+        of_session = check_session_status("reject_request", session_status)
+        resolution = {"status": ApprovalStatus.REJECTED, "by": by, "notes": note}
+        return await self._run(approvals.resolve, request_id, resolution, of_session)
 
-    async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
+    async def expire_approvals(
+        self, now: datetime | None = None, *, session_status: SessionStatus | SessionStatusWord | None = None
+    ) -> list[ApprovalRequest]:
         at = present() if now is None else check_instant("expire_approvals", "now", now)
-        return await self._run(approvals.expire, at)
+        return await self._run(approvals.expire, at, check_session_status("expire_approvals", session_status))
 
     async def save_stream_event(self, event: StreamEvent) -> None:
         check_record("save_stream_event", "event", event, StreamEvent)

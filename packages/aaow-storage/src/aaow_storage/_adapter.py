@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from aaow_storage._arguments import check_events, check_id, check_sequence
+from aaow_storage._arguments import check_events, check_id, check_sequence, check_wait
 from aaow_storage._change_feed import Change, plan_changes
+from aaow_storage._decisions import Decision, decisions_on, wait_for_decision
 from aaow_storage._enums import Capability, TransactionOutcome
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after
@@ -15,7 +16,7 @@ from aaow_storage._following import follow_stream, last_sequences_of, save_each
 from aaow_storage._following_changes import follow_changes, last_position_of
 from aaow_storage._open_transactions import bind_transaction
 from aaow_storage._operations import StorageOperations
-from aaow_storage._records import StreamEvent
+from aaow_storage._records import ApprovalRequest, StreamEvent
 from aaow_storage._transact import run_transaction
 from aaow_storage._watching import Watcher
 from aaow_storage.errors import StorageError
@@ -80,6 +81,12 @@ class Transaction(_Unique):
         checked = check_events("save_stream_events", events)
         async with self.savepoint():
             return await save_each(self, checked)
+
+    @asynccontextmanager
+    async def _in_one_step(self) -> AsyncIterator["Transaction"]:
+        """Return the transaction for `async with`: the block happens whole or not at all, and is a part of it."""
+        async with self.savepoint():
+            yield self
 
     async def __aenter__(self) -> Self:
         """Return the transaction, which is open already, and bind it to the current context."""
@@ -180,6 +187,43 @@ class StorageAdapter(_Unique):
         stream_id = check_id("watch_stream", "stream_id", stream_id)
         after = check_sequence("watch_stream", "after", after)
         return follow_stream(self, self._watcher, self._last_sequences, stream_id, after)
+
+    async def wait_for_approval(
+        self,
+        id: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - it waits for a person, and names the request when it gives up
+    ) -> ApprovalRequest:
+        """Wait until the request is approved, rejected or expired; return it as it is then, or at once if it is.
+
+        A decision by this process is noticed at once, one by another process within a second. A request expires when
+        its `expires_at` comes, even if nobody calls `expire_approvals`; it is then returned as expired, and stored as
+        it was. While it waits it holds no connection, and all waits of an adapter together cost one poll. It ends with
+        the task that is cancelled.
+
+        The adapter has it, a transaction has not: while a transaction is open in the task it raises `TransactionError`.
+
+        Args:
+            id: the request.
+            timeout: how long to wait, in seconds; None for ever. The request is read at least once, so 0 only asks.
+
+        Raises:
+            NotFoundError: there is no such request, or it was deleted while it was waited for.
+            TimeoutError: it could still be decided after `timeout` seconds.
+            AdapterClosedError: the adapter was closed.
+        """
+        request_id = check_id("wait_for_approval", "id", id)
+        seconds = check_wait("wait_for_approval", timeout)
+        return await wait_for_decision(self, self._watcher, self._decisions, request_id, seconds)
+
+    async def _decisions(self, request_ids: Collection[str]) -> Mapping[str, Decision]:
+        """Return what has become of each of those approval requests."""
+        return await decisions_on(self, request_ids)
+
+    @asynccontextmanager
+    async def _in_one_step(self) -> AsyncIterator[Transaction]:
+        """Begin a transaction for `async with`: the block happens whole or not at all."""
+        async with self.transaction() as transaction:
+            yield transaction
 
     async def _last_sequences(self, stream_ids: Collection[str]) -> Mapping[str, int]:
         """Return the sequence of the last event of each of those streams that has events."""

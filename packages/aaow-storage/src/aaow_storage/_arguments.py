@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import cast
 
 from aaow_storage._amounts import amount_problem, as_amount
+from aaow_storage._enums import SessionStatus
 from aaow_storage._records import StreamEvent
 from aaow_storage._values import (
     MAX_COUNT,
@@ -15,6 +16,7 @@ from aaow_storage._values import (
     exact_text,
     id_problem,
     instant_problem,
+    member_or_same,
     plain_text_problem,
     shown,
 )
@@ -93,6 +95,33 @@ def check_events(operation: str, events: object) -> list[StreamEvent]:
             raise ValidationError(operation, f"events[{number}]", f"has the id {event.id!r} of an event before it")
         checked[event.id] = event
     return [*checked.values()]
+
+
+def check_session_status(operation: str, value: object) -> SessionStatus | None:
+    """Return the status that a decision sets its session to; None if it sets none.
+
+    Raises:
+        ValidationError: it is no status of a session.
+    """
+    status = None if value is None else member_or_same(SessionStatus, cast("str", value))
+    if status is not None and type(status) is not SessionStatus:
+        problem = f"{shown(value)} is not one of {', '.join(SessionStatus)}"
+        raise ValidationError(operation, "session_status", problem)
+    return status
+
+
+def check_wait(operation: str, value: object) -> float | None:
+    """Return how long to wait, in seconds; None if for ever.
+
+    Raises:
+        ValidationError: it is not a number of at least 0.
+    """
+    if value is None:
+        return None
+    seconds = as_float(cast("float", value)) if issubclass(type(value), int | float) else None
+    if type(seconds) is not float or not seconds >= 0:
+        raise ValidationError(operation, "timeout", f"must be a number of seconds from 0, or None, not {shown(value)}")
+    return seconds
 
 
 def check_timeout(operation: str, value: object) -> float:

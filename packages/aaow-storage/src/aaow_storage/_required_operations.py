@@ -12,6 +12,7 @@ from aaow_storage._changes import (
     SessionChanges,
     WorkflowChanges,
 )
+from aaow_storage._enums import SessionStatus, SessionStatusWord
 from aaow_storage._filters import QueryFilter
 from aaow_storage._operators import FieldName
 from aaow_storage._records import (
@@ -124,6 +125,8 @@ class RequiredOperations(StreamOperations):
     @abstractmethod
     async def save_execution_state(self, state: WorkflowExecutionState) -> None:
         """Replace the fields of the session's state, and insert or replace the given node states; other ones stay.
+
+        The session gets the status of the state; if it had another, its `updated_at` becomes now.
 
         Raises:
             NotFoundError: there is no such session.
@@ -289,26 +292,47 @@ class RequiredOperations(StreamOperations):
         """
 
     @abstractmethod
-    async def approve_request(self, id: str, approved_by: str, notes: str | None = None) -> ApprovalRequest:
+    async def approve_request(
+        self,
+        id: str,
+        approved_by: str,
+        notes: str | None = None,
+        *,
+        session_status: SessionStatus | SessionStatusWord | None = None,
+    ) -> ApprovalRequest:
         """Approve a pending request; return it. Of several concurrent decisions, exactly one is stored.
 
+        With `session_status`, the status of its session is set in the same step, as `update_session` sets it.
+
         Raises:
             NotFoundError: there is no such request.
             ConflictError: it is not pending, or has expired; `current` is the stored record with its decision.
         """
 
     @abstractmethod
-    async def reject_request(self, id: str, rejected_by: str, reason: str | None = None) -> ApprovalRequest:
+    async def reject_request(
+        self,
+        id: str,
+        rejected_by: str,
+        reason: str | None = None,
+        *,
+        session_status: SessionStatus | SessionStatusWord | None = None,
+    ) -> ApprovalRequest:
         """Reject a pending request; return it, with the reason as `resolution_notes`.
 
+        `session_status` is as in `approve_request`.
+
         Raises:
             NotFoundError: there is no such request.
             ConflictError: it is not pending, or has expired; `current` is the stored record with its decision.
         """
 
     @abstractmethod
-    async def expire_approvals(self, now: datetime | None = None) -> list[ApprovalRequest]:
+    async def expire_approvals(
+        self, now: datetime | None = None, *, session_status: SessionStatus | SessionStatusWord | None = None
+    ) -> list[ApprovalRequest]:
         """Set every pending request whose `expires_at` is not after `now` to expired; return those, by time, then id.
 
-        `now` is by default the current time.
+        `now` is by default the current time. With `session_status`, the status of the session of each request that
+        is returned is set in the same step.
         """

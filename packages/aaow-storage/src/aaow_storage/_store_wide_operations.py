@@ -24,6 +24,7 @@ from aaow_storage._records import (
     WorkflowExecutionState,
 )
 from aaow_storage._required_operations import RequiredOperations
+from aaow_storage._session_status import DECISIONS, lacks_session_status, with_session_status
 from aaow_storage._usage_summary import UsageKey, UsageSummary
 from aaow_storage._usage_sums import UsageSums, plan_usage
 
@@ -42,11 +43,14 @@ class StoreWideOperations(RequiredOperations):
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a backend that was written for contract 1.0 list the approval requests of all sessions."""
+        """Let a backend that was written for contract 1.0 take the arguments that its operations lack."""
         super().__init_subclass__(**options)
         own: Any = vars(cls).get("list_approval_requests")
         if _needs_session(own):
             cls.list_approval_requests = _also_of_all_sessions(own)  # type: ignore[method-assign]  # it is its own
+        for name in DECISIONS:
+            if lacks_session_status(vars(cls).get(name)):
+                setattr(cls, name, with_session_status(vars(cls)[name]))
 
     async def get_node_state(self, session_id: str, node_id: str) -> NodeExecutionState | None:
         """Return the state of one node, without reading the others."""

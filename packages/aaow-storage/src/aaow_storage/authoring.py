@@ -7,6 +7,7 @@ from aaow_storage._arguments import (
     check_instant,
     check_record,
     check_sequence,
+    check_session_status,
     check_text,
     check_timeout,
     positive_amount,
@@ -25,6 +26,8 @@ from aaow_storage._change_feed import (
 )
 from aaow_storage._changes import apply_changes, own_changes
 from aaow_storage._chunked_decoding import decoding
+from aaow_storage._decisions import Decision, StillPending, decision_on
+from aaow_storage._enums import SessionStatusWord
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after, note_failure, run_all, storage_errors_alone, unforeseen
 from aaow_storage._finalizer import released_when_dropped
@@ -87,6 +90,7 @@ __all__ = [
     "Condition",
     "ConditionGroup",
     "Connective",
+    "Decision",
     "FeedEntry",
     "FeedPosition",
     "FeedRow",
@@ -96,6 +100,8 @@ __all__ = [
     "Probe",
     "QueryField",
     "QueryPlan",
+    "SessionStatusWord",
+    "StillPending",
     "UsageGroup",
     "UsageQuery",
     "UsageSums",
@@ -115,11 +121,13 @@ __all__ = [
     "check_prune",
     "check_record",
     "check_sequence",
+    "check_session_status",
     "check_text",
     "check_timeout",
     "cleaning_up_after",
     "consumed",
     "day_of",
+    "decision_on",
     "decoding",
     "dumps",
     "dumps_document",

@@ -7,6 +7,7 @@ from aaow_storage import (
     LLMExecutionResult,
     NodeExecutionState,
     Session,
+    SessionStatus,
     StoredWorkflow,
     StreamEvent,
     ToolCall,
@@ -27,7 +28,7 @@ _session_row = RowEncoder(
 )
 _state_row = RowEncoder(
     "WorkflowExecutionState",
-    ("session_id", "status", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata"),
+    ("session_id", "budget_pool_id", "current_node_id", "started_at", "completed_at", "metadata"),
     documents=("metadata",),
 )
 _node_row = RowEncoder(
@@ -130,7 +131,7 @@ stream_event_row = RowEncoder(
 
 WORKFLOW_FIELDS = _workflow_row.names
 SESSION_FIELDS = _session_row.names
-STATE_FIELDS = _state_row.names
+STATE_FIELDS = (*_state_row.names, "status")
 NODE_FIELDS = _node_row.names
 EXECUTION_FIELDS = _execution_row.names
 USAGE_FIELDS = (
@@ -173,10 +174,10 @@ def session_row(session: Session) -> tuple[InsertedRow, Document]:
     return _session_row(session, snapshot_digest=snapshot.digest), snapshot
 
 
-def state_rows(state: WorkflowExecutionState) -> tuple[InsertedRow, InsertedRows | None]:
-    """Return the row of a state, and the rows of its node states; None if it has none."""
+def state_rows(state: WorkflowExecutionState) -> tuple[InsertedRow, SessionStatus, InsertedRows | None]:
+    """Return the row of a state, its status, which its session has, and the rows of its nodes; None if it has none."""
     nodes = state.node_states.values()
-    return _state_row(state), _node_row.all(nodes, session_id=state.session_id) if nodes else None
+    return _state_row(state), state.status, _node_row.all(nodes, session_id=state.session_id) if nodes else None
 
 
 def node_row(session_id: str, state: NodeExecutionState) -> InsertedRow:

@@ -13,6 +13,7 @@ from aaow_storage_sql._migrations.versions import (
     v0008_messages_of_inputs,
     v0009_lists_over_all_sessions,
     v0010_change_feed,
+    v0011_one_status,
 )
 
 if TYPE_CHECKING:
@@ -42,4 +43,5 @@ HISTORY: tuple[Revision, ...] = (
     v0008_messages_of_inputs,
     v0009_lists_over_all_sessions,
     v0010_change_feed,
+    v0011_one_status,
 )

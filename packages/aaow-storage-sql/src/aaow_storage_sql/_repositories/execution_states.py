@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from aaow_storage import NodeAttempt, NodeExecutionState, NodeState, QueryFilter, WorkflowExecutionState
+from aaow_storage import NodeAttempt, NodeExecutionState, NodeState, QueryFilter, SessionStatus, WorkflowExecutionState
 from aaow_storage.authoring import plan_query
 from aaow_storage.errors import ValidationError
 from aaow_storage_sql._corrupt_data import describe_row, unreadable
@@ -14,20 +14,24 @@ from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._repositories.recording import UPDATED
-from aaow_storage_sql._schema.tables import execution_states, node_execution_states
+from aaow_storage_sql._repositories.session_status import change_status
+from aaow_storage_sql._schema.tables import execution_states, node_execution_states, sessions
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, save_rows
 from aaow_storage_sql._statements.select import Source, plan_rows
 
-_STATE = sa.select(*(execution_states.c[name] for name in STATE_FIELDS)).where(
-    execution_states.c.session_id == sa.bindparam("session_id")
+_COLUMNS = {**execution_states.c, "status": sessions.c.status}
+"""Where the fields of a state are: its status is that of its session, so that there is only one."""
+_STATES = sa.select(*(_COLUMNS[name] for name in STATE_FIELDS)).join_from(
+    sessions, execution_states, execution_states.c.session_id == sessions.c.id
 )
+_STATE = _STATES.where(execution_states.c.session_id == sa.bindparam("session_id"))
 _NODE_ROWS = sa.select(*(node_execution_states.c[name] for name in NODE_FIELDS))
 _OF_SESSION = node_execution_states.c.session_id == sa.bindparam("session_id")
 _NODES = _NODE_ROWS.where(_OF_SESSION).order_by(node_execution_states.c.node_id)
 _NODE = _NODE_ROWS.where(_OF_SESSION, node_execution_states.c.node_id == sa.bindparam("node_id"))
-_ALL_STATES = Source(sa.select(*(execution_states.c[name] for name in STATE_FIELDS)), dict(execution_states.c))
+_ALL_STATES = Source(_STATES, _COLUMNS)
 _ALL_NODES = Source(
     sa.select(node_execution_states.c.session_id, *(node_execution_states.c[name] for name in NODE_FIELDS)),
     dict(node_execution_states.c),
@@ -37,10 +41,15 @@ StateT = TypeVar("StateT", bound=NodeExecutionState)
 
 
 @operation(writes=True, is_idempotent=True)
-def save(connection: SQLConnection, row: InsertedRow, nodes: InsertedRows | None) -> None:
-    """Insert or replace the row of the state, and insert or replace its node states; other node states stay."""
+def save(connection: SQLConnection, row: InsertedRow, status: SessionStatus, nodes: InsertedRows | None) -> None:
+    """Insert or replace the row of the state, and insert or replace its node states; other node states stay.
+
+    The session comes first, because a deletion locks it first.
+    """
+    has_new_status = change_status(connection, row["session_id"], status)
     done = save_row(connection, execution_states, row)
-    if nodes is not None and save_rows(connection, node_execution_states, nodes):
+    has_new_nodes = nodes is not None and save_rows(connection, node_execution_states, nodes) > 0
+    if has_new_status or has_new_nodes:
         done = done or UPDATED
     connection.record("execution_state", row["session_id"], row["session_id"], done)
 

@@ -24,6 +24,7 @@ from aaow_storage_sql._repositories.documents import (
     store_document,
 )
 from aaow_storage_sql._repositories.recording import CREATED, DELETED, ids_before, record_sessions, record_update
+from aaow_storage_sql._repositories.session_status import record_states, states_to_change
 from aaow_storage_sql._repositories.stream_events import keep_sequences_of_session
 from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
@@ -92,8 +93,10 @@ def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, change
     """Apply the changes to the stored session."""
     stored = _LOOKUP.lock(connection, id)
     changed = change_stored(stored, only_if, changes)
+    states = [] if changed.status is stored.status else states_to_change(connection, id, changed.status)
     connection.run(_UPDATE, update_parameters(_CHANGING, changed))
     record_update(connection, stored, changed)
+    record_states(connection, states)
     return changed
 
 

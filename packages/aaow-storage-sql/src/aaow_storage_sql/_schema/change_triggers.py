@@ -9,9 +9,13 @@ _RECORD = """
         pg_current_xact_id()::text::bigint, clock_timestamp(), json_build_array(json_build_array({entry}))::text
     );
 """
-_FUNCTION = "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$"
+_FUNCTION = (
+    "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$"
+)
 _STATE = "PERFORM set_config('aaow_storage.recorded_state', NEW.session_id, true);"
 """Notes, until the transaction ends or is rolled back to here, that a change of this execution state is recorded."""
+_IS_UNSAID = "current_setting('aaow_storage.recorded_state', true) IS DISTINCT FROM NEW.session_id"
+"""Whether no change of the execution state is recorded as the last one."""
 
 _OF_EXECUTION = "coalesce(NEW.session_id, (SELECT e.session_id FROM llm_executions AS e WHERE e.id = NEW.execution_id))"
 _KINDS = {
@@ -46,8 +50,7 @@ def _functions() -> dict[str, str]:
                 f"IF {_IS_ALONE} THEN {deleted} END IF;" if is_event else deleted
             )
     node = _RECORD.format(entry="'execution_state', NEW.session_id, NEW.session_id, 'updated'") + _STATE
-    is_new = "current_setting('aaow_storage.recorded_state', true) IS DISTINCT FROM NEW.session_id"
-    functions["aaow_record_node_execution_states"] = f"IF {is_new} THEN {node} END IF;"
+    functions["aaow_record_node_execution_states"] = f"IF {_IS_UNSAID} THEN {node} END IF;"
     return {name: _FUNCTION.format(name=name, body=body) for name, body in functions.items()}
 
 
@@ -70,5 +73,39 @@ def _triggers() -> dict[str, dict[str, str]]:
     return triggers
 
 
-TRIGGERS = _triggers()
-"""What follows the name in the statements that create the triggers, by table and name."""
+FIRST_TRIGGERS = _triggers()
+"""What follows the name in the statements that create the triggers, by table and name; without that of the status."""
+
+STATUS_TRIGGER = "aaow_updated_status"
+"""The trigger on sessions that records a change of the execution state, too. It runs after the one of the session."""
+STATUS_TRIGGER_DEFINITION = (
+    "AFTER UPDATE OF status ON sessions FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) "
+    "EXECUTE FUNCTION aaow_record_status()"
+)
+
+
+def _status_functions() -> dict[str, str]:
+    """Return the functions of a store in which an execution state has the status of its session, by name.
+
+    To save a state changes its session and its row; the second of the two is not recorded again.
+    """
+    recorded = [
+        part.replace("NEW.session_id", "NEW.id")
+        for part in (_RECORD.format(entry="'execution_state', NEW.session_id, NEW.session_id, 'updated'"), _STATE)
+    ]
+    has_state = "EXISTS (SELECT FROM execution_states AS e WHERE e.session_id = NEW.id)"
+    status = f"IF {has_state} THEN {' '.join(recorded)} END IF;"
+    saved = _RECORD.format(entry="'execution_state', NEW.session_id, NEW.session_id, TG_ARGV[0]") + _STATE
+    state = f"IF TG_OP = 'INSERT' OR {_IS_UNSAID} THEN {saved} END IF;"
+    bodies = {"aaow_record_status": status, "aaow_record_execution_states": state}
+    return {name: _FUNCTION.format(name=name, body=body) for name, body in bodies.items()}
+
+
+STATUS_FUNCTIONS = _status_functions()
+"""The statements that create them, of which one replaces the function of that name."""
+
+TRIGGERS = {
+    **FIRST_TRIGGERS,
+    "sessions": {**FIRST_TRIGGERS["sessions"], STATUS_TRIGGER: STATUS_TRIGGER_DEFINITION},
+}
+"""All triggers, as `FIRST_TRIGGERS` has them."""

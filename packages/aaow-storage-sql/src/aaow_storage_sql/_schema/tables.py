@@ -62,10 +62,10 @@ def _word() -> sa.types.TypeEngine[str]:
     return sa.String(WORD_LENGTH).with_variant(sa.VARCHAR(WORD_LENGTH, collation="C"), "postgresql")
 
 
-def _one_of(name: str, enum: type[StrEnum]) -> tuple[sa.Column[Any], sa.CheckConstraint]:
+def _one_of(name: str, enum: type[StrEnum], *, nullable: bool = False) -> tuple[sa.Column[Any], sa.CheckConstraint]:
     words = [str(word) for word in enum]
     return (
-        sa.Column(name, _word(), nullable=False),
+        sa.Column(name, _word(), nullable=nullable),
         sa.CheckConstraint(sa.column(name, sa.String).in_(words), name=name),
     )
 
@@ -137,7 +137,7 @@ execution_states = sa.Table(
     "execution_states",
     metadata,
     _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
-    *_one_of("status", SessionStatus),
+    *_one_of("status", SessionStatus, nullable=True),  # neither written nor read: the session has the status
     _id("budget_pool_id", nullable=True),
     _id("current_node_id", nullable=True),
     _instant("started_at", nullable=True),

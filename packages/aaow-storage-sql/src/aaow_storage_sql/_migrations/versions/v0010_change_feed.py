@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from aaow_storage_sql._migrations.connection import connection_of
 from aaow_storage_sql._migrations.constraints import is_postgresql
-from aaow_storage_sql._schema.change_triggers import FUNCTIONS, TRIGGERS
+from aaow_storage_sql._schema.change_triggers import FIRST_TRIGGERS, FUNCTIONS
 from aaow_storage_sql._statements.connection import SQLConnection
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def upgrade(op: "Operations") -> None:
     op.create_index(op.f("ix_changes_transaction_id_position"), "changes", ["transaction_id", "position"], unique=True)
     for function in FUNCTIONS.values():
         connection.command(function)
-    for triggers in TRIGGERS.values():
+    for triggers in FIRST_TRIGGERS.values():
         for name, definition in triggers.items():
             connection.command(f"CREATE TRIGGER {name} {definition}")
 
@@ -62,7 +62,7 @@ def downgrade(op: "Operations") -> None:
     """Drop it, with all changes."""
     connection = connection_of(op)
     if is_postgresql(connection):
-        for table, triggers in TRIGGERS.items():
+        for table, triggers in FIRST_TRIGGERS.items():
             for name in triggers:
                 connection.command(f"DROP TRIGGER {name} ON {table}")
         for name in FUNCTIONS:
