@@ -38,6 +38,9 @@ from definition import Node, NodeKind, nodes_of
 from model import CURRENCY, PROVIDER, ModelOverloadedError, messages_for, model_for, stream, use_tool
 from people import BUDGET_OWNERS, grant_increase, review
 
+PATIENCE_S = 60.0
+"""How long the engine waits for a decision. People may take days: then let a worker take up the session afterwards."""
+
 _MAX_SHOWN = 120
 
 
@@ -188,7 +191,7 @@ class Engine:
     async def _ask_for_increase(
         self, node: Node, state: NodeExecutionState, pool: BudgetPool, missing: Decimal
     ) -> None:
-        """Request an increase of the pool, and wait for it; here, two people answer at once."""
+        """Request an increase of the pool, and wait for it, while two people answer at once."""
         name = name_of(pool)
         amount = increase_for(pool, missing)
         await self._note(node, f"Pool {name!r} is {await self._status_of(pool)}; asking for {amount} USD more")
@@ -200,7 +203,8 @@ class Engine:
             expires_at=now() + timedelta(hours=8),
         )
         await self._wait_for(request, state, SessionStatus.WAITING_FOR_BUDGET_APPROVAL)
-        answers = await asyncio.gather(*(grant_increase(self._storage, request, who) for who in BUDGET_OWNERS))
+        people = [grant_increase(self._storage, request, who) for who in BUDGET_OWNERS]
+        _, *answers = await asyncio.gather(self._decision_on(request), *people)
         for answer in answers:
             await self._note(node, f"Pool {name!r}: {answer}")
         await self._go_on(state)
@@ -214,12 +218,15 @@ class Engine:
             expires_at=now() + timedelta(days=2),
         )
         await self._wait_for(request, state, SessionStatus.WAITING_FOR_HUMAN_REVIEW)
-        decision = await review(self._storage, request)
+        decision, _ = await asyncio.gather(self._decision_on(request), review(self._storage, request))
         await self._go_on(state)
         return evolve(state, output={"decision": str(decision.status), "notes": decision.resolution_notes})
 
     async def _wait_for(self, request: ApprovalRequest, state: NodeExecutionState, status: SessionStatus) -> None:
-        """Store the request and the waiting status of the session and the step, in one transaction."""
+        """Store the request and the waiting status of the session and the step, in one transaction.
+
+        The session has the status of its execution state.
+        """
         is_review = request.type is ApprovalType.HUMAN_REVIEW
         waiting = NodeExecutionStatus.WAITING_FOR_REVIEW if is_review else NodeExecutionStatus.WAITING_FOR_APPROVAL
         node_state = evolve(state, status=waiting, pending_approval_id=request.id)
@@ -228,16 +235,18 @@ class Engine:
             await tx.save_execution_state(
                 evolve(self._execution, status=status, node_states={state.node_id: node_state})
             )
-            await tx.update_session(self._session_id, status=status)
+
+    async def _decision_on(self, request: ApprovalRequest) -> ApprovalRequest:
+        """Wait until the request is decided, whoever does that, in whichever task or process."""
+        return await self._storage.wait_for_approval(request.id, timeout=PATIENCE_S)
 
     async def _status_of(self, pool: BudgetPool) -> str:
         stored = await self._storage.get_budget_pool(pool.id)
         return str(stored.status) if stored else "deleted"
 
     async def _go_on(self, state: NodeExecutionState) -> None:
-        async with self._storage.transaction() as tx:
-            await tx.save_execution_state(evolve(self._execution, node_states={state.node_id: state}))
-            await tx.update_session(self._session_id, status=SessionStatus.RUNNING)
+        """Store that the session and the step are running again."""
+        await self._storage.save_execution_state(evolve(self._execution, node_states={state.node_id: state}))
 
     async def _emit(self, node: Node, state: NodeExecutionState) -> NodeExecutionState:
         """Emit the items of a stream step, one by one, if the backend can store them."""
@@ -260,7 +269,7 @@ class Engine:
         )
         async with self._storage.transaction() as tx:
             await tx.save_execution_state(self._execution)
-            await tx.update_session(self._session_id, status=SessionStatus.COMPLETED, metadata=result)
+            await tx.update_session(self._session_id, metadata=result)
 
     async def _ask_for_second_look(self) -> None:
         """Leave a review open; any process can decide it until it expires."""

@@ -1,4 +1,7 @@
-"""The people who decide. In a real system, a page would list the pending requests for them."""
+"""The people who decide, each in a task of their own, while the engine waits for the decision.
+
+In a real system, a page would list the pending requests for them.
+"""
 
 from decimal import Decimal
 
