@@ -232,6 +232,27 @@ async def test_a_query_that_reads_a_wrong_value_is_refused(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("value", ["'abc'", "x'ff'", "1.5", "9223372036854775807"])
+@pytest.mark.parametrize("column", ["timestamp", "completed_at"])
+@pytest.mark.parametrize("group_by", [["day"], ["hour", "model"], []], ids=str)
+async def test_sums_over_a_wrong_instant_are_refused_or_leave_none_out(
+    storage: StorageAdapter, damaged: Damaged, column: str, value: str, group_by: list[str]
+):
+    await fill(storage)
+    before = await storage.summarize_usage(group_by)
+    damaged.lift_rules()
+    put_back = damaged.put("llm_executions", column, value)
+    try:
+        found = await storage.summarize_usage(group_by)
+    except CorruptDataError:
+        pass
+    else:
+        assert sum(each.executions for each in found) == sum(each.executions for each in before)
+    put_back()
+    assert await storage.summarize_usage(group_by) == before
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("write", "arguments", "changes"),
     [("consume_budget", [1], {}), ("increase_budget", [1], {}), ("update_budget_pool", [], {"metadata": None})],

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aaow_storage import UsageSummary
 from aaow_storage.authoring import TOKEN_FIGURES, UsageGroup, UsageQuery, UsageSums, day_of, hour_of
-from aaow_storage.errors import StorageError
+from aaow_storage.errors import CorruptDataError, StorageError
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._repositories.message_statements import WHETHER_NULL
 from aaow_storage_sql._schema.tables import llm_executions, sessions
@@ -75,9 +75,15 @@ def _sums(connection: SQLConnection, query: UsageQuery, *, in_pieces: bool) -> U
 
 
 def _slices(connection: SQLConnection, query: UsageQuery, *, hours: int) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the first and the last instant of each part of a day in UTC that has an execution of the plan."""
+    """Yield the first and the last instant of each part of a day in UTC that has an execution of the plan.
+
+    Raises:
+        CorruptDataError: an execution has a timestamp that is no instant.
+    """
     ((earliest,),) = plan_groups(connection, _EXECUTIONS, query.plan, _EARLIEST)
     while earliest is not None:
+        if not isinstance(earliest, datetime):
+            raise CorruptDataError(f"LLMExecution.timestamp of a stored LLMExecution is no instant: {earliest!a:.100}")
         first = earliest.replace(hour=earliest.hour // hours * hours, minute=0, second=0, microsecond=0)
         last = first + (timedelta(hours=hours) - timedelta(microseconds=1))
         yield first, last
@@ -126,4 +132,8 @@ def _add(group: UsageGroup, aggregates: Row) -> None:
     if cost is not None and currency is not None:
         group.add_cost(currency, cost)
     if durations is not None:
-        group.durations.extend(map(int, durations.split(",")))
+        try:
+            group.durations.extend(map(int, durations.split(",")))
+        except ValueError as error:
+            problem = "LLMExecution.timestamp or LLMExecution.completed_at of a stored LLMExecution is no instant"
+            raise CorruptDataError(problem) from error
