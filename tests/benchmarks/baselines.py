@@ -51,11 +51,12 @@ ON CONFLICT (session_id, node_id) DO UPDATE SET status = excluded.status, error 
     metadata = excluded.metadata
 """
 SAVE_STATE = """
-INSERT INTO execution_states (session_id, status) VALUES (?, ?)
-ON CONFLICT (session_id) DO UPDATE SET status = excluded.status, budget_pool_id = excluded.budget_pool_id,
+INSERT INTO execution_states (session_id) VALUES (?)
+ON CONFLICT (session_id) DO UPDATE SET budget_pool_id = excluded.budget_pool_id,
     current_node_id = excluded.current_node_id, started_at = excluded.started_at,
     completed_at = excluded.completed_at, metadata = excluded.metadata
 """
+SET_STATUS = "UPDATE sessions SET status = ? WHERE id = ? AND status <> ?"
 SAVE_INLINE_SESSION = "INSERT INTO inline_sessions VALUES (?, ?, ?, NULL, ?, ?, NULL, ?)"
 INLINE_SESSIONS = """
 CREATE TABLE inline_sessions (id TEXT NOT NULL PRIMARY KEY, workflow_id TEXT, status TEXT NOT NULL,
@@ -85,8 +86,8 @@ SELECT id, session_id, node_id, type, status, context, created_at, expires_at, r
 FROM approval_requests WHERE id = ?
 """
 READ_STATE = """
-SELECT status, budget_pool_id, current_node_id, started_at, completed_at, metadata
-FROM execution_states WHERE session_id = ?
+SELECT sessions.status, budget_pool_id, current_node_id, started_at, completed_at, execution_states.metadata
+FROM execution_states JOIN sessions ON sessions.id = session_id WHERE session_id = ?
 """
 READ_NODES = """
 SELECT node_id, status, input, output, error, started_at, completed_at, retry_count, pending_approval_id, metadata
@@ -137,7 +138,8 @@ def save_execution_state(connection: sqlite3.Connection) -> BareOperation:
     def save(number: int) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SESSION_EXISTS, ("session-0000000",)).fetchone()
-        connection.execute(SAVE_STATE, ("session-0000000", "running"))
+        connection.execute(SAVE_STATE, ("session-0000000",))
+        connection.execute(SET_STATUS, ("running", "session-0000000", "running"))
         nodes = [_node_row("session-0000000", f"node-{each}", number) for each in range(payloads.NODES)]
         connection.executemany(SAVE_NODE, nodes)
         connection.execute("COMMIT")

@@ -34,7 +34,7 @@ def test_a_broken_backend_is_caught(broken: BrokenBackend):
     assert [verdict.clause for verdict in verdicts(broken, reference) if verdict.test is None] == []
 
 
-def tests_of_a_layer(suite: list[ContractTest], area: str) -> list[ContractTest]:
+def chosen_for_a_layer(suite: list[ContractTest], area: str) -> list[ContractTest]:
     """Return each test of an area with its first parameters, and those about lists with all.
 
     A layer that only passes on what it gets cannot tell other parameters apart, and what it wraps passes them all.
@@ -46,13 +46,13 @@ def tests_of_a_layer(suite: list[ContractTest], area: str) -> list[ContractTest]
 @pytest.mark.slow
 @pytest.mark.parametrize("area", AREAS)
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
-    assert failures(available_backends()["memory"], Querying, tests_of_a_layer(suite, area)) == []
+    assert failures(available_backends()["memory"], Querying, chosen_for_a_layer(suite, area)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("area", AREAS)
 def test_an_adapter_that_passes_everything_on_is_as_sound_as_the_sqlite_adapter(suite: list[ContractTest], area: str):
-    assert failures(available_backends()["sqlite"], DelegatingAdapter, tests_of_a_layer(suite, area)) == []
+    assert failures(available_backends()["sqlite"], DelegatingAdapter, chosen_for_a_layer(suite, area)) == []
 
 
 @pytest.mark.parametrize("area", ["TestBlocks", "TestHolders", "TestNesting", "TestTransactions", "TestUpdates"])
