@@ -21,8 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # of what they dropped
 ]
 
-QUERYING = {"TestDifferential", "TestFilterSizes", "TestPaging", "TestQueries"}
-"""The areas about what a layer over a backend does itself: it selects, orders and cuts lists."""
 AREAS = [name for name in vars(test_contract) if name.startswith("Test")]
 
 
@@ -37,15 +35,7 @@ def test_a_broken_backend_is_caught(broken: BrokenBackend):
 @pytest.mark.slow
 @pytest.mark.parametrize("area", AREAS)
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
-    """Each test runs with its first parameters, and those about lists with all.
-
-    A layer that only passes on what it gets cannot tell other parameters apart, and the reference passes them all.
-    """
-    tests = [
-        test
-        for test in suite
-        if test.owner.__name__ == area and not test.is_slow and (test.number == 0 or area in QUERYING)
-    ]
+    tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
     assert failures(available_backends()["memory"], Querying, tests) == []
 
 
