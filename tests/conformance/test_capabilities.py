@@ -35,7 +35,7 @@ def suite_on(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
 
 def on_plain(
-    pytester: pytest.Pytester, *arguments: str, claimed: str = "()", contract: str = "1.0"
+    pytester: pytest.Pytester, *arguments: str, claimed: str = "()", contract: str = "1.1"
 ) -> pytest.RunResult:
     pytester.makepyfile(plain_backend=PLAIN.format(claimed=claimed, contract=contract))
     return suite_on(pytester, "-p", "plain_backend", "--storage-backend=plain", *arguments)
@@ -58,7 +58,10 @@ def test_a_capability_that_is_not_claimed_is_refused_and_reported(pytester: pyte
     assert clause["counts"]["not claimed"] > 0
     assert clause["counts"]["not run"] == clause["counts"]["not applicable"] == 0
     assert json.loads((pytester.path / "r.json").read_text())["backend"]["capabilities"] == []
-    result.stdout.fnmatch_lines(["  STR-1  not claimed *", "*not claimed: stream_events, durable (STR-1, DUR-1)"])
+    claimed_by_none = "STR-1, STR-2, STR-3, CHG-1, CHG-2, CHG-3, CHG-4, DUR-1"
+    result.stdout.fnmatch_lines(
+        ["  STR-1  not claimed *", f"*not claimed: stream_events, changes, durable ({claimed_by_none})"]
+    )
 
 
 def test_a_deselected_test_of_an_unclaimed_capability_counts_as_not_claimed(pytester: pytest.Pytester):
@@ -101,7 +104,7 @@ def test_a_run_without_tests_of_the_suite_is_an_error_if_a_backend_is_chosen(pyt
     result.stdout.fnmatch_lines(["nothing was tested: no test of the suite ran"])
 
 
-@pytest.mark.parametrize("contract", ["1.1", "2.0", "0.9"])
+@pytest.mark.parametrize("contract", ["1.2", "2.0", "0.9"])
 def test_a_backend_built_for_another_contract_version_is_refused(pytester: pytest.Pytester, contract: str):
     result = on_plain(pytester, contract=contract)
     assert result.ret == pytest.ExitCode.USAGE_ERROR

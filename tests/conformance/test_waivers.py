@@ -37,7 +37,8 @@ class Plugin:
             name="broken",
             summary="<broken> & proud",
             create=lambda url=None: Cascading(store_at(url)),
-            capabilities={Capability.STREAM_EVENTS},
+            contract="1.1",
+            capabilities={Capability.STREAM_EVENTS, Capability.CHANGES},
             temporary_store=temporary_store,
         )
 
@@ -69,7 +70,7 @@ def suite_on(pytester: pytest.Pytester, waivers: str, *arguments: str, backend: 
 def test_without_a_waiver_the_broken_backend_fails(broken: pytest.Pytester):
     result = suite_on(broken, "")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["not conformant: 5 of * clauses failed (OPS-8, WFL-1, SES-3, TOO-1, CON-1)*"])
+    result.stdout.fnmatch_lines(["not conformant: 6 of * clauses failed (OPS-8, WFL-1, SES-3, TOO-1, CHG-1, CON-1)*"])
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -104,7 +105,7 @@ def test_the_tests_of_an_expired_waiver_fail_and_name_it(broken: pytest.Pytester
         [
             "The waiver of WFL-1 expired on 2001-12-31: Sessions go with their workflow*",
             "waiver 1 (WFL-1) expired on 2001-12-31: remove it",
-            "not conformant: 5 of * clauses failed (OPS-8, WFL-1, SES-3, TOO-1, CON-1)*",
+            "not conformant: 6 of * clauses failed (OPS-8, WFL-1, SES-3, TOO-1, CHG-1, CON-1)*",
         ]
     )
 

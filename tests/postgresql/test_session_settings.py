@@ -25,7 +25,7 @@ from aaow_storage_postgresql.testing import (
     skipped_where_missing,
 )
 
-PLUGINS = [Path(__file__).parent / "plugins", Path(__file__).parents[1] / "plugins"]
+PLUGINS = Path(__file__).parent / "plugins"
 ONE_STORE_PER_SCHEMA = "SELECT schemaname FROM pg_tables WHERE tablename = 'aaow_schema_version'"
 TEXT = "naïve café 東京 \N{GRINNING FACE} back\\slash 'quoted'"
 
@@ -188,9 +188,8 @@ def test_a_connection_that_is_lost_before_its_first_use_is_opened_again_several_
 def test_the_conformance_suite_passes_for_a_hostile_role(shared: Server):
     del shared
     command = [sys.executable, "-m", "pytest", "--pyargs", "aaow_storage_conformance", "-p", "as_hostile_role",
-               "-p", "first_parameters", "--storage-backend=postgresql", "-m", "not slow", "--numprocesses=2", "-q",
-               "-p", "no:cacheprovider",
+               "--storage-backend=postgresql", "-m", "not slow", "--numprocesses=2", "-q", "-p", "no:cacheprovider",
                ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PLUGINS))}
+    environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout[-5000:]

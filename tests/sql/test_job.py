@@ -13,6 +13,8 @@ from aaow_storage_sql._threads.job import MAX_WAKEUPS
 
 pytestmark = pytest.mark.asyncio
 
+PATIENCE_S = 10.0
+
 
 def a_job() -> Job[Any]:
     """Return a job that a thread has claimed."""
@@ -60,3 +62,28 @@ async def test_an_error_settled_just_before_the_cancellation_is_not_reported_as_
     gc.collect()
     await asyncio.sleep(0)
     assert complaints == []
+
+
+async def test_a_task_cancelled_while_its_job_was_claimed_does_not_wait_for_a_job_that_is_released_undone():
+    job = a_job()
+    task = asyncio.create_task(job.wait_shielded())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    job.release()
+    ended, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+    job.settle(Outcome(job))  # so that a test that fails ends too
+    assert ended
+    assert task.cancelled()
+    assert not job.claim()  # so no thread runs it
+
+
+async def test_a_job_that_is_released_undone_may_be_claimed_again():
+    job = a_job()
+    task = asyncio.create_task(job.wait_shielded())
+    await asyncio.sleep(0)
+    job.release()
+    assert job.claim()
+    job.settle(Outcome(job, value="done"))
+    assert await task == "done"

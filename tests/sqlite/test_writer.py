@@ -20,7 +20,7 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     TransactionError,
 )
-from aaow_storage_sql import Call, Job, Operation, Outcome
+from aaow_storage_sql import FALL_BACK, Call, Job, Operation, Outcome
 
 pytestmark = pytest.mark.asyncio
 
@@ -153,6 +153,32 @@ async def test_a_task_that_is_cancelled_while_its_operation_runs_ends_after_the_
         await task
     reading = Operation(lambda c: c.command("SELECT body FROM documents WHERE digest = x'00'"), writes=False)
     assert await storage._executor.submit(Call(reading)) == ("stored",)
+
+
+async def test_a_task_cancelled_during_a_fast_path_that_falls_back_ends_and_its_operation_does_not_run(
+    storage: StorageAdapter,
+):
+    runs_fast, cancelled = threading.Event(), threading.Event()
+    ran = []
+
+    def fall_back(_: object) -> object:
+        runs_fast.set()
+        cancelled.wait(PATIENCE_S)
+        return FALL_BACK
+
+    job = Job(Call(Operation(lambda _: ran.append("whole"), writes=True, fast_path=fall_back)))
+    storage._executor._writer.submit(job)
+    task = asyncio.create_task(job.wait_shielded())
+    await asyncio.to_thread(runs_fast.wait, PATIENCE_S)
+    task.cancel()
+    await asyncio.sleep(0)
+    cancelled.set()
+    ended, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+    job.settle(Outcome(job))  # so that a test that fails ends too
+    assert ended
+    assert task.cancelled()
+    await storage.create_session(a_session("next"))
+    assert ran == []
 
 
 @pytest.mark.parametrize("error", [None, NotFoundError("session", "s")])

@@ -1,5 +1,8 @@
 """A pytest plugin that runs the conformance suite as a role with hostile session settings.
 
+Each test runs once, with the first of its parameters; those of `ABOUT_VALUES` run with all, because settings change how
+values and texts are read, written and ordered. The whole suite runs as an ordinary role elsewhere.
+
 A test that begins with an open adapter gets a copy of a database that an adapter has migrated from nothing, as that
 role. All others, such as those about `initialize`, get an empty database.
 """
@@ -16,6 +19,7 @@ from aaow_storage_postgresql.testing import HOSTILE_ENVIRONMENT, hostile_url, pr
 from aaow_storage_postgresql.testing._databases import Databases
 
 ROLE = "hostile"
+ABOUT_VALUES = {"TestDifferential", "TestEndings", "TestNumbers", "TestQueries", "TestRecords", "TestSchemas"}
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +73,19 @@ def hostile_environment() -> Iterator[None]:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the fixtures after the suite's, since the last of a name is used."""
     config.pluginmanager.register(FixturesOfTests(), "fixtures-as-hostile-role")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect tests that differ from one before in their parameters alone, unless they are about values."""
+    chosen, others, seen = [], [], set()
+    for item in items:
+        name, _, parameters = item.nodeid.partition("[")
+        is_first = name not in seen or not parameters
+        seen.add(name)
+        (chosen if is_first or ABOUT_VALUES & set(name.split("::")) else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = chosen
 
 
 def pytest_runtest_call(item: pytest.Item) -> None:

@@ -46,8 +46,14 @@ class Job(Generic[T]):
         return self._is_claimed.acquire(blocking=False)
 
     def release(self) -> None:
-        """Undo `claim`: nothing was done, and another thread may claim the job."""
+        """Undo `claim`: nothing was done, and a thread may claim the job again.
+
+        If the task was cancelled meanwhile, it waits for the end of the claimed job, so this tells it that the job
+        never runs.
+        """
         self._is_claimed.release()
+        if self.is_cancelled and self.claim():
+            deliver([Outcome(self, error=asyncio.CancelledError())])
 
     def wait(self) -> Coroutine[Any, Any, T]:
         """Wait for the outcome of a job that writes nothing; a cancelled task leaves at once."""
