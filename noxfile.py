@@ -24,10 +24,11 @@ SQL = "packages/aaow-storage-sql"
 SQLITE = "packages/aaow-storage-sqlite"
 POSTGRESQL = "packages/aaow-storage-postgresql"
 MEMORY = "packages/aaow-storage-memory"
+TOOLS = "packages/aaow-storage-tools"
 CONFORMANCE = "conformance"
 DOCS = f"{STORAGE}/docs"
 SITE = f"{DOCS}/_build/html"
-EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, CONFORMANCE]
+EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, TOOLS, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,5 +45,10 @@ def test_the_page_on_fragments_names_every_kind():
 def test_each_distribution_needs_the_others_in_its_own_version():
     projects = [tomllib.loads((folder / "pyproject.toml").read_text())["project"] for folder in FOLDERS]
     (version,) = {project["version"] for project in projects}
-    needed = [each for project in projects for each in project["dependencies"] if each.startswith("aaow-storage")]
+    needed = [each for project in projects for each in needs_of(project) if each.startswith("aaow-storage")]
     assert {each.partition("~=")[2] for each in needed} == {version}
+
+
+def needs_of(project: dict[str, Any]) -> list[str]:
+    extras = project.get("optional-dependencies", {}).values()
+    return [*project["dependencies"], *(each for extra in extras for each in extra)]

@@ -1,0 +1,50 @@
+"""The commands: name, summary and place of each. `--help` is made of this table alone, and imports no command.
+
+To add the command `copy`:
+
+1. Write `commands/copy.py` with a coroutine function `run`. Its parameters are the command's arguments and options,
+   documented under `Args:`; its docstring begins with the summary below. Import what is heavy inside of it.
+
+        async def run(
+            source: str, target: str, /, *, yes: Yes = False, terminal: Injected, options: OutputOptions = OUTPUT
+        ) -> ExitCode | None:
+            async with named_store(source).open() as storage: ...
+
+   A command on one store takes `options: StoreOptions = STORE` instead, and opens it by `async with options.open()`.
+   It returns an `ExitCode`, or None for `DONE`. It raises a `StorageError`, which the program turns into a message and
+   the exit code that `exit_codes.py` says, or that is the attribute `exit_code` of the error.
+2. Add it here, with an example that works but for the ids and stores in it: `tests/tools/test_conventions.py` runs it.
+3. Write its page of the reference anew: `python tests/tools/write_reference.py`; a test compares.
+
+A name of two words, such as `migrate plan`, is a command of a group, whose summary is in `GROUPS`.
+"""
+
+from typing import NamedTuple
+
+LOOKING = "Look"
+DECIDING = "Decide"
+MOVING = "Move and back up"
+KEEPING = "Keep in order"
+SETTING_UP = "Set up"
+
+SECTIONS = (LOOKING, DECIDING, MOVING, KEEPING, SETTING_UP)
+
+
+class Command(NamedTuple):
+    """A command: its name, its summary, its section in `--help`, and an example of its arguments."""
+
+    name: str
+    summary: str
+    section: str
+    example: str = ""
+
+    @property
+    def function(self) -> str:
+        """Where its function is, as `module:name`."""
+        return f"aaow_storage_tools.command_line.commands.{self.name.replace(' ', '_').replace('-', '_')}:run"
+
+
+GROUPS: dict[str, tuple[str, str]] = {}
+"""The summary and the section of each group of commands, by its name."""
+
+COMMANDS = (Command("backends", "List the installed backends, and why one cannot be used.", LOOKING),)

@@ -1,0 +1,1 @@
+"""The commands, one module each; the module `catalogue` lists them and says how to add one."""

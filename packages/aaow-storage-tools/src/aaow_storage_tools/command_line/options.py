@@ -1,0 +1,83 @@
+"""The options that commands share, as parameters that a command declares.
+
+    async def run(*, terminal: Injected, options: StoreOptions = STORE) -> None: ...
+
+A command that opens no store, or several, takes `options: OutputOptions = OUTPUT`.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+from attrs import frozen
+from cyclopts import Group, Parameter
+
+from aaow_storage_tools.command_line.terminal import Terminal
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from aaow_storage import StorageAdapter
+    from aaow_storage_tools.command_line.stores import Store
+
+SHARED = Group("Options of all commands", sort_key=100)
+CHOICE_OF_STORE = Group("Choice of the store", sort_key=99)
+
+Injected = Annotated[Terminal, Parameter(parse=False)]
+"""The terminal, which the program passes to every command as `terminal`."""
+
+Yes = Annotated[
+    bool,
+    Parameter("--yes", negative="", show_default=False, help="Do it; otherwise only what would be done is shown."),
+]
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class OutputOptions:
+    """The options of every command."""
+
+    json: Annotated[bool, Parameter(negative="", show_default=False, group=SHARED, help="Write JSON for programs.")] = (
+        False
+    )
+    quiet: Annotated[
+        bool,
+        Parameter(
+            ("--quiet", "-q"), negative="", show_default=False, group=SHARED, help="Leave out progress and notes."
+        ),
+    ] = False
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class StoreOptions(OutputOptions):
+    """The options of every command that opens one store."""
+
+    storage: Annotated[
+        str | None,
+        Parameter(
+            ("--storage", "-s"),
+            group=CHOICE_OF_STORE,
+            help="A backend's name, a URL, or a path of SQLite. Default: DATABASE_URL, then the configuration file.",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None, Parameter(group=CHOICE_OF_STORE, help="A profile of the configuration file, instead.")
+    ] = None
+
+    @property
+    def store(self) -> "Store":
+        """The store that the options, the environment or the configuration file names.
+
+        Raises:
+            UsageError: both options are given, or the profile is not there.
+        """
+        from aaow_storage_tools.command_line.stores import chosen_store
+
+        return chosen_store(self.storage, self.profile)
+
+    def open(self) -> "AbstractAsyncContextManager[StorageAdapter]":
+        """Return the store for `async with`, which opens it as it is: it is neither made nor migrated."""
+        return self.store.open()
+
+
+OUTPUT = OutputOptions()
+STORE = StoreOptions()

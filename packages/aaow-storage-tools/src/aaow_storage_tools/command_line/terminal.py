@@ -1,0 +1,196 @@
+"""`Terminal`: what a command writes to. Data goes to stdout, all else to stderr.
+
+A command says everything twice, for people and for programs, and needs no `if`: `print`, `print_table` and
+`print_record` do nothing with `--json`, and `emit` and `emit_line` do nothing without.
+
+    rows = [{"name": backend.name, "contract": backend.contract} for backend in backends]
+    terminal.print_table(rows)
+    terminal.emit({"type": "backends", "backends": rows})
+
+What goes to stdout is kept until the command has ended well, so that stdout stays empty if it fails. A command with a
+lot to write calls `start_writing()` when it is sure of its first lines.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from aaow_storage_tools.command_line.documents import document_text
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from aaow_storage_tools.command_line.progress_display import ProgressDisplay
+
+UNLIMITED_COLUMNS = 10_000
+"""The width of a file or a pipe, where nothing is folded or cut off."""
+
+HELP_COLUMNS = 80
+"""The width of a page of help where stdout is no terminal."""
+
+
+class _Kept:
+    """A file of text that keeps what is written until it is told to pass it on to stdout."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._passes_on = False
+        self.encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        if self._passes_on:
+            return sys.stdout.write(text)
+        self._parts.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._passes_on:
+            sys.stdout.flush()
+
+    def pass_on(self) -> None:
+        self._passes_on = True
+        parts, self._parts = self._parts, []
+        sys.stdout.write("".join(parts))
+        sys.stdout.flush()
+
+
+class Terminal:
+    """What a command writes to, whether that is a terminal, a pipe or a file.
+
+    Attributes:
+        is_json: whether the command writes JSON for programs, rather than text for people.
+        is_quiet: whether progress and notes are left out.
+        is_interactive: whether stdout is a terminal.
+    """
+
+    def __init__(self, *, is_json: bool = False, is_quiet: bool = False) -> None:
+        self.is_json = is_json
+        self.is_quiet = is_quiet
+        self.is_interactive = sys.stdout.isatty()
+        self._out = _Kept()
+        self._consoles: dict[str, Console] = {}
+
+    @property
+    def console(self) -> "Console":
+        """The console of rich for stdout, for what the methods below cannot do."""
+        return self._console("stdout", sys.stdout, self._out)
+
+    def help_console(self) -> "Console":
+        """Return the console for a page of help, which has the width of a page everywhere."""
+        console = self._console("help", sys.stdout, self._out)
+        if not self.is_interactive:
+            console.width = HELP_COLUMNS
+        return console
+
+    @property
+    def error_console(self) -> "Console":
+        """The console of rich for stderr."""
+        return self._console("stderr", sys.stderr, sys.stderr)
+
+    @property
+    def width(self) -> int:
+        """How many columns a line of stdout may have; very many if that is no terminal."""
+        return self.console.width
+
+    def print(self, *renderables: "RenderableType") -> None:
+        """Print text, or anything that rich can print, for people."""
+        if not self.is_json:
+            with self.console.capture() as captured:
+                self.console.print(*renderables, markup=False, highlight=False)
+            text = captured.get()
+            self._out.write(text if self.is_interactive else _without_padding(text))
+
+    def print_table(self, rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> None:
+        """Print one line a row, for people, under the names of the columns; numbers are set to the right.
+
+        On a terminal, long texts are folded; the first column, which has the id or the name, is never cut off.
+        """
+        from aaow_storage_tools.command_line.tables import table_of
+
+        if not self.is_json:
+            self.print(table_of(list(rows), columns, is_folded=self.is_interactive))
+
+    def print_record(self, fields: Mapping[str, Any]) -> None:
+        """Print one line a field, for people: its name and its value."""
+        from aaow_storage_tools.command_line.tables import record_of
+
+        if not self.is_json:
+            self.print(record_of(fields))
+
+    def emit(self, document: Mapping[str, Any]) -> None:
+        """Write the one JSON document of a command, for programs; it gets the key `schema`."""
+        if self.is_json:
+            self._write_json(document, 2 if self.is_interactive else None)
+
+    def emit_line(self, kind: str, document: Mapping[str, Any]) -> None:
+        """Write one line of JSON Lines, for programs, with the key `type`; the last line has the type `result`."""
+        if self.is_json:
+            self._write_json({"type": kind, **document}, None)
+
+    def start_writing(self) -> None:
+        """Write to stdout what was kept, and from now on everything at once."""
+        self._out.pass_on()
+
+    def note(self, text: str) -> None:
+        """Tell people something on stderr, unless they asked for quiet."""
+        if not self.is_quiet:
+            self._tell(text, "")
+
+    def warn(self, text: str) -> None:
+        """Warn people on stderr."""
+        self._tell(f"warning: {text}", "yellow")
+
+    def fail(self, text: str, document: Mapping[str, Any]) -> None:
+        """Say on stderr why the command failed: as text, or with `--json` as a JSON document."""
+        if self.is_json:
+            sys.stderr.write(f"{document_text(document, is_ascii=not _is_unicode(sys.stderr))}\n")
+        else:
+            self._tell(text, "red")
+
+    @contextmanager
+    def progress(self) -> "Iterator[ProgressDisplay]":
+        """Return the progress callback of a long job, for `with`.
+
+        On a terminal it draws a bar on stderr, with the rate and the remaining time; elsewhere it writes a line every
+        ten seconds. It can be passed to several jobs, one after the other.
+        """
+        from aaow_storage_tools.command_line.progress_display import ProgressDisplay
+
+        display = ProgressDisplay(lambda: self.error_console, is_quiet=self.is_quiet)
+        try:
+            yield display
+        finally:
+            display.close()
+
+    def _tell(self, text: str, style: str) -> None:
+        if sys.stderr.isatty():
+            self.error_console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{text}\n")
+
+    def _write_json(self, document: Mapping[str, Any], indent: int | None) -> None:
+        self._out.write(f"{document_text(document, indent=indent, is_ascii=not _is_unicode(sys.stdout))}\n")
+
+    def _console(self, name: str, place: TextIO, file: Any) -> "Console":
+        if name not in self._consoles:
+            from rich.console import Console
+
+            is_terminal = place.isatty()
+            width = None if is_terminal else UNLIMITED_COLUMNS
+            # Rich asks the file for its encoding, and for a terminal's width asks the descriptors of the process.
+            if isinstance(file, _Kept):
+                file.encoding = place.encoding
+            self._consoles[name] = Console(
+                file=file, force_terminal=is_terminal, width=width, no_color=bool(os.environ.get("NO_COLOR")) or None
+            )
+        return self._consoles[name]
+
+
+def _without_padding(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _is_unicode(file: TextIO) -> bool:
+    return (file.encoding or "").lower().replace("-", "") in {"utf8", "utf8sig"}
