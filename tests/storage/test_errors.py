@@ -18,6 +18,7 @@ from aaow_storage.errors import (
     ContentionError,
     CorruptDataError,
     NotFoundError,
+    NotOfferedError,
     OutcomeUnknownError,
     SchemaVersionError,
     StorageError,
@@ -55,6 +56,10 @@ EXAMPLES = [
     (TransactionError("it is over"), "it is over"),
     (AdapterClosedError(), "the adapter is not open: call initialize(), or use it in `async with`"),
     (AdapterClosedError("it was closed"), "the adapter is not open: it was closed"),
+    (
+        NotOfferedError("backup", "SQLite in memory", "use a store in a file"),
+        "SQLite in memory: its backend does not offer backup(): use a store in a file",
+    ),
     (
         UnsupportedOperationError("save_stream_event", "stream_events"),
         (

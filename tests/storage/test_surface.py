@@ -14,17 +14,18 @@ BackendNotFoundError BudgetExceededError BudgetPool BudgetPoolChanges BudgetPool
 Change ChangeAction ChangesLostError Contains ContentionError CorruptDataError
 DelegatingAdapter DelegatingOperations DelegatingTransaction
 Direction FieldName Ge Gt In JSON JSONObject LLMExecution LLMExecutionResult Le Lt Ne
-NodeAttempt NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn OMITTED OrderBy
+NodeAttempt NodeExecutionState NodeExecutionStatus NodeState NotFoundError NotIn NotOfferedError OMITTED OrderBy
 OutcomeUnknownError Patch QueryFilter
 SchemaVersionError Session
 SessionChanges SessionStatus StartsWith StorageAdapter StorageError StorageOperations StorageUnavailableError
 StoreBusyError
 StoredWorkflow StreamEvent StreamSummary TokenUsage ToolCall ToolCallLog Transaction TransactionError
 TransactionOutcome UnsupportedOperationError UsageKey UsageSummary ValidationError WorkflowChanges
-WorkflowExecutionState available_backends create_adapter
+WorkflowExecutionState available_backends create_adapter maintenance_of
 new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
+BackupContent Durability MaintenanceFinding SchemaStatus StepCallback StoreMaintenance StoreSizes TableSize
 ChangeQuery FeedEntry FeedPosition FeedRow check_kept check_prune make_change parse_position plan_changes position_in
 same_record
 ConditionGroup Connective DEFAULT_ORDER DEPENDENT_FIELDS

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage import Backend, Capability, new_id
 from aaow_storage.authoring import shown
@@ -10,6 +11,9 @@ from aaow_storage.errors import ValidationError
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_memory._adapter import MemoryAdapter
 from aaow_storage_memory._stores import forget_store, store_at
+
+if TYPE_CHECKING:
+    from aaow_storage.authoring import StoreMaintenance
 
 
 @hookimpl
@@ -26,6 +30,7 @@ def aaow_storage_backend() -> Backend:
         capabilities={Capability.STREAM_EVENTS, Capability.CHANGES},
         contract="1.1",
         temporary_store=temporary_store,
+        maintenance=maintenance,
     )
 
 
@@ -41,6 +46,18 @@ def create(url: str | None = None, *, stream_events: bool = True, changes: bool 
         raise ValidationError("memory", "changes", f"must be True, False or None, not {shown(changes)}")
     capabilities = {Capability.CHANGES, *([Capability.STREAM_EVENTS] if stream_events else [])}
     return MemoryAdapter(store_at(url), capabilities, changes=changes)
+
+
+def maintenance(url: str | None = None, **options: Any) -> "StoreMaintenance":
+    """Return the maintenance of the store at a URL.
+
+    Raises:
+        ValidationError: the URL is wrong.
+    """
+    from aaow_storage_memory._maintenance import MemoryMaintenance  # noqa: PLC0415 - for tools alone
+
+    del options
+    return MemoryMaintenance(store_at(url))
 
 
 @contextmanager

@@ -27,6 +27,13 @@ from aaow_storage_sql._threads.work_queue import WorkQueue
 from aaow_storage_sql._tuning import Tuning
 
 if TYPE_CHECKING:
+    from aaow_storage_sql._maintenance import (
+        Nothing,
+        PlanningConnection,
+        ThreadedMaintenance,
+        plan_upgrade,
+        schema_status_of,
+    )
     from aaow_storage_sql._schema.change_triggers import TRIGGERS
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
@@ -55,16 +62,19 @@ __all__ = [
     "LateModule",
     "Lookup",
     "NativeType",
+    "Nothing",
     "Opening",
     "Operation",
     "Outcome",
     "Parameters",
+    "PlanningConnection",
     "ReplacedRows",
     "Row",
     "SQLConnection",
     "SQLStorageAdapter",
     "SQLTransaction",
     "ThreadedExecutor",
+    "ThreadedMaintenance",
     "Tuning",
     "Work",
     "WorkQueue",
@@ -79,9 +89,11 @@ __all__ = [
     "migrate_to",
     "needs_upgrade",
     "operation",
+    "plan_upgrade",
     "refuse_foreign_tables",
     "roll_back",
     "run_in_savepoint",
+    "schema_status_of",
     "start_thread",
     "table_of",
     "thread_ended_error",
@@ -89,6 +101,11 @@ __all__ = [
 ]
 
 _LATE = {
+    "Nothing": "_maintenance",
+    "PlanningConnection": "_maintenance",
+    "ThreadedMaintenance": "_maintenance",
+    "plan_upgrade": "_maintenance",
+    "schema_status_of": "_maintenance",
     "HEAD": "_schema.revisions",
     "REVISIONS": "_schema.revisions",
     "TRIGGERS": "_schema.change_triggers",

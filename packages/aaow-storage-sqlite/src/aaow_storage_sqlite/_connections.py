@@ -27,7 +27,7 @@ else:
 
 MIN_SQLITE_VERSION = (3, 37, 0)
 PAGE_BYTES = 8192
-_CANCEL_CHECK_INSTRUCTIONS = 20_000
+CANCEL_CHECK_INSTRUCTIONS = 20_000
 """Virtual-machine instructions between two checks whether the opening was cancelled."""
 _MAX_C_INT = 2**31 - 1
 
@@ -57,10 +57,10 @@ def open_writer(
         StorageError: the file cannot be opened or written, or is not a SQLite database.
         asyncio.CancelledError: the opening was cancelled.
     """
-    connection = _connect(settings)
+    connection = connect(settings)
     if opening is not None:
         # A progress handler ends a long statement; `interrupt()` would miss one that begins a moment later.
-        connection.driver_connection.set_progress_handler(lambda: opening.is_cancelled, _CANCEL_CHECK_INSTRUCTIONS)
+        connection.driver_connection.set_progress_handler(lambda: opening.is_cancelled, CANCEL_CHECK_INSTRUCTIONS)
     try:
         if inspect is not None:
             retry_while_locked(lambda: inspect(connection), settings.busy_timeout, opening)
@@ -118,7 +118,7 @@ def open_reader(settings: Settings) -> "SQLiteConnection":
     Raises:
         StorageError: the file cannot be opened.
     """
-    connection = _connect(settings)
+    connection = connect(settings)
     try:
         connection.command(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout)}")
         connection.command("PRAGMA query_only = ON")
@@ -135,7 +135,7 @@ def open_checkpointer(settings: Settings) -> "SQLiteConnection":
     Raises:
         StorageUnavailableError: another connection locks the whole store, as it briefly does when it opens it.
     """
-    connection = _connect(settings)
+    connection = connect(settings)
     try:
         connection.command(f"PRAGMA synchronous = {settings.synchronous}")
     except BaseException:
@@ -199,11 +199,16 @@ class SQLiteConnection(InterruptibleConnection):
             self._is_discarded = False
 
 
-def _connect(settings: Settings) -> SQLiteConnection:
+def connect(settings: Settings, uri: str | None = None) -> SQLiteConnection:
+    """Open a connection to the store, or at another URI, and install the functions; nothing is set or written.
+
+    Raises:
+        StorageError: the file cannot be opened.
+    """
     dialect = settings.dialect
     with storage_errors_alone(dialect.to_storage_error):
         driver_connection = sqlite3.connect(
-            settings.location.uri,
+            settings.location.uri if uri is None else uri,
             uri=True,
             timeout=0,
             isolation_level=None,

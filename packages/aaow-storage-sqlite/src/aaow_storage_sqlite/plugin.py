@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
@@ -12,6 +12,9 @@ from aaow_storage_sql import SQLStorageAdapter
 from aaow_storage_sqlite._executor import SQLiteExecutor
 from aaow_storage_sqlite._location import parse_location
 from aaow_storage_sqlite._settings import parse_settings
+
+if TYPE_CHECKING:
+    from aaow_storage.authoring import StoreMaintenance
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
 _OPTIONS = {
@@ -37,6 +40,7 @@ def aaow_storage_backend() -> Backend:
         contract="1.1",
         temporary_store=temporary_store,
         newer_schema=newer_schema,
+        maintenance=maintenance,
     )
 
 
@@ -49,6 +53,17 @@ def create(url: str | None = None, **options: Any) -> SQLStorageAdapter:
     settings = parse_settings(url, **options)
     capabilities = _CAPABILITIES if settings.location.path is not None else _CAPABILITIES - {Capability.DURABLE}
     return SQLStorageAdapter(SQLiteExecutor(settings), capabilities)
+
+
+def maintenance(url: str | None = None, **options: Any) -> "StoreMaintenance":
+    """Return the maintenance of the store at a URL, with the options of `create`.
+
+    Raises:
+        ValidationError: the URL or an option is wrong.
+    """
+    from aaow_storage_sqlite._maintenance import SQLiteMaintenance  # noqa: PLC0415 - for tools alone
+
+    return SQLiteMaintenance(parse_settings(url, **options))
 
 
 @contextmanager

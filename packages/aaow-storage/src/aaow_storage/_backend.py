@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from aaow_storage._maintenance import StoreMaintenance
+
 _NAME = re.compile(r"[a-z][a-z0-9+.\-]*")
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
@@ -58,6 +60,8 @@ class Backend:
             returns its URL, and removes it at the end. The conformance suite runs on it.
         newer_schema: a context manager that marks the store at a URL (with the options of `create`) as migrated by a
             later release, and undoes this at the end. The conformance suite checks that the store is refused meanwhile.
+        maintenance: returns the maintenance of the store at a URL (with the options of `create`), for the tools of
+            operators; None if the backend offers none. `maintenance_of` calls it.
         contract: the version of the storage contract that the backend was written for.
         problem: why the backend cannot be used, None if it can.
     """
@@ -69,5 +73,6 @@ class Backend:
     capabilities: frozenset[Capability] = field(default=frozenset(), converter=_capabilities)
     temporary_store: "Callable[[Path], AbstractContextManager[str]] | None" = field(default=None, repr=False)
     newer_schema: "Callable[..., AbstractContextManager[None]] | None" = field(default=None, repr=False)
+    maintenance: "Callable[..., StoreMaintenance] | None" = field(default=None, repr=False)
     contract: str = field(default="1.0", validator=_is_version)
     problem: str | None = None

@@ -2,15 +2,16 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from aaow_storage._adapter import StorageAdapter
 from aaow_storage._backend import Backend
 from aaow_storage._urls import space_problem, url_scheme
-from aaow_storage.errors import BackendNotFoundError, ValidationError
+from aaow_storage.errors import BackendNotFoundError, NotOfferedError, ValidationError
 
 if TYPE_CHECKING:
+    from aaow_storage._maintenance import StoreMaintenance
     from aaow_storage._plugins import PluginHost
 
 DEFAULT_BACKEND = "sqlite"
@@ -66,28 +67,11 @@ def create_adapter(name_or_url: str, url: str | None = None, **options: Any) -> 
         BackendNotFoundError: no usable backend has that name.
         ValidationError: the URL or an option is wrong.
     """
-    for argument, value in (("name_or_url", name_or_url), ("url", url if url is not None else "")):
-        if not isinstance(value, str):
-            raise ValidationError("create_adapter", argument, f"must be str, not {type(value).__name__}")
-        if (problem := space_problem(value)) is not None:
-            raise ValidationError("create_adapter", argument, problem)
-    scheme = url_scheme(name_or_url)
-    if scheme is None:
-        name = name_or_url
-    elif url is not None:
-        raise ValidationError("create_adapter", "url", "is given twice; pass a name and a URL, or one URL")
-    else:
-        name, url = _SCHEMES.get(scheme, scheme), name_or_url
+    backend, url = _resolve("create_adapter", name_or_url, url, options)
     plugins = _plugins()
-    backend = plugins.backend(name)
-    for option in options:
-        if option not in backend.options:
-            known = ", ".join(sorted(backend.options)) or "none"
-            problem = f"is not an option of the backend {name!r}; its options are {known}"
-            raise ValidationError("create_adapter", option, problem)
     adapter = backend.create(url, **options)
     if not isinstance(adapter, StorageAdapter):
-        raise plugins.unusable(name, f"its plugin made {type(adapter).__name__}, which is not a StorageAdapter")
+        raise plugins.unusable(backend.name, f"its plugin made {type(adapter).__name__}, which is not a StorageAdapter")
     return plugins.wrap(adapter)
 
 
@@ -115,6 +99,53 @@ def open_adapter(name_or_url: str | None = None, url: str | None = None, **optio
     if isinstance(url, str) and url_scheme(url) is not None:
         return create_adapter(url, **options)
     return create_adapter(DEFAULT_BACKEND, url, **options)
+
+
+def maintenance_of(name_or_url: str, url: str | None = None, **options: Any) -> "StoreMaintenance":
+    """Return the maintenance of a store: its sizes, durability, schema, backups, integrity and space.
+
+        print(await maintenance_of("file:./my-workflow.db").sizes())
+
+    Arguments are those of `create_adapter`. Nothing is opened or created by this call.
+
+    Raises:
+        BackendNotFoundError: no usable backend has that name.
+        NotOfferedError: the backend offers no maintenance.
+        ValidationError: the URL or an option is wrong.
+    """
+    backend, url = _resolve("maintenance_of", name_or_url, url, options)
+    if backend.maintenance is None:
+        raise NotOfferedError("maintenance", f"the backend {backend.name!r}", "use the tools of its own database")
+    from aaow_storage._maintenance import StoreMaintenance  # noqa: PLC0415 - for tools alone
+
+    maintenance = backend.maintenance(url, **options)
+    if not isinstance(maintenance, StoreMaintenance):
+        problem = f"its plugin made {type(maintenance).__name__}, which is not a StoreMaintenance"
+        raise _plugins().unusable(backend.name, problem)
+    return maintenance
+
+
+def _resolve(operation: str, name_or_url: str, url: str | None, options: Collection[str]) -> tuple[Backend, str | None]:
+    """Return the backend that is named, or that the URL is for, and the URL; check the names of options."""
+    for argument, value in (("name_or_url", name_or_url), ("url", url if url is not None else "")):
+        if not isinstance(value, str):
+            raise ValidationError(operation, argument, f"must be str, not {type(value).__name__}")
+        if (problem := space_problem(value)) is not None:
+            raise ValidationError(operation, argument, problem)
+    scheme = url_scheme(name_or_url)
+    if scheme is None:
+        name = name_or_url
+    elif url is not None:
+        raise ValidationError(operation, "url", "is given twice; pass a name and a URL, or one URL")
+    else:
+        name, url = _SCHEMES.get(scheme, scheme), name_or_url
+    backend = _plugins().backend(name)
+    for option in options:
+        if option not in backend.options:
+            known = ", ".join(sorted(backend.options)) or "none"
+            problem = f"is not an option of the backend {name!r}; its options are {known}"
+            raise ValidationError(operation, option, problem)
+    return backend, url
 
 
 def _plugins() -> "PluginHost":

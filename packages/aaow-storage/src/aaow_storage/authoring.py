@@ -1,4 +1,10 @@
-"""For authors of backends: the checks, query plans and rules that all backends share."""
+"""For authors of backends: the checks, query plans and rules that all backends share.
+
+What is for maintenance alone is imported when it is first used: an adapter needs none of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage._amounts import MAX_AMOUNT_DIGITS
 from aaow_storage._arguments import (
@@ -69,6 +75,18 @@ from aaow_storage._values import MAX_COUNT, MAX_ID_LENGTH, shown
 from aaow_storage._watching import POLL_INTERVAL_S, Probe, Watcher, announce_commit
 from aaow_storage.errors import CLOSED, CLOSED_IN_TRANSACTION
 
+if TYPE_CHECKING:
+    from aaow_storage._maintenance import (
+        BackupContent,
+        Durability,
+        MaintenanceFinding,
+        SchemaStatus,
+        StepCallback,
+        StoreMaintenance,
+        StoreSizes,
+        TableSize,
+    )
+
 __all__ = [
     "CLOSED",
     "CLOSED_IN_TRANSACTION",
@@ -86,22 +104,30 @@ __all__ = [
     "POLL_INTERVAL_S",
     "QUERY_FIELDS",
     "TOKEN_FIGURES",
+    "BackupContent",
     "ChangeQuery",
     "Condition",
     "ConditionGroup",
     "Connective",
     "Decision",
+    "Durability",
     "FeedEntry",
     "FeedPosition",
     "FeedRow",
     "FieldKind",
+    "MaintenanceFinding",
     "OpenTransactions",
     "Operator",
     "Probe",
     "QueryField",
     "QueryPlan",
+    "SchemaStatus",
     "SessionStatusWord",
+    "StepCallback",
     "StillPending",
+    "StoreMaintenance",
+    "StoreSizes",
+    "TableSize",
     "UsageGroup",
     "UsageQuery",
     "UsageSums",
@@ -166,3 +192,20 @@ __all__ = [
     "value_at",
     "without_documents",
 ]
+
+_OF_MAINTENANCE = {
+    "BackupContent",
+    "Durability",
+    "MaintenanceFinding",
+    "SchemaStatus",
+    "StepCallback",
+    "StoreMaintenance",
+    "StoreSizes",
+    "TableSize",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_MAINTENANCE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("aaow_storage._maintenance"), name)

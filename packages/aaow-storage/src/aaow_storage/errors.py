@@ -11,6 +11,7 @@
     |-- ChangesLostError (LookupError)          changes after that position are not kept any more
     |-- AdapterClosedError                      the adapter is not initialized, or is closed
     |-- UnsupportedOperationError               the backend lacks the capability
+    |   `-- NotOfferedError                     the backend does not offer this part of maintenance
     |-- SchemaVersionError                      the schema of the store is older or newer than the code
     |-- StorageUnavailableError         (*)     the store is busy or out of reach; try again
     |   |-- StoreBusyError              (*)     others hold its locks or its connections; try again
@@ -41,6 +42,7 @@ __all__ = [
     "ContentionError",
     "CorruptDataError",
     "NotFoundError",
+    "NotOfferedError",
     "OutcomeUnknownError",
     "SchemaVersionError",
     "StorageError",
@@ -237,6 +239,26 @@ class UnsupportedOperationError(StorageError):
         return (
             f"{problem}: see adapter.capabilities, and Backend.contract, because operations come with later contracts"
         )
+
+
+class NotOfferedError(UnsupportedOperationError):
+    """The backend does not offer this part of `StoreMaintenance`; nothing was done, and all else works.
+
+    Attributes:
+        operation: the method that was called, or `"maintenance"` if the backend offers none of them.
+        place: the store, or the backend.
+        reason: why, and what to do; may be empty.
+    """
+
+    def __init__(self, operation: str, place: str, reason: str = "") -> None:
+        super().__init__(operation, "maintenance")
+        self.args = (operation, place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        what = "maintenance" if self.operation == "maintenance" else f"{self.operation}()"
+        return f"{self.place}: its backend does not offer {what}" + (f": {self.reason}" if self.reason else "")
 
 
 class SchemaVersionError(StorageError):
