@@ -1,6 +1,9 @@
 """Stores, and the command line run inside of this process."""
 
+import asyncio
 import json
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,12 @@ from typing import Any
 import pytest
 
 from aaow_storage_tools.command_line import main
+
+FOLDER = str(Path(__file__).parent)
+if FOLDER not in sys.path:
+    sys.path.append(FOLDER)
+
+import demo_store  # noqa: E402 - it is in the folder of this file
 
 
 @dataclass(frozen=True)
@@ -60,3 +69,20 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Outcome(int(code), out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a store that the module `demo_store` has filled; tests copy it."""
+    path = tmp_path_factory.mktemp("filled") / "demo.db"
+    asyncio.run(demo_store.main(f"file:{path}"))
+    return path
+
+
+@pytest.fixture
+def store(filled_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy the filled store, and name it to commands by DATABASE_URL."""
+    path = tmp_path / "demo.db"
+    shutil.copyfile(filled_store, path)
+    monkeypatch.setenv("DATABASE_URL", f"file:{path}")
+    return path

@@ -47,4 +47,18 @@ class Command(NamedTuple):
 GROUPS: dict[str, tuple[str, str]] = {}
 """The summary and the section of each group of commands, by its name."""
 
-COMMANDS = (Command("backends", "List the installed backends, and why one cannot be used.", LOOKING),)
+COMMANDS = (
+    Command("backends", "List the installed backends, and why one cannot be used.", LOOKING),
+    Command(
+        "list",
+        "List the records of a kind that match a query, the newest first.",
+        LOOKING,
+        "session status=running metadata.user=ada --order=-created_at",
+    ),
+    Command(
+        "show",
+        "Show a record; a session with all that belongs to it, a budget pool with the pools around it.",
+        LOOKING,
+        "session 01a2bf50",
+    ),
+)

@@ -1,13 +1,46 @@
 """Tables and records for people: which text a value has, and on which side it stands."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
+
+MAX_COMPACT = 60
+"""How many characters JSON has at most that stands on one line."""
+
+
+class Columns:
+    """The widths of the columns of a list, which the first page of it decides."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._names = list(dict.fromkeys(name for row in rows for name in row))
+        self._are_numbers = [_is_column_of_numbers(rows, name) for name in self._names]
+        texts = [[heading_of(name), *(text_of(row.get(name)) for row in rows)] for name in self._names]
+        self._widths = [max(map(cell_len, column)) for column in texts]
+
+    def header(self) -> Text:
+        """Return the line of the names of the columns."""
+        return Text(self._line([heading_of(name) for name in self._names]), style="bold")
+
+    def lines(self, rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[Text]:
+        """Yield a line for each row, cut off where it is wider than that."""
+        for row in rows:
+            line = Text(self._line([text_of(row.get(name)).replace("\n", " ") for name in self._names]))
+            line.truncate(width, overflow="ellipsis")
+            yield line
+
+    def _line(self, texts: Sequence[str]) -> str:
+        parts = []
+        for text, width, is_number in zip(texts, self._widths, self._are_numbers, strict=True):
+            padding = " " * (width - cell_len(text))
+            parts.append(padding + text if is_number else text + padding)
+        return "  ".join(parts).rstrip()
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, *, is_folded: bool) -> Table:
@@ -15,9 +48,9 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = 
     names = list(columns if columns is not None else dict.fromkeys(name for row in rows for name in row))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(names):
-        is_number = any(isinstance(row.get(name), int | float | Decimal) for row in rows)
+        is_number = _is_column_of_numbers(rows, name)
         table.add_column(
-            name.replace("_", " ").upper(),
+            heading_of(name),
             justify="right" if is_number else "left",
             no_wrap=place == 0 or is_number or not is_folded,
             overflow="fold",
@@ -27,13 +60,23 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = 
     return table
 
 
+def heading_of(name: str) -> str:
+    """Return the heading of a column."""
+    return name.replace("_", " ").upper()
+
+
+def _is_column_of_numbers(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return any(isinstance(row.get(name), int | float | Decimal) for row in rows)
+
+
 def record_of(fields: Mapping[str, Any]) -> Table:
-    """Return the fields of a record, one a line."""
+    """Return the fields of a record that have a value, one a line; JSON that is long has several lines."""
     table = Table(box=None, pad_edge=False, show_header=False, show_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in fields.items():
-        table.add_row(name.replace("_", " "), cell_of(value))
+        if value is not None:
+            table.add_row(name.replace("_", " "), cell_of(value))
     return table
 
 
@@ -54,6 +97,11 @@ def text_of(value: object) -> str:
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict | list) for each in value)):
+        compact = json.dumps(value, ensure_ascii=False, default=str)
+        return printable(
+            compact if len(compact) <= MAX_COMPACT else json.dumps(value, ensure_ascii=False, indent=2, default=str)
+        )
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(sorted(map(text_of, value)) if isinstance(value, set | frozenset) else map(text_of, value))
     return printable(str(value))

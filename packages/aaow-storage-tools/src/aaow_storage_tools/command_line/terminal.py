@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from aaow_storage_tools.command_line.progress_display import ProgressDisplay
+    from aaow_storage_tools.command_line.tables import Columns
 
 UNLIMITED_COLUMNS = 10_000
 """The width of a file or a pipe, where nothing is folded or cut off."""
@@ -70,6 +71,7 @@ class Terminal:
         self.is_quiet = is_quiet
         self.is_interactive = sys.stdout.isatty()
         self._out = _Kept()
+        self._columns: Columns | None = None
         self._consoles: dict[str, Console] = {}
 
     @property
@@ -94,11 +96,11 @@ class Terminal:
         """How many columns a line of stdout may have; very many if that is no terminal."""
         return self.console.width
 
-    def print(self, *renderables: "RenderableType") -> None:
-        """Print text, or anything that rich can print, for people."""
+    def print(self, *renderables: "RenderableType", width: int | None = None) -> None:
+        """Print text, or anything that rich can print, for people; at most so wide, if a width is given."""
         if not self.is_json:
             with self.console.capture() as captured:
-                self.console.print(*renderables, markup=False, highlight=False)
+                self.console.print(*renderables, markup=False, highlight=False, width=_least(width, self.console.width))
             text = captured.get()
             self._out.write(text if self.is_interactive else _without_padding(text))
 
@@ -111,6 +113,20 @@ class Terminal:
 
         if not self.is_json:
             self.print(table_of(list(rows), columns, is_folded=self.is_interactive))
+
+    def print_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Print a page of a list, for people: as `print_table`, but a row is one line, and pages line up.
+
+        What does not fit into a terminal is cut off from the last columns.
+        """
+        from aaow_storage_tools.command_line.tables import Columns
+
+        if not self.is_json and rows:
+            if self._columns is None:
+                self._columns = Columns(rows)
+                self.print(self._columns.header())
+            for line in self._columns.lines(rows, self.console.width):
+                self.print(line)
 
     def print_record(self, fields: Mapping[str, Any]) -> None:
         """Print one line a field, for people: its name and its value."""
@@ -186,6 +202,10 @@ class Terminal:
                 file=file, force_terminal=is_terminal, width=width, no_color=bool(os.environ.get("NO_COLOR")) or None
             )
         return self._consoles[name]
+
+
+def _least(width: int | None, available: int) -> int:
+    return available if width is None else min(width, available)
 
 
 def _without_padding(text: str) -> str:
