@@ -6,6 +6,7 @@ from typing import Any
 from cyclopts import App, Group
 
 from aaow_storage_tools.command_line.catalogue import COMMANDS, GROUPS, SECTIONS
+from aaow_storage_tools.command_line.help_pages import HelpPages
 
 HELP = """Look into a store of agent workflows, decide, move and back it up, and keep it in order.
 
@@ -28,7 +29,7 @@ def make_application(words: Sequence[str] = ()) -> App:
         name="aaow-storage",
         help=HELP,
         help_format="plaintext",
-        help_formatter="plain",
+        help_formatter=HelpPages(),
         version_flags=(),
         result_action="return_value",
         exit_on_error=False,

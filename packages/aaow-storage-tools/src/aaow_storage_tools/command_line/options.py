@@ -55,12 +55,14 @@ class StoreOptions(OutputOptions):
         str | None,
         Parameter(
             ("--storage", "-s"),
+            metavar="NAME_OR_URL",
             group=CHOICE_OF_STORE,
             help="A backend's name, a URL, or a path of SQLite. Default: DATABASE_URL, then the configuration file.",
         ),
     ] = None
     profile: Annotated[
-        str | None, Parameter(group=CHOICE_OF_STORE, help="A profile of the configuration file, instead.")
+        str | None,
+        Parameter(metavar="NAME", group=CHOICE_OF_STORE, help="A profile of the configuration file, instead."),
     ] = None
 
     @property

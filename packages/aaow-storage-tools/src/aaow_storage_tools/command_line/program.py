@@ -59,7 +59,6 @@ def _run(terminal: "Terminal", words: list[str]) -> ExitCode:
     Raises:
         Exception: what the command raises.
     """
-    import asyncio
     import inspect
 
     from cyclopts import CycloptsError
@@ -78,6 +77,8 @@ def _run(terminal: "Terminal", words: list[str]) -> ExitCode:
         terminal.is_json = False  # `--help`, which is for people
     result = function(*bound.args, **bound.kwargs)
     if inspect.iscoroutine(result):
+        import asyncio
+
         result = asyncio.run(result)
     return ExitCode.DONE if result is None else ExitCode(result)
 

@@ -100,7 +100,7 @@ class Terminal:
         """Print text, or anything that rich can print, for people; at most so wide, if a width is given."""
         if not self.is_json:
             with self.console.capture() as captured:
-                self.console.print(*renderables, markup=False, highlight=False, width=_least(width, self.console.width))
+                self.console.print(*renderables, width=_least(width, self.console.width))
             text = captured.get()
             self._out.write(text if self.is_interactive else _without_padding(text))
 
@@ -182,7 +182,7 @@ class Terminal:
 
     def _tell(self, text: str, style: str) -> None:
         if sys.stderr.isatty():
-            self.error_console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+            self.error_console.print(text, style=style, soft_wrap=True)
         else:
             sys.stderr.write(f"{text}\n")
 
@@ -199,7 +199,13 @@ class Terminal:
             if isinstance(file, _Kept):
                 file.encoding = place.encoding
             self._consoles[name] = Console(
-                file=file, force_terminal=is_terminal, width=width, no_color=bool(os.environ.get("NO_COLOR")) or None
+                file=file,
+                force_terminal=is_terminal,
+                width=width,
+                no_color=bool(os.environ.get("NO_COLOR")) or None,
+                emoji=False,
+                highlight=False,
+                markup=False,
             )
         return self._consoles[name]
 
