@@ -50,6 +50,12 @@ GROUPS: dict[str, tuple[str, str]] = {}
 COMMANDS = (
     Command("backends", "List the installed backends, and why one cannot be used.", LOOKING),
     Command(
+        "info",
+        "Tell what is in a store, how large it is, its schema and settings, and what is to be said against it.",
+        LOOKING,
+        "--exact",
+    ),
+    Command(
         "list",
         "List the records of a kind that match a query, the newest first.",
         LOOKING,

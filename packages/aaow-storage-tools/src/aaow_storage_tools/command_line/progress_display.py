@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PAUSE_S = 10.0
 """How long a plain line of progress is followed by none."""
 
+PATIENCE_S = 0.5
+"""How long a job runs before a bar appears."""
+
 
 class Step(Protocol):
     """What a job reports: how much is done, of how much if that is known, and of what."""
@@ -39,7 +42,7 @@ class ProgressDisplay:
         self._bars: Progress | None = None
         self._task: tuple[str, TaskID] | None = None
         self._begun: tuple[str, float, int] = ("", 0.0, 0)
-        self._told_at = time.monotonic()
+        self._made_at = self._told_at = time.monotonic()
 
     def __call__(self, step: Step) -> None:
         """Show how far the job is."""
@@ -48,7 +51,8 @@ class ProgressDisplay:
         if self._begun[0] != step.what:
             self._begun = step.what, time.monotonic(), step.done
         if sys.stderr.isatty():
-            self._draw(step)
+            if time.monotonic() - self._made_at >= PATIENCE_S:
+                self._draw(step)
         elif time.monotonic() - self._told_at >= PAUSE_S:
             self._told_at = time.monotonic()
             sys.stderr.write(f"{self.line(step)}\n")

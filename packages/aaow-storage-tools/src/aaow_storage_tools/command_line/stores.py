@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from aaow_storage import SchemaVersionError, StorageAdapter, StorageError, create_adapter
-from aaow_storage.authoring import redacted_url
+from aaow_storage import SchemaVersionError, StorageAdapter, StorageError, create_adapter, maintenance_of
+from aaow_storage.authoring import StoreMaintenance, redacted_url
 from aaow_storage_tools.command_line.configuration import read_configuration
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.usage_error import UsageError
@@ -58,6 +58,27 @@ class Store:
             ValidationError: the URL or an option is wrong.
         """
         return create_adapter(self.name_or_url, self.url, **self.options)
+
+    def maintenance(self) -> StoreMaintenance:
+        """Return what only the backend can tell of the store, or do with it.
+
+        Raises:
+            NotOfferedError: the backend offers no maintenance.
+            BackendNotFoundError: no usable backend has that name.
+            ValidationError: the URL or an option is wrong.
+        """
+        return maintenance_of(self.name_or_url, self.url, **self.options)
+
+    async def check_existence(self, maintenance: StoreMaintenance) -> None:
+        """Check that there is a store, without opening it.
+
+        Raises:
+            StoreNotThereError: there is no store.
+            NotOfferedError: the backend cannot tell.
+            StorageUnavailableError: it cannot be reached.
+        """
+        if not await maintenance.exists():
+            raise StoreNotThereError(self.place, self.source)
 
     @asynccontextmanager
     async def open(self, *, create: bool = False) -> AsyncIterator[StorageAdapter]:

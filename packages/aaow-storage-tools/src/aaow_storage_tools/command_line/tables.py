@@ -107,6 +107,16 @@ def text_of(value: object) -> str:
     return printable(str(value))
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes for people, such as `3.4 MiB`."""
+    amount = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:  # noqa: PLR2004 - the next unit
+            return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"  # noqa: PLR2004
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
 def printable(text: str) -> str:
     """Return a text without the characters that would move the cursor or colour the terminal."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
