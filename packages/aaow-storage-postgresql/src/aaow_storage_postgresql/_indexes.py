@@ -83,12 +83,23 @@ def _build(connection: PostgreSQLConnection, settings: Settings) -> None:
         connection.command("SET statement_timeout = 0")
         connection.command(f"SET lock_timeout = {milliseconds(settings.acquire_timeout)}")
     for name, exists in _missing(connection, settings).items():
-        if exists:
-            connection.command(f"DROP INDEX CONCURRENTLY {_in_schema(name, settings)}")
-        table, definition = LATER_INDEXES[name]
-        definition = definition.format(aaow_json=_in_schema("aaow_json", settings))
-        kind = "UNIQUE INDEX" if name in _UNIQUE else "INDEX"
-        connection.command(f"CREATE {kind} CONCURRENTLY {name} ON {_in_schema(table, settings)} {definition}")
+        for command in _commands(name, settings, exists=exists):
+            connection.command(command)
+
+
+def _commands(name: str, settings: Settings, *, exists: bool) -> list[str]:
+    """Return the commands that build an index, after they have dropped an invalid one."""
+    table, definition = LATER_INDEXES[name]
+    definition = definition.format(aaow_json=_in_schema("aaow_json", settings))
+    kind = "UNIQUE INDEX" if name in _UNIQUE else "INDEX"
+    build = f"CREATE {kind} CONCURRENTLY {name} ON {_in_schema(table, settings)} {definition}"
+    return [f"DROP INDEX CONCURRENTLY {_in_schema(name, settings)}", build] if exists else [build]
+
+
+def planned_indexes(connection: PostgreSQLConnection, settings: Settings, plan: str) -> list[str]:
+    """Return the commands that `build_indexes` would run after the statements of a plan, which make some indexes."""
+    missing = {name: exists for name, exists in _missing(connection, settings).items() if f" {name} " not in plan}
+    return [f"{each};" for name, exists in missing.items() for each in _commands(name, settings, exists=exists)]
 
 
 def _missing(connection: PostgreSQLConnection, settings: Settings) -> dict[str, bool]:

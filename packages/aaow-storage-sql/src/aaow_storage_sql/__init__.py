@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         plan_upgrade,
         schema_status_of,
     )
+    from aaow_storage_sql._new_files import new_file
     from aaow_storage_sql._schema.change_triggers import TRIGGERS
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
@@ -88,6 +89,7 @@ __all__ = [
     "metadata",
     "migrate_to",
     "needs_upgrade",
+    "new_file",
     "operation",
     "plan_upgrade",
     "refuse_foreign_tables",
@@ -104,6 +106,7 @@ _LATE = {
     "Nothing": "_maintenance",
     "PlanningConnection": "_maintenance",
     "ThreadedMaintenance": "_maintenance",
+    "new_file": "_new_files",
     "plan_upgrade": "_maintenance",
     "schema_status_of": "_maintenance",
     "HEAD": "_schema.revisions",

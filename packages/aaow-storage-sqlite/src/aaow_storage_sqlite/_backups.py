@@ -16,11 +16,10 @@ from aaow_storage.errors import (
     StorageUnavailableError,
     StoreBusyError,
 )
-from aaow_storage_sql import HEAD, REVISIONS, Opening
+from aaow_storage_sql import HEAD, REVISIONS, Opening, new_file
 from aaow_storage_sqlite import _file_locks
 from aaow_storage_sqlite._connections import SQLiteConnection, connect
 from aaow_storage_sqlite._inspection import check_pages, integer, path_of, reading, reading_backup, rows_of
-from aaow_storage_sqlite._new_files import new_file
 from aaow_storage_sqlite._paths import ensure_parent_directory, resolve_path
 from aaow_storage_sqlite._retry import retry_while_locked
 from aaow_storage_sqlite._settings import Settings

@@ -8,13 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_USUAL_PLACES = (
-    "/usr/lib/postgresql/*/bin",
-    "/usr/pgsql-*/bin",
-    "/usr/local/opt/postgresql*/bin",
-    "/opt/homebrew/opt/postgresql*/bin",
-    "/usr/local/pgsql/bin",
-)
+from aaow_storage_postgresql._programs import USUAL_PLACES
 
 
 class NotInstalledError(RuntimeError):
@@ -64,7 +58,7 @@ def _candidates() -> Iterator[Path]:
         yield Path(named.stdout.strip())
     if initdb := shutil.which("initdb"):
         yield Path(initdb).resolve().parent
-    for pattern in _USUAL_PLACES:
+    for pattern in USUAL_PLACES:
         found = Path("/").glob(pattern.removeprefix("/"))
         yield from sorted(found, key=_version, reverse=True)
 
