@@ -67,4 +67,22 @@ COMMANDS = (
         LOOKING,
         "session 01a2bf50",
     ),
+    Command(
+        "approve",
+        "Approve a pending request; if somebody was first, tell who, when, and with which notes.",
+        DECIDING,
+        "01a2bf50-4c1e --by ada --notes fine",
+    ),
+    Command(
+        "reject",
+        "Reject a pending request; if somebody was first, tell who, when, and with which notes.",
+        DECIDING,
+        "01a2bf50-4c1e --by ada --notes expensive",
+    ),
+    Command(
+        "expire",
+        "Set the pending requests that nobody decided in time to expired, and list them.",
+        DECIDING,
+        "--session-status failed",
+    ),
 )

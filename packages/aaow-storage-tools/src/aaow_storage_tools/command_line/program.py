@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode, exit_code_of
@@ -113,17 +113,23 @@ def _explain(terminal: "Terminal", error: Exception) -> ExitCode:
     if isinstance(error, UsageError):
         return _fail(terminal, error.exit_code, name, message)
     if isinstance(error, StorageError):
-        return _fail(terminal, exit_code_of(error), name, message)
+        current = getattr(error, "current", None)
+        details = {"current": current} if hasattr(current, "to_dict") else {}
+        return _fail(terminal, exit_code_of(error), name, message, details)
     if isinstance(error, OSError):
         return _fail(terminal, ExitCode.FAILED, name, message)
     trace = redacted_text("".join(traceback.format_exception(error)))
-    return _fail(terminal, ExitCode.FAILED, name, message, trace)
+    return _fail(terminal, ExitCode.FAILED, name, message, {"traceback": trace})
 
 
-def _fail(terminal: "Terminal", code: ExitCode, name: str, message: str, trace: str | None = None) -> ExitCode:
-    text = f"aaow-storage: {message}" if trace is None else f"{trace}aaow-storage: an unexpected error: {message}"
-    error = {"error": name, "message": message, "exit_code": int(code)}
-    terminal.fail(text, {"type": "error", **error, **({} if trace is None else {"traceback": trace})})
+def _fail(
+    terminal: "Terminal", code: ExitCode, name: str, message: str, details: Mapping[str, object] | None = None
+) -> ExitCode:
+    details = details or {}
+    text = f"aaow-storage: {message}"
+    if "traceback" in details:
+        text = f"{details['traceback']}aaow-storage: an unexpected error: {message}"
+    terminal.fail(text, {"type": "error", "error": name, "message": message, "exit_code": int(code), **details})
     return code
 
 
