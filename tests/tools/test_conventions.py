@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aaow_storage_tools.command_line import commands
+from aaow_storage_tools.command_line import commands, program
 from aaow_storage_tools.command_line.catalogue import COMMANDS, GROUPS, SECTIONS, Command
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.options import OutputOptions, StoreOptions
@@ -148,6 +148,29 @@ def test_an_unknown_command_is_a_usage_error(run):
 
 def test_options_may_stand_before_the_command(run):
     assert run("--json", "--quiet", "backends").document == run("backends", "--json").document
+
+
+def test_ctrl_c_is_told_and_has_its_own_exit_code(run, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*_: object) -> ExitCode:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "_run", interrupted)
+    done = run("backends")
+    assert (done.code, done.out, done.err) == (ExitCode.INTERRUPTED, "", "aaow-storage: interrupted\n")
+
+
+def test_an_unexpected_error_comes_with_its_traceback_and_without_passwords(run, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> ExitCode:
+        raise RuntimeError("postgresql://ada:geheim@db/agents")
+
+    monkeypatch.setattr(program, "_run", broken)
+    done = run("backends")
+    assert (done.code, done.out) == (ExitCode.FAILED, "")
+    assert "Traceback" in done.err
+    assert "geheim" not in done.err
+    error = run("backends", "--json").error
+    assert error["message"] == "postgresql://ada:***@db/agents"
+    assert "Traceback" in error["traceback"]
 
 
 def test_help_and_version_import_little():

@@ -68,6 +68,13 @@ COMMANDS = (
         "session 01a2bf50",
     ),
     Command(
+        "stats",
+        "Sum up tokens, costs, failures and durations of model calls by model, workflow, node or day.",
+        LOOKING,
+        "success=false --by workflow,day --order=failed",
+    ),
+    Command("tail", "Follow what is written to a store, live, until Ctrl-C.", LOOKING, "01a2bf50 --once"),
+    Command(
         "approve",
         "Approve a pending request; if somebody was first, tell who, when, and with which notes.",
         DECIDING,

@@ -1,11 +1,13 @@
 """The columns of lists for people, by the kind of record: the id first, and what fits into 80 columns."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aaow_storage import JSON
 from aaow_storage.authoring import dumps_unchecked
+from aaow_storage_tools.command_line.tables import text_of
 
 Row = dict[str, Any]
 
@@ -169,3 +171,28 @@ _ROWS: Mapping[str, Callable[[Any, Time], Row]] = {
     "tool_call": _tool_call,
     "workflow": _workflow,
 }
+
+
+def summary_of(kind: str, each: Any) -> str:
+    """Return what a record says, in a few words."""
+    match kind:
+        case "workflow":
+            return f"{each.name} {each.version}"
+        case "session":
+            return str(each.status)
+        case "execution_state":
+            counts = Counter(str(node.status) for node in each.node_states.values())
+            return ", ".join([str(each.status), *(f"{number} nodes {status}" for status, number in counts.items())])
+        case "llm_execution":
+            tokens = "" if each.usage is None else f"{each.usage.total_tokens} tokens"
+            parts = (each.model, outcome_of(each), duration_text(each.duration), tokens, each.error)
+            return ", ".join(str(part) for part in parts if part)
+        case "tool_call":
+            return ", ".join(part for part in (each.tool_name, each.error) if part)
+        case "budget_pool":
+            return f"{text_of(each.used_budget)} of {text_of(each.total_budget)}, {each.status}"
+        case "approval_request":
+            return f"{each.type} {each.status}" + ("" if each.resolved_by is None else f" by {each.resolved_by}")
+        case "stream_event":
+            return f"{each.sequence} {_json(each.data)}"
+    return ""

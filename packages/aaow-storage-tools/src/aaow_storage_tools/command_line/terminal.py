@@ -149,6 +149,10 @@ class Terminal:
         """Write to stdout what was kept, and from now on everything at once."""
         self._out.pass_on()
 
+    def flush(self) -> None:
+        """Send what was written on its way; it has no effect before `start_writing`."""
+        self._out.flush()
+
     def note(self, text: str) -> None:
         """Tell people something on stderr, unless they asked for quiet."""
         if not self.is_quiet:

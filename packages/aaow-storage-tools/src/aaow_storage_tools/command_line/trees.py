@@ -59,7 +59,13 @@ def session_tree(view: SessionView) -> RenderableType:
 
 def budget_tree(view: BudgetView) -> RenderableType:
     """Return pools as a tree: a bar, how much is used of how much, and the status."""
-    names = ["  " * each.depth + pool_name(each.pool) for each in view.pools]
+    table = budget_table([(each.pool, each.depth) for each in view.pools], chosen=view.pool_id)
+    rest = [] if view.is_complete else [Text("... and more pools inside of these", style="dim")]
+    return Group(table, *rest)
+
+
+def budget_table(pools: Sequence[tuple[BudgetPool, int]], *, chosen: str | None = None) -> Table:
+    """Return a table of pools, each set in by its depth; one of them may stand out."""
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("POOL", no_wrap=True, overflow="ellipsis")
     table.add_column("", no_wrap=True, width=BAR_LENGTH)
@@ -67,14 +73,13 @@ def budget_tree(view: BudgetView) -> RenderableType:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("STATUS", no_wrap=True)
-    for name, each in zip(names, view.pools, strict=True):
-        pool = each.pool
-        style = "bold" if pool.id == view.pool_id else ""
+    for pool, depth in pools:
+        name = "  " * depth + pool_name(pool)
+        style = "bold" if pool.id == chosen else ""
         figures = map(text_of, (pool.used_budget, pool.total_budget, pool.remaining_budget))
         status = _status(pool.status) if pool.status is not BudgetPoolStatus.ACTIVE else Text("active")
         table.add_row(Text(name, style=style), _bar(pool), *figures, share_text(pool), status)
-    rest = [] if view.is_complete else [Text("... and more pools inside of these", style="dim")]
-    return Group(table, *rest)
+    return table
 
 
 def pool_name(pool: BudgetPool) -> str:
