@@ -144,4 +144,4 @@ def _is_query(text: str) -> bool:
 
 
 def _rendered(text: str) -> str:
-    return textwrap.dedent(text).strip() + ";"
+    return textwrap.dedent(text).strip() + ";"  # with its white space: SQLite keeps the text of a table

@@ -1,12 +1,12 @@
 """Files that appear whole, on the disk, at a path where nothing was, or not at all."""
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aaow_storage import new_id
 from aaow_storage.errors import ConflictError, StorageUnavailableError
 
 _PRIVATE = 0o600
@@ -22,7 +22,7 @@ def new_file(path: Path, mode: int = _PRIVATE) -> Iterator[Path]:
         ConflictError: there is something at `path`; it stays.
         StorageUnavailableError: the folder cannot be written.
     """
-    made = path.with_name(f".{path.name}.{new_id()[:8]}.part")
+    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE))
     except OSError as error:

@@ -1,7 +1,7 @@
 """The maintenance of a store in a SQLite file."""
 
 import functools
-from datetime import datetime
+import itertools
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,9 @@ class SQLiteMaintenance(ThreadedMaintenance):
 
     def _copy_before_upgrade(self, opening: Opening) -> str:
         path = path_of(self._settings)
-        target = path.with_name(f"{path.name}.before-{HEAD}-{_stamp(now())}")
+        wanted = path.with_name(f"{path.name}.before-{HEAD}-{now():%Y%m%dT%H%M%S}")
+        names = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+        target = next(each for each in itertools.chain([wanted], names) if not each.exists())
         back_up(self._settings, target, None, opening)
         return str(target)
 
@@ -151,7 +153,3 @@ def _run_on(scratch: SQLiteConnection, text: str) -> Any:
 
 def _file_bytes(connection: SQLiteConnection) -> int:
     return integer(connection, "PRAGMA page_count") * integer(connection, "PRAGMA page_size")
-
-
-def _stamp(at: datetime) -> str:
-    return at.strftime("%Y%m%dT%H%M%S")

@@ -110,3 +110,57 @@ class UnsupportedByBackendError(ToolError):
 
     def __str__(self) -> str:
         return f"{self.backend} does not offer {self.missing}: {self.remedy}"
+
+
+class UnreadableFileError(ToolError):
+    """A file is not there, or cannot be read.
+
+    Attributes:
+        file: the name of the file.
+        problem: why.
+    """
+
+    exit_code = 10
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(file, problem)
+        self.file = file
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.file} cannot be read: {self.problem}; check the path"
+
+
+class InvalidManifestError(ToolError, ValueError):
+    """The manifest beside a backup is damaged, or is none.
+
+    Attributes:
+        file: the name of the manifest.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(file, problem)
+        self.file = file
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the manifest {self.file} cannot be used: {self.problem}; find the one that was written with the backup"
+
+
+class InvalidBackupError(ToolError):
+    """A backup is damaged; nothing of it was restored.
+
+    Attributes:
+        file: the name of the backup.
+        problems: what is wrong with it.
+    """
+
+    def __init__(self, file: str, problems: "tuple[str, ...]") -> None:
+        super().__init__(file, problems)
+        self.file = file
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        more = f", and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
+        return f"{self.file} is damaged: {self.problems[0]}{more}; nothing was restored, use another backup"

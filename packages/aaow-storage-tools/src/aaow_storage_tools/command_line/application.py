@@ -37,7 +37,7 @@ def make_application(words: Sequence[str] = ()) -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, (summary, section) in GROUPS.items():
-        application.command(App(name=name, help=summary, version_flags=()), group=sections[section])
+        application.command(App(name=name, help=summary, version_flags=(), group=sections[section]))
     for place, command in enumerate(COMMANDS):
         group, _, name = command.name.rpartition(" ")
         settings: dict[str, Any] = {"name": name, "sort_key": place}

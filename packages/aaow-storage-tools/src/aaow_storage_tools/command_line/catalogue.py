@@ -44,7 +44,7 @@ class Command(NamedTuple):
         return f"aaow_storage_tools.command_line.commands.{self.name.replace(' ', '_').replace('-', '_')}:run"
 
 
-GROUPS: dict[str, tuple[str, str]] = {}
+GROUPS: dict[str, tuple[str, str]] = {"migrate": ("Show or upgrade the schema of a store.", KEEPING)}
 """The summary and the section of each group of commands, by its name."""
 
 COMMANDS = (
@@ -91,5 +91,28 @@ COMMANDS = (
         "Set the pending requests that nobody decided in time to expired, and list them.",
         DECIDING,
         "--session-status failed",
+    ),
+    Command(
+        "backup",
+        "Write a backup of a store, and a manifest with digests, while others go on writing.",
+        MOVING,
+        "agents.backup",
+    ),
+    Command(
+        "restore",
+        "Put a backup in the place of a store that is not there: all of it, or nothing.",
+        MOVING,
+        "agents.backup",
+    ),
+    Command(
+        "verify",
+        "Check a backup: compare every byte with its manifest, and let its backend read it.",
+        MOVING,
+        "agents.backup",
+    ),
+    Command("migrate status", "Tell which schema a store has, which one this release needs, and what is due.", KEEPING),
+    Command("migrate plan", "Print the SQL that an upgrade of the schema would run; nothing is run.", KEEPING),
+    Command(
+        "migrate upgrade", "Upgrade the schema of a store, after a copy of a SQLite store was made beside it.", KEEPING
     ),
 )

@@ -47,6 +47,7 @@ def _codes() -> "Iterator[tuple[type[StorageError], ExitCode]]":
     yield errors.ContentionError, ExitCode.BUSY
     yield errors.OutcomeUnknownError, ExitCode.FAILED
     yield errors.StorageUnavailableError, ExitCode.NOT_THERE
+    yield errors.SchemaVersionError, ExitCode.SCHEMA_DIFFERS
     yield errors.ConflictError, ExitCode.REFUSED
     yield errors.AlreadyExistsError, ExitCode.REFUSED
     yield errors.BackendNotFoundError, ExitCode.USAGE

@@ -9,13 +9,17 @@ from typing import Any
 from attrs import field, frozen
 
 from aaow_storage import SchemaVersionError, StorageAdapter, StorageError, create_adapter, maintenance_of
-from aaow_storage.authoring import StoreMaintenance, redacted_url
+from aaow_storage.authoring import StoreMaintenance, redacted_url, url_scheme
 from aaow_storage_tools.command_line.configuration import read_configuration
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.usage_error import UsageError
 
 DEFAULT_URL = "file:./aaow.db"
 """The store if nothing names one, as in `open_adapter()`."""
+
+
+_SCHEMES = {"file": "sqlite", "postgres": "postgresql"}
+"""The schemes of URLs that are not the name of their backend."""
 
 
 class StoreNotThereError(StorageError):
@@ -49,6 +53,12 @@ class Store:
     def place(self) -> str:
         """The name or URL for messages, without its password."""
         return redacted_url(self.url or self.name_or_url)
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend."""
+        scheme = url_scheme(self.name_or_url)
+        return self.name_or_url if scheme is None else _SCHEMES.get(scheme, scheme)
 
     def adapter(self) -> StorageAdapter:
         """Return a new adapter for the store, which is not initialized.
