@@ -44,7 +44,10 @@ class Command(NamedTuple):
         return f"aaow_storage_tools.command_line.commands.{self.name.replace(' ', '_').replace('-', '_')}:run"
 
 
-GROUPS: dict[str, tuple[str, str]] = {"migrate": ("Show or upgrade the schema of a store.", KEEPING)}
+GROUPS: dict[str, tuple[str, str]] = {
+    "migrate": ("Show or upgrade the schema of a store.", KEEPING),
+    "config": ("See the configuration file, and which store it names.", SETTING_UP),
+}
 """The summary and the section of each group of commands, by its name."""
 
 COMMANDS = (
@@ -114,5 +117,17 @@ COMMANDS = (
     Command("migrate plan", "Print the SQL that an upgrade of the schema would run; nothing is run.", KEEPING),
     Command(
         "migrate upgrade", "Upgrade the schema of a store, after a copy of a SQLite store was made beside it.", KEEPING
+    ),
+    Command("config path", "Print where the configuration file is, whether or not it is there.", SETTING_UP),
+    Command(
+        "config show",
+        "Show which store a command would use, what named it, and the profiles of the configuration file.",
+        SETTING_UP,
+    ),
+    Command(
+        "completion",
+        "Print a script that makes a shell complete commands, options, kinds, profiles and ids.",
+        SETTING_UP,
+        "bash",
     ),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from attrs import frozen
 from cyclopts import Group, Parameter
 
+from aaow_storage_tools.command_line import completers
 from aaow_storage_tools.command_line.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ CHOICE_OF_STORE = Group("Choice of the store", sort_key=99)
 
 Injected = Annotated[Terminal, Parameter(parse=False)]
 """The terminal, which the program passes to every command as `terminal`."""
+
+Kind = Annotated[str, Parameter(completer=completers.offer_kinds)]
+"""The name of a kind of records, as `list` takes it."""
+
+Id = Annotated[str, Parameter(completer=completers.offer_ids)]
+"""The id of a record of the argument `kind`."""
+
+SessionId = Annotated[str | None, Parameter(completer=completers.offer_sessions)]
+PendingApprovalId = Annotated[str, Parameter(completer=completers.offer_pending_approvals)]
+SessionStatusOption = Annotated[str | None, Parameter(metavar="STATUS", completer=completers.offer_session_statuses)]
 
 Yes = Annotated[
     bool,
@@ -48,8 +59,8 @@ class OutputOptions:
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class StoreOptions(OutputOptions):
-    """The options of every command that opens one store."""
+class ChoiceOfStore(OutputOptions):
+    """The options of a command that is about one store, which it need not open."""
 
     storage: Annotated[
         str | None,
@@ -62,7 +73,12 @@ class StoreOptions(OutputOptions):
     ] = None
     profile: Annotated[
         str | None,
-        Parameter(metavar="NAME", group=CHOICE_OF_STORE, help="A profile of the configuration file, instead."),
+        Parameter(
+            metavar="NAME",
+            group=CHOICE_OF_STORE,
+            completer=completers.offer_profiles,
+            help="A profile of the configuration file, instead.",
+        ),
     ] = None
 
     @property
@@ -76,10 +92,17 @@ class StoreOptions(OutputOptions):
 
         return chosen_store(self.storage, self.profile)
 
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class StoreOptions(ChoiceOfStore):
+    """The options of every command that opens one store."""
+
     def open(self) -> "AbstractAsyncContextManager[StorageAdapter]":
         """Return the store for `async with`, which opens it as it is: it is neither made nor migrated."""
         return self.store.open()
 
 
 OUTPUT = OutputOptions()
+CHOICE = ChoiceOfStore()
 STORE = StoreOptions()

@@ -121,7 +121,7 @@ def named_store(name_or_url: str, source: str = "the argument") -> Store:
     if name_or_url.startswith("@"):
         return profile_store(name_or_url[1:], f"{source}, a profile")
     if _is_path(name_or_url):
-        return Store(name_or_url="sqlite", url=str(Path(name_or_url).expanduser()), source=source)
+        return Store(name_or_url="sqlite", url=_expanded(name_or_url), source=source)
     return Store(name_or_url=name_or_url, source=source)
 
 
@@ -158,6 +158,10 @@ def chosen_store(storage: str | None, profile: str | None) -> Store:
     if configuration.default is not None:
         return profile_store(configuration.default, f"the default profile of {configuration.path}")
     return Store(name_or_url=DEFAULT_URL, source="the default, because nothing names a store")
+
+
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 def _is_path(text: str) -> bool:

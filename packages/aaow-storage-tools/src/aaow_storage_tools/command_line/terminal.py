@@ -104,6 +104,11 @@ class Terminal:
             text = captured.get()
             self._out.write(text if self.is_interactive else _without_padding(text))
 
+    def print_as_is(self, text: str) -> None:
+        """Print text without folding or cutting it, such as a script that goes into a file."""
+        if not self.is_json:
+            self._out.write(text if text.endswith("\n") else f"{text}\n")
+
     def print_table(self, rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> None:
         """Print one line a row, for people, under the names of the columns; numbers are set to the right.
 

@@ -1,11 +1,11 @@
 """`aaow-storage expire`."""
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
-from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
+from aaow_storage_tools.command_line.options import STORE, Injected, SessionStatusOption, StoreOptions
 
 
 async def run(
-    *, session_status: str | None = None, terminal: Injected, options: StoreOptions = STORE
+    *, session_status: SessionStatusOption = None, terminal: Injected, options: StoreOptions = STORE
 ) -> ExitCode | None:
     """Set the pending requests that nobody decided in time to expired, and list them.
 

@@ -5,11 +5,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
-from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
+from aaow_storage_tools.command_line.options import STORE, Injected, Kind, StoreOptions
 
 
 async def run(
-    kind: str,
+    kind: Kind,
     /,
     *query: str,
     order: Annotated[str | None, Parameter(("--order", "-o"))] = None,

@@ -1,16 +1,22 @@
 """`aaow-storage reject`."""
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
-from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
+from aaow_storage_tools.command_line.options import (
+    STORE,
+    Injected,
+    PendingApprovalId,
+    SessionStatusOption,
+    StoreOptions,
+)
 
 
 async def run(
-    id: str,
+    id: PendingApprovalId,
     /,
     *,
     by: str,
     notes: str | None = None,
-    session_status: str | None = None,
+    session_status: SessionStatusOption = None,
     terminal: Injected,
     options: StoreOptions = STORE,
 ) -> ExitCode | None:

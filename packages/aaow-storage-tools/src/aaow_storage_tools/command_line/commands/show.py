@@ -1,10 +1,10 @@
 """`aaow-storage show`."""
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
-from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
+from aaow_storage_tools.command_line.options import STORE, Id, Injected, Kind, StoreOptions
 
 
-async def run(kind: str, id: str, /, *, terminal: Injected, options: StoreOptions = STORE) -> ExitCode | None:
+async def run(kind: Kind, id: Id, /, *, terminal: Injected, options: StoreOptions = STORE) -> ExitCode | None:
     """Show a record; a session with all that belongs to it, a budget pool with the pools around it.
 
     `show session ID` draws a tree: what went wrong first, then the nodes with their attempts, model calls, tool calls

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
-from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
+from aaow_storage_tools.command_line.options import STORE, Injected, SessionId, StoreOptions
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -16,7 +16,7 @@ Flag = Parameter(negative="", show_default=False)
 
 
 async def run(
-    session: str | None = None,
+    session: SessionId = None,
     /,
     *,
     kind: str | None = None,
