@@ -11,7 +11,7 @@ from aaow_storage_tools.command_line.help_pages import HelpPages
 HELP = """Look into a store of agent workflows, decide, move and back it up, and keep it in order.
 
 A command takes its store from `--storage NAME_OR_URL`, from `DATABASE_URL`, or from the configuration file. \
-`aaow-storage COMMAND --help` has its options.
+`aaow-storage COMMAND --help` has its options, `aaow-storage --version` prints the version.
 
 Exit codes: 0 done, 1 findings or failed, 2 usage, 3 partly done and resumable, 10 store not there, 11 busy, \
 12 schema differs, 13 refused, 130 interrupted.
@@ -28,6 +28,7 @@ def make_application(words: Sequence[str] = ()) -> App:
     application = App(
         name="aaow-storage",
         help=HELP,
+        group_parameters=Group("Options", sort_key=90),
         help_format="plaintext",
         help_formatter=HelpPages(),
         version_flags=(),
@@ -36,6 +37,8 @@ def make_application(words: Sequence[str] = ()) -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
+    for flag in application.help_flags:
+        application[flag].show = False
     for name, (summary, section) in GROUPS.items():
         application.command(App(name=name, help=summary, version_flags=(), group=sections[section]))
     for place, command in enumerate(COMMANDS):

@@ -14,7 +14,7 @@ To add the command `copy`:
    It returns an `ExitCode`, or None for `DONE`. It raises a `StorageError`, which the program turns into a message and
    the exit code that `exit_codes.py` says, or that is the attribute `exit_code` of the error.
 2. Add it here, with an example that works but for the ids and stores in it: `tests/tools/test_conventions.py` runs it.
-3. Write its page of the reference anew: `python tests/tools/write_reference.py`; a test compares.
+3. Write its page of the reference anew: `python tests/tools/command_reference.py`; a test compares.
 
 A name of two words, such as `migrate plan`, is a command of a group, whose summary is in `GROUPS`.
 """
