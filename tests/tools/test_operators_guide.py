@@ -27,6 +27,7 @@ async def fill(storage: StorageAdapter) -> None:
     for _ in range(5):
         session = await samples.stored_session(storage)
         await samples.stored_execution(storage, session.id)
+        await samples.stored_request(storage, session.id, expires_at=None)
 
 
 async def fill_at(path: Path) -> None:
