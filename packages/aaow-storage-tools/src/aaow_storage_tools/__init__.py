@@ -4,71 +4,87 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aaow_storage_tools._archives.exporting import ExportResult, export_store
+    from aaow_storage_tools._archives.importing import ImportResult, import_store
+    from aaow_storage_tools._archives.validating import LeftOut
     from aaow_storage_tools._backups.backing_up import BackupReport, backup_store
     from aaow_storage_tools._backups.restoring import RestoreReport, restore_store
     from aaow_storage_tools._backups.upgrading import UpgradeReport, upgrade_store
     from aaow_storage_tools._backups.verifying import VerifyReport, verify_backup
-    from aaow_storage_tools._looking.budget_view import BudgetView, PoolView, view_budget
-    from aaow_storage_tools._looking.description import KindCount, StoreDescription, describe_contents, describe_store
-    from aaow_storage_tools._looking.following import FollowedChange, follow_changes
-    from aaow_storage_tools._looking.query_language import QueryError, parse_order, parse_query
-    from aaow_storage_tools._looking.session_view import NodeView, SessionView, view_session
-    from aaow_storage_tools._looking.usage import Usage, usage_of
+    from aaow_storage_tools._copying.comparing import compare_stores
+    from aaow_storage_tools._copying.copying import CopyResult, copy_store
+    from aaow_storage_tools._copying.differences import Comparison, Difference, Mismatch
+    from aaow_storage_tools._errors import (
+        AlreadyRunningError,
+        AlreadyThereError,
+        InvalidArchiveError,
+        NotEmptyError,
+        ResumableError,
+        ToolError,
+        UnsupportedByBackendError,
+    )
+    from aaow_storage_tools._progress import Progress, ProgressCallback
 
 __all__ = [
+    "AlreadyRunningError",
+    "AlreadyThereError",
     "BackupReport",
-    "BudgetView",
-    "FollowedChange",
-    "KindCount",
-    "NodeView",
-    "PoolView",
-    "QueryError",
+    "Comparison",
+    "CopyResult",
+    "Difference",
+    "ExportResult",
+    "ImportResult",
+    "InvalidArchiveError",
+    "LeftOut",
+    "Mismatch",
+    "NotEmptyError",
+    "Progress",
+    "ProgressCallback",
     "RestoreReport",
-    "SessionView",
-    "StoreDescription",
+    "ResumableError",
+    "ToolError",
+    "UnsupportedByBackendError",
     "UpgradeReport",
-    "Usage",
     "VerifyReport",
     "backup_store",
-    "describe_contents",
-    "describe_store",
-    "follow_changes",
-    "parse_order",
-    "parse_query",
+    "compare_stores",
+    "copy_store",
+    "export_store",
+    "import_store",
     "restore_store",
     "upgrade_store",
-    "usage_of",
     "verify_backup",
-    "view_budget",
-    "view_session",
 ]
 
 _MODULES: dict[str, str] = {
+    "AlreadyRunningError": "aaow_storage_tools._errors",
+    "AlreadyThereError": "aaow_storage_tools._errors",
     "BackupReport": "aaow_storage_tools._backups.backing_up",
-    "BudgetView": "aaow_storage_tools._looking.budget_view",
-    "FollowedChange": "aaow_storage_tools._looking.following",
-    "KindCount": "aaow_storage_tools._looking.description",
-    "NodeView": "aaow_storage_tools._looking.session_view",
-    "PoolView": "aaow_storage_tools._looking.budget_view",
-    "QueryError": "aaow_storage_tools._looking.query_language",
+    "Comparison": "aaow_storage_tools._copying.differences",
+    "CopyResult": "aaow_storage_tools._copying.copying",
+    "Difference": "aaow_storage_tools._copying.differences",
+    "ExportResult": "aaow_storage_tools._archives.exporting",
+    "ImportResult": "aaow_storage_tools._archives.importing",
+    "InvalidArchiveError": "aaow_storage_tools._errors",
+    "LeftOut": "aaow_storage_tools._archives.validating",
+    "Mismatch": "aaow_storage_tools._copying.differences",
+    "NotEmptyError": "aaow_storage_tools._errors",
+    "Progress": "aaow_storage_tools._progress",
+    "ProgressCallback": "aaow_storage_tools._progress",
     "RestoreReport": "aaow_storage_tools._backups.restoring",
-    "SessionView": "aaow_storage_tools._looking.session_view",
-    "StoreDescription": "aaow_storage_tools._looking.description",
+    "ResumableError": "aaow_storage_tools._errors",
+    "ToolError": "aaow_storage_tools._errors",
+    "UnsupportedByBackendError": "aaow_storage_tools._errors",
     "UpgradeReport": "aaow_storage_tools._backups.upgrading",
-    "Usage": "aaow_storage_tools._looking.usage",
     "VerifyReport": "aaow_storage_tools._backups.verifying",
     "backup_store": "aaow_storage_tools._backups.backing_up",
-    "describe_contents": "aaow_storage_tools._looking.description",
-    "describe_store": "aaow_storage_tools._looking.description",
-    "follow_changes": "aaow_storage_tools._looking.following",
-    "parse_order": "aaow_storage_tools._looking.query_language",
-    "parse_query": "aaow_storage_tools._looking.query_language",
+    "compare_stores": "aaow_storage_tools._copying.comparing",
+    "copy_store": "aaow_storage_tools._copying.copying",
+    "export_store": "aaow_storage_tools._archives.exporting",
+    "import_store": "aaow_storage_tools._archives.importing",
     "restore_store": "aaow_storage_tools._backups.restoring",
     "upgrade_store": "aaow_storage_tools._backups.upgrading",
-    "usage_of": "aaow_storage_tools._looking.usage",
     "verify_backup": "aaow_storage_tools._backups.verifying",
-    "view_budget": "aaow_storage_tools._looking.budget_view",
-    "view_session": "aaow_storage_tools._looking.session_view",
 }
 """The module of each public name; importing this package imports none of them, so that the command line starts fast."""
 

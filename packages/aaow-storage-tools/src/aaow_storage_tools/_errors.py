@@ -29,6 +29,21 @@ class NotEmptyError(ToolError):
         return f"{self.target} is not empty, it has {kinds}: {self.remedy}"
 
 
+class AlreadyThereError(ToolError):
+    """There is a file already where one was to be written; it stays as it is.
+
+    Attributes:
+        file: the file.
+    """
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self.file = file
+
+    def __str__(self) -> str:
+        return f"the file {self.file} is there already: name another one, or allow it to be replaced"
+
+
 class InvalidArchiveError(ToolError, ValueError):
     """A file is no archive, is damaged, or is not whole; nothing of it was imported.
 

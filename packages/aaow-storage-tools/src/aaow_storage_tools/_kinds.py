@@ -43,6 +43,8 @@ class Kind(Generic[R]):
         list_page: lists those of all sessions that match a filter.
         list_of_session: lists those of one session that match a filter; None if they belong to no session.
         get: reads one by its id.
+        get_like: reads the one that has the id of a given record, and belongs to the same session, execution or stream;
+            unlike `get`, it is quick in a backend of contract 1.0 too.
         save: stores a record with every field as it is. If there is one with its id, it is replaced if
             `is_replaced_by_save`; otherwise `AlreadyExistsError` is raised.
         delete: deletes one by its id; None if they go with their session alone.
@@ -58,6 +60,7 @@ class Kind(Generic[R]):
     list_page: Callable[[StorageOperations, QueryFilter | None], Awaitable[list[R]]]
     list_of_session: Callable[[StorageOperations, str, QueryFilter | None], Awaitable[list[R]]] | None = None
     get: Callable[[StorageOperations, str], Awaitable[R | None]]
+    get_like: Callable[[StorageOperations, R], Awaitable[R | None]]
     save: Callable[[StorageOperations, R], Awaitable[None]]
     delete: Callable[[StorageOperations, str], Awaitable[None]] | None = None
     references: Callable[[R], tuple[Reference, ...]]
@@ -128,6 +131,27 @@ async def _get_call(storage: StorageOperations, id: str) -> ToolCallLog | None:
     return next(iter(await storage.list_tool_calls(QueryFilter({"id": id}))), None)
 
 
+async def _get_execution_like(storage: StorageOperations, execution: LLMExecution) -> LLMExecution | None:
+    return next(iter(await storage.get_llm_executions(execution.session_id, QueryFilter({"id": execution.id}))), None)
+
+
+async def _save_call(storage: StorageOperations, call: ToolCallLog) -> None:
+    if call.execution_id is not None:  # then it has the session and node of its execution, which may have moved
+        call = attrs.evolve(call, session_id=None, node_id=None)
+    await storage.log_tool_call(call)
+
+
+async def _get_call_like(storage: StorageOperations, call: ToolCallLog) -> ToolCallLog | None:
+    with_id = QueryFilter({"id": call.id})
+    if call.execution_id is not None:
+        return next(iter(await storage.get_tool_calls(call.execution_id, with_id)), None)
+    return next(iter(await storage.get_session_tool_calls(call.session_id or "", with_id)), None)
+
+
+async def _get_event_like(storage: StorageOperations, event: StreamEvent) -> StreamEvent | None:
+    return next(iter(await storage.get_stream_events(event.stream_id, QueryFilter({"id": event.id}))), None)
+
+
 async def _get_event(storage: StorageOperations, id: str) -> StreamEvent | None:
     return next(iter(await storage.list_stream_events(QueryFilter({"id": id}))), None)
 
@@ -139,6 +163,7 @@ WORKFLOW: Kind[StoredWorkflow] = Kind(
     list_operation="list_workflows",
     list_page=lambda storage, query: storage.list_workflows(query),
     get=lambda storage, key: storage.get_workflow(key),
+    get_like=lambda storage, record: storage.get_workflow(record.id),
     save=lambda storage, workflow: storage.save_workflow(workflow),
     delete=lambda storage, key: storage.delete_workflow(key),
     references=lambda _: (),
@@ -151,6 +176,7 @@ BUDGET_POOL: Kind[BudgetPool] = Kind(
     list_operation="list_budget_pools",
     list_page=lambda storage, query: storage.list_budget_pools(query),
     get=lambda storage, key: storage.get_budget_pool(key),
+    get_like=lambda storage, record: storage.get_budget_pool(record.id),
     save=lambda storage, pool: storage.create_budget_pool(pool),
     delete=lambda storage, key: storage.delete_budget_pool(key),
     references=_references_of_pool,
@@ -162,6 +188,7 @@ SESSION: Kind[Session] = Kind(
     list_operation="list_sessions",
     list_page=lambda storage, query: storage.list_sessions(query),
     get=lambda storage, key: storage.get_session(key),
+    get_like=lambda storage, record: storage.get_session(record.id),
     save=lambda storage, session: storage.create_session(session),
     delete=lambda storage, key: storage.delete_session(key),
     references=_references_of_session,
@@ -175,6 +202,7 @@ EXECUTION_STATE: Kind[WorkflowExecutionState] = Kind(
     list_page=lambda storage, query: storage.list_execution_states(query),
     list_of_session=_state_of_session,
     get=lambda storage, key: storage.get_execution_state(key),
+    get_like=lambda storage, state: storage.get_execution_state(state.session_id),
     save=lambda storage, state: storage.save_execution_state(state),
     references=_of_session,
     is_replaced_by_save=True,
@@ -186,6 +214,7 @@ LLM_EXECUTION: Kind[LLMExecution] = Kind(
     list_page=lambda storage, query: storage.list_llm_executions(query),
     list_of_session=lambda storage, session_id, query: storage.get_llm_executions(session_id, query),
     get=_get_execution,
+    get_like=_get_execution_like,
     save=_save_execution,
     references=_of_session,
     is_replaced_by_save=True,
@@ -197,7 +226,8 @@ TOOL_CALL: Kind[ToolCallLog] = Kind(
     list_page=lambda storage, query: storage.list_tool_calls(query),
     list_of_session=lambda storage, session_id, query: storage.get_session_tool_calls(session_id, query),
     get=_get_call,
-    save=lambda storage, call: storage.log_tool_call(call),
+    get_like=_get_call_like,
+    save=_save_call,
     references=_references_of_call,
 )
 APPROVAL_REQUEST: Kind[ApprovalRequest] = Kind(
@@ -207,6 +237,7 @@ APPROVAL_REQUEST: Kind[ApprovalRequest] = Kind(
     list_page=lambda storage, query: storage.list_approval_requests(None, query),
     list_of_session=lambda storage, session_id, query: storage.list_approval_requests(session_id, query),
     get=lambda storage, key: storage.get_approval_request(key),
+    get_like=lambda storage, record: storage.get_approval_request(record.id),
     save=lambda storage, request: storage.create_approval_request(request),
     references=_of_session,
 )
@@ -217,6 +248,7 @@ STREAM_EVENT: Kind[StreamEvent] = Kind(
     list_operation="list_stream_events",
     list_page=lambda storage, query: storage.list_stream_events(query),
     get=_get_event,
+    get_like=_get_event_like,
     save=lambda storage, event: storage.save_stream_event(event),
     references=_references_of_event,
     is_replaced_by_save=True,

@@ -1,0 +1,1 @@
+"""Archives: a store as a file of JSON Lines."""

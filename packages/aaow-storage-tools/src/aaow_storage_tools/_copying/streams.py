@@ -1,0 +1,84 @@
+"""Saving stream events so that they keep their sequences, by operations that give each event the next one."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from attrs import evolve
+
+from aaow_storage import Direction, OrderBy, QueryFilter, Session, StorageOperations, StreamEvent, new_id
+from aaow_storage_tools._kinds import STREAM_EVENT
+
+_AT_ONCE = 500
+
+
+async def save_events(storage: StorageOperations, events: Sequence[StreamEvent], stored: Iterable[StreamEvent]) -> None:
+    """Save events, each with the sequence that it has, unless its stream is further already.
+
+    A sequence that is missing before an event, because its own event was deleted, is used up: by an event of a session
+    that is deleted at once. So `storage` is a transaction.
+
+    Args:
+        storage: the transaction.
+        events: the events, those of a stream by sequence.
+        stored: those of them that are stored already; they keep the sequences that they have.
+    """
+    if not STREAM_EVENT.lists_whole_store(storage):
+        for event in events:
+            await storage.save_stream_event(event)
+        return
+    stored_ids = {event.id for event in stored}
+    known = [event for event in events if event.id in stored_ids]
+    new = [event for event in events if event.id not in stored_ids]
+    for start in range(0, len(known), _AT_ONCE):
+        await storage.save_stream_events(known[start : start + _AT_ONCE])
+    last: dict[str, int] = {}
+    for stream_id in dict.fromkeys(event.stream_id for event in new):
+        last[stream_id] = await _last_sequence(storage, stream_id)
+    needs_filling = False
+    reached = dict(last)
+    for event in new:
+        expected = reached[event.stream_id] + 1
+        needs_filling |= (event.sequence or 0) > expected
+        reached[event.stream_id] = max(expected, event.sequence or 0)
+    if not needs_filling:
+        for start in range(0, len(new), _AT_ONCE):
+            await storage.save_stream_events(new[start : start + _AT_ONCE])
+        return
+    async with _short_session(storage) as session:
+        for event in new:
+            await _use_up(storage, event, last[event.stream_id], session.id)
+            (saved,) = await storage.save_stream_events([event])
+            last[event.stream_id] = saved.sequence or 0
+
+
+async def delete_events(storage: StorageOperations, events: Sequence[StreamEvent]) -> None:
+    """Delete single events: they are saved under a session that is deleted at once. `storage` is a transaction."""
+    if events:
+        async with _short_session(storage) as session:
+            for start in range(0, len(events), _AT_ONCE):
+                part = events[start : start + _AT_ONCE]
+                await storage.save_stream_events([evolve(event, session_id=session.id) for event in part])
+
+
+async def _last_sequence(storage: StorageOperations, stream_id: str) -> int:
+    last = QueryFilter(order_by=OrderBy("sequence", Direction.DESCENDING), limit=1)
+    return next((event.sequence or 0 for event in await storage.get_stream_events(stream_id, last)), 0)
+
+
+async def _use_up(storage: StorageOperations, event: StreamEvent, last: int, session_id: str) -> None:
+    """Use up the sequences of a stream that come before that of an event."""
+    missing = (event.sequence or 0) - last - 1
+    while missing > 0:
+        count = min(missing, _AT_ONCE)
+        fillers = [evolve(event, id=new_id(), data=None, session_id=session_id) for _ in range(count)]
+        await storage.save_stream_events(fillers)
+        missing -= count
+
+
+@asynccontextmanager
+async def _short_session(storage: StorageOperations) -> AsyncIterator[Session]:
+    """Return a session for `async with`, at whose end it is deleted with its events."""
+    session = Session(workflow_id=None, workflow_snapshot={})
+    await storage.create_session(session)
+    yield session
+    await storage.delete_session(session.id)
