@@ -42,7 +42,12 @@ def exit_code_of(error: "StorageError") -> ExitCode:
 
 def _codes() -> "Iterator[tuple[type[StorageError], ExitCode]]":
     from aaow_storage import errors
+    from aaow_storage_tools import _errors
 
+    yield _errors.ResumableError, ExitCode.RESUMABLE
+    yield _errors.AlreadyRunningError, ExitCode.BUSY
+    yield _errors.NotEmptyError, ExitCode.REFUSED
+    yield _errors.AlreadyThereError, ExitCode.REFUSED
     yield errors.StoreBusyError, ExitCode.BUSY
     yield errors.ContentionError, ExitCode.BUSY
     yield errors.OutcomeUnknownError, ExitCode.FAILED
