@@ -18,9 +18,12 @@ if TYPE_CHECKING:
         AlreadyRunningError,
         AlreadyThereError,
         InvalidArchiveError,
+        InvalidBackupError,
+        InvalidManifestError,
         NotEmptyError,
         ResumableError,
         ToolError,
+        UnreadableFileError,
         UnsupportedByBackendError,
     )
     from aaow_storage_tools._looking.budget_view import BudgetView, PoolView, view_budget
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from aaow_storage_tools._looking.session_view import NodeView, SessionView, view_session
     from aaow_storage_tools._looking.usage import Usage, usage_of
     from aaow_storage_tools._progress import Progress, ProgressCallback
+    from aaow_storage_tools._scaffolding.new_backend import NewBackendReport, new_backend
 
 __all__ = [
     "AlreadyRunningError",
@@ -43,9 +47,12 @@ __all__ = [
     "FollowedChange",
     "ImportResult",
     "InvalidArchiveError",
+    "InvalidBackupError",
+    "InvalidManifestError",
     "KindCount",
     "LeftOut",
     "Mismatch",
+    "NewBackendReport",
     "NodeView",
     "NotEmptyError",
     "PoolView",
@@ -57,6 +64,7 @@ __all__ = [
     "SessionView",
     "StoreDescription",
     "ToolError",
+    "UnreadableFileError",
     "UnsupportedByBackendError",
     "UpgradeReport",
     "Usage",
@@ -69,6 +77,7 @@ __all__ = [
     "export_store",
     "follow_changes",
     "import_store",
+    "new_backend",
     "parse_order",
     "parse_query",
     "restore_store",
@@ -91,9 +100,12 @@ _MODULES: dict[str, str] = {
     "FollowedChange": "aaow_storage_tools._looking.following",
     "ImportResult": "aaow_storage_tools._archives.importing",
     "InvalidArchiveError": "aaow_storage_tools._errors",
+    "InvalidBackupError": "aaow_storage_tools._errors",
+    "InvalidManifestError": "aaow_storage_tools._errors",
     "KindCount": "aaow_storage_tools._looking.description",
     "LeftOut": "aaow_storage_tools._archives.validating",
     "Mismatch": "aaow_storage_tools._copying.differences",
+    "NewBackendReport": "aaow_storage_tools._scaffolding.new_backend",
     "NodeView": "aaow_storage_tools._looking.session_view",
     "NotEmptyError": "aaow_storage_tools._errors",
     "PoolView": "aaow_storage_tools._looking.budget_view",
@@ -105,6 +117,7 @@ _MODULES: dict[str, str] = {
     "SessionView": "aaow_storage_tools._looking.session_view",
     "StoreDescription": "aaow_storage_tools._looking.description",
     "ToolError": "aaow_storage_tools._errors",
+    "UnreadableFileError": "aaow_storage_tools._errors",
     "UnsupportedByBackendError": "aaow_storage_tools._errors",
     "UpgradeReport": "aaow_storage_tools._backups.upgrading",
     "Usage": "aaow_storage_tools._looking.usage",
@@ -117,6 +130,7 @@ _MODULES: dict[str, str] = {
     "export_store": "aaow_storage_tools._archives.exporting",
     "follow_changes": "aaow_storage_tools._looking.following",
     "import_store": "aaow_storage_tools._archives.importing",
+    "new_backend": "aaow_storage_tools._scaffolding.new_backend",
     "parse_order": "aaow_storage_tools._looking.query_language",
     "parse_query": "aaow_storage_tools._looking.query_language",
     "restore_store": "aaow_storage_tools._backups.restoring",

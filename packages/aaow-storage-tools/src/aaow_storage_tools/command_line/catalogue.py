@@ -130,4 +130,10 @@ COMMANDS = (
         SETTING_UP,
         "bash",
     ),
+    Command(
+        "new-backend",
+        "Write a package for a backend of your own, which passes the conformance suite from the first minute.",
+        SETTING_UP,
+        "acme",
+    ),
 )

@@ -1,0 +1,1 @@
+"""A new package for a third-party backend."""
