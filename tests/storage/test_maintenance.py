@@ -26,7 +26,13 @@ from aaow_storage.authoring import SchemaStatus, StoreMaintenance
 from aaow_storage.hookspecs import hookimpl
 
 METHODS = [name for name, value in vars(StoreMaintenance).items() if inspect.iscoroutinefunction(value)]
-ARGUMENTS = {"backup": ["/nowhere/file"], "restore": ["/nowhere/file"], "verify": ["/nowhere/file"]}
+ARGUMENTS = {
+    "backup": ["/nowhere/file"],
+    "measure_sessions": [["s"]],
+    "restore": ["/nowhere/file"],
+    "trim_session": ["s", 1],
+    "verify": ["/nowhere/file"],
+}
 
 
 class Place(StoreMaintenance):
@@ -74,6 +80,13 @@ async def test_what_a_backend_does_not_override_is_not_offered(third_party: str,
         await call
     assert isinstance(caught.value, UnsupportedOperationError)
     assert not caught.value.is_retryable
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("third_party", [lambda url=None, **options: Place()], indirect=True)
+async def test_checking_records_is_not_offered_either(third_party: str):
+    with pytest.raises(NotOfferedError, match=r"check_records\(\)"):
+        await anext(maintenance_of(third_party).check_records())
 
 
 @pytest.mark.parametrize("third_party", [lambda url=None: SimpleNamespace()], indirect=True)

@@ -25,7 +25,8 @@ WorkflowExecutionState available_backends create_adapter maintenance_of
 new_id now open_adapter register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
-BackupContent Durability MaintenanceFinding SchemaStatus StepCallback StoreMaintenance StoreSizes TableSize
+BackupContent Durability MaintenanceFinding RecordFinding SchemaStatus SessionSize StepCallback StoreMaintenance
+StoreSizes TableSize
 ChangeQuery FeedEntry FeedPosition FeedRow check_kept check_prune make_change parse_position plan_changes position_in
 same_record
 ConditionGroup Connective DEFAULT_ORDER DEPENDENT_FIELDS

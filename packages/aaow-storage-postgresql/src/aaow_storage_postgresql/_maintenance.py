@@ -1,7 +1,8 @@
 """The maintenance of a store in PostgreSQL."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ from aaow_storage_sql import (
     Nothing,
     Opening,
     PlanningConnection,
-    ThreadedMaintenance,
+    RecordMaintenance,
     plan_upgrade,
     schema_status_of,
 )
@@ -43,7 +44,7 @@ _QUESTIONS = ("SELECT 1 FROM ", _IS_RECORDING)
 """How the queries begin whose answers decide what a migration does; others look for what would stop it."""
 
 
-class PostgreSQLMaintenance(ThreadedMaintenance):
+class PostgreSQLMaintenance(RecordMaintenance):
     """The maintenance of the store that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
@@ -75,6 +76,18 @@ class PostgreSQLMaintenance(ThreadedMaintenance):
 
     async def check_integrity(self) -> tuple[MaintenanceFinding, ...]:
         return await self._with_connection(check_store)
+
+    @contextmanager
+    def reading_rows(self, opening: Opening) -> Iterator[PostgreSQLConnection]:
+        with opened(self._settings, opening) as (connection, _):
+            yield connection
+
+    @contextmanager
+    def changing_rows(self, opening: Opening) -> Iterator[PostgreSQLConnection]:
+        with opened(self._settings, opening) as (connection, _):
+            connection.begin("READ COMMITTED")
+            yield connection
+            connection.commit()
 
     async def schema_status(self) -> SchemaStatus:
         return await self._with_connection(lambda connection, settings: schema_status_of(version(connection, settings)))

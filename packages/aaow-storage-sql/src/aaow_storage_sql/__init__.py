@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         schema_status_of,
     )
     from aaow_storage_sql._new_files import new_file
+    from aaow_storage_sql._record_maintenance import RecordMaintenance
     from aaow_storage_sql._schema.change_triggers import TRIGGERS
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
@@ -69,6 +70,7 @@ __all__ = [
     "Outcome",
     "Parameters",
     "PlanningConnection",
+    "RecordMaintenance",
     "ReplacedRows",
     "Row",
     "SQLConnection",
@@ -109,6 +111,7 @@ _LATE = {
     "new_file": "_new_files",
     "plan_upgrade": "_maintenance",
     "schema_status_of": "_maintenance",
+    "RecordMaintenance": "_record_maintenance",
     "HEAD": "_schema.revisions",
     "REVISIONS": "_schema.revisions",
     "TRIGGERS": "_schema.change_triggers",

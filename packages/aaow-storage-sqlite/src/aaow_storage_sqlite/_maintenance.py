@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from aaow_storage.authoring import (
     BackupContent,
     Durability,
     MaintenanceFinding,
+    RecordFinding,
     SchemaStatus,
     StepCallback,
     StoreSizes,
@@ -20,12 +23,13 @@ from aaow_storage_sql import (
     HEAD,
     Opening,
     PlanningConnection,
-    ThreadedMaintenance,
+    RecordMaintenance,
     plan_upgrade,
     schema_status_of,
 )
 from aaow_storage_sqlite._backups import back_up, restore, verify
 from aaow_storage_sqlite._connections import SQLiteConnection, connect, open_writer, without_creating
+from aaow_storage_sqlite._index_repair import changing, rebuild_indexes, wrong_indexes
 from aaow_storage_sqlite._inspection import (
     check_pages,
     durability_of,
@@ -39,7 +43,7 @@ from aaow_storage_sqlite._settings import Settings
 from aaow_storage_sqlite._upgrade import check_version, version
 
 
-class SQLiteMaintenance(ThreadedMaintenance):
+class SQLiteMaintenance(RecordMaintenance):
     """The maintenance of the store that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
@@ -128,6 +132,26 @@ class SQLiteMaintenance(ThreadedMaintenance):
     def _check_integrity(self, opening: Opening) -> tuple[MaintenanceFinding, ...]:
         with reading(self._settings, opening) as connection:
             return check_pages(connection, self.place)
+
+    def reading_rows(self, opening: Opening) -> AbstractContextManager[SQLiteConnection]:
+        return reading(self._settings, opening)
+
+    def changing_rows(self, opening: Opening) -> AbstractContextManager[SQLiteConnection]:
+        return changing(self._settings, opening)
+
+    async def check_records(self, *, repair: bool = False) -> AsyncIterator[RecordFinding]:
+        for finding in await self.run(functools.partial(self._check_indexes, repair=repair)):
+            yield finding
+        async for finding in super().check_records(repair=repair):
+            yield finding
+
+    def _check_indexes(self, opening: Opening, *, repair: bool) -> list[RecordFinding]:
+        with reading(self._settings, opening) as connection:
+            found = wrong_indexes(connection, self.place)
+        if not repair or not found:
+            return found
+        with changing(self._settings, opening) as connection:
+            return rebuild_indexes(connection, found)
 
     async def reclaim_space(self) -> int:
         return await self.run(self._reclaim_space)

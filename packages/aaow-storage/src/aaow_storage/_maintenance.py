@@ -1,12 +1,12 @@
 """`StoreMaintenance`: what only a backend can tell of a store, or do with it, for the tools of operators."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from aaow_storage.errors import NotOfferedError
 
@@ -96,6 +96,41 @@ class MaintenanceFinding:
     problem: str
     place: str
     remedy: str
+
+
+@frozen(kw_only=True)
+class RecordFinding(MaintenanceFinding):
+    """Something wrong with a record, or with what no operation shows of it.
+
+    Attributes:
+        code: what is wrong, as one of the words that `StoreMaintenance.check_records` names.
+        kind: the kind of the record, such as `"session"`; None if it is not one record.
+        id: its id, or that of what is no record; None if nobody can say.
+        is_repairable: whether it can be repaired without losing anything.
+        is_repaired: whether it was.
+    """
+
+    code: str
+    kind: str | None
+    id: str | None
+    is_repairable: bool = False
+    is_repaired: bool = False
+
+
+@frozen(kw_only=True)
+class SessionSize:
+    """How much a session has, and what belongs to it.
+
+    Attributes:
+        counts: how many records of each kind, the session itself included; kinds of which there are none are missing.
+        rows: how many rows they are in the store; by default, the number of records.
+        bytes: about how much these rows take, without indexes, and without what other sessions share; None if the
+            backend cannot tell.
+    """
+
+    counts: Mapping[str, int] = field(converter=_own)
+    rows: int = field(default=Factory(lambda self: sum(self.counts.values()), takes_self=True))
+    bytes: int | None = None
 
 
 @frozen(kw_only=True)
@@ -206,6 +241,37 @@ class StoreMaintenance(ABC):
     async def reclaim_space(self) -> int:
         """Give the space of deleted records back; return how many bytes smaller the store is. Writers may wait."""
         raise self._not_offered("reclaim_space")
+
+    async def check_records(self, *, repair: bool = False) -> AsyncIterator[RecordFinding]:
+        """Yield what is wrong with what is stored of records, and what no operation shows; nothing if all is well.
+
+        These are the words in `code`: `document-missing` and `document-damaged` for a document or message that a record
+        needs, `document-unused` for one that no record needs, `unreadable` for a value that lists leave out,
+        `reference-dangling` for rows that belong to a record that is not stored, `index-wrong` and `sequence-wrong` for
+        what is derived from records and differs, `store-damaged` for anything else.
+
+        Args:
+            repair: whether to repair what can be repaired without losing anything, before it is yielded.
+        """
+        raise self._not_offered("check_records")
+        yield  # which makes it a generator
+
+    async def delete_unused_documents(self) -> int:
+        """Delete the documents that no record needs, which a deletion may leave beside others; return how many."""
+        raise self._not_offered("delete_unused_documents")
+
+    async def measure_sessions(self, session_ids: Sequence[str]) -> Mapping[str, SessionSize]:
+        """Return how much each of those sessions has; one that is not stored has nothing."""
+        raise self._not_offered("measure_sessions")
+
+    async def trim_session(self, session_id: str, limit: int) -> int:
+        """Delete at most so many rows of what belongs to a session, in one short transaction; return how many.
+
+        It is for a session that will be deleted, and has so much that others would wait for that. Its tool calls, LLM
+        executions and stream events go, and the session stays. If fewer rows than `limit` went, nothing of these is
+        left. The change feed does not name them.
+        """
+        raise self._not_offered("trim_session")
 
     def _not_offered(self, operation: str, reason: str = "") -> NotOfferedError:
         """Return the error that this backend does not offer an operation."""

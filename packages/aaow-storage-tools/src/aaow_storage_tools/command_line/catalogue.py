@@ -113,6 +113,25 @@ COMMANDS = (
         MOVING,
         "agents.backup",
     ),
+    Command("check", "Read every record of a store, and tell what is wrong with it.", KEEPING, "--repair"),
+    Command(
+        "prune",
+        "Delete the sessions that a policy gives up, with all that belongs to them.",
+        KEEPING,
+        "metadata.tier=free --older-than 90d --keep-last 10",
+    ),
+    Command(
+        "erase",
+        "Delete everything of the sessions that meet a condition, and write a receipt.",
+        KEEPING,
+        "--where metadata.user=ada --receipt ada.json",
+    ),
+    Command(
+        "verify-receipt",
+        "Look in a store for what a receipt of `erase` says is erased.",
+        KEEPING,
+        "RECEIPT",
+    ),
     Command("migrate status", "Tell which schema a store has, which one this release needs, and what is due.", KEEPING),
     Command("migrate plan", "Print the SQL that an upgrade of the schema would run; nothing is run.", KEEPING),
     Command(

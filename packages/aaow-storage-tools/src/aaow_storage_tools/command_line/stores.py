@@ -2,13 +2,20 @@
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from aaow_storage import SchemaVersionError, StorageAdapter, StorageError, create_adapter, maintenance_of
+from aaow_storage import (
+    NotOfferedError,
+    SchemaVersionError,
+    StorageAdapter,
+    StorageError,
+    create_adapter,
+    maintenance_of,
+)
 from aaow_storage.authoring import StoreMaintenance, redacted_url, url_scheme
 from aaow_storage_tools.command_line.configuration import read_configuration
 from aaow_storage_tools.command_line.exit_codes import ExitCode
@@ -78,6 +85,21 @@ class Store:
             ValidationError: the URL or an option is wrong.
         """
         return maintenance_of(self.name_or_url, self.url, **self.options)
+
+    async def offered_maintenance(self) -> StoreMaintenance | None:
+        """Return what only the backend can tell of the store, or do with it; None if it offers nothing.
+
+        Raises:
+            StoreNotThereError: there is no store.
+            StorageUnavailableError: it cannot be reached.
+        """
+        try:
+            maintenance = self.maintenance()
+        except NotOfferedError:
+            return None
+        with suppress(NotOfferedError):
+            await self.check_existence(maintenance)
+        return maintenance
 
     async def check_existence(self, maintenance: StoreMaintenance) -> None:
         """Check that there is a store, without opening it.

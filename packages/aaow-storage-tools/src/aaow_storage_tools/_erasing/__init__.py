@@ -1,0 +1,1 @@
+"""Erasing sessions with a receipt, and checking a receipt against a store."""
