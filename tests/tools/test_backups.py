@@ -7,13 +7,23 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from aaow_storage import ConflictError, NotOfferedError, create_adapter, maintenance_of
+from aaow_storage import (
+    Backend,
+    Capability,
+    ConflictError,
+    NotOfferedError,
+    create_adapter,
+    maintenance_of,
+    register_plugin,
+    unregister_plugin,
+)
+from aaow_storage.hookspecs import hookimpl
 from aaow_storage_conformance.data import samples
 from aaow_storage_postgresql import _programs
 from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
@@ -264,9 +274,58 @@ def test_a_store_in_use_is_busy_for_a_restore(run, store: str, backup: Path):
     assert asyncio.run(restore_while_open()) == 11
 
 
-def test_a_backend_without_maintenance_loses_only_these_commands(run, tmp_path: Path):
+def test_a_store_in_memory_is_not_there_for_another_process(run, tmp_path: Path):
     done = run("backup", tmp_path / "made.backup", "--storage", "memory")
-    assert (done.code, done.out) == (10, "")  # nothing is in it
+    assert (done.code, done.out) == (10, "")
+
+
+@pytest.fixture
+def drawer() -> Iterator[str]:
+    """The URL of a store of a third-party backend that offers no maintenance."""
+
+    class Plugin:
+        @hookimpl
+        def aaow_storage_backend(self) -> Backend:
+            return Backend(
+                name="drawer",
+                summary="for a test",
+                create=lambda url=None: create_adapter(str(url).replace("drawer:", "memory:")),
+                capabilities={Capability.STREAM_EVENTS, Capability.CHANGES},
+                contract="1.1",
+            )
+
+    plugin = Plugin()
+    register_plugin(plugin)
+    yield "drawer://top"
+    unregister_plugin(plugin)
+
+
+def test_a_backend_without_maintenance_is_backed_up_by_an_export(run, drawer: str, store: str, tmp_path: Path):
+    sessions = asyncio.run(fill(drawer))
+    for name in ("made.backup", "made.zst"):
+        made = tmp_path / name
+        done = run("backup", made, "--storage", drawer, "--json")
+        assert (done.code, done.document["format"], done.document["rows"]["session"]) == (0, "export", 5)
+        assert "so the backup is an export" in done.err
+        assert run("verify", made, "--json").document["is_sound"]
+        for target in (f"file:{tmp_path / name}.db", f"drawer://{name}"):
+            done = run("restore", made, "--storage", target)
+            assert done.code == 0, done.err
+            assert asyncio.run(sessions_in(target)) == sessions
+            assert run("restore", made, "--storage", target).code == 13
+        assert run("restore", made, "--storage", store, "--force").code == 1
+        damaged = tmp_path / f"damaged.{name}"
+        damaged.write_bytes(made.read_bytes()[:-20])
+        assert run("verify", damaged).code == 1
+        assert run("restore", damaged, "--storage", f"file:{tmp_path / 'never.db'}").code == 1
+        assert not [path for path in tmp_path.iterdir() if "journal" in path.name and name in path.name]
+
+
+@pytest.mark.parametrize("command", [["migrate", "status"], ["migrate", "plan"], ["migrate", "upgrade"]])
+def test_a_backend_without_maintenance_loses_only_what_it_cannot_tell(run, drawer: str, command: list[str]):
+    done = run(*command, "--storage", drawer)
+    assert (done.code, done.out) == (1, "")
+    assert "the backend 'drawer': its backend does not offer maintenance" in done.err
 
 
 # ---------------------------------------------------------------------------------------------------- upgrades
@@ -414,15 +473,24 @@ def test_a_store_in_postgresql_is_backed_up_and_restored_by_commands(run, tmp_pa
         assert run("migrate", "status", "--storage", target).code == 0
 
 
-def test_without_the_programs_of_postgresql_the_bytes_of_a_backup_are_compared(
+def test_without_the_programs_of_postgresql_a_backup_is_an_export_and_the_bytes_of_a_dump_are_compared(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     made = tmp_path / "made.backup"
     with skipped_where_missing(), temporary_database() as url:
         asyncio.run(fill(url))
         assert run("backup", made, "--storage", url).code == 0
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(_programs, "USUAL_PLACES", ())
+        sessions = asyncio.run(sessions_in(url))
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr(_programs, "USUAL_PLACES", ())
+        exported = tmp_path / "exported.backup"
+        done = run("backup", exported, "--storage", url, "--json")
+        assert (done.code, done.document["format"]) == (0, "export")
+        assert "pg_dump is not installed" in done.document["reason"]
+        assert run("verify", exported, "--json").document["is_sound"]
+        with temporary_database() as target:
+            assert run("restore", exported, "--storage", target).code == 0
+            assert asyncio.run(sessions_in(target)) == sessions
     done = run("verify", made, "--json")
     assert (done.code, done.document["is_sound"], done.document["is_read"]) == (0, True, False)
     assert "pg_restore is not installed" in done.err

@@ -83,7 +83,12 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 def remove_backup(path: Path) -> None:
     """Remove a backup that did not become whole, and its manifest."""
     for each in (manifest_path(path), path):
-        each.unlink(missing_ok=True)
+        remove_file(each)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
 
 
 def read_manifest(path: Path) -> Manifest | None:

@@ -10,6 +10,7 @@ from attrs import frozen
 from aaow_storage import NotOfferedError, maintenance_of
 from aaow_storage.authoring import BackupContent, MaintenanceFinding, StoreMaintenance
 from aaow_storage_tools._backups.digests import BLOCK_BYTES, FileDigest, check_is_file, digest_file
+from aaow_storage_tools._backups.exports import BEGINNINGS, FORMAT, verify_export
 from aaow_storage_tools._backups.manifest import Manifest, manifest_path, read_manifest
 from aaow_storage_tools._backups.steps import steps_of
 from aaow_storage_tools._errors import InvalidManifestError, UnreadableFileError
@@ -102,9 +103,11 @@ async def verify_backup(
     digest = await digest_file(file, block_bytes, steps_of(progress, "comparing bytes"))
     if manifest is not None:
         findings += changed_bytes(file, manifest.digest, digest)
-    name = backend or (manifest.backend if manifest is not None else _told_by(file))
+    name = backend or (manifest.backend if manifest is not None else told_by(file))
     content = None
-    if name is None:
+    if (name if manifest is None else manifest.format) == FORMAT:
+        content = await verify_export(file, progress)
+    elif name is None:
         notes.append("nothing tells which backend made the file: name it by --backend")
         if manifest is None and not findings:
             problem = "neither a manifest nor the file itself tells what it is"
@@ -171,14 +174,16 @@ def _other_content(file: Path, manifest: Manifest, content: BackupContent) -> It
         found, expected = content.rows.get(name, 0), manifest.rows.get(name, 0)
         if found != expected:
             problem = f"{found:,} rows are there, and the manifest says {expected:,}"
-            yield MaintenanceFinding(problem=problem, place=f"{file}, table {name}", remedy=_REMEDY)
+            yield MaintenanceFinding(problem=problem, place=f"{file}, {name}", remedy=_REMEDY)
 
 
-def _told_by(file: Path) -> str | None:
-    """Return the backend that a file is of, as its first bytes tell."""
+def told_by(file: Path) -> str | None:
+    """Return the backend that a file is of, or that it is an export, as its first bytes tell."""
     try:
         with file.open("rb") as opened:
             beginning = opened.read(max(map(len, _BEGINNINGS)))
     except OSError as error:
         raise UnreadableFileError(str(file), str(error.strerror or error)) from error
+    if beginning.startswith(BEGINNINGS):
+        return FORMAT
     return next((backend for begins, backend in _BEGINNINGS.items() if beginning.startswith(begins)), None)

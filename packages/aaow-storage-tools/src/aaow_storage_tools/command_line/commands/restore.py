@@ -19,19 +19,33 @@ async def run(
     """Put a backup in the place of a store that is not there: all of it, or nothing.
 
     Every byte is compared with the manifest first, and a damaged backup is refused. So is a store that is there, with
-    the exit code 13, unless it is to be replaced.
+    the exit code 13, unless it is to be replaced. A backup that is an export goes into an empty store of any backend.
 
     Args:
         file: the backup.
         force: replace a store that is there. Stop every process that has it open first. A damaged file of SQLite is
             kept beside the new one.
     """
+    from functools import partial
+
+    from aaow_storage import NotOfferedError
     from aaow_storage_tools import restore_store
 
     store = options.store
-    maintenance = store.maintenance()
+    try:
+        maintenance = store.maintenance()
+    except NotOfferedError:
+        maintenance = None
     with terminal.progress() as progress:
-        report = await restore_store(file, maintenance, backend=store.backend, replace=force, progress=progress)
+        report = await restore_store(
+            file,
+            maintenance,
+            backend=store.backend,
+            opening=partial(store.open, create=True),
+            place=store.place,
+            replace=force,
+            progress=progress,
+        )
     if not report.has_manifest:
         terminal.warn(f"there was no manifest beside {file}: its bytes could not be compared")
     terminal.print_record(
