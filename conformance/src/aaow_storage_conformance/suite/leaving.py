@@ -16,7 +16,7 @@ import pytest
 from aaow_storage import AdapterClosedError, Capability, StorageAdapter, TransactionError
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import calls_without_streams
+from aaow_storage_conformance.data.calls import calls_with
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
 from aaow_storage_conformance.harness.refusals import check_closed, check_raises
 from aaow_storage_conformance.harness.store import Store
@@ -72,7 +72,7 @@ class LeavingTests:
         workflow = await samples.stored_workflow(tx)
 
         async def in_child() -> None:
-            for call in calls_without_streams():
+            for call in calls_with(storage.capabilities):
                 await check_raises(TransactionError, f"{call.name}() on the parent's transaction", call.on, tx)
             for end in (tx.commit, tx.rollback):
                 with pytest.raises(TransactionError):

@@ -1,7 +1,7 @@
 """Random histories: the store under test and a model (the memory backend by default) answer every call alike."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from aaow_storage import (
     AlreadyExistsError,
     ApprovalRequest,
     Capability,
+    Change,
     ConflictError,
     ContentionError,
     NotFoundError,
@@ -30,7 +31,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import random_calls, random_records, samples
-from aaow_storage_conformance.data.calls import STREAM_OPERATIONS
+from aaow_storage_conformance.data.calls import capability_of
 from aaow_storage_conformance.data.contents import assert_identical, everything_in, set_by_the_store
 from aaow_storage_conformance.data.seed import rng_for
 from aaow_storage_conformance.data.versions import is_tested_since
@@ -47,6 +48,7 @@ MAX_LEVELS = 40
 """Most levels of pools in a history."""
 COMPARED = "compare everything"
 BEGINNING = "a store with a record of each kind"
+_ALL_CHANGES = random_calls.ReadChanges(None, None, 1000)
 _ATTEMPTS = 2
 """How often `transact` runs at most."""
 _RESOLVED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,6 +128,13 @@ class Pair:
         self.adapters = (storage, model)
         self.transactions: tuple[Transaction, ...] = ()
         self.savepoints: list[tuple[AbstractAsyncContextManager[None], ...]] = []
+        self.has_changes = is_tested_since("1.1") and all(
+            Capability.CHANGES in each.capabilities for each in self.adapters
+        )
+        self.beginnings: list[str | None] = [None, None]
+        """The position in each feed from which on nothing was pruned."""
+        self.seen: list[str | None] = [None, None]
+        """The position in each feed up to which the changes were compared."""
 
     @property
     def inside(self) -> tuple[StorageOperations, ...]:
@@ -146,7 +155,15 @@ class Pair:
                     known = await model.get_stream_events(stream_id)
                     for event in (await storage.get_stream_events(stream_id))[len(known) :]:
                         await model.save_stream_event(event)
+        await self._begin_to_read_changes()
         await self.call(*random_calls.INITIAL_CALLS)
+
+    async def _begin_to_read_changes(self) -> None:
+        """Compare what is recorded from now on."""
+        if self.has_changes:
+            last = [await each.last_change() for each in self.adapters]
+            self.seen = [None if change is None else change.position for change in last]
+            self.beginnings = [*self.seen]
 
     async def _align_sequences(self, stream_id: str) -> None:
         """Use up sequences of the stream that only one store has given, which an earlier failure may have caused."""
@@ -169,6 +186,41 @@ class Pair:
             asked = self.adapters if outside else self.inside
             found, expected = [await start_in_fresh_context(outcome_of(call.on(each))) for each in asked]
             assert_identical(found, expected)
+            if isinstance(call, random_calls.RandomCall) and call.may_write and not self.transactions:
+                await self.compare_changes()
+
+    async def wait(self, wait: random_calls.Wait) -> None:
+        """Wait for a decision on both adapters, and compare the outcomes."""
+        found, expected = [await start_in_fresh_context(outcome_of(wait.on(each))) for each in self.adapters]
+        assert_identical(found, expected)
+
+    async def compare_changes(self) -> None:
+        """Compare what was recorded since the last time; if there is an open transaction, that is nothing."""
+        if self.has_changes:
+            await self._compare_changes(self.adapters, self.seen, _ALL_CHANGES)
+
+    async def read_changes(self, read: random_calls.ReadChanges) -> None:
+        """Compare some of the changes of the whole history, seen inside the transaction."""
+        await self._compare_changes(self.inside, [*self.beginnings], read)
+
+    async def prune_changes(self, before: datetime | None) -> None:
+        """Prune what was recorded before an instant, or before what was compared last; go on from there."""
+        await self.compare_changes()
+        for adapter, seen in zip(self.adapters, self.seen, strict=True):
+            if (position := before or seen) is not None:
+                await adapter.prune_changes(position)
+        self.beginnings = [*self.seen]
+
+    async def _compare_changes(
+        self, storages: Sequence[StorageOperations], positions: list[str | None], read: random_calls.ReadChanges
+    ) -> None:
+        compared = []
+        for index, storage in enumerate(storages):
+            changes = await start_in_fresh_context(read.after(positions[index], storage))
+            positions[index] = changes[-1].position if changes else positions[index]
+            compared.append(_seen_in(changes))
+        found, expected = compared
+        assert_identical(found, expected)
 
     async def begin_transaction(self) -> None:
         """Begin a transaction on both."""
@@ -213,6 +265,7 @@ class Pair:
         for storage, model in {self.inside, self.adapters}:
             found, expected = [await start_in_fresh_context(_contents(each)) for each in (storage, model)]
             assert_identical(found, expected)
+        await self.compare_changes()
 
     async def end(self) -> None:
         """End the transaction, because the next history would wait for it; compare all records.
@@ -230,6 +283,16 @@ class Pair:
                 await self.compare()
         finally:
             await self.adapters[1].close()
+
+
+def _seen_in(changes: list[Change]) -> list[tuple[str, str, str, str]]:
+    """Return what changes say, sorted, because one write may record its changes in any order.
+
+    Several updates of an execution state in one transaction may be recorded once.
+    """
+    seen = [(each.kind, each.id, each.session_id or "", each.action.value) for each in changes]
+    of_states = {each for each in seen if each[0] == "execution_state"}
+    return sorted([*(each for each in seen if each not in of_states), *of_states])
 
 
 async def delete_everything(storage: StorageAdapter) -> None:
@@ -316,9 +379,11 @@ def _machine(
     storage: StorageAdapter, model: StorageAdapter, ask: Callable[[Awaitable[Any], object], Any]
 ) -> type[RuleBasedStateMachine]:
     def is_offered(operation: str) -> bool:
-        return Capability.STREAM_EVENTS in storage.capabilities or operation not in STREAM_OPERATIONS
+        needed = capability_of(operation)
+        return needed is None or needed in storage.capabilities
 
     all_reads, all_writes = random_calls.reads(is_offered), random_calls.writes(is_offered)
+    waits, change_reads = st.deferred(lambda: random_calls.waits), st.deferred(lambda: random_calls.change_reads)
     reads = st.deferred(lambda: all_reads)  # deferred, so that hypothesis prints a short name
     writes = st.deferred(lambda: all_writes)
 
@@ -375,6 +440,18 @@ def _machine(
         @rule(undo=st.booleans())
         def close_savepoint(self, undo: bool) -> None:
             ask(self.pair.close_savepoint(undo=undo), "undo the savepoint" if undo else "keep the savepoint")
+
+        @rule(wait=waits, read=change_reads)
+        def look(self, wait: random_calls.Wait, read: random_calls.ReadChanges) -> None:
+            if is_tested_since("1.1"):
+                ask(self.pair.wait(wait), wait)
+            if self.pair.has_changes:
+                ask(self.pair.read_changes(read), read)
+
+        @precondition(lambda self: self.pair.has_changes and not self.is_in_a_transaction())
+        @rule(before=st.sampled_from((None, random_records.FUTURE)))
+        def prune(self, before: datetime | None) -> None:
+            ask(self.pair.prune_changes(before), f"prune changes before {before or 'the last'}")
 
         @rule()
         def reopen(self) -> None:
