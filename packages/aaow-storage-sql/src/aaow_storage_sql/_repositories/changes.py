@@ -1,6 +1,5 @@
 """The change feed."""
 
-import json
 import re
 import secrets
 from collections.abc import Iterator, Sequence
@@ -45,7 +44,6 @@ _BEGIN = sa.insert(change_feed).values(
 )
 _END = sa.delete(change_feed)
 _CLEAR = sa.delete(changes)
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _NOWHERE = (0, 0)
 _FIRST_NUMBER = -(2**63)
 """No row has a lower number; those that are stored are positive."""
@@ -56,9 +54,9 @@ _ACTIONS = frozenset(map(str, ChangeAction))
 _REMEDY = "restore a backup, or open the store with changes=False and then changes=True, which begins another feed"
 
 
-def store(connection: SQLConnection, entries: Sequence[FeedEntry]) -> None:
-    """Store what the open transaction has changed, as one row, if the store records changes."""
-    connection.run(_STORE, {"at": now(), "changes": _encode(entries)})
+def store(connection: SQLConnection, entries: Sequence[str]) -> None:
+    """Store what the open transaction has changed, each change as JSON, in one row, if the store records changes."""
+    connection.run(_STORE, {"at": now(), "changes": f"[{','.join(entries)}]"})
 
 
 def restart(connection: SQLConnection, *, records: bool) -> None:
