@@ -332,7 +332,9 @@ class ChangeReaderTests:
             await storage.create_budget_pool(samples.a_pool(id="a"))
             poller = Poller(storage)
             following = start_in_fresh_context(follow(storage, poller, None))
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(SOON_S):
+                while not poller.seen:
+                    await asyncio.sleep(0.005)
         await asyncio.wait_for(following, SOON_S)
         assert [change.id for change in poller.seen] == ["a"]
         with pytest.raises(AdapterClosedError):
