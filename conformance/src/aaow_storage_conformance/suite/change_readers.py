@@ -111,6 +111,7 @@ class ChangeReaderTests:
             while page := await storage.get_changes(found[-1].position if found else None, limit):
                 assert len(page) <= limit
                 found += page
+                assert found == whole[: len(found)]
             assert found == whole
         assert await storage.last_change() == whole[-1]
         await check_that_none_is_missing(storage, whole)
