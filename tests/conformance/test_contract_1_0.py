@@ -25,10 +25,13 @@ import aaow_storage
 from aaow_storage import (
     ApprovalRequest,
     Backend,
+    ConflictError,
     LLMExecutionResult,
     NodeExecutionState,
+    NotFoundError,
     QueryFilter,
     Session,
+    SessionStatus,
     StorageAdapter,
     StorageError,
     StorageOperations,
@@ -298,6 +301,77 @@ async def test_a_condition_of_an_update_is_refused_rather_than_ignored(stores: t
     session = await storage.get_session("s 1")
     assert session is not None
     assert session.status == "running"
+
+
+async def status_of(storage: StorageOperations, session_id: str) -> str:
+    session = await storage.get_session(session_id)
+    assert session is not None
+    return session.status
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_inside", [False, True], ids=["adapter", "transaction"])
+async def test_a_decision_sets_the_status_of_its_session_though_the_backend_takes_none(
+    stores: tuple[StorageAdapter, StorageAdapter], is_inside: bool
+):
+    answers = []
+    for storage in stores:
+        for number in (0, 1, 2):
+            request = {"id": f"late {number}", "session_id": f"s {number}", "node_id": "review", "created_at": BEGIN}
+            expires_at = BEGIN + timedelta(days=1) if number else None
+            await storage.create_approval_request(
+                ApprovalRequest(**request, type="human_review", expires_at=expires_at)
+            )
+        target = await storage.begin_transaction() if is_inside else storage
+        approved = await target.approve_request("late 0", "ann", "fine", session_status="completed")
+        rejected = await target.reject_request("a 2", "bob", session_status=SessionStatus.FAILED)
+        found = [await status_of(target, f"s {number}") for number in (0, 1, 2)]
+        expired = await target.expire_approvals(BEGIN + timedelta(days=2), session_status="cancelled")
+        found += [await status_of(target, f"s {number}") for number in (0, 1, 2)]
+        assert await target.expire_approvals(BEGIN + timedelta(days=2), session_status="paused") == []
+        with pytest.raises(ConflictError):
+            await target.approve_request("late 0", "ann", session_status="failed")
+        with pytest.raises(ValidationError, match="session_status"):
+            await target.reject_request("late 1", "ann", session_status="expired")
+        with pytest.raises(NotFoundError):
+            await target.approve_request("nothing", "ann", session_status="failed")
+        found += [await status_of(target, f"s {number}") for number in (0, 1, 2)]
+        if isinstance(target, Transaction):
+            await target.commit()
+        decided = [await storage.get_approval_request(each.id) for each in (approved, rejected, *expired)]
+        assert decided == [approved, rejected, *expired]
+        said = [
+            (each.id, each.status, each.resolved_by, each.resolution_notes) for each in (approved, rejected, *expired)
+        ]
+        answers.append((said, found))
+    assert answers[0] == answers[1]
+    assert answers[0][1] == ["completed", "running", "failed"] + ["completed", "cancelled", "cancelled"] * 2
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_inside", [False, True], ids=["adapter", "transaction"])
+async def test_a_decision_whose_status_cannot_be_set_is_not_made(
+    stores: tuple[StorageAdapter, StorageAdapter], is_inside: bool, monkeypatch: pytest.MonkeyPatch
+):
+    storage, _ = stores
+    target = probe = await storage.begin_transaction()
+    if not is_inside:
+        await probe.rollback()
+        target = storage
+    monkeypatch.setattr(type(probe), "update_session", lambda *_, **__: _fail())
+    with pytest.raises(StorageError, match="on purpose"):
+        await target.approve_request("a 2", "ann", session_status="completed")
+    request = await target.get_approval_request("a 2")
+    assert request is not None
+    assert request.status == "pending"
+    assert (await target.approve_request("a 2", "ann")).status == "approved"
+    assert await status_of(target, "s 2") == "running"
+    if is_inside:
+        await probe.rollback()
+
+
+async def _fail() -> None:
+    raise StorageError("on purpose")
 
 
 @pytest.mark.asyncio

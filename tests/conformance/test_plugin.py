@@ -158,11 +158,13 @@ def test_a_project_without_a_backend_gets_a_usage_error(pytester: pytest.Pyteste
     result.stderr.fnmatch_lines(["ERROR: choose the backend to test with --storage-backend=NAME*"])
 
 
+@pytest.mark.new_interpreter
 def test_a_project_that_does_not_use_the_suite_runs_as_without_the_plugin(project: pytest.Pytester):
     project.makepyfile("def test_nothing(): pass")
     project.runpytest_subprocess("-n", "2").assert_outcomes(passed=1)
 
 
+@pytest.mark.new_interpreter
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_run_in_an_empty_folder_warns_of_nothing_and_leaves_nothing_there(pytester: pytest.Pytester, workers: str):
     chosen = "TestWorkflows or (random_filters and list_workflows)"
@@ -201,6 +203,6 @@ def test_every_worker_draws_the_same_random_values_from_a_seed(pytester: pytest.
         return value
 
     with_seed_7 = [drawn("0", "--conformance-seed=7"), drawn("2", "--conformance-seed=7")]
-    others = [drawn("2", "--conformance-seed=8"), drawn("0"), drawn("0"), drawn("2"), drawn("2")]
+    others = [drawn("0", "--conformance-seed=8"), drawn("0"), drawn("0"), drawn("2"), drawn("2")]
     assert with_seed_7[0] == with_seed_7[1]
     assert len({*with_seed_7, *others}) == 1 + len(others)

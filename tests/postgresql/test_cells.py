@@ -1,11 +1,12 @@
 """Damaged cells: to read one raises CorruptDataError with the field, and other rows stay readable."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from aaow_storage import BudgetPool, Gt, QueryFilter, StorageAdapter, create_adapter
+from aaow_storage import BudgetPool, Gt, QueryFilter, StorageAdapter, create_adapter, now
 from aaow_storage.errors import CorruptDataError, StorageError
 from aaow_storage_conformance.data import samples
 
@@ -23,6 +24,12 @@ READS: dict[str, list[Read]] = {
     "budget_pools": [lambda at: at.get_budget_pool("p"), lambda at: at.list_budget_pools()],
     "approval_requests": [lambda at: at.get_approval_request("a"), lambda at: at.list_approval_requests("s")],
     "stream_events": [lambda at: at.get_stream_events("stream")],
+    "change_feed": [
+        lambda at: at.get_changes(),
+        lambda at: at.last_change(),
+        lambda at: at.prune_changes(now() - timedelta(days=1)),
+    ],
+    "changes": [lambda at: at.get_changes(), lambda at: at.last_change()],
 }
 """For each table, operations that read a row of it."""
 
@@ -30,6 +37,12 @@ INSTANTS = ("'infinity'", "'-infinity'", "'4713-01-01 BC'", "'200000-01-01'")
 DOCUMENTS = ("'{'", "'NaN'", "''")
 OBJECTS = (*DOCUMENTS, "'[]'", "'5'")
 AMOUNTS = ("'NaN'", "'Infinity'", "-1", "1.1234567890123456789", "1e18")
+ENTRIES = (
+    *(*DOCUMENTS, "NULL", "'[]'", "'null'", "'{}'", "'[5]'", "'[[]]'"),
+    *("""'[["session","s","s"]]'""", """'[["session","s","s","made"]]'""", """'[["sessions","s","s","created"]]'"""),
+    *("""'[["session","","s","created"]]'""", """'[["session",7,"s","created"]]'"""),
+    *("""'[["session","s",7,"created"]]'""", """'[[["session"],"s","s","created"]]'"""),
+)
 CELLS: list[tuple[str, str, tuple[str, ...]]] = [
     ("workflows", "created_at", INSTANTS),
     ("workflows", "definition_digest", ("'\\x00'", "decode(repeat('00', 32), 'hex')", "NULL")),
@@ -52,6 +65,13 @@ CELLS: list[tuple[str, str, tuple[str, ...]]] = [
     ("approval_requests", "type", ("'no such word'",)),
     ("approval_requests", "expires_at", INSTANTS),
     ("stream_events", "data", DOCUMENTS),
+    ("change_feed", "generation", ("''", "'ABC'", "'a.b'", "'é'", "NULL")),
+    ("change_feed", "is_recording", ("NULL",)),
+    ("change_feed", "pruned", ("''", "'no position'", "generation || '.1.1.1'", "'0.1.1.0.0'")),
+    ("changes", "transaction_id", ("0", "-1")),
+    ("changes", "position", ("-position", "position - 1000000")),
+    ("changes", "at", (*INSTANTS, "NULL")),
+    ("changes", "changes", ENTRIES),
 ]
 """Columns with values, as SQL, that their type allows and no field can have."""
 OF_DOCUMENTS = {"definition_digest", "snapshot_digest"}
@@ -115,7 +135,7 @@ async def test_a_wrong_value_in_a_column_is_corrupt_data_that_names_the_field(st
     assert unseen == []
     for reads in READS.values():
         for read in reads:
-            assert await read(storage)
+            assert await read(storage) is not None
 
 
 async def test_a_query_over_a_document_that_is_not_json_is_refused(storage: StorageAdapter, raw):

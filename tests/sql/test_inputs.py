@@ -14,7 +14,7 @@ from aaow_storage.authoring import loads
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_sql import REVISIONS, SQLConnection
-from aaow_storage_sql._compression import compressed, decompressed
+from aaow_storage_sql._compression import compressed, compressed_bytes, decompressed
 from aaow_storage_sql._mapping.inputs import SEPARATOR, KnownInputs
 from aaow_storage_sql._mapping.structures import Structure
 from aaow_storage_sqlite._connections import open_writer
@@ -218,6 +218,7 @@ def test_the_text_of_json_has_no_separator():
 @pytest.mark.parametrize("text", ["", "x" * 255, "x" * 300, "\N{SNOWMAN}" * 300, "x" * 70_000, message(1)["content"]])
 def test_a_compressed_text_is_restored(text: str):
     assert decompressed(compressed(text)) == text
+    assert decompressed(compressed_bytes(text)) == text
 
 
 def random_inputs(seed: int) -> list[Any]:

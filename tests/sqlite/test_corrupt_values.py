@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from aaow_storage import (
     StorageError,
     TokenUsage,
     create_adapter,
+    now,
 )
 from aaow_storage.errors import CorruptDataError, NotFoundError
 from aaow_storage_conformance.data import samples
@@ -39,6 +41,12 @@ READS: dict[str, list[Read]] = {
     "stream_events": [lambda at: at.get_stream_events("stream")],
     "messages": [lambda at: at.get_llm_executions("s"), lambda at: at.list_llm_executions()],
     "documents": [lambda at: at.get_session("s"), lambda at: at.list_workflows()],
+    "change_feed": [
+        lambda at: at.get_changes(),
+        lambda at: at.last_change(),
+        lambda at: at.prune_changes(now() - timedelta(days=1)),
+    ],
+    "changes": [lambda at: at.get_changes(limit=3), lambda at: at.last_change()],
 }
 """For each table, operations that read a row of it."""
 
@@ -58,6 +66,7 @@ FOUND_BY = {
     ("documents", "digest"),
     ("messages", "session_id"),
     ("messages", "digest"),
+    ("changes", "position"),
 }
 """The columns by which rows are selected: a wrong value there is not read, so it is not noticed."""
 
@@ -67,7 +76,7 @@ FOUND_BY_ID = {("tool_call_logs", 1)}
 UNUSED = {("execution_states", "status")}
 """The columns that no operation reads."""
 
-OF_NO_RECORD = {"change_feed", "changes", "streams"}
+OF_NO_RECORD = {"streams"}
 """Tables with no field of a record."""
 
 WRONG_TEXTS = ("CAST(x'ff80' AS TEXT)", "x'6162'", "'with a NUL' || char(0)")
@@ -84,10 +93,30 @@ WRONG: dict[str, tuple[str, ...]] = {
     "object": ("'{'", "'[]'", "'5'", "'\"text\"'"),
     "digest": ("'abc'", "x''", "x'00'", "5000000000000", "1.5", "zeroblob(32)"),
     "body": ("'{}'", "'{'", "x'7b7d'", "CAST(x'ff80' AS TEXT)", "''"),
+    "transaction": ("0", "1", "-1", "'abc'", "x'00'", "1.5"),
+    "generation": (*WRONG_TEXTS, "''", "'ABC'", "'a.b'", "printf('%.33c', 'x')", "x'35'"),
+    "pruned": (*WRONG_TEXTS, "''", "'no position'", "generation || '.0.0.0'", "'0.0.1.0.0'", "5", "x'00'"),
+    "entries": tuple(
+        f"'{text}'"
+        for text in (
+            *("{", "", "[]", "null", "5", "{}", "[5]", "[null]", "[[]]", "[{}]"),
+            *('[["session","s","s"]]', '[["session","s","s","created",1]]', '[["session","s","s","made"]]'),
+            *('[["sessions","s","s","created"]]', '[[null,"s","s","created"]]', '[[["session"],"s","s","created"]]'),
+            *('[["session","","s","created"]]', '[["session",7,"s","created"]]', '[["session","s","","created"]]'),
+            *('[["session","s",7,"created"]]', '[["session","s","s",null]]', '[["session","\\u0000","s","created"]]'),
+            f'[["session","{"x" * 300}","s","created"]]',
+        )
+    ),
 }
 """For each kind of column, values that are never saved there, as SQL."""
 
 OBJECTS = {"metadata", "args", "context"}
+KINDS_OF_FEED = {
+    "transaction_id": "transaction",
+    "generation": "generation",
+    "pruned": "pruned",
+    "changes": "entries",
+}
 COUNTS = {"sequence", "retry_count", "prompt_tokens", "completion_tokens", "total_tokens"}
 
 
@@ -98,6 +127,8 @@ def kind_of(column: sa.Column[Any]) -> str:
         return "object"
     if column.name in COUNTS:
         return "count"
+    if column.table.name in {"changes", "change_feed"} and column.name in KINDS_OF_FEED:
+        return KINDS_OF_FEED[column.name]
     if column.name == "body" or isinstance(column.type, sa.LargeBinary):
         return "body" if column.name == "body" else "digest"
     if type(column.type) is sa.String:
@@ -204,7 +235,7 @@ async def test_a_wrong_value_in_any_column_is_corrupt_data_that_names_the_field(
     assert unseen == []
     for reads in READS.values():
         for read in reads:
-            assert await read(storage)
+            assert await read(storage) is not None
 
 
 @pytest.mark.asyncio

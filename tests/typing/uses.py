@@ -1,6 +1,6 @@
 """Uses of the interface that a type checker accepts, and others that it refuses, marked with the code of the error."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from aaow_storage import (
@@ -11,6 +11,7 @@ from aaow_storage import (
     Between,
     BudgetPool,
     BudgetPoolStatus,
+    Change,
     ContentionError,
     Direction,
     Ge,
@@ -83,6 +84,44 @@ async def updates_to_values_of_another_type(storage: StorageOperations) -> None:
     await storage.update_session("s", status="runing")  # type: ignore[arg-type]  # no such status
     await storage.update_budget_pool("p", status="spent")  # type: ignore[arg-type]  # no such status
     await storage.update_approval_request("a", status="approved")  # type: ignore[arg-type]  # has its own operation
+
+
+async def waits_for_decisions(storage: StorageAdapter, transaction: Transaction) -> list[ApprovalRequest]:
+    decided: ApprovalRequest = await storage.wait_for_approval("a")
+    also = [await storage.wait_for_approval(decided.id, wait) for wait in (None, 0, 2.5)]
+    await storage.wait_for_approval(7)  # type: ignore[arg-type]  # no id
+    await storage.wait_for_approval(["a", "b"])  # type: ignore[arg-type]  # one request at a time
+    await storage.wait_for_approval("a", timeout="1")  # type: ignore[arg-type]  # not seconds
+    await storage.wait_for_approval("a", timedelta(seconds=1))  # type: ignore[arg-type]  # not seconds
+    await transaction.wait_for_approval("a")  # type: ignore[attr-defined]  # a transaction must not wait
+    is_approved: bool = await storage.wait_for_approval("a")  # type: ignore[assignment]  # it is the request
+    return [decided, *also] if is_approved else []
+
+
+async def decisions_that_set_the_status(storage: StorageOperations) -> ApprovalRequest:
+    await storage.approve_request("a", "ann", "fine", session_status="running")
+    await storage.reject_request("a", "ann", session_status=SessionStatus.FAILED)
+    expired: list[ApprovalRequest] = await storage.expire_approvals(NOON, session_status=None)
+    await storage.approve_request("a", "ann", session_status="runing")  # type: ignore[arg-type]  # no such status
+    await storage.reject_request("a", "ann", session_status=ApprovalStatus.REJECTED)  # type: ignore[arg-type]  # another
+    await storage.reject_request("a", "ann", session_status=True)  # type: ignore[arg-type]  # not a status
+    await storage.expire_approvals(session_status="expired")  # type: ignore[arg-type]  # that of a request
+    await storage.approve_request("a", "ann", "fine", "running")  # type: ignore[call-arg]  # by its name only
+    return expired[0]
+
+
+async def readers_of_changes(storage: StorageAdapter) -> list[str]:
+    page: list[Change] = await storage.get_changes(kinds={"session"}, session_id="s", limit=10)
+    async for change in storage.changes(page[-1].position if page else None):
+        page = [change]
+    pruned: int = await storage.prune_changes(NOON)
+    last: str = (await storage.last_change()).position  # type: ignore[union-attr]  # it may be None
+    await storage.get_changes(pruned)  # type: ignore[arg-type]  # not a position
+    await storage.get_changes(page[0])  # type: ignore[arg-type]  # its position
+    await storage.get_changes(limit="10")  # type: ignore[arg-type]  # not a number
+    await storage.prune_changes(None)  # type: ignore[arg-type]  # it says what to prune
+    await storage.changes()  # type: ignore[misc]  # an iterator
+    return [change.action.value for change in page if change.position != last]
 
 
 async def records(storage: StorageOperations) -> None:

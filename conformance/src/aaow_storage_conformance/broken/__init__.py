@@ -15,6 +15,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _caches,
     _call_sequences,
     _cancellation,
+    _change_order,
     _changes,
     _close,
     _combinations,

@@ -1,13 +1,16 @@
 """Mistakes with the change feed: what is recorded, in which order, what is pruned, and who is woken."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 from attrs import evolve
 
 from aaow_storage import AdapterClosedError, Capability, ChangesLostError
+from aaow_storage.authoring import FeedEntry
 from aaow_storage_conformance.broken._catalogue import breaks
+from aaow_storage_conformance.broken._transactions import BeginsBrokenInMemory
 from aaow_storage_memory import MemoryAdapter
+from aaow_storage_memory._adapter import MemoryTransaction
 
 
 @breaks("CHG-1")
@@ -50,6 +53,56 @@ class RecordsTheStatusOfTheSessionAlone(MemoryAdapter):
             if (each.kind, each.action) != ("execution_state", "updated")
             or (each.position.split(".")[2], each.id) not in rows
         ]
+
+
+@breaks("CHG-1")
+class RecordsWhatWasRolledBack(BeginsBrokenInMemory):
+    """Leaves what a transaction changed in the feed when the transaction is rolled back."""
+
+    class Broken(MemoryTransaction):
+        async def rollback(self):
+            entries = [entry for layer in self._layers for entry in layer.log]
+            await super().rollback()
+            if self._store.feed is not None:
+                self._store.feed.add(entries)
+
+
+@breaks("CHG-1")
+class RecordsWhatASavepointUndid(BeginsBrokenInMemory):
+    """Records what a savepoint changed with its transaction, also if the savepoint was rolled back."""
+
+    class Broken(MemoryTransaction):
+        @asynccontextmanager
+        async def savepoint(self):
+            outer = self._layers[-1]
+            async with super().savepoint():
+                inner = self._layers[-1]
+                try:
+                    yield
+                except BaseException:
+                    outer.log += inner.log
+                    raise
+
+
+@breaks("CHG-1")
+class RecordsBeforeItWrites(MemoryAdapter):
+    """Records that a pool is created before it turns out that there is one."""
+
+    async def create_budget_pool(self, pool):
+        if self._store.feed is not None and await self.get_budget_pool(pool.id) is not None:
+            self._store.feed.add([FeedEntry("budget_pool", pool.id, None, "created")])
+        await super().create_budget_pool(pool)
+
+
+@breaks("CHG-1")
+class NamesWhatWentWithASession(MemoryAdapter):
+    """Records the deletion of each model call of a session that is deleted."""
+
+    async def delete_session(self, id):
+        executions = await self.get_llm_executions(id)
+        await super().delete_session(id)
+        if self._store.feed is not None:
+            self._store.feed.add([FeedEntry("llm_execution", each.id, id, "deleted") for each in executions])
 
 
 @breaks("CHG-2")

@@ -1,13 +1,16 @@
 """One call of each operation, for rules that hold for all operations."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
-from aaow_storage import Patch, StorageOperations
+from aaow_storage import Capability, Patch, StorageOperations
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.versions import is_tested_since
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -91,6 +94,12 @@ def _calls_since_1_1() -> list[Call]:
         Call("list_stream_events"),
         Call("list_streams"),
         Call("delete_stream_events", ("stream",)),
+        Call("approve_request", ("a", "ann"), {"session_status": "running"}),
+        Call("reject_request", ("a", "ann"), {"session_status": "failed"}),
+        Call("expire_approvals", (), {"session_status": "running"}),
+        Call("get_changes", (None, 5, ("session", "budget_pool"), "s")),
+        Call("last_change"),
+        Call("prune_changes", (LONG_AGO,)),
     ]
 
 
@@ -99,11 +108,20 @@ STREAM_OPERATIONS = (
     *("save_stream_events", "list_stream_events", "list_streams", "delete_stream_events"),
 )
 """The operations that need the capability `stream_events`."""
+CHANGE_OPERATIONS = ("get_changes", "last_change", "prune_changes")
+"""The operations that need the capability `changes`."""
 
 
-def calls_without_streams() -> list[Call]:
-    """Return one call of each operation that needs no capability."""
-    return [call for call in every_call() if call.name not in STREAM_OPERATIONS]
+def capability_of(operation: str) -> Capability | None:
+    """Return the capability that an operation needs, None if it needs none."""
+    if operation in CHANGE_OPERATIONS:
+        return Capability.CHANGES
+    return Capability.STREAM_EVENTS if operation in STREAM_OPERATIONS else None
+
+
+def calls_with(capabilities: Collection[Capability]) -> list[Call]:
+    """Return a call of each operation that needs none but those capabilities."""
+    return [call for call in every_call() if (needed := capability_of(call.name)) is None or needed in capabilities]
 
 
 WRITES: tuple[Callable[[StorageOperations], Awaitable[Any]], ...] = (

@@ -10,12 +10,14 @@ from aaow_storage import (
     ApprovalRequest,
     BudgetPool,
     BudgetPoolStatus,
+    Change,
     LLMExecution,
     LLMExecutionResult,
     NodeExecutionState,
     NodeState,
     QueryFilter,
     Session,
+    StorageAdapter,
     StorageOperations,
     StoredWorkflow,
     StreamEvent,
@@ -23,6 +25,7 @@ from aaow_storage import (
     ToolCallLog,
     WorkflowExecutionState,
 )
+from aaow_storage.authoring import KINDS
 from aaow_storage_conformance.data import random_records as records
 from aaow_storage_conformance.data.random_filters import choices, filters, groups, wheres
 from aaow_storage_conformance.data.versions import is_tested_since
@@ -35,13 +38,23 @@ class RandomCall:
     name: str
     arguments: dict[str, Any]
 
+    @property
+    def may_write(self) -> bool:
+        """Whether it is not of those that only read."""
+        return not self.name.startswith(("get_", "list_", "count_", "summarize_"))
+
     async def on(self, storage: StorageOperations) -> Any:
         """Call the operation."""
         arguments = dict(self.arguments)
         of_record = [arguments.pop("id")] if self.name.startswith("update_") and "id" in arguments else []
         found = await getattr(storage, self.name)(*of_record, **arguments)
-        if self.name == "save_execution_state":  # another status of the session comes with the store's clock
-            await storage.update_session(arguments["state"].session_id, updated_at=records.START)
+        sessions: set[str] = set()  # another status of a session comes with the store's clock
+        if self.name == "save_execution_state":
+            sessions = {arguments["state"].session_id}
+        elif arguments.get("session_status") is not None:
+            sessions = {request.session_id for request in (found if isinstance(found, list) else [found])}
+        for session_id in sorted(sessions):
+            await storage.update_session(session_id, updated_at=records.START)
         return found
 
 
@@ -110,6 +123,37 @@ class ReadOn:
         sequences = [0, *(event.sequence or 0 for event in whole)]
         after = sequences[max(-len(sequences), -self.from_end)]
         return [*whole, *await storage.get_stream_events(self.stream_id, self.filter, after)]
+
+
+@attrs.frozen
+class Wait:
+    """A wait for the decision of a request that is over at once."""
+
+    request_id: str
+
+    async def on(self, storage: StorageAdapter) -> Any:
+        """Return the request if it is decided."""
+        try:
+            return await storage.wait_for_approval(self.request_id, 0)
+        except TimeoutError:
+            return "it could still be decided"
+
+
+@attrs.frozen
+class ReadChanges:
+    """The changes after a position that are of some kinds, or of a session, in pages of some length."""
+
+    kinds: list[str] | None
+    session_id: str | None
+    limit: int
+
+    async def after(self, position: str | None, storage: StorageOperations) -> list[Change]:
+        """Return them."""
+        found: list[Change] = []
+        while page := await storage.get_changes(position, self.limit, self.kinds, self.session_id):
+            found += page
+            position = page[-1].position
+        return found
 
 
 AnyCall = RandomCall | Walk | ReadOn
@@ -260,11 +304,21 @@ def reads(is_offered: Callable[[str], bool]) -> st.SearchStrategy[AnyCall]:
     return st.one_of(calls)
 
 
+waits = st.builds(Wait, records.one_of_these(records.REQUESTS))
+change_reads = st.builds(
+    ReadChanges,
+    kinds=st.none() | st.lists(records.one_of_these(sorted(KINDS.values())), max_size=4, unique=True),
+    session_id=records.one_of_these((None, None, *records.SESSIONS)),
+    limit=records.one_of_these((2, 7, 1000)),
+)
+
+
 def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
     """Return a strategy for calls that may write, of the offered operations.
 
     Updates set `updated_at`, so that two stores can be compared; only `resolved_at` is left to each store's clock.
     """
+    decided_status = {"session_status": st.none() | records.session_status} if is_tested_since("1.1") else {}
     calls = [
         _call("save_workflow", workflow=records.workflows),
         _update(
@@ -332,14 +386,16 @@ def writes(is_offered: Callable[[str], bool]) -> st.SearchStrategy[RandomCall]:
             id=records.one_of_these(records.REQUESTS),
             approved_by=records.one_of_these(records.TEXTS),
             notes=records.text_or_none,
+            **decided_status,
         ),
         _call(
             "reject_request",
             id=records.one_of_these(records.REQUESTS),
             rejected_by=records.one_of_these(records.TEXTS),
             reason=records.text_or_none,
+            **decided_status,
         ),
-        _call("expire_approvals", now=records.one_of_these((records.PAST, records.START))),
+        _call("expire_approvals", now=records.one_of_these((records.PAST, records.START)), **decided_status),
     ]
     if is_offered("save_stream_event"):
         calls.append(_call("save_stream_event", event=records.events()))

@@ -15,7 +15,7 @@ from aaow_storage import (
     TransactionOutcome,
     UnsupportedOperationError,
 )
-from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, calls_without_streams, every_call
+from aaow_storage_conformance.data.calls import calls_with, capability_of, every_call
 from aaow_storage_conformance.data.versions import is_tested_since
 
 ErrorT = TypeVar("ErrorT", bound=StorageError)
@@ -23,15 +23,20 @@ ErrorT = TypeVar("ErrorT", bound=StorageError)
 
 async def check_closed(adapter: StorageAdapter) -> None:
     """Check that every call on the adapter raises AdapterClosedError, because the adapter is not open."""
-    has_streams = Capability.STREAM_EVENTS in adapter.capabilities
-    for call in every_call() if has_streams else calls_without_streams():
+    for call in calls_with(adapter.capabilities):
         await check_raises(AdapterClosedError, f"{call.name}() on an adapter that is not open", call.on, adapter)
     await check_raises(
         AdapterClosedError, "begin_transaction() on an adapter that is not open", adapter.begin_transaction
     )
-    if has_streams and is_tested_since("1.1"):
-        watcher = adapter.watch_stream("stream")
-        await check_raises(AdapterClosedError, "watch_stream() on an adapter that is not open", anext, watcher)
+    if is_tested_since("1.1"):
+        what = "wait_for_approval() on an adapter that is not open"
+        await check_raises(AdapterClosedError, what, adapter.wait_for_approval, "a", 0)
+        if Capability.STREAM_EVENTS in adapter.capabilities:
+            watcher = adapter.watch_stream("stream")
+            await check_raises(AdapterClosedError, "watch_stream() on an adapter that is not open", anext, watcher)
+        if Capability.CHANGES in adapter.capabilities:
+            follower = adapter.changes()
+            await check_raises(AdapterClosedError, "changes() on an adapter that is not open", anext, follower)
     with pytest.raises(AdapterClosedError):
         async with adapter.transaction():
             pytest.fail("transaction() on an adapter that is not open has to raise AdapterClosedError; it began one")
@@ -49,14 +54,14 @@ async def check_over(transaction: Transaction) -> None:
 
 
 async def check_calls_raise(transaction: Transaction, what: str) -> None:
-    """Check that every call on the transaction raises TransactionError; one on streams may say that there are none."""
+    """Check that every call on the transaction raises TransactionError, or that its capability is missing."""
     for call in every_call():
         try:
             returned = await call.on(transaction)
         except TransactionError:
             continue
         except UnsupportedOperationError:
-            if call.name in STREAM_OPERATIONS:
+            if capability_of(call.name) is not None:
                 continue
             raise
         pytest.fail(f"{call.name}() on {what} has to raise TransactionError; it returned {returned!r}")

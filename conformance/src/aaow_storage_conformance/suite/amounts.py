@@ -215,6 +215,7 @@ class AmountTests:
             read = []
             while found := await storage.list_budget_pools(page):
                 read += found
+                assert_identical(read, expected[: len(read)])
                 page = page.after(found[-1] if len(read) % 8 else page.cursor(found[-1]))
             assert_identical(read, expected)
 

@@ -111,6 +111,7 @@ class ChangeReaderTests:
             while page := await storage.get_changes(found[-1].position if found else None, limit):
                 assert len(page) <= limit
                 found += page
+                assert found == whole[: len(found)]
             assert found == whole
         assert await storage.last_change() == whole[-1]
         await check_that_none_is_missing(storage, whole)
@@ -147,6 +148,79 @@ class ChangeReaderTests:
         await check_that_none_is_missing(storage, poller.seen)
         await asyncio.wait_for(watching, SOON_S)
         await check_that_none_is_missing(storage, watched.seen)
+
+    @clause("CHG-2")
+    async def test_a_copy_that_begins_while_a_transaction_is_open_misses_nothing(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        await storage.create_budget_pool(samples.a_pool(id="before"))
+        async with store.open() as other:
+            transaction = await other.begin_transaction()
+            await transaction.create_budget_pool(samples.a_pool(id="begun first"))
+            later = start_in_fresh_context(storage.create_budget_pool(samples.a_pool(id="begun later")))
+            await asyncio.sleep(0.05)
+            last = await storage.last_change()
+            copied = {pool.id for pool in await storage.list_budget_pools()}
+            await transaction.commit()
+            await asyncio.wait_for(later, SOON_S)
+        assert last is not None
+        copied |= {change.id for change in await storage.get_changes(last.position)}
+        assert copied == {"before", "begun first", "begun later"}
+
+    @clause("CHG-2")
+    async def test_the_changes_of_a_transaction_are_in_the_order_in_which_it_made_them(
+        self, storage: StorageAdapter
+    ) -> None:
+        async with storage.transaction() as transaction:
+            await transaction.create_session(samples.a_session(id="m"))
+            await transaction.create_budget_pool(samples.a_pool(id="z"))
+            async with transaction.savepoint():
+                await transaction.save_workflow(samples.a_workflow(id="k"))
+                await transaction.create_budget_pool(samples.a_pool(id="b"))
+            await transaction.create_budget_pool(samples.a_pool(id="x"))
+            await transaction.update_session("m", metadata={"step": 1})
+            await transaction.delete_budget_pool("z")
+        found = [(change.action.value, change.id) for change in await storage.get_changes()]
+        created = [("created", name) for name in ("m", "z", "k", "b", "x")]
+        assert found == [*created, ("updated", "m"), ("deleted", "z")]
+
+    @clause("CHG-2", "TXN-4")
+    async def test_a_transaction_reads_the_committed_changes_without_its_own(self, storage: StorageAdapter) -> None:
+        await write(storage, "committed", 1)
+        committed = await storage.get_changes()
+        async with storage.transaction() as transaction:
+            await transaction.create_budget_pool(samples.a_pool(id="own"))
+            assert await transaction.get_changes() == committed
+            assert await transaction.last_change() == committed[-1]
+            async with transaction.savepoint():
+                await transaction.create_budget_pool(samples.a_pool(id="of a savepoint"))
+                assert await transaction.get_changes(committed[-1].position) == []
+        assert [change.id for change in await storage.get_changes(committed[-1].position)] == ["own", "of a savepoint"]
+
+    @clause("CHG-2", "QRY-6")
+    async def test_pages_of_chosen_changes_have_the_positions_of_the_whole_feed(self, storage: StorageAdapter) -> None:
+        async with storage.transaction() as transaction:
+            for name in ("s", "t", "u"):
+                await transaction.create_session(samples.a_session(id=name))
+                await transaction.create_budget_pool(samples.a_pool())
+                await transaction.save_llm_execution(name, "draft", samples.a_result(id=f"e-{name}"))
+        for number in range(3):
+            await storage.save_llm_execution("t", "draft", samples.a_result(id=f"later {number}"))
+        whole = await storage.get_changes()
+        for kinds, session_id in ((["llm_execution"], None), (None, "t"), (["llm_execution", "session"], "t")):
+            chosen = [
+                change
+                for change in whole
+                if (kinds is None or change.kind in kinds) and session_id in {None, change.session_id}
+            ]
+            for limit in (1, 2, len(whole)):
+                found: list[Change] = []
+                while page := await storage.get_changes(
+                    found[-1].position if found else None, limit, kinds, session_id
+                ):
+                    assert len(page) == min(limit, len(chosen) - len(found))
+                    found += page
+                assert found == chosen
 
     @clause("CHG-2", "CHG-4", "CON-1")
     async def test_pollers_and_followers_miss_nothing_of_many_writers(self, storage: StorageAdapter) -> None:
@@ -257,11 +331,18 @@ class ChangeReaderTests:
     async def test_a_follower_ends_when_its_adapter_is_closed_and_a_new_one_is_refused(self, store: Store) -> None:
         async with store.open() as storage:
             await storage.create_budget_pool(samples.a_pool(id="a"))
-            poller = Poller(storage)
-            following = start_in_fresh_context(follow(storage, poller, None))
-            await asyncio.sleep(0.05)
+            found: list[str] = []
+            came = asyncio.Event()
+
+            async def follow_to_the_end() -> None:
+                async for change in storage.changes():
+                    found.append(change.id)
+                    came.set()
+
+            following = start_in_fresh_context(follow_to_the_end())
+            await asyncio.wait_for(came.wait(), SOON_S)
         await asyncio.wait_for(following, SOON_S)
-        assert [change.id for change in poller.seen] == ["a"]
+        assert found == ["a"]
         with pytest.raises(AdapterClosedError):
             await anext(storage.changes())
 

@@ -45,7 +45,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._contract import clause, lacks, since
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, calls_without_streams, every_call
+from aaow_storage_conformance.data.calls import STREAM_OPERATIONS, Call, calls_with, every_call
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.failing_calls import (
     FAILING_CALLS,
@@ -313,7 +313,7 @@ def _check_record(error: StorageError, stored: Any, *, may_lack_it: bool) -> Non
 
 def _calls_with(values: tuple[Any, ...], capabilities: frozenset[Capability]) -> Iterator[Call]:
     """Yield every call with each of its arguments, optional ones too, replaced by each of the values."""
-    for call in every_call() if Capability.STREAM_EVENTS in capabilities else calls_without_streams():
+    for call in calls_with(capabilities):
         _, *parameters = inspect.signature(getattr(StorageOperations, call.name)).parameters.values()  # without self
         open_ones = parameters[len(call.arguments) :]
         options = [each.name for each in open_ones if each.default is not each.empty and not is_later(each.name)]

@@ -215,13 +215,15 @@ class FollowingTests:
         async with store.open() as storage:
             await storage.save_stream_event(samples.an_event(STREAM))
             found: list[StreamEvent] = []
+            came = asyncio.Event()
 
             async def watch() -> None:
                 async for event in storage.watch_stream(STREAM):
-                    found.append(event)  # noqa: PERF401 - it never ends
+                    found.append(event)
+                    came.set()
 
             watching = start_in_fresh_context(watch())
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(came.wait(), SOON_S)
         await asyncio.wait_for(watching, SOON_S)
         assert sequences(found) == [1]
         with pytest.raises(AdapterClosedError):

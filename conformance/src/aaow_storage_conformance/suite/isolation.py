@@ -19,7 +19,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import calls_without_streams
+from aaow_storage_conformance.data.calls import calls_with
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.harness import subprocess_functions
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
@@ -140,7 +140,7 @@ class IsolationTests:
         self, storage: StorageAdapter
     ) -> None:
         async with storage.transaction() as transaction:
-            for call in calls_without_streams():
+            for call in calls_with(storage.capabilities):
                 what = f"{call.name}() on the adapter by a task that holds a transaction"
                 await check_raises(TransactionError, what, lambda: _soon(call.on(storage)))  # noqa: B023 - awaited here
             with pytest.raises(TransactionError):

@@ -9,18 +9,20 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from aaow_storage import AdapterClosedError, Capability, StorageAdapter, TransactionError
-from aaow_storage_conformance._contract import clause
+from aaow_storage import AdapterClosedError, ApprovalRequest, Capability, StorageAdapter, TransactionError
+from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import calls_without_streams
+from aaow_storage_conformance.data.calls import calls_with
+from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
 from aaow_storage_conformance.harness.refusals import check_closed, check_raises
 from aaow_storage_conformance.harness.store import Store
-from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S
+from aaow_storage_conformance.harness.time_limits import MANY_END_WITHIN_S, SOON_S
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="forks a process with threads, which is safe on Linux only")
 
@@ -72,7 +74,7 @@ class LeavingTests:
         workflow = await samples.stored_workflow(tx)
 
         async def in_child() -> None:
-            for call in calls_without_streams():
+            for call in calls_with(storage.capabilities):
                 await check_raises(TransactionError, f"{call.name}() on the parent's transaction", call.on, tx)
             for end in (tx.commit, tx.rollback):
                 with pytest.raises(TransactionError):
@@ -100,6 +102,75 @@ class LeavingTests:
         await in_forked_process(in_child)
         expected = {workflow.id, own.id} if is_shared else {workflow.id}
         assert {each.id for each in await storage.list_workflows()} == expected
+
+    @clause("CON-1", "APR-6")
+    @forks
+    async def test_a_fork_while_a_decision_is_waited_for_leaves_the_wait_to_the_parent(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        await samples.stored_session(storage, id="s")
+        for name in ("by the parent", "by the child"):
+            await storage.create_approval_request(_a_pending_request(name))
+        waiting = [start_in_fresh_context(storage.wait_for_approval(f"by the {who}")) for who in ("parent", "child")]
+        await asyncio.sleep(0.02)
+        is_shared = Capability.DURABLE in store.capabilities
+
+        async def in_child() -> None:
+            with pytest.raises(AdapterClosedError):
+                await storage.wait_for_approval("by the parent")
+            async with Store(store.backend, store.url, store.options).open() as own:
+                if not is_shared:
+                    await samples.stored_session(own, id="s")
+                    await own.create_approval_request(_a_pending_request("by the child"))
+                its = start_in_fresh_context(own.wait_for_approval("by the child"))
+                await asyncio.sleep(0.02)
+                await own.approve_request("by the child", "its child")
+                assert (await asyncio.wait_for(its, SOON_S)).resolved_by == "its child"
+
+        await in_forked_process(in_child)
+        await storage.approve_request("by the parent", "ann")
+        assert (await asyncio.wait_for(waiting[0], SOON_S)).resolved_by == "ann"
+        if not is_shared:
+            await storage.approve_request("by the child", "ann")
+        by = "its child" if is_shared else "ann"
+        assert (await asyncio.wait_for(waiting[1], SOON_S)).resolved_by == by
+
+    @clause("CON-1", "CHG-4")
+    @requires(Capability.CHANGES)
+    @forks
+    async def test_a_fork_while_changes_are_followed_leaves_the_followers_to_the_parent(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        await storage.create_budget_pool(samples.a_pool(id="before"))
+        begun, followed = storage.changes(), storage.changes()
+        async with aclosing(begun), aclosing(followed), asyncio.timeout(SOON_S):
+            assert (await anext(begun)).id == (await anext(followed)).id == "before"
+            waiting = asyncio.ensure_future(anext(followed))
+            await asyncio.sleep(0.02)
+
+            async def in_child() -> None:
+                with pytest.raises(AdapterClosedError):
+                    await anext(storage.changes())
+                with pytest.raises((AdapterClosedError, StopAsyncIteration)):
+                    await anext(begun)
+                async with Store(store.backend, store.url, store.options).open() as own, aclosing(own.changes()) as its:
+                    await own.create_budget_pool(samples.a_pool(id="by the child"))
+                    ids = [(await anext(its)).id]
+                    while ids[-1] != "by the child":
+                        ids.append((await anext(its)).id)
+
+            await in_forked_process(in_child)
+            await storage.create_budget_pool(samples.a_pool(id="by the parent"))
+            new = ["by the child", "by the parent"] if Capability.DURABLE in store.capabilities else ["by the parent"]
+            found = [(await waiting).id]
+            found += [(await anext(followed)).id for _ in new[1:]]
+            assert found == new == [(await anext(begun)).id for _ in new]
+
+
+def _a_pending_request(id: str) -> ApprovalRequest:
+    return samples.a_request(
+        "s", id=id, status="pending", expires_at=None, resolved_at=None, resolved_by=None, resolution_notes=None
+    )
 
 
 async def _resource_warnings_of(leaving: Coroutine[None, None, None]) -> int:

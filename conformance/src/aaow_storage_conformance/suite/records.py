@@ -228,11 +228,12 @@ class RecordTests:
     async def test_sums_of_amounts_do_not_drift(self, storage: StorageAdapter) -> None:
         root = await samples.stored_pool(storage, total_budget="1000", used_budget=0)
         pool = await samples.stored_pool(storage, total_budget="1", used_budget=0, parent_pool_id=root.id)
-        async with storage.transaction() as transaction:
-            for _ in range(500):
-                await transaction.increase_budget(pool.id, 0.1)
-                await transaction.consume_budget(pool.id, 0.1)
-                await transaction.consume_budget(pool.id, "0.001")
+        for _ in range(5):
+            async with storage.transaction() as transaction:
+                for _ in range(100):
+                    await transaction.increase_budget(pool.id, 0.1)
+                    await transaction.consume_budget(pool.id, 0.1)
+                    await transaction.consume_budget(pool.id, "0.001")
         found, parent = await storage.get_budget_pool(pool.id), await storage.get_budget_pool(root.id)
         assert found is not None
         assert parent is not None

@@ -21,7 +21,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
-from aaow_storage_conformance.data.calls import Call, calls_without_streams
+from aaow_storage_conformance.data.calls import Call, calls_with
 from aaow_storage_conformance.data.contents import assert_identical
 from aaow_storage_conformance.data.failing_calls import failing_calls, prepare_for_failing_calls
 from aaow_storage_conformance.data.kinds import APPROVAL_REQUEST, BUDGET_POOL, SESSION, WORKFLOW, Kind, prepare
@@ -175,7 +175,7 @@ class ReturnTests:
 
         await _run(read_by_names, storage, is_inside=is_inside)
         before = await read_all(storage, storage.capabilities)
-        for call in calls_without_streams():
+        for call in calls_with(()):
             if not call.name.startswith((*READS, "update_workflow", "update_session", "delete_budget")):
                 transaction = await storage.begin_transaction()
                 await _with_named_arguments(call).on(transaction)

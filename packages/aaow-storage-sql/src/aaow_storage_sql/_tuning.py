@@ -64,7 +64,7 @@ class Tuning:
     max_known_chars: int = 32 * 1024 * 1024
     """How many characters of inputs an adapter remembers, so that it need not hash the messages of the next again."""
     min_compressed_chars: int = 256
-    """From how many characters on a row of messages is compressed, in a database that does not do so itself."""
+    """From how many characters on a row of messages is compressed."""
     max_compressed_chars: int = 64 * 1024
     """And up to how many: a longer one would keep the thread that writes busy, and fills pages of its own anyway."""
     max_deferred_documents: int = 1000

@@ -197,9 +197,9 @@ def execution_row(
     else:
         row = _row_of_chained_input(result, session_id=session_id, node_id=node_id, input_digest=input_digest, **others)
     if result.usage is not None:
-        row |= {
-            name: count for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True) if count is not None
-        }
+        for name, count in zip(USAGE_FIELDS, _usage(result.usage), strict=True):
+            if count is not None:
+                row[name] = count
     return row
 
 

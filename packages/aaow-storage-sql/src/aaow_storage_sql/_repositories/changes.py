@@ -1,15 +1,17 @@
 """The change feed."""
 
-import json
+import re
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage import Capability, Change, now
+from aaow_storage import Capability, Change, ChangeAction, now
 from aaow_storage.authoring import (
+    KINDS,
     ChangeQuery,
     FeedEntry,
     FeedPosition,
@@ -37,24 +39,31 @@ _STORE = sa.insert(changes).from_select(
     include_defaults=False,
 )
 _SET_PRUNED = sa.update(change_feed).values(pruned=sa.bindparam("last", type_=sa.Text))
-_RESTART = sa.update(change_feed).values(
+_BEGIN = sa.insert(change_feed).values(
     generation=sa.bindparam("name", type_=sa.Text), is_recording=sa.bindparam("records"), pruned=None
 )
+_END = sa.delete(change_feed)
 _CLEAR = sa.delete(changes)
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _NOWHERE = (0, 0)
+_FIRST_NUMBER = -(2**63)
+"""No row has a lower number; those that are stored are positive."""
+_GENERATION = re.compile("[0-9a-z]{1,32}", re.ASCII)
 _ENTRY_LENGTH = len(FeedEntry._fields)
+_KINDS = frozenset(KINDS.values())
+_ACTIONS = frozenset(map(str, ChangeAction))
+_REMEDY = "restore a backup, or open the store with changes=False and then changes=True, which begins another feed"
 
 
-def store(connection: SQLConnection, entries: Sequence[FeedEntry]) -> None:
-    """Store what the open transaction has changed, as one row, if the store records changes."""
-    connection.run(_STORE, {"at": now(), "changes": _encode(entries)})
+def store(connection: SQLConnection, entries: Sequence[str]) -> None:
+    """Store what the open transaction has changed, each change as JSON, in one row, if the store records changes."""
+    connection.run(_STORE, {"at": now(), "changes": f"[{','.join(entries)}]"})
 
 
 def restart(connection: SQLConnection, *, records: bool) -> None:
     """Begin another feed, without changes, in the open transaction; positions of the one before are refused."""
     connection.run(_CLEAR)
-    connection.run(_RESTART, {"name": secrets.token_hex(4), "records": records})
+    connection.run(_END)
+    connection.run(_BEGIN, {"name": secrets.token_hex(4), "records": records})
 
 
 @operation(writes=False)
@@ -62,10 +71,13 @@ def read(connection: SQLConnection, query: ChangeQuery) -> list[Change]:
     """Return the changes of a query."""
     generation, pruned = _feed(connection, "get_changes")
     after = query.after
-    if after is not None and not check_kept(after, generation, pruned, _last_row(connection, pruned)):
-        found = [*query.from_next_row().select(generation, _rows(connection, query, after.number + 1))]
-    else:
-        found = [*query.select(generation, _rows(connection, query, 0 if after is None else after.number))]
+    with _refused_changes():
+        if after is not None and not check_kept(after, generation, pruned, _last_row(connection, pruned)):
+            rows = _rows(connection, query, after.number + 1, pruned)
+            found = [*query.from_next_row().select(generation, rows)]
+        else:
+            rows = _rows(connection, query, _FIRST_NUMBER if after is None else after.number, pruned)
+            found = [*query.select(generation, rows)]
     if connection.is_interactive and after is not None and not connection.dialect.has_one_writer:
         # Each statement of the transaction sees what is committed by then, so some may have been pruned meanwhile.
         generation, pruned = _feed(connection, "get_changes")
@@ -76,11 +88,12 @@ def read(connection: SQLConnection, query: ChangeQuery) -> list[Change]:
 @operation(writes=False)
 def last(connection: SQLConnection) -> Change | None:
     """Return the last change."""
-    generation, _ = _feed(connection, "last_change")
+    generation, pruned = _feed(connection, "last_change")
     for row in connection.rows(statements.last_rows(connection.dialect), {"limit": 2}):  # a row may have no changes
-        feed_row = _feed_row(row)
+        feed_row = _feed_row(connection, row, pruned)
         if feed_row.entries:
-            return make_change(generation, feed_row, len(feed_row.entries) - 1)
+            with _refused_changes():
+                return make_change(generation, feed_row, len(feed_row.entries) - 1)
     return None
 
 
@@ -94,14 +107,14 @@ def prune(connection: SQLConnection, before: FeedPosition | datetime) -> int:
             return 0
         end = before.row
     elif (first := connection.row(statements.first_row_since(dialect), {"since": before})) is not None:
-        end = _key(first)
+        end = _feed_row(connection, first, pruned)[:2]
     elif (newest := connection.row(statements.last_rows(dialect), {"limit": 1})) is not None:
         end = (_key(newest)[0], _key(newest)[1] + 1)
     else:
         return 0
     key = {"from_transaction": end[0], "from_number": end[1]}
     row = connection.row(statements.last_row_before(dialect), key)
-    if row is None or not (removed := _feed_row(row)).entries:
+    if row is None or not (removed := _feed_row(connection, row, pruned)).entries:
         return 0
     count = connection.row(statements.count_before(dialect), key)
     connection.run(statements.delete_before(dialect), key)
@@ -122,14 +135,21 @@ def _feed(connection: SQLConnection, asked: str) -> tuple[str, FeedPosition | No
     """
     row = connection.row(_FEED)
     if row is None:
-        raise CorruptDataError("the table change_feed has no row: restore a backup")
-    generation, records, pruned = row
+        raise _corrupt("the table change_feed has no row")
+    generation, records, text = row
+    if type(records) is not bool:
+        raise _corrupt(f"change_feed.is_recording is {records!a:.100}")
     if not records:
         raise UnsupportedOperationError(asked, Capability.CHANGES)
+    if type(generation) is not str or not _GENERATION.fullmatch(generation):
+        raise _corrupt(f"change_feed.generation is {generation!a:.100}")
     try:
-        return generation, None if pruned is None else parse_position("change_feed", "pruned", pruned)
+        pruned = None if text is None else parse_position("change_feed", "pruned", text)
     except ValidationError as error:
-        raise CorruptDataError(f"the table change_feed has a wrong position: {error}") from error
+        raise _corrupt(str(error)) from error
+    if pruned is not None and pruned.generation != generation:
+        raise _corrupt(f"change_feed.pruned is {text!a:.100}, a position of another feed")
+    return generation, pruned
 
 
 def _last_row(connection: SQLConnection, pruned: FeedPosition | None) -> tuple[int, int]:
@@ -138,41 +158,95 @@ def _last_row(connection: SQLConnection, pruned: FeedPosition | None) -> tuple[i
     return max(_NOWHERE if row is None else _key(row), _NOWHERE if pruned is None else pruned.row)
 
 
-def _rows(connection: SQLConnection, query: ChangeQuery, number: int) -> Iterator[FeedRow]:
-    """Yield the rows from that of the query's position on, some at a time."""
+def _rows(connection: SQLConnection, query: ChangeQuery, number: int, pruned: FeedPosition | None) -> Iterator[FeedRow]:
+    """Yield the rows from that of the query's position on, some at a time.
+
+    Raises:
+        CorruptDataError: a row has a value that was never stored, or one is missing.
+    """
     statement = statements.rows_from(connection.dialect)
-    transaction = 0 if query.after is None else query.after.transaction
+    transaction = _FIRST_NUMBER if query.after is None else query.after.transaction
     size = min(query.limit + 1, DEFAULT.max_feed_rows)
+    before = None if query.after is None else number - 1
     while True:
         connection.check_not_cancelled()
         key = {"from_transaction": transaction, "from_number": number, "limit": size}
         rows = connection.rows(statement, key)
-        yield from map(_feed_row, rows)
+        for row in rows:
+            feed_row = _feed_row(connection, row, pruned)
+            if connection.dialect.has_one_writer:
+                before = _check_next(feed_row, before, pruned)
+            yield feed_row
         if len(rows) < size:
             return
         transaction, number = _key(rows[-1])
         number += 1
 
 
+def _check_next(row: FeedRow, before: int | None, pruned: FeedPosition | None) -> int:
+    """Check that a row comes next after the one with a number, or is the first that is kept; return its own number.
+
+    Numbers have no gaps where there is one writer.
+
+    Raises:
+        CorruptDataError: it does not, so rows are missing.
+    """
+    if before is None:
+        before = (0 if pruned is None else pruned.number) - (not row.entries)
+    if row.number != before + 1:
+        raise _corrupt(f"changes.position: the row {before + 1} is missing before the row {row.number}")
+    return row.number
+
+
 def _key(row: Row) -> tuple[int, int]:
     return row[0] or 0, row[1]
 
 
-def _feed_row(row: Row) -> FeedRow:
+def _feed_row(connection: SQLConnection, row: Row, pruned: FeedPosition | None) -> FeedRow:
     """Return the changes of a row.
 
     Raises:
-        CorruptDataError: it has none.
+        CorruptDataError: it has a value that was never stored.
     """
     transaction, number, at, text = row
+    has_one_writer = connection.dialect.has_one_writer
+    if number < 1:
+        raise _corrupt(f"changes.position is {number}")
+    if (transaction is not None) if has_one_writer else transaction < 1:
+        raise _corrupt(f"changes.transaction_id of the row {number} is {transaction!a:.100}")
+    if not isinstance(at, datetime):
+        raise _corrupt(f"changes.at of the row {number} is no instant: {at!a:.100}")
     try:
-        entries: Any = loads(text)
-    except Exception as error:
-        raise _unreadable(number) from error
-    if type(entries) is not list or not all(type(each) is list and len(each) == _ENTRY_LENGTH for each in entries):
-        raise _unreadable(number)
+        entries: Any = loads(text) if type(text) is str else None
+    except CorruptDataError as error:
+        raise _corrupt(f"changes.changes of the row {number}: {error}") from error
+    if type(entries) is not list or not all(map(_is_entry, entries)):
+        raise _corrupt(f"changes.changes of the row {number} is no list of changes: {text!a:.100}")
+    if not entries and (pruned is None or number != pruned.number):
+        raise _corrupt(f"changes.changes of the row {number} has no changes, and they were not pruned")
     return FeedRow(transaction or 0, number, at, entries)
 
 
-def _unreadable(number: int) -> CorruptDataError:
-    return CorruptDataError(f"the row {number} of the table changes is not a list of changes: restore a backup")
+def _is_entry(entry: Any) -> bool:
+    if type(entry) is not list or len(entry) != _ENTRY_LENGTH:
+        return False
+    kind, record_id, session_id, action = entry
+    return (
+        type(kind) is type(record_id) is type(action) is str
+        and kind in _KINDS
+        and action in _ACTIONS
+        and (session_id is None or type(session_id) is str)
+    )
+
+
+@contextmanager
+def _refused_changes() -> Iterator[None]:
+    """Raise a CorruptDataError if `Change` refuses a value that was stored."""
+    try:
+        yield
+    except ValidationError as error:
+        raise _corrupt(f"changes.changes has what is no change: {error}") from error
+
+
+def _corrupt(what: str) -> CorruptDataError:
+    return CorruptDataError(f"{what}; {_REMEDY}")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from aaow_storage.authoring import MAX_AMOUNT_DIGITS, MAX_ID_LENGTH, dumps, loads
 from aaow_storage.errors import CorruptDataError
-from aaow_storage_sql._compression import compressed, decompressed
+from aaow_storage_sql._compression import compressed, compressed_bytes, decompressed
 
 Processor = Callable[[Any], Any]
 
@@ -128,21 +128,22 @@ def _decoded(text: Any) -> Any:
 
 
 class CompressedText(sa.TypeDecorator[str]):
-    """Text that is compressed where the database does not do so itself: PostgreSQL does, SQLite does not."""
+    """Text that is stored compressed if that is shorter.
 
-    impl = sa.LargeBinary().with_variant(sa.Text(), "postgresql")
+    SQLite stores one that is not compressed as text, because its columns take any type; PostgreSQL stores all as bytes.
+    It would compress only rows above 2 kB by itself, and not as well.
+    """
+
+    impl = sa.LargeBinary()
     cache_ok = True
 
-    def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
+    def bind_processor(self, dialect: sa.Dialect) -> Processor:
         """Return the function that compresses a text."""
-        return compressed if self._is_compressed(dialect) else None
+        return compressed if dialect.name == "sqlite" else compressed_bytes
 
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
         """Return the function that restores it."""
-        return decompressed if self._is_compressed(dialect) else None
-
-    def _is_compressed(self, dialect: sa.Dialect) -> bool:
-        return isinstance(self.impl_instance.dialect_impl(dialect), sa.LargeBinary)
+        return decompressed
 
 
 class Amount(sa.TypeDecorator[Decimal]):

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from aaow_storage.authoring import FeedEntry
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._statements.dialect import Dialect
@@ -69,7 +68,7 @@ class SQLConnection:
     def record(self, kind: str, id: str, session_id: str | None, action: str | None) -> None:
         """Note a change of the open transaction, for the change feed; None is no change."""
         if self.recorder is not None and action is not None:
-            self.recorder.entries.append(FeedEntry(kind, id, session_id, action))
+            self.recorder.add(kind, id, session_id, action)
 
     def rows(self, statement: Any, parameters: "Parameters" = {}) -> "list[Row]":  # noqa: B006 - never changed
         """Return all rows of a SELECT.

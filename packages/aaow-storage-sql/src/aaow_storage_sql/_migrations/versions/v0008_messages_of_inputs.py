@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._migrations.connection import connection_of
@@ -20,7 +19,7 @@ revision = "0008"
 DIGEST_BYTES = 20
 WINDOW_BITS = -12
 DIGEST = sa.LargeBinary(DIGEST_BYTES)
-BODY = sa.LargeBinary().with_variant(postgresql.TEXT(), "postgresql")
+PLAIN = b"\xff"
 
 _executions = sa.table("llm_executions", *map(sa.column, ("id", "session_id", "input", "input_digest")))
 _messages = sa.table("messages", *map(sa.column, ("session_id", "digest", "previous", "body")))
@@ -49,7 +48,7 @@ def upgrade(op: "Operations") -> None:
         sa.Column("session_id", ID, nullable=False),
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("previous", DIGEST),
-        sa.Column("body", BODY, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.id"], name=op.f("fk_messages_session_id_sessions"), ondelete="CASCADE"
         ),
@@ -102,10 +101,11 @@ def _digest_after(previous: bytes | None, body: str) -> bytes:
 
 
 def _text(body: Any) -> Any:
-    """Return the text of messages, which SQLite has compressed."""
+    """Return the text of messages, which may be compressed."""
     if type(body) is not bytes:
         return body
     try:
-        return zlib.decompress(body, WINDOW_BITS).decode()
+        plain = body[1:] if body.startswith(PLAIN) else zlib.decompress(body, WINDOW_BITS)
+        return plain.decode()
     except (zlib.error, UnicodeDecodeError):
         return None
