@@ -32,7 +32,14 @@ from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._conninfo import conninfo_of
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import migrate_store
-from aaow_storage_postgresql.testing import temporary_database
+from aaow_storage_postgresql.testing import (
+    HOSTILE_ENVIRONMENT,
+    Server,
+    hostile_url,
+    pgbouncer_of,
+    skipped_where_missing,
+    temporary_database,
+)
 from aaow_storage_sql import HEAD, REVISIONS, Opening
 
 pytestmark = pytest.mark.asyncio
@@ -330,6 +337,60 @@ async def test_a_file_that_is_no_dump_is_refused(maintenance: StoreMaintenance, 
     (tmp_path / "text").write_text("no dump at all")
     with pytest.raises(CorruptDataError, match="is no file of pg_dump"):
         await maintenance.restore(tmp_path / "text")
+
+
+# ------------------------------------------------------------------------------------------------ other connections
+
+
+@pytest.fixture
+def hostile(server: Server, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The URLs of two databases for a role with hostile settings, in a process with hostile environment variables."""
+    with closing(psycopg.connect(server.url(), autocommit=True)) as connection:
+        for name in ("one", "two"):
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+    urls = tuple(hostile_url(server.url(), name) for name in ("one", "two"))
+    for variable, value in HOSTILE_ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    return urls
+
+
+@pytest.mark.slow(seconds=8)  # its own server, whose plans are slow with the settings of the role
+async def test_settings_of_a_role_and_a_process_have_no_effect(hostile: tuple[str, ...], tmp_path: Path):
+    one, two = hostile
+    async with create_adapter("postgresql", one) as storage:
+        session = Session(workflow_id=None, workflow_snapshot={"text": "\\ 'ä€😀'"}, metadata={"n": 0.1})
+        await storage.create_session(session)
+        await samples.stored_execution(storage, session.id)
+    schema = "elsewhere"  # the first of the search path
+    maintenance = maintenance_of("postgresql", one)
+    assert await maintenance.exists()
+    assert (await maintenance.sizes()).total_bytes > 0
+    assert (await maintenance.schema_status()).is_current
+    assert await maintenance.check_integrity() == ()
+    content = await maintenance.backup(tmp_path / "made.dump")
+    assert await maintenance.verify(tmp_path / "made.dump") == content
+    for _ in range(2):
+        restored = maintenance_of("postgresql", two, schema=schema)
+        assert await restored.restore(tmp_path / "made.dump", replace=True) == content
+    await restored.reclaim_space()
+    async with create_adapter("postgresql", two, schema=schema) as storage:
+        assert await storage.get_session(session.id) == session
+
+
+async def test_through_a_pooler_a_store_is_looked_at_and_not_dumped(server: Server, tmp_path: Path):
+    with skipped_where_missing(), pgbouncer_of(server) as pooler:
+        url = f"{pooler}/postgres"
+        async with create_adapter("postgresql", url, pooler="transaction") as storage:
+            await samples.stored_session(storage)
+        maintenance = maintenance_of("postgresql", url, pooler="transaction")
+        assert await maintenance.exists()
+        assert (await maintenance.sizes()).total_bytes > 0
+        assert await maintenance.check_integrity() == ()
+        set_revision(server.url(), "0009")
+        assert "CREATE TABLE change_feed" in await maintenance.plan_upgrade()
+        for call in (maintenance.backup, maintenance.restore):
+            with pytest.raises(NotOfferedError, match="not its pooler"):
+                await call(tmp_path / "made.dump")
 
 
 # -------------------------------------------------------------------------------------------------- integrity, space

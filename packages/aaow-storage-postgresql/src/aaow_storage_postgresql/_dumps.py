@@ -40,8 +40,9 @@ def back_up(given: Settings, path: Path, progress: StepCallback | None, opening:
     """Write a backup into a new file, for its owner alone.
 
     Raises:
-        NotOfferedError: `pg_dump` is not installed, or is older than the server.
+        NotOfferedError: `pg_dump` is not installed, or is older than the server; or the connection is to a pooler.
     """
+    check_own_sessions("backup", given)
     with opened(given, opening) as (connection, settings):
         server = connection.driver_connection.info.server_version // 10_000
         program, reason = find_program("pg_dump", server)
@@ -58,6 +59,7 @@ def back_up(given: Settings, path: Path, progress: StepCallback | None, opening:
         command: list[str | Path] = [
             program,
             "--format=custom",
+            "--encoding=UTF8",
             "--no-owner",
             "--no-privileges",
             f"--snapshot={snapshot}",
@@ -73,6 +75,16 @@ def back_up(given: Settings, path: Path, progress: StepCallback | None, opening:
             output.read()
         connection.command("ROLLBACK")
     return BackupContent(format=FORMAT, schema_version=found, rows=rows)
+
+
+def check_own_sessions(operation: str, settings: Settings) -> None:
+    """Check that the connections are to the server itself: settings of a dump would leak to clients of a pooler.
+
+    Raises:
+        NotOfferedError: they are to a pooler.
+    """
+    if not settings.has_own_sessions:
+        raise NotOfferedError(operation, settings.place, "name the server itself, not its pooler")
 
 
 def _count_rows(connection: PostgreSQLConnection, settings: Settings) -> dict[str, int]:

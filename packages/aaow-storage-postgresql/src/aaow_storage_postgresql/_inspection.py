@@ -12,6 +12,7 @@ from aaow_storage.authoring import Durability, MaintenanceFinding, StoreSizes, T
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._opening import open_connection
 from aaow_storage_postgresql._search_path import resolve_schema
+from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import version
 from aaow_storage_sql import HEAD, VERSION_TABLE, Opening, metadata
@@ -68,6 +69,7 @@ def opened(settings: Settings, opening: Opening) -> Iterator[tuple[PostgreSQLCon
         connection.use_settings(settings)
         if settings.has_own_sessions:
             connection.command("SET statement_timeout = 0")
+            connection.command(f"SET lock_timeout = {milliseconds(settings.acquire_timeout)}")
         yield connection, settings
 
 

@@ -123,10 +123,14 @@ def _plan(connection: PostgreSQLConnection, settings: Settings) -> str:
     def answer(text: str) -> Any:
         if not text.startswith(_QUESTIONS):
             return Nothing()
+        connection.begin("READ COMMITTED")  # which sets the search path, on a connection of a pooler too
         try:
             return connection.driver_connection.execute(text)
         except (pg.UndefinedTable, pg.UndefinedColumn):  # the upgrade makes it: no rows, or a feed that records
+            connection.command("ROLLBACK AND CHAIN")
             return connection.driver_connection.execute("SELECT true") if text.startswith(_IS_RECORDING) else Nothing()
+        finally:
+            connection.command("ROLLBACK")
 
     found = version(connection, settings)
     with storage_errors_alone(connection.dialect.to_storage_error):

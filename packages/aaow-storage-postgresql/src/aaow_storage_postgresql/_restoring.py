@@ -19,7 +19,7 @@ from aaow_storage.errors import (
 )
 from aaow_storage_postgresql import _catalog as catalog
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._dumps import FORMAT, copied_table, read_list, restoring_program
+from aaow_storage_postgresql._dumps import FORMAT, check_own_sessions, copied_table, read_list, restoring_program
 from aaow_storage_postgresql._inspection import execute, fetch, of_store, opened, tables_of
 from aaow_storage_postgresql._migration_lock import try_lock
 from aaow_storage_postgresql._programs import running
@@ -49,6 +49,7 @@ def restore(
     given: Settings, path: Path, progress: StepCallback | None, opening: Opening, *, replace: bool
 ) -> BackupContent:
     """Put a dump in the place of the store."""
+    check_own_sessions("restore", given)
     program = restoring_program("restore", given)
     if not path.is_file():
         raise StorageUnavailableError(f"{path}: there is no such file; check the path")
