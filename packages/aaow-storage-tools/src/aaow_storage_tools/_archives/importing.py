@@ -1,6 +1,7 @@
 """`import_store`: stores the records of an archive."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import attrs
 
 from aaow_storage import Capability, ConflictError, StorageAdapter, StorageError, Transaction, UnsupportedOperationError
-from aaow_storage_tools._archives.validating import LeftOut, Validation
+from aaow_storage_tools._archives.validating import LeftOut, Stored, Validation
 from aaow_storage_tools._copying.batches import Item, Place
 from aaow_storage_tools._copying.differences import Comparison, Findings, Mismatch, differing_fields, is_same
 from aaow_storage_tools._copying.journal import Journal
@@ -19,6 +20,8 @@ from aaow_storage_tools._errors import ResumableError, UnsupportedByBackendError
 from aaow_storage_tools._kinds import KIND_OF, STREAM_EVENT, Reference
 from aaow_storage_tools._progress import Progress, ProgressCallback, ignore_progress
 
+OpenTarget = Callable[[], AbstractAsyncContextManager[StorageAdapter]]
+"""Opens the target for `async with`."""
 RECORDS_IN_ONE_TRANSACTION = 200_000
 """An archive of no more records is imported in one transaction."""
 _RECORDS_AT_ONCE = 2000
@@ -89,17 +92,40 @@ async def import_store(
         ConflictError: with `merge`, a stored record differs that no operation can change.
         UnsupportedByBackendError: the archive has stream events, and the target cannot store them.
     """
-    with SeenIds.open() as seen:
+    return await import_archive(
+        file,
+        lambda: nullcontext(target),
+        journal=journal,
+        target_name=target_name,
+        merge=merge,
+        keep_going=keep_going,
+        verify=verify,
+        progress=progress,
+    )
+
+
+async def import_archive(
+    file: Path,
+    open_target: OpenTarget,
+    *,
+    journal: Path | None,
+    target_name: str,
+    merge: bool,
+    keep_going: bool,
+    verify: bool,
+    progress: ProgressCallback | None,
+) -> ImportResult:
+    """Do what `import_store` does, with a target that is opened, and perhaps made, when the archive was checked."""
+    tell = progress or ignore_progress
+    async with AsyncExitStack() as stack:
+        seen = stack.enter_context(SeenIds.open())
         validation = Validation(file, seen)
-        tell = progress or ignore_progress
-
-        async def is_stored(reference: Reference) -> bool:
-            kind = KIND_OF[reference.kind]
-            return await kind.get(target, reference.id) is not None
-
-        await validation.run(is_stored if merge else None, tell)
+        target = await stack.enter_async_context(open_target()) if merge else None
+        await validation.run(None if target is None else _asking(target), tell)
         if validation.found and not keep_going:
             raise validation.error()
+        if target is None:
+            target = await stack.enter_async_context(open_target())
         if validation.counts[STREAM_EVENT.name] and Capability.STREAM_EVENTS not in target.capabilities:
             raise UnsupportedByBackendError(target_name, "stream events", "choose another backend for the target")
         with Journal.open(journal, "import", archive=validation.digest, target=target_name) as opened:
@@ -114,6 +140,29 @@ async def import_store(
         was_resumed=was_resumed,
         comparison=comparison,
     )
+
+
+async def check_archive(
+    file: Path, target: StorageAdapter, *, keep_going: bool, progress: ProgressCallback | None
+) -> dict[str, int]:
+    """Check every line of an archive that is to be merged into a store; return how many records of each kind it has.
+
+    Raises:
+        InvalidArchiveError: a line is wrong, or the archive is not whole.
+    """
+    with SeenIds.open() as seen:
+        validation = Validation(file, seen)
+        await validation.run(_asking(target), progress or ignore_progress)
+        if validation.found and not keep_going:
+            raise validation.error()
+        return validation.counts
+
+
+def _asking(target: StorageAdapter) -> Stored:
+    async def is_stored(reference: Reference) -> bool:
+        return await KIND_OF[reference.kind].get(target, reference.id) is not None
+
+    return is_stored
 
 
 class _Importing:
@@ -133,12 +182,12 @@ class _Importing:
             journal.forget()  # the target was made anew since
         was_resumed = journal.has_begun
         if not was_resumed and not self._merge:
-            remedy = "import into an empty store, or allow it to merge, which replaces the records that differ"
+            remedy = "import into an empty store, or merge (--merge), which replaces the records that differ"
             await check_is_empty(self._target, target_name, remedy)
         writer = StoreWriter(
             self._target,
-            is_empty=not self._merge and not journal.is_walked,
-            replaces=self._merge or not journal.is_walked,
+            is_empty=not self._merge,
+            replaces=True,
             replace=_refuse,
         )
         if self._validation.records <= RECORDS_IN_ONE_TRANSACTION and not was_resumed:
@@ -147,8 +196,7 @@ class _Importing:
             self._stored = await writer.run(lambda transaction: self._store_all(writer, transaction))
         else:
             await self._store_in_parts(writer)
-        journal.is_walked = True
-        journal.save()
+        journal.remove()
         return self._stored, was_resumed
 
     async def _store_all(self, writer: StoreWriter, transaction: Transaction) -> int:
@@ -161,7 +209,7 @@ class _Importing:
     async def _store_in_parts(self, writer: StoreWriter) -> None:
         """Store the records, and note the line after each part."""
         journal = self._journal
-        line = 0 if journal.is_walked or journal.place is None else int(journal.place.cursor or 0)
+        line = 0 if journal.place is None else int(journal.place.cursor or 0)
         done = 0 if line == 0 else journal.records
         journal.has_begun = True
         journal.save()

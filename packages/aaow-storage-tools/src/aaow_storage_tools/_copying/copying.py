@@ -12,9 +12,11 @@ from aaow_storage import (
     Capability,
     Change,
     ChangesLostError,
+    CorruptDataError,
     FieldName,
     QueryFilter,
     StorageAdapter,
+    StorageError,
     UnsupportedOperationError,
     ValidationError,
 )
@@ -28,7 +30,7 @@ from aaow_storage_tools._copying.seen_ids import SeenIds
 from aaow_storage_tools._copying.stored_records import check_is_empty, is_empty
 from aaow_storage_tools._copying.walk import StoreWalk
 from aaow_storage_tools._copying.writing import StoreWriter
-from aaow_storage_tools._errors import UnsupportedByBackendError
+from aaow_storage_tools._errors import ResumableError, ToolError, UnsupportedByBackendError
 from aaow_storage_tools._kinds import APPROVAL_REQUEST, SESSION, STREAM_EVENT
 from aaow_storage_tools._progress import Progress, ProgressCallback, ignore_progress
 
@@ -77,6 +79,7 @@ async def copy_store(
     merge: bool = False,
     stream_events: bool = True,
     follow: asyncio.Event | None = None,
+    quiet_s: float | None = None,
     verify: bool = True,
     progress: ProgressCallback | None = None,
 ) -> CopyResult:
@@ -101,12 +104,14 @@ async def copy_store(
         stream_events: whether to copy stream events; a backend of contract 1.0 cannot list them.
         follow: if it is given, changes of the source are applied until it is set: then all that was written before is
             in the target.
+        quiet_s: end to follow, too, when the source has not changed for so many seconds.
         verify: whether to compare the stores at the end, record by record.
         progress: is told how many sessions were copied.
 
     Raises:
         NotEmptyError: the target has records, and there is no journal that says it is a copy of the source.
         AlreadyRunningError: another process does the same.
+        ResumableError: it has failed in the middle; the same call with the same journal goes on.
         UnsupportedByBackendError: a backend lacks what the records or `follow` need.
         ValidationError: `where` is wrong, or is given with `follow`.
     """
@@ -119,7 +124,14 @@ async def copy_store(
         copy = _Copying(
             source, target, where, opened, progress or ignore_progress, merge=merge, stream_events=stream_events
         )
-        return await copy.run(follow, target_name, verify=verify)
+        try:
+            return await copy.run(follow, target_name, quiet_s=quiet_s, verify=verify)
+        except (CorruptDataError, ToolError, UnsupportedOperationError, ValidationError):
+            raise
+        except StorageError as error:
+            if journal is None or not opened.has_begun:
+                raise
+            raise ResumableError("copy", copy.stored, str(error)) from error
 
 
 class _Copying:
@@ -142,11 +154,13 @@ class _Copying:
         self._merge = merge
         self._stream_events = stream_events
         self._has_feed = where is None and Capability.CHANGES in source.capabilities
-        self._stored = 0
+        self.stored = 0
         self._changes = 0
         self._postpones = False
 
-    async def run(self, follow: asyncio.Event | None, target_name: str, *, verify: bool) -> CopyResult:
+    async def run(
+        self, follow: asyncio.Event | None, target_name: str, *, quiet_s: float | None, verify: bool
+    ) -> CopyResult:
         journal = self._journal
         await self._check_capabilities(follow)
         was_resumed = journal.has_begun
@@ -154,7 +168,7 @@ class _Copying:
             journal.forget()  # the target was made anew since
         is_done = journal.is_walked
         if not journal.has_begun and not self._merge:
-            remedy = "copy into an empty store, or allow it to merge, which replaces the records that differ"
+            remedy = "copy into an empty store, or merge (--merge), which replaces the records that differ"
             await check_is_empty(self._target, target_name, remedy)
         self._postpones = follow is not None
         writer = self._writer(is_done=is_done)
@@ -167,11 +181,11 @@ class _Copying:
             applier.postpones_pending = self._postpones
             await self._catch_up(applier)
             if follow is not None:
-                await self._follow(applier, follow)
+                await self._follow(applier, follow, quiet_s)
                 applier.postpones_pending = False
-            self._stored += await applier.store_pending()
+            self.stored += await applier.store_pending()
         comparison = await self._compare(applier) if verify else None
-        return CopyResult(stored=self._stored, changes=self._changes, was_resumed=was_resumed, comparison=comparison)
+        return CopyResult(stored=self.stored, changes=self._changes, was_resumed=was_resumed, comparison=comparison)
 
     def _applying_writer(self) -> StoreWriter:
         """Return what writes records that the target may have in an older state."""
@@ -224,14 +238,14 @@ class _Copying:
                 parts += 1
                 if batch.place is None and len(waiting) < _RECORDS_AT_ONCE and parts < _PARTS_AT_ONCE:
                     continue
-                self._stored += await writer.write(waiting)
+                self.stored += await writer.write(waiting)
                 journal.sessions += sum(item.kind is SESSION for item in waiting)
                 waiting, parts = [], 0
                 if batch.place is not None:
                     journal.place = batch.place
                     journal.save()
                 self._progress(Progress(what="sessions copied", done=journal.sessions, total=total))
-            self._stored += await writer.write(waiting)
+            self.stored += await writer.write(waiting)
         journal.is_walked = True
         journal.save()
 
@@ -262,11 +276,12 @@ class _Copying:
         self._journal.save()
         self._progress(Progress(what="changes applied", done=self._changes))
 
-    async def _follow(self, applier: ChangeApplier, cut_over: asyncio.Event) -> None:
-        """Apply changes until the event is set, and then those that were made before."""
+    async def _follow(self, applier: ChangeApplier, cut_over: asyncio.Event, quiet_s: float | None) -> None:
+        """Apply changes until the event is set, or none has come for a while, and then those that were made before."""
         while not cut_over.is_set():
             await self._catch_up(applier)
-            await _wait_for_change(self._source, applier.position, cut_over)
+            if not await _wait_for_change(self._source, applier.position, cut_over, quiet_s):
+                break
         await self._catch_up(applier)
 
     async def _compare(self, applier: ChangeApplier) -> Comparison:
@@ -290,19 +305,22 @@ class _Copying:
         return comparison
 
 
-async def _wait_for_change(source: StorageAdapter, position: str | None, cut_over: asyncio.Event) -> None:
-    """Wait until the feed goes on, or the event is set."""
+async def _wait_for_change(
+    source: StorageAdapter, position: str | None, cut_over: asyncio.Event, quiet_s: float | None
+) -> bool:
+    """Wait until the feed goes on, or the event is set; return False if neither has happened in so many seconds."""
     async with aclosing(source.changes(position)) as changes:
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(_next_of(changes)), asyncio.create_task(cut_over.wait())]
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waits, timeout=quiet_s, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                with suppress(ChangesLostError, StopAsyncIteration, UnsupportedOperationError):
+                with suppress(ChangesLostError):  # the next read meets it too
                     task.result()
         finally:
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+    return bool(done)
 
 
 async def _next_of(changes: AsyncIterator[Change]) -> Change:

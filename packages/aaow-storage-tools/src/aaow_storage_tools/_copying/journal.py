@@ -17,7 +17,7 @@ FORMAT = 1
 class Journal:
     """How far a job is, in a file that belongs to one source and one target.
 
-    The file is replaced as a whole, after what it says was stored. It stays when the job is done, so that the same
+    The file is replaced as a whole, after what it says was stored. A copy leaves it when it is done, so that the same
     call, made again, knows the target. While a job runs it holds a lock on another file, which ends with its process.
 
     Attributes:
@@ -83,6 +83,11 @@ class Journal:
             "sessions": self.sessions,
         }
         write_whole(self._path, json.dumps(document, indent=2).encode())
+
+    def remove(self) -> None:
+        """Remove the file, because nothing is to be gone on with."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> None:
         try:

@@ -113,6 +113,24 @@ COMMANDS = (
         MOVING,
         "agents.backup",
     ),
+    Command(
+        "copy",
+        "Copy a store into another one, of any backend, and compare the two record by record.",
+        MOVING,
+        "agents.db postgresql://app@db.example/agents",
+    ),
+    Command(
+        "export",
+        "Write all records of a store to an archive: a file of JSON Lines, that people and other programs can read.",
+        MOVING,
+        "agents.jsonl.zst status=completed",
+    ),
+    Command(
+        "import",
+        "Store the records of an archive in a store that is empty, or is not there yet: all of them, or nothing.",
+        MOVING,
+        "agents.jsonl.zst",
+    ),
     Command("check", "Read every record of a store, and tell what is wrong with it.", KEEPING, "--repair"),
     Command(
         "prune",

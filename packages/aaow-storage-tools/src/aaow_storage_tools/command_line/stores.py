@@ -46,6 +46,20 @@ class StoreNotThereError(StorageError):
         )
 
 
+class FileNotThereError(StorageError):
+    """There is no file where one was named."""
+
+    exit_code = ExitCode.NOT_THERE
+
+    def __init__(self, file: str, consequence: str) -> None:
+        super().__init__(file, consequence)
+        self.file = file
+        self.consequence = consequence
+
+    def __str__(self) -> str:
+        return f"there is no file {self.file}, and {self.consequence}: check the path"
+
+
 @frozen(kw_only=True)
 class Store:
     """A store that was named: the arguments of `create_adapter`, and what named it."""
