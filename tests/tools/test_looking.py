@@ -1,10 +1,14 @@
 """`list` and `show`."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
+from aaow_storage import BudgetPool
 from aaow_storage_tools.command_line.exit_codes import ExitCode
+from aaow_storage_tools.command_line.tables import Columns, rounded, text_of
+from aaow_storage_tools.command_line.trees import share_text
 
 KINDS = {
     "workflow": 1,
@@ -105,7 +109,8 @@ def test_a_session_is_shown_as_a_tree_with_its_errors_first(run, store):
         "attempt 1 failed: timeout",
         "large failed: the model refused [to] answer",
         "search failed: no such order",
-        "human_review pending (approval-1)",
+        "human_review pending",
+        "approval-1  human_review of the node pay",
     ):
         assert [line for line in lines if part in line], part
     (model_call,) = [line for line in lines if "large failed" in line]
@@ -134,7 +139,7 @@ def test_a_session_is_one_document(run, store):
 def test_a_budget_is_shown_with_the_pools_around_it(run, store):
     lines = run("show", "budget", "team").out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["Company", "team", "spent"]
-    assert "#################...  42.5   50   7.5   85%  active" in lines[2]
+    assert "###########...   85%  42.5   50  active" in lines[2]
     document = run("show", "budget", "company", "--json").document
     assert [(each["depth"], each["id"]) for each in document["pools"]] == [
         (0, "company"),
@@ -176,3 +181,31 @@ def test_the_beginning_of_an_id_is_enough(run, store):
 def test_a_record_that_is_not_there_fails(kind: str, run, store):
     done = run("show", kind, "nope", "--json")
     assert (done.code, done.out, done.error["error"]) == (ExitCode.FAILED, "", "NotFoundError")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("12.345678901", "12.3457"),
+        ("999999.123456", "999999.12"),
+        ("0.000012345", "0.000012"),
+        ("0.5", "0.5"),
+        ("1000", "1000"),
+        ("0", "0"),
+    ],
+)
+def test_amounts_are_rounded_for_people(amount: str, text: str):
+    assert text_of(rounded(Decimal(amount))) == text
+
+
+def test_a_pool_that_has_something_left_is_not_full():
+    pool = BudgetPool(total_budget="1000000", used_budget="999999.99")
+    assert share_text(pool) == "99%"
+
+
+def test_a_list_fits_into_a_narrow_terminal():
+    rows = [{"id": "a" * 36, "status": "running", "metadata": "b" * 100}]
+    columns = Columns(rows)
+    lines = [columns.header(60), *columns.lines(rows, 60)]
+    assert max(line.cell_len for line in lines) == 60
+    assert lines[1].plain.startswith("a" * 36)

@@ -42,7 +42,7 @@ def test_stats_take_a_query_and_an_order(run, store):
 def test_stats_show_the_budgets_by_use(run, store):
     pools = run("stats", "--json").document["budget_pools"]
     assert [pool["id"] for pool in pools] == ["company", "team", "spent"]
-    assert "Company (company)  ########............" in run("stats").out
+    assert "Company (company)  #####.........   42%  42.5  100  active" in run("stats").out
 
 
 @pytest.mark.parametrize("arguments", [["--by", "color"], ["--order", "color"], ["model<3", "nope=1"]])

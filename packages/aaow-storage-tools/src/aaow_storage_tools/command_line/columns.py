@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from aaow_storage import JSON
 from aaow_storage.authoring import dumps_unchecked
-from aaow_storage_tools.command_line.tables import text_of
+from aaow_storage_tools.command_line.tables import rounded, text_of
 
 Row = dict[str, Any]
 
 
 def row_of(kind: str, record: Any, *, is_brief: bool) -> Row:
-    """Return what a list shows of a record; briefly, ages stand in place of times."""
-    return _ROWS[kind](record, _age if is_brief else _time)
+    """Return what a list shows of a record; briefly, with ages in place of times, and amounts rounded."""
+    row = _ROWS[kind](record, _age if is_brief else _time)
+    if not is_brief:
+        return row
+    return {name: rounded(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 def age_text(instant: datetime | None) -> str:
@@ -32,7 +36,7 @@ def duration_text(duration: timedelta | None) -> str:
         return ""
     seconds = duration.total_seconds()
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{round(seconds * 1000)} ms"
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -190,7 +194,7 @@ def summary_of(kind: str, each: Any) -> str:
         case "tool_call":
             return ", ".join(part for part in (each.tool_name, each.error) if part)
         case "budget_pool":
-            return f"{text_of(each.used_budget)} of {text_of(each.total_budget)}, {each.status}"
+            return f"{text_of(rounded(each.used_budget))} of {text_of(rounded(each.total_budget))}, {each.status}"
         case "approval_request":
             return f"{each.type} {each.status}" + ("" if each.resolved_by is None else f" by {each.resolved_by}")
         case "stream_event":

@@ -1,7 +1,7 @@
 """Tables and records for people: which text a value has, and on which side it stands."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -24,16 +24,14 @@ class Columns:
         texts = [[heading_of(name), *(text_of(row.get(name)) for row in rows)] for name in self._names]
         self._widths = [max(map(cell_len, column)) for column in texts]
 
-    def header(self) -> Text:
+    def header(self, width: int) -> Text:
         """Return the line of the names of the columns."""
-        return Text(self._line([heading_of(name) for name in self._names]), style="bold")
+        return _cut(Text(self._line([heading_of(name) for name in self._names]), style="bold"), width)
 
     def lines(self, rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[Text]:
         """Yield a line for each row, cut off where it is wider than that."""
         for row in rows:
-            line = Text(self._line([text_of(row.get(name)).replace("\n", " ") for name in self._names]))
-            line.truncate(width, overflow="ellipsis")
-            yield line
+            yield _cut(Text(self._line([text_of(row.get(name)).replace("\n", " ") for name in self._names])), width)
 
     def _line(self, texts: Sequence[str]) -> str:
         parts = []
@@ -43,8 +41,22 @@ class Columns:
         return "  ".join(parts).rstrip()
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, *, is_folded: bool) -> Table:
-    """Return a table of rows under the names of their columns, without lines around them."""
+def _cut(line: Text, width: int) -> Text:
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def table_of(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] | None = None,
+    *,
+    is_folded: bool,
+    yielding: Collection[str] | None = None,
+) -> Table:
+    """Return a table of rows under the names of their columns, without lines around them.
+
+    If it is folded, the columns that yield are folded to fit, and their words cut: by default the texts but the first.
+    """
     names = list(columns if columns is not None else dict.fromkeys(name for row in rows for name in row))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(names):
@@ -52,8 +64,8 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = 
         table.add_column(
             heading_of(name),
             justify="right" if is_number else "left",
-            no_wrap=place == 0 or is_number or not is_folded,
-            overflow="fold",
+            no_wrap=not is_folded or (place == 0 or is_number if yielding is None else name not in yielding),
+            overflow="fold" if yielding is None else "ellipsis",
         )
     for row in rows:
         table.add_row(*(cell_of(row.get(name)) for name in names))
@@ -105,6 +117,12 @@ def text_of(value: object) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(sorted(map(text_of, value)) if isinstance(value, set | frozenset) else map(text_of, value))
     return printable(str(value))
+
+
+def rounded(amount: Decimal) -> Decimal:
+    """Return an amount as people read it: with 6 places after the point, fewer if it is large."""
+    places = 2 if abs(amount) >= 1000 else 4 if abs(amount) >= 1 else 6  # noqa: PLR2004 - rough steps
+    return round(amount, places).normalize()
 
 
 def size_text(size: int) -> str:

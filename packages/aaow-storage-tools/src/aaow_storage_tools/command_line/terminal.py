@@ -13,7 +13,7 @@ lot to write calls `start_writing()` when it is sure of its first lines.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,6 +21,7 @@ from aaow_storage_tools.command_line.documents import document_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from aaow_storage_tools.command_line.progress_display import ProgressDisplay
     from aaow_storage_tools.command_line.tables import Columns
@@ -45,6 +46,9 @@ class _Kept:
             return sys.stdout.write(text)
         self._parts.append(text)
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        self.write("".join(lines))
 
     def flush(self) -> None:
         if self._passes_on:
@@ -98,26 +102,43 @@ class Terminal:
 
     def print(self, *renderables: "RenderableType", width: int | None = None) -> None:
         """Print text, or anything that rich can print, for people; at most so wide, if a width is given."""
-        if not self.is_json:
+        if self.is_json:
+            return
+        if not self.is_interactive and all(isinstance(each, str) or hasattr(each, "plain") for each in renderables):
+            self._out.writelines(f"{getattr(each, 'plain', each)}".rstrip() + "\n" for each in renderables or ("",))
+        else:
             with self.console.capture() as captured:
                 self.console.print(*renderables, width=_least(width, self.console.width))
             text = captured.get()
             self._out.write(text if self.is_interactive else _without_padding(text))
+
+    def print_line(self, line: "Text") -> None:
+        """Print one line, for people, which is cut off where the terminal ends."""
+        if not self.is_json:
+            line.truncate(self.console.width, overflow="ellipsis")
+            self.print(line)
 
     def print_as_is(self, text: str) -> None:
         """Print text without folding or cutting it, such as a script that goes into a file."""
         if not self.is_json:
             self._out.write(text if text.endswith("\n") else f"{text}\n")
 
-    def print_table(self, rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> None:
+    def print_table(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        columns: Sequence[str] | None = None,
+        yielding: Collection[str] | None = None,
+    ) -> None:
         """Print one line a row, for people, under the names of the columns; numbers are set to the right.
 
-        On a terminal, long texts are folded; the first column, which has the id or the name, is never cut off.
+        On a terminal, long texts are folded; the first column, which has the id or the name, is never cut off. With
+        `yielding`, those columns make room for the others.
         """
         from aaow_storage_tools.command_line.tables import table_of
 
         if not self.is_json:
-            self.print(table_of(list(rows), columns, is_folded=self.is_interactive))
+            self.print(table_of(list(rows), columns, is_folded=self.is_interactive, yielding=yielding))
 
     def print_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Print a page of a list, for people: as `print_table`, but a row is one line, and pages line up.
@@ -129,7 +150,7 @@ class Terminal:
         if not self.is_json and rows:
             if self._columns is None:
                 self._columns = Columns(rows)
-                self.print(self._columns.header())
+                self.print(self._columns.header(self.console.width))
             for line in self._columns.lines(rows, self.console.width):
                 self.print(line)
 
@@ -191,7 +212,7 @@ class Terminal:
 
     def _tell(self, text: str, style: str) -> None:
         if sys.stderr.isatty():
-            self.error_console.print(text, style=style, soft_wrap=True)
+            self.error_console.print(text, style=style)
         else:
             sys.stderr.write(f"{text}\n")
 

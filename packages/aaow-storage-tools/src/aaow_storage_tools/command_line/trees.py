@@ -1,5 +1,6 @@
 """The trees of `show session` and `show budget`, drawn to the width of the terminal."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -9,18 +10,27 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from aaow_storage import ApprovalStatus, BudgetPool, BudgetPoolStatus, LLMExecution, NodeExecutionStatus, SessionStatus
+from aaow_storage import (
+    JSON,
+    ApprovalStatus,
+    BudgetPool,
+    BudgetPoolStatus,
+    LLMExecution,
+    NodeExecutionStatus,
+    SessionStatus,
+)
+from aaow_storage.authoring import dumps_unchecked
 from aaow_storage_tools._looking.budget_view import BudgetView
 from aaow_storage_tools._looking.session_view import NodeView, SessionView, costs_of, tokens_of
 from aaow_storage_tools.command_line.columns import age_text, duration_text, outcome_of
-from aaow_storage_tools.command_line.tables import printable, text_of
+from aaow_storage_tools.command_line.tables import printable, rounded, text_of
 
 MAX_WIDTH = 120
 """How wide the tree of a session is at most: its figures stand at the right edge."""
 
 MAX_LINE = 200
 """How many characters of a text a tree shows where it is not cut off by the terminal."""
-BAR_LENGTH = 20
+BAR_LENGTH = 14
 
 _FIGURES = (("time", 11), ("tokens", 8), ("cost", 12))
 _STYLES = {
@@ -67,18 +77,17 @@ def budget_tree(view: BudgetView) -> RenderableType:
 def budget_table(pools: Sequence[tuple[BudgetPool, int]], *, chosen: str | None = None) -> Table:
     """Return a table of pools, each set in by its depth; one of them may stand out."""
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("POOL", no_wrap=True, overflow="ellipsis")
-    table.add_column("", no_wrap=True, width=BAR_LENGTH)
-    for heading in ("USED", "OF", "LEFT"):
+    table.add_column("POOL", overflow="ellipsis")
+    table.add_column("", no_wrap=True)
+    for heading in ("", "USED", "OF"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
     table.add_column("STATUS", no_wrap=True)
     for pool, depth in pools:
         name = "  " * depth + pool_name(pool)
         style = "bold" if pool.id == chosen else ""
-        figures = map(text_of, (pool.used_budget, pool.total_budget, pool.remaining_budget))
+        figures = (text_of(rounded(amount)) for amount in (pool.used_budget, pool.total_budget))
         status = _status(pool.status) if pool.status is not BudgetPoolStatus.ACTIVE else Text("active")
-        table.add_row(Text(name, style=style), _bar(pool), *figures, share_text(pool), status)
+        table.add_row(Text(name, style=style), _bar(pool), share_text(pool), *figures, status)
     return table
 
 
@@ -89,8 +98,8 @@ def pool_name(pool: BudgetPool) -> str:
 
 
 def share_text(pool: BudgetPool) -> str:
-    """Return how much of a pool is used, in percent."""
-    return f"{_share(pool) * 100:.0f}%"
+    """Return how much of a pool is used, in percent; 100 only if nothing is left."""
+    return f"{math.floor(_share(pool) * 100)}%"
 
 
 def _share(pool: BudgetPool) -> float:
@@ -100,7 +109,7 @@ def _share(pool: BudgetPool) -> float:
 
 
 def _bar(pool: BudgetPool) -> Text:
-    filled = min(BAR_LENGTH, round(_share(pool) * BAR_LENGTH))
+    filled = min(BAR_LENGTH, math.floor(_share(pool) * BAR_LENGTH))
     if pool.used_budget and not filled:
         filled = 1
     nearly, over = 0.8, 1.0
@@ -125,7 +134,7 @@ def _session_heading(view: SessionView) -> Text:
         ("workflow", session.workflow_id),
         ("parent", session.parent_session_id),
         ("created", f"{text_of(session.created_at)} UTC, {age_text(session.created_at)} ago"),
-        ("metadata", None if session.metadata is None else ", ".join(f"{k}={v}" for k, v in session.metadata.items())),
+        ("metadata", None if session.metadata is None else ", ".join(map(_pair, session.metadata.items()))),
         ("budget", None if state is None else state.budget_pool_id),
         ("at node", None if state is None else state.current_node_id),
     ]
@@ -133,6 +142,11 @@ def _session_heading(view: SessionView) -> Text:
     text = Text.assemble(*(part for name, value in shown for part in ((name, "dim"), value)), overflow="fold")
     text.rstrip()
     return text
+
+
+def _pair(item: tuple[str, JSON]) -> str:
+    name, value = item
+    return f"{name}={value if isinstance(value, str) else dumps_unchecked(value)}"
 
 
 def _add_node(tree: Tree, node: NodeView) -> None:
@@ -164,8 +178,6 @@ def _add_node(tree: Tree, node: NodeView) -> None:
             asked.append(f" by {printable(request.resolved_by)}")
         if request.resolution_notes is not None:
             asked.append(f": {_one_line(request.resolution_notes)}")
-        elif request.status is ApprovalStatus.PENDING:
-            asked.append(f" ({request.id})")
         waited = "" if request.resolved_at is None else duration_text(request.resolved_at - request.created_at)
         branch.add(_row(asked, (waited, "", "")))
 
@@ -198,7 +210,7 @@ def _figures(took: str, calls: Iterable[LLMExecution]) -> tuple[str, str, str]:
 
 def costs_text(costs: dict[str, Decimal]) -> str:
     """Return costs with their currencies, such as `0.0135 USD`."""
-    return ", ".join(f"{text_of(cost)} {currency}" for currency, cost in sorted(costs.items()))
+    return ", ".join(f"{text_of(rounded(cost))} {currency}" for currency, cost in sorted(costs.items()))
 
 
 def _between(part: Any) -> str:
@@ -218,6 +230,10 @@ def _one_line(text: str) -> str:
 
 
 def _footer(view: SessionView) -> Iterator[Text]:
+    pending = [each for node in view.nodes for each in node.approvals if each.status is ApprovalStatus.PENDING]
+    if pending:
+        yield Text("\nPending approvals, for `aaow-storage approve ID` or `reject ID`:")
+        yield from (Text(f"  {each.id}  {each.type} of the node {printable(each.node_id)}") for each in pending)
     if view.streams:
         streams = ", ".join(f"{stream.stream_id} ({stream.events} events)" for stream in view.streams)
         yield Text(f"\nStreams: {printable(streams)}")

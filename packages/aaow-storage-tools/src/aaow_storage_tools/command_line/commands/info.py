@@ -128,7 +128,7 @@ def _print(terminal: "Terminal", heading: dict[str, Any], description: "StoreDes
 def _row(each: "KindCount") -> dict[str, Any]:
     return {
         "kind": each.kind.replace("_", " "),
-        "count": f"{each.count:,}" if each.is_exact else f"over {each.count:,}",
+        "count": f"{each.count:,}" if each.is_exact else f"{each.count:,}+",
         "oldest": None if each.oldest is None else f"{each.oldest:%Y-%m-%d}",
         "newest": None if each.newest is None else f"{each.newest:%Y-%m-%d}",
         "by status": ", ".join(f"{number:,} {status.replace('_', ' ')}" for status, number in each.by_status.items()),

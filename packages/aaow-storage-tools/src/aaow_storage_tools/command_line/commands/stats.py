@@ -8,7 +8,12 @@ from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
 
 if TYPE_CHECKING:
-    from aaow_storage import UsageSummary
+    from collections.abc import Sequence
+
+    from aaow_storage import StorageOperations, UsageSummary
+
+MAX_NAMES = 100
+"""How many workflows are shown by their names."""
 
 
 async def run(
@@ -34,19 +39,27 @@ async def run(
     keys = [key.strip() for key in by.split(",") if key.strip()]
     async with options.open() as storage:
         usage = await usage_of(storage, keys, query, order=order)
+        names = {} if terminal.is_json else await _workflow_names(storage, usage.groups)
     terminal.emit({"type": "stats", **usage.to_dict()})
     if terminal.is_json:
         return None
     from aaow_storage_tools.command_line.trees import budget_table
 
-    groups = [_row(list(each.keys.values()), keys, each) for each in usage.groups]
+    groups = [_row([names.get(str(key), key) for key in each.keys.values()], keys, each) for each in usage.groups]
     if len(groups) != 1:
         groups.append(_row(["total"], keys[:1] or ["all"], usage.total))
-    terminal.print_table(groups)
+    terminal.print_table(groups, yielding=keys)
     if usage.pools:
         terminal.print()
         terminal.print(budget_table([(pool, 0) for pool in usage.pools]))
     return None
+
+
+async def _workflow_names(storage: "StorageOperations", groups: "Sequence[UsageSummary]") -> dict[str, str]:
+    """Return the names of the first workflows that groups are made by, by id."""
+    ids = dict.fromkeys(each.keys.get("workflow_id") for each in groups[:MAX_NAMES])
+    found = [await storage.get_workflow(workflow_id) for workflow_id in ids if workflow_id is not None]
+    return {workflow.id: f"{workflow.name} {workflow.version}" for workflow in found if workflow is not None}
 
 
 def _row(values: list[Any], keys: list[str], each: "UsageSummary") -> dict[str, Any]:

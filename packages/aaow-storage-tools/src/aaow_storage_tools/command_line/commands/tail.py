@@ -59,7 +59,8 @@ async def run(
             changes = follow_changes(storage, position, kinds=kinds, session_id=session_id, only_stored=once)
             async for followed in changes:
                 seen, position = seen + 1, followed.change.position
-                terminal.print(_line(followed))
+                if not terminal.is_json:
+                    terminal.print_line(_line(followed))
                 terminal.emit_line("change", {"change": followed.change, "record": followed.record})
                 terminal.flush()
                 if seen == count:
@@ -78,12 +79,10 @@ def _line(followed: "FollowedChange") -> "Text":
     change = followed.change
     style = {"created": "green", "deleted": "red"}.get(change.action.value, "")
     said = "" if followed.record is None else summary_of(change.kind, followed.record)
-    line = Text.assemble(
+    return Text.assemble(
         (f"{change.at:%H:%M:%S} ", "dim"),
         (f"{change.action:7} ", style),
         f"{change.kind.replace('_', ' '):16} ",
         (printable(change.id), "bold"),
         f"  {printable(said)}" if said else "",
     )
-    line.no_wrap, line.overflow = True, "ellipsis"
-    return line
