@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from aaow_storage_tools.command_line import commands, program
+from aaow_storage import StorageError
+from aaow_storage_tools.command_line import commands, configuration, program
 from aaow_storage_tools.command_line.catalogue import COMMANDS, GROUPS, SECTIONS, Command
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.options import OutputOptions, StoreOptions
@@ -171,6 +173,40 @@ def test_an_unexpected_error_comes_with_its_traceback_and_without_passwords(run,
     error = run("backends", "--json").error
     assert error["message"] == "postgresql://ada:***@db/agents"
     assert "Traceback" in error["traceback"]
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch):
+    """Let the command `config path` log a warning, and then fail if it is told to."""
+
+    def warned(*, error: Exception | None = None) -> None:
+        def configuration_path() -> Path:
+            for _ in range(2):
+                logging.getLogger("aaow_storage_sqlite").warning("postgresql://ada:geheim@db/a is slow")
+            if error is not None:
+                raise error
+            return Path("there")
+
+        monkeypatch.setattr(configuration, "configuration_path", configuration_path)
+
+    return warned
+
+
+def test_what_a_backend_logs_is_a_warning(run, warned):
+    warned()
+    done = run("config", "path")
+    assert (done.code, done.out) == (ExitCode.DONE, "there\n")
+    assert done.err == "warning: postgresql://ada:***@db/a is slow\n"
+    done = run("config", "path", "--json")
+    assert done.document["path"] == "there"
+    assert (done.error["type"], done.error["message"]) == ("warning", "postgresql://ada:***@db/a is slow")
+
+
+def test_a_failure_is_one_document_with_its_warnings(run, warned):
+    warned(error=StorageError("it is gone"))
+    done = run("config", "path", "--json")
+    assert (done.code, done.out) == (ExitCode.FAILED, "")
+    assert (done.error["message"], done.error["warnings"]) == ("it is gone", ["postgresql://ada:***@db/a is slow"])
 
 
 def test_help_and_version_import_little():

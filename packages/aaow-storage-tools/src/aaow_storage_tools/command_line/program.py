@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode, exit_code_of
@@ -75,12 +76,37 @@ def _run(terminal: "Terminal", words: list[str]) -> ExitCode:
         bound.arguments["terminal"] = terminal
     elif terminal.is_json:
         terminal.is_json = False  # `--help`, which is for people
-    result = function(*bound.args, **bound.kwargs)
-    if inspect.iscoroutine(result):
-        import asyncio
+    with _warnings_on(terminal):
+        result = function(*bound.args, **bound.kwargs)
+        if inspect.iscoroutine(result):
+            import asyncio
 
-        result = asyncio.run(result)
+            result = asyncio.run(result)
     return ExitCode.DONE if result is None else ExitCode(result)
+
+
+@contextmanager
+def _warnings_on(terminal: "Terminal") -> "Iterator[None]":
+    """Show what backends log as warnings inside the block, each once."""
+    import logging
+
+    seen: set[str] = set()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            from aaow_storage.authoring import redacted_text
+
+            message = redacted_text(record.getMessage())
+            if message not in seen:
+                seen.add(message)
+                terminal.warn(message)
+
+    handler = Handler(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _behind_the_command(words: list[str]) -> list[str]:

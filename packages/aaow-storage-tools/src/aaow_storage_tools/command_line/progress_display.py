@@ -2,10 +2,10 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -36,8 +36,15 @@ class Step(Protocol):
 class ProgressDisplay:
     """A progress callback that shows the progress on stderr."""
 
-    def __init__(self, console: "Callable[[], Console]", *, is_quiet: bool) -> None:
+    def __init__(
+        self,
+        console: "Callable[[], Console]",
+        *,
+        is_quiet: bool,
+        write_json: "Callable[[Mapping[str, Any]], None] | None" = None,
+    ) -> None:
         self._console = console
+        self._write_json = write_json
         self._is_quiet = is_quiet
         self._bars: Progress | None = None
         self._task: tuple[str, TaskID] | None = None
@@ -50,11 +57,14 @@ class ProgressDisplay:
             return
         if self._begun[0] != step.what:
             self._begun = step.what, time.monotonic(), step.done
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and self._write_json is None:
             if time.monotonic() - self._made_at >= PATIENCE_S:
                 self._draw(step)
         elif time.monotonic() - self._told_at >= PAUSE_S:
             self._told_at = time.monotonic()
+            if self._write_json is not None:
+                self._write_json({"type": "progress", "what": step.what, "done": step.done, "total": step.total})
+                return
             sys.stderr.write(f"{self.line(step)}\n")
             sys.stderr.flush()
 

@@ -76,6 +76,8 @@ class Terminal:
         self.is_interactive = sys.stdout.isatty()
         self._out = _Kept()
         self._columns: Columns | None = None
+        self._warnings: list[str] = []
+        self._is_writing = False
         self._consoles: dict[str, Console] = {}
 
     @property
@@ -174,24 +176,33 @@ class Terminal:
     def start_writing(self) -> None:
         """Write to stdout what was kept, and from now on everything at once."""
         self._out.pass_on()
+        self._is_writing = True
+        for warning in self._warnings:
+            self._write_error({"type": "warning", "message": warning})
+        self._warnings.clear()
 
     def flush(self) -> None:
         """Send what was written on its way; it has no effect before `start_writing`."""
         self._out.flush()
 
     def note(self, text: str) -> None:
-        """Tell people something on stderr, unless they asked for quiet."""
-        if not self.is_quiet:
+        """Tell people something on stderr, unless they asked for quiet; programs are not told."""
+        if not self.is_quiet and not self.is_json:
             self._tell(text, "")
 
     def warn(self, text: str) -> None:
-        """Warn people on stderr."""
-        self._tell(f"warning: {text}", "yellow")
+        """Warn on stderr; with `--json` by a line of JSON, or in the document that says why the command failed."""
+        if not self.is_json:
+            self._tell(f"warning: {text}", "yellow")
+        elif self._is_writing:
+            self._write_error({"type": "warning", "message": text})
+        else:
+            self._warnings.append(text)
 
     def fail(self, text: str, document: Mapping[str, Any]) -> None:
         """Say on stderr why the command failed: as text, or with `--json` as a JSON document."""
         if self.is_json:
-            sys.stderr.write(f"{document_text(document, is_ascii=not _is_unicode(sys.stderr))}\n")
+            self._write_error({**document, "warnings": self._warnings} if self._warnings else document)
         else:
             self._tell(text, "red")
 
@@ -200,11 +211,15 @@ class Terminal:
         """Return the progress callback of a long job, for `with`.
 
         On a terminal it draws a bar on stderr, with the rate and the remaining time; elsewhere it writes a line every
-        ten seconds. It can be passed to several jobs, one after the other.
+        ten seconds, and a line of JSON with `--json`. It can be passed to several jobs, one after the other.
         """
         from aaow_storage_tools.command_line.progress_display import ProgressDisplay
 
-        display = ProgressDisplay(lambda: self.error_console, is_quiet=self.is_quiet)
+        display = ProgressDisplay(
+            lambda: self.error_console,
+            is_quiet=self.is_quiet,
+            write_json=self._write_error if self.is_json else None,
+        )
         try:
             yield display
         finally:
@@ -215,6 +230,10 @@ class Terminal:
             self.error_console.print(text, style=style)
         else:
             sys.stderr.write(f"{text}\n")
+
+    def _write_error(self, document: Mapping[str, Any]) -> None:
+        sys.stderr.write(f"{document_text(document, is_ascii=not _is_unicode(sys.stderr))}\n")
+        sys.stderr.flush()
 
     def _write_json(self, document: Mapping[str, Any], indent: int | None) -> None:
         self._out.write(f"{document_text(document, indent=indent, is_ascii=not _is_unicode(sys.stdout))}\n")
