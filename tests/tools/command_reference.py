@@ -54,8 +54,8 @@ A reader that closes the pipe is no error. Passwords are shown as `***`.
 
 With `--json`, a command writes one JSON document; lists and long jobs write JSON Lines, and the last one has the type
 `result`. Each has the number of the `schema`, which is 1, and a `type`. Ids, amounts and times are strings. An error is
-one document on stderr, with `error`, `message` and `exit_code`, and with the `warnings` before it. If nothing fails, each
-warning is a line on stderr, and so is the progress of a long job every ten seconds.
+one document on stderr, with `error`, `message` and `exit_code`, and with the `warnings` before it. If nothing fails,
+each warning is a line on stderr, and so is the progress of a long job every ten seconds.
 
 A command that deletes something only says what it would do, unless `--yes` is given.
 """

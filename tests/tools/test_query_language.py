@@ -27,6 +27,7 @@ from aaow_storage import (
     now,
     open_adapter,
 )
+from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
 from aaow_storage_tools._looking.query_language import QueryError, parse_order, parse_query
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -160,8 +161,17 @@ CASES = [
 ]
 
 
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest):
+    """The URL of an empty store."""
+    if request.param == "postgresql":
+        with skipped_where_missing(), temporary_database() as url:
+            yield url
+    else:
+        yield f"{request.param}://"
+
+
 @pytest.mark.asyncio
-@pytest.mark.parametrize("url", ["memory", "sqlite://"])
 async def test_the_backends_find_what_a_query_means(url: str):
     import demo_store  # noqa: PLC0415 - the conftest makes it importable
 
