@@ -1,11 +1,14 @@
 """`list` and `show`."""
 
+import io
 import json
+import sys
 from decimal import Decimal
 
 import pytest
 
 from aaow_storage import BudgetPool
+from aaow_storage_tools.command_line import main
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.tables import Columns, rounded, text_of
 from aaow_storage_tools.command_line.trees import share_text
@@ -209,3 +212,33 @@ def test_a_list_fits_into_a_narrow_terminal():
     lines = [columns.header(60), *columns.lines(rows, 60)]
     assert max(line.cell_len for line in lines) == 60
     assert lines[1].plain.startswith("a" * 36)
+
+
+class ClosedPipe(io.StringIO):
+    """A reader that has gone after the first part, as `head` does."""
+
+    def write(self, text: str) -> int:
+        if self.getvalue():
+            raise BrokenPipeError
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "session", "--all"],
+        ["list", "session", "--all", "--json"],
+        ["tail", "--from-start"],
+        ["tail", "--from-start", "--once", "--json"],
+        ["show", "session", "session-1"],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_goes_ends_a_command_without_an_error(
+    arguments: list[str], store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    pipe = ClosedPipe("x")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert main(arguments) == ExitCode.DONE
+    assert capsys.readouterr().err == ""
+    assert pipe.getvalue() == "x"
