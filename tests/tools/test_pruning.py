@@ -1,7 +1,11 @@
 """`prune`: what a policy gives up goes whole, what it keeps stays, and the dry run says the same."""
 
 import asyncio
+import json
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import timedelta
@@ -18,6 +22,7 @@ from aaow_storage import (
     DelegatingTransaction,
     Gt,
     LLMExecutionResult,
+    Session,
     StorageAdapter,
     StoredWorkflow,
     ToolCallLog,
@@ -298,6 +303,74 @@ async def test_a_transaction_deletes_no_more_records_than_it_may(storage: Storag
     await prune(counting, POLICY, at=NOW, max_records=3 * sum(WHOLE.values()), progress=progress.append)
     assert counting.deleted == [3, 3, 3, 1]
     assert [each.done for each in progress] == [3, 6, 9, 10]
+
+
+@pytest.mark.asyncio
+async def test_a_writer_has_its_turn_between_two_transactions(storage: StorageAdapter):
+    for number in range(20):
+        await add(storage, f"s{number:02}", whole=True)
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while True:
+            await storage.create_session(Session(workflow_id=None, workflow_snapshot={}))
+            written += 1
+
+    counting = _Counting(storage)
+    writer = asyncio.create_task(write())
+    await prune(counting, POLICY, at=NOW, max_records=sum(WHOLE.values()))
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    assert counting.deleted == [1] * 20
+    assert written >= 20
+
+
+@pytest.mark.slow(seconds=8)  # processes that are killed
+def test_a_prune_that_is_killed_leaves_whole_sessions_and_goes_on(url: str):
+    async def fill() -> None:
+        async with create_adapter(url) as storage, storage.transaction() as transaction:
+            for number in range(120):
+                await add(transaction, f"s{number:03}", whole=True)
+
+    async def look() -> int:
+        async with create_adapter(url) as storage:
+            assert (await check_store(storage, maintenance=maintenance_of(url))).findings == ()
+            remaining = await storage.list_sessions()
+            for session in remaining:
+                assert len(await storage.get_session_tool_calls(session.id)) == 2
+            return len(remaining)
+
+    asyncio.run(fill())
+    path = url.removeprefix("file:")
+    command = [
+        sys.executable,
+        "-m",
+        "aaow_storage_tools.command_line",
+        "prune",
+        "--older-than",
+        "1d",
+        "--yes",
+        "--json",
+    ]
+    kept = 120
+    for _ in range(2):
+        with subprocess.Popen([*command, "--storage", url], stdout=subprocess.PIPE) as job:
+            while job.poll() is None and _count(path) > kept - 20:
+                time.sleep(0.002)
+            job.kill()
+        left_now = asyncio.run(look())
+        assert left_now <= kept - 20
+        kept = left_now
+    done = subprocess.run([*command, "--storage", url], check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout.splitlines()[-1])["counts"].get("session", 0) == kept
+    assert asyncio.run(look()) == 0
+
+
+def _count(path: str) -> int:
+    with closing(sqlite3.connect(path, timeout=10)) as connection:
+        count: int = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
+        return count
 
 
 @pytest.mark.asyncio

@@ -8,6 +8,7 @@ from aaow_storage import (
     LLMExecutionResult,
     Session,
     StorageAdapter,
+    StorageOperations,
     StreamEvent,
     ToolCallLog,
     WorkflowExecutionState,
@@ -30,7 +31,7 @@ def days_ago(days: float) -> datetime:
 
 
 async def add(
-    storage: StorageAdapter, session_id: str, *, days: float = 100, whole: bool = False, **fields: Any
+    storage: StorageOperations, session_id: str, *, days: float = 100, whole: bool = False, **fields: Any
 ) -> None:
     """Store a session that was changed so many days ago; a whole one has something of every kind."""
     at = days_ago(days)

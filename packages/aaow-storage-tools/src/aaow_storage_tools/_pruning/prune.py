@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -102,8 +103,11 @@ async def prune(
     if policy.changes_older_than is not None and Capability.CHANGES in storage.capabilities:
         changes = await prune_changes(storage, at, policy.changes_older_than, dry_run=dry_run)
     reclaimed = None
-    if reclaim and not dry_run and maintenance is not None:
-        reclaimed = await maintenance.reclaim_space()
+    if not dry_run and maintenance is not None:
+        with suppress(NotOfferedError):
+            await maintenance.delete_unused_documents()
+        if reclaim:
+            reclaimed = await maintenance.reclaim_space()
     return PruneReport(
         is_dry_run=dry_run,
         counts=dict(job.counts),
