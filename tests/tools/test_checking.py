@@ -12,6 +12,7 @@ from histories import START, History
 from aaow_storage import (
     ApprovalRequest,
     BudgetPool,
+    Capability,
     CorruptDataError,
     DelegatingAdapter,
     LLMExecutionResult,
@@ -19,6 +20,7 @@ from aaow_storage import (
     NodeExecutionState,
     Session,
     StorageAdapter,
+    StorageOperations,
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
@@ -27,7 +29,18 @@ from aaow_storage import (
     maintenance_of,
     open_adapter,
 )
-from aaow_storage_tools import CheckReport, Finding, Progress, check_store
+from aaow_storage_memory import MemoryAdapter
+from aaow_storage_tools import (
+    CheckReport,
+    Finding,
+    Progress,
+    PrunePolicy,
+    PruneRule,
+    check_store,
+    erase,
+    prune,
+    verify_receipt,
+)
 
 EARLIER = START - timedelta(days=1)
 LONG = [{"role": "user", "content": "a long message " * 500}]
@@ -504,3 +517,31 @@ async def test_repair_leaves_what_would_lose_something(url: str):
     assert {each.problem for each in report.findings if each.is_repaired} == {"document-unused"}
     with closing(sqlite3.connect(url.removeprefix("file:"))) as connection:
         assert connection.execute("SELECT count(*) FROM llm_executions").fetchone() == count
+
+
+class OfContract10(MemoryAdapter):
+    """An adapter of contract 1.0: the lists over all sessions are the defaults."""
+
+    list_execution_states = StorageOperations.list_execution_states
+    list_llm_executions = StorageOperations.list_llm_executions
+    list_tool_calls = StorageOperations.list_tool_calls
+    list_stream_events = StorageOperations.list_stream_events
+    save_stream_events = StorageOperations.save_stream_events
+
+
+@pytest.mark.asyncio
+async def test_a_backend_of_contract_1_0_is_checked_pruned_and_erased_from():
+    async with OfContract10(capabilities=frozenset({Capability.STREAM_EVENTS})) as storage:
+        await fill(storage)
+        report = await check_store(storage)
+        assert (report.findings, len(report.skipped)) == ((), 2)
+        assert report.records["tool_call"] == 1
+        await storage.update_session("s", status="failed")
+        await storage.update_session("child", status="failed", metadata={"user": "ada"})
+        receipt = await erase(storage, {"metadata.user": "ada"})
+        assert receipt.counts == {"session": 1}
+        assert await verify_receipt(storage, receipt) == []
+        rule = PruneRule(older_than=timedelta(0))
+        done = await prune(storage, PrunePolicy(rules=[rule], pending_approvals=True))
+        counts = {"session": 1, "execution_state": 1, "llm_execution": 3, "tool_call": 1, "approval_request": 1}
+        assert (dict(done.counts), await storage.list_sessions()) == (counts, [])

@@ -9,7 +9,12 @@ from aaow_storage_tools._pages import pages_of
 
 def kinds_of_session(storage: StorageAdapter) -> tuple[Kind[Any], ...]:
     """Return the kinds of records that may belong to a session in this store."""
-    return (*OF_SESSION, STREAM_EVENT) if Capability.STREAM_EVENTS in storage.capabilities else OF_SESSION
+    return (*OF_SESSION, STREAM_EVENT) if lists_events(storage) else OF_SESSION
+
+
+def lists_events(storage: StorageAdapter) -> bool:
+    """Say whether the events of all streams can be listed: not by a backend without streams, or of contract 1.0."""
+    return Capability.STREAM_EVENTS in storage.capabilities and STREAM_EVENT.lists_whole_store(storage)
 
 
 async def ids_of_session(

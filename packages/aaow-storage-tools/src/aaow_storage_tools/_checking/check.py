@@ -9,6 +9,7 @@ from typing import Any
 
 from aaow_storage import Capability, QueryFilter, StorageAdapter
 from aaow_storage.authoring import StoreMaintenance
+from aaow_storage_tools._belongings import lists_events
 from aaow_storage_tools._checking import rules
 from aaow_storage_tools._checking.backend_findings import findings_of_backend
 from aaow_storage_tools._checking.findings import CheckReport, Finding, Problem
@@ -115,7 +116,9 @@ class _Check:
 
     async def read_kind(self, kind: Kind[Any], *, documents: bool, repair: bool) -> None:
         """Check all records of a kind."""
-        if kind is STREAM_EVENT and Capability.STREAM_EVENTS not in self._storage.capabilities:
+        if kind is STREAM_EVENT and not lists_events(self._storage):
+            if Capability.STREAM_EVENTS in self._storage.capabilities:
+                self.skipped.append("the stream events: the backend has no list of all of them")
             return
         rule = _RULES.get(kind.name)
         read = 0

@@ -30,7 +30,11 @@ class References:
 
     def __init__(self, storage: StorageOperations) -> None:
         self._storage = storage
-        self._existing = {name: Existing(functools.partial(kind.list_page, storage)) for name, kind in KIND_OF.items()}
+        self._existing = {
+            name: Existing(functools.partial(kind.list_page, storage))
+            for name, kind in KIND_OF.items()
+            if kind.lists_whole_store(storage)  # without such a list, each look-up goes through all sessions
+        }
         self._last_event: tuple[str, int | None] | None = None
 
     async def check(self, kind: Kind[Any], records: Sequence[Any]) -> list[Finding]:
@@ -49,7 +53,12 @@ class References:
 
     async def _missing(self, kind: Kind[Any], records: Sequence[Any]) -> list[Finding]:
         """Return a finding for each record that needs another one that is not stored."""
-        needed = [(record, reference) for record in records for reference in kind.references(record)]
+        needed = [
+            (record, reference)
+            for record in records
+            for reference in kind.references(record)
+            if reference.kind in self._existing
+        ]
         missing: dict[str, set[str]] = {}
         for name in dict.fromkeys(reference.kind for _, reference in needed):
             ids = {reference.id for _, reference in needed if reference.kind == name}

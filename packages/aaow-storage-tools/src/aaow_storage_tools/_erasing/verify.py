@@ -5,8 +5,8 @@ from typing import Any
 
 from attrs import frozen
 
-from aaow_storage import Capability, FieldName, In, Lt, QueryFilter, StorageAdapter
-from aaow_storage_tools._belongings import kinds_of_session
+from aaow_storage import FieldName, In, Lt, QueryFilter, StorageAdapter
+from aaow_storage_tools._belongings import kinds_of_session, lists_events
 from aaow_storage_tools._erasing.receipts import Receipt
 from aaow_storage_tools._kinds import KIND_OF, SESSION, STREAM_EVENT, Kind
 from aaow_storage_tools._progress import Progress, ProgressCallback, ignore_progress
@@ -51,7 +51,7 @@ async def verify_receipt(
     done = 0
     found: list[Leftover] = []
     for name, ids in receipt.ids.items():
-        if name == STREAM_EVENT.name and Capability.STREAM_EVENTS not in storage.capabilities:
+        if name == STREAM_EVENT.name and not lists_events(storage):
             continue
         kind = KIND_OF[name]
         for start in range(0, len(ids), IDS):
