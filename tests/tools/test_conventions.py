@@ -131,6 +131,20 @@ def test_a_password_is_never_shown(command: Command, run):
     assert "geheim" not in done.err
 
 
+THAT_DESTROY = [command for command in COMMANDS if "yes" in inspect.signature(function_of(command)).parameters]
+
+
+@pytest.mark.parametrize("command", THAT_DESTROY, ids=lambda command: command.name.replace(" ", "-"))
+def test_a_command_that_destroys_does_nothing_without_yes(
+    command: Command, run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    before = [run("list", kind, "--all", "--json").out for kind in ("session", "llm", "approval", "event")]
+    done = run(*example_of(command))
+    assert done.code in set(ExitCode)
+    assert before == [run("list", kind, "--all", "--json").out for kind in ("session", "llm", "approval", "event")]
+
+
 def test_the_list_of_commands_fits_into_80_columns(run):
     done = run("--help")
     assert (done.code, done.err) == (ExitCode.DONE, "")

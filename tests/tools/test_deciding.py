@@ -1,7 +1,11 @@
 """`approve`, `reject` and `expire`."""
 
+import sqlite3
+from pathlib import Path
+
 import pytest
 
+from aaow_storage_tools.command_line.configuration import configuration_path
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 
 
@@ -64,3 +68,18 @@ def test_the_sweep_expires_what_is_overdue(run, store):
     assert (result["type"], result["count"]) == ("result", 1)
     done = run("expire")
     assert (done.code, done.out, done.err) == (ExitCode.DONE, "", "No request was overdue.\n")
+
+
+def test_a_store_that_others_hold_is_busy(run, store: Path):
+    path = configuration_path()
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[profiles.here]\nstorage = 'file:{store}'\noptions = {{ busy_timeout = 0.1 }}")
+    other = sqlite3.connect(store, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        done = run("approve", "approval-2", "--by", "ada", "--profile", "here", "--json")
+    finally:
+        other.close()
+    assert (done.code, done.out) == (ExitCode.BUSY, "")
+    assert done.error["exit_code"] == ExitCode.BUSY
+    assert run("show", "approval", "approval-2", "--json").document["record"]["status"] == "pending"

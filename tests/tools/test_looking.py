@@ -78,6 +78,11 @@ def test_a_cut_list_says_how_to_go_on(run, store):
     assert len(run("list", "session", "-n", "2", "--all").out.splitlines()) == 6
 
 
+def test_a_list_has_one_record_at_least(run, store):
+    done = run("list", "session", "-n", "0")
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+
+
 def test_an_empty_list_is_no_error(run, store):
     done = run("list", "session", "metadata.user=nobody")
     assert (done.code, done.out, done.err) == (ExitCode.DONE, "", "No session matches.\n")

@@ -37,7 +37,7 @@ SessionStatusOption = Annotated[str | None, Parameter(metavar="STATUS", complete
 
 Yes = Annotated[
     bool,
-    Parameter("--yes", negative="", show_default=False, help="Do it; otherwise only what would be done is shown."),
+    Parameter("--yes", negative="", show_default=False, help="do it; otherwise only what would be done is shown."),
 ]
 
 
@@ -46,13 +46,13 @@ Yes = Annotated[
 class OutputOptions:
     """The options of every command."""
 
-    json: Annotated[bool, Parameter(negative="", show_default=False, group=SHARED, help="Write JSON for programs.")] = (
+    json: Annotated[bool, Parameter(negative="", show_default=False, group=SHARED, help="write JSON for programs.")] = (
         False
     )
     quiet: Annotated[
         bool,
         Parameter(
-            ("--quiet", "-q"), negative="", show_default=False, group=SHARED, help="Leave out progress and notes."
+            ("--quiet", "-q"), negative="", show_default=False, group=SHARED, help="leave out progress and notes."
         ),
     ] = False
 
@@ -68,7 +68,7 @@ class ChoiceOfStore(OutputOptions):
             ("--storage", "-s"),
             metavar="NAME_OR_URL",
             group=CHOICE_OF_STORE,
-            help="A backend's name, a URL, or a path of SQLite. Default: DATABASE_URL, then the configuration file.",
+            help="a backend's name, a URL, or a path of SQLite; else DATABASE_URL, then the configuration file.",
         ),
     ] = None
     profile: Annotated[
@@ -77,7 +77,7 @@ class ChoiceOfStore(OutputOptions):
             metavar="NAME",
             group=CHOICE_OF_STORE,
             completer=completers.offer_profiles,
-            help="A profile of the configuration file, instead.",
+            help="a profile of the configuration file, instead.",
         ),
     ] = None
 

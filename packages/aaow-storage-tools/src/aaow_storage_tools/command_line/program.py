@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_safely(words: list[str]) -> ExitCode:
-    if words == ["--version"]:
+    if words[:1] == ["--version"]:
         from importlib.metadata import version
 
         sys.stdout.write(f"aaow-storage {version('aaow-storage-tools')}\n")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.options import STORE, Injected, Kind, StoreOptions
@@ -13,7 +13,7 @@ async def run(
     /,
     *query: str,
     order: Annotated[str | None, Parameter(("--order", "-o"))] = None,
-    limit: Annotated[int, Parameter(("--limit", "-n"))] = 50,
+    limit: Annotated[int, Parameter(("--limit", "-n"), validator=validators.Number(gte=1))] = 50,
     after: str | None = None,
     all_: Annotated[bool, Parameter(("--all", "-a"), negative="", show_default=False)] = False,
     terminal: Injected,

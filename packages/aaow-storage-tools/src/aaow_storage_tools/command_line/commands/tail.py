@@ -1,8 +1,9 @@
 """`aaow-storage tail`."""
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.options import STORE, Injected, SessionId, StoreOptions
@@ -23,7 +24,7 @@ async def run(
     after: str | None = None,
     from_start: Annotated[bool, Flag] = False,
     once: Annotated[bool, Flag] = False,
-    count: Annotated[int | None, Parameter(("--count", "-n"))] = None,
+    count: Annotated[int | None, Parameter(("--count", "-n"), validator=validators.Number(gte=1))] = None,
     terminal: Injected,
     options: StoreOptions = STORE,
 ) -> ExitCode | None:
@@ -55,8 +56,8 @@ async def run(
         if after is None and not from_start and last is not None:
             position = last.position
         terminal.start_writing()
-        if count is None or count > 0:
-            changes = follow_changes(storage, position, kinds=kinds, session_id=session_id, only_stored=once)
+        changes = follow_changes(storage, position, kinds=kinds, session_id=session_id, only_stored=once)
+        async with aclosing(changes):
             async for followed in changes:
                 seen, position = seen + 1, followed.change.position
                 if not terminal.is_json:
@@ -65,7 +66,6 @@ async def run(
                 terminal.flush()
                 if seen == count:
                     break
-            await changes.aclose()
     terminal.emit_line("result", {"count": seen, "next": position})
     return None
 
