@@ -18,6 +18,7 @@ from aaow_storage import (
     NodeExecutionState,
     Session,
     StorageAdapter,
+    StorageUnavailableError,
     StreamEvent,
     ToolCallLog,
     ValidationError,
@@ -26,7 +27,15 @@ from aaow_storage import (
     maintenance_of,
     now,
 )
-from aaow_storage_tools import InvalidReceiptError, Receipt, check_store, erase, read_receipt, verify_receipt
+from aaow_storage_tools import (
+    InvalidReceiptError,
+    Receipt,
+    ResumableError,
+    check_store,
+    erase,
+    read_receipt,
+    verify_receipt,
+)
 
 ADA = {"metadata.user": "ada"}
 SECRET = "the-secret-of-ada"
@@ -182,6 +191,23 @@ async def test_an_erasure_that_is_killed_is_gone_on_with_and_nothing_is_missing_
     assert read_receipt(file) == receipt
     assert not (tmp_path / "receipt.json.begun").exists()
     assert await verify_receipt(storage, receipt) == []
+
+
+@pytest.mark.asyncio
+async def test_an_outage_says_that_the_same_call_goes_on(storage: StorageAdapter, tmp_path: Path):
+    class Leaving(DelegatingAdapter):
+        transactions = 0
+
+        async def begin_transaction(self, timeout: float = 30.0) -> Any:  # noqa: ASYNC109 - as in the interface
+            self.transactions += 1
+            if self.transactions == 2:
+                raise StorageUnavailableError("the server is gone")
+            return await super().begin_transaction(timeout)
+
+    with pytest.raises(ResumableError, match="the server is gone; run it again"):
+        await erase(Leaving(storage), ADA, receipt_file=tmp_path / "receipt.json")
+    receipt = await erase(storage, ADA, receipt_file=tmp_path / "receipt.json")
+    assert receipt.counts["session"] == 3
 
 
 @pytest.mark.asyncio

@@ -24,6 +24,7 @@ from aaow_storage import (
     LLMExecutionResult,
     Session,
     StorageAdapter,
+    StorageUnavailableError,
     StoredWorkflow,
     ToolCallLog,
     Transaction,
@@ -32,7 +33,16 @@ from aaow_storage import (
     maintenance_of,
     now,
 )
-from aaow_storage_tools import Progress, PrunePolicy, PruneReport, PruneRule, check_store, prune, read_policy
+from aaow_storage_tools import (
+    Progress,
+    PrunePolicy,
+    PruneReport,
+    PruneRule,
+    ResumableError,
+    check_store,
+    prune,
+    read_policy,
+)
 
 OLD = PruneRule(older_than=timedelta(days=90))
 POLICY = PrunePolicy(rules=[OLD])
@@ -273,6 +283,28 @@ async def test_a_prune_that_is_cancelled_at_any_step_goes_on_with_the_next_call(
     await prune(storage, POLICY, at=NOW)
     assert await left(storage) == set()
     assert await storage.list_tool_calls() == []
+
+
+class _Leaving(DelegatingAdapter):
+    """Loses the server at the third transaction."""
+
+    transactions = 0
+
+    async def begin_transaction(self, timeout: float = 30.0) -> Transaction:  # noqa: ASYNC109 - as in the interface
+        self.transactions += 1
+        if self.transactions == 3:
+            raise StorageUnavailableError("the server is gone")
+        return await super().begin_transaction(timeout)
+
+
+@pytest.mark.asyncio
+async def test_an_outage_says_that_the_same_call_goes_on(storage: StorageAdapter):
+    for number in range(5):
+        await add(storage, f"s{number}")
+    with pytest.raises(ResumableError, match="the server is gone; run it again"):
+        await prune(_Leaving(storage), POLICY, at=NOW, max_records=1)
+    assert len(await left(storage)) == 3
+    assert (await prune(storage, POLICY, at=NOW)).counts == {"session": 3}
 
 
 class _Counting(DelegatingAdapter):

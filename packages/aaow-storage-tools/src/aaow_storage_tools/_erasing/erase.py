@@ -18,10 +18,11 @@ from aaow_storage import (
     now,
 )
 from aaow_storage.authoring import StoreMaintenance
-from aaow_storage.errors import NotOfferedError
+from aaow_storage.errors import NotOfferedError, StorageError
 from aaow_storage_tools._belongings import ids_of_session, kinds_of_session
 from aaow_storage_tools._erasing.journal import ReceiptJournal
 from aaow_storage_tools._erasing.receipts import Receipt, write_receipt
+from aaow_storage_tools._errors import ResumableError
 from aaow_storage_tools._pages import pages_of
 from aaow_storage_tools._progress import Progress, ProgressCallback, ignore_progress
 from aaow_storage_tools._trees import Tree, trees_of
@@ -71,6 +72,7 @@ async def erase(
     Raises:
         ValidationError: the condition is empty, or no condition of sessions.
         ConflictError: the file is there already, or an erasure of another request was begun for it.
+        ResumableError: the store could not be reached any more, or was busy for too long; sessions have gone by then.
     """
     if not where:
         raise ValidationError("erase", "where", "is empty, and would erase everything; name what the sessions have")
@@ -82,10 +84,15 @@ async def erase(
             async for page in pages_of(storage.list_sessions, chosen):
                 await job.look_at(await trees_of(storage, page))
             return Receipt(request=request, begun_at=journal.begun_at, ids=journal.ids)
-        while await storage.count_sessions(chosen):
-            async for page in pages_of(storage.list_sessions, chosen):
-                for tree in await trees_of(storage, page):
-                    await job.erase_tree(tree)
+        try:
+            while await storage.count_sessions(chosen):
+                async for page in pages_of(storage.list_sessions, chosen):
+                    for tree in await trees_of(storage, page):
+                        await job.erase_tree(tree)
+        except StorageError as error:
+            if not error.is_retryable or not journal.sessions:
+                raise
+            raise ResumableError("erase", journal.sessions, str(error)) from error
         notes = await _clean_up(storage, maintenance, journal, forget_changes=forget_changes)
         receipt = Receipt(request=request, begun_at=journal.begun_at, erased_at=now(), ids=journal.ids, notes=notes)
         if receipt_file is not None:

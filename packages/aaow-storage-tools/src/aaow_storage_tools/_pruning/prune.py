@@ -20,8 +20,9 @@ from aaow_storage import (
     now,
 )
 from aaow_storage.authoring import SessionSize, StoreMaintenance
-from aaow_storage.errors import NotOfferedError
+from aaow_storage.errors import NotOfferedError, StorageError
 from aaow_storage_tools._belongings import ids_of_session, kinds_of_session
+from aaow_storage_tools._errors import ResumableError
 from aaow_storage_tools._progress import Progress, ProgressCallback, ignore_progress
 from aaow_storage_tools._pruning.changes import prune_changes
 from aaow_storage_tools._pruning.policy import PrunePolicy
@@ -94,11 +95,20 @@ async def prune(
         reclaim: whether to give the space back at the end, while which writers may wait; it needs `maintenance`.
         max_records: how many records one transaction deletes.
         progress: told how many sessions have gone.
+
+    Raises:
+        ValidationError: a rule names what no session has.
+        ResumableError: the store could not be reached any more, or was busy for too long; sessions have gone by then.
     """
     at = at or now()
     job = _Prune(storage, Selector(storage, policy, at), maintenance, max_records, progress or ignore_progress)
-    async for trees in job.selector.pages():
-        await (job.count(trees) if dry_run else job.delete(trees))
+    try:
+        async for trees in job.selector.pages():
+            await (job.count(trees) if dry_run else job.delete(trees))
+    except StorageError as error:
+        if dry_run or not error.is_retryable or not job.counts:
+            raise
+        raise ResumableError("prune", sum(job.counts.values()), str(error)) from error
     changes = None
     if policy.changes_older_than is not None and Capability.CHANGES in storage.capabilities:
         changes = await prune_changes(storage, at, policy.changes_older_than, dry_run=dry_run)

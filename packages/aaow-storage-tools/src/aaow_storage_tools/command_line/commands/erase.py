@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 async def run(
     *,
-    where: Annotated[tuple[str, ...], Parameter(show_default=False, negative="")],
-    receipt: Path | None = None,
+    where: Annotated[tuple[str, ...], Parameter(show_default=False, negative="", metavar="CONDITION")],
+    receipt: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     forget_changes: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     yes: Yes = False,
     terminal: Injected,

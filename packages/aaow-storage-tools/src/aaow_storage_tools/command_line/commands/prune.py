@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from aaow_storage_tools.command_line.terminal import Terminal
 
 _Flag = Parameter(negative="", show_default=False)
+_Age = Annotated[str | None, Parameter(metavar="AGE")]
 
 
 async def run(
     *query: str,
-    older_than: str | None = None,
-    status: Annotated[str | None, Parameter(show_default=False)] = None,
-    workflow: Annotated[tuple[str, ...], Parameter(show_default=False, negative="")] = (),
-    keep_last: int = 0,
-    hold: str = "metadata.hold",
+    older_than: _Age = None,
+    status: Annotated[str | None, Parameter(metavar="STATUSES")] = None,
+    workflow: Annotated[tuple[str, ...], Parameter(show_default=False, negative="", metavar="ID")] = (),
+    keep_last: Annotated[int, Parameter(metavar="NUMBER")] = 0,
+    hold: Annotated[str, Parameter(metavar="FIELD")] = "metadata.hold",
     pending_approvals: Annotated[bool, _Flag] = False,
-    changes_older_than: str | None = None,
-    policy: Path | None = None,
+    changes_older_than: _Age = None,
+    policy: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     reclaim: Annotated[bool, _Flag] = False,
     yes: Yes = False,
     terminal: Injected,
