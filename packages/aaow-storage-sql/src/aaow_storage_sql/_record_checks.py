@@ -123,7 +123,7 @@ def _unused(digest: Any) -> RecordFinding:
         id=_hex(digest),
         place="documents",
         problem="no workflow and no session refers to the document",
-        remedy="`check --repair` deletes it",
+        remedy="`check --repair` deletes it" if is_digest(digest) else "delete the row: that is no digest",
         is_repairable=is_digest(digest),
     )
 
