@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import json
 import re
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -173,6 +176,42 @@ def test_with_a_line_those_that_refer_to_it_are_left_out_too(archive):
     assert not [record for record in contents["execution_state"] if record["session_id"] == session_id]
     assert result.comparison is not None
     assert result.comparison.is_equal
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from aaow_storage import create_adapter
+from aaow_storage_tools import import_store
+from aaow_storage_tools._archives import importing
+importing._RECORDS_AT_ONCE = 5
+
+def kill(progress):
+    if progress.what == "records imported" and progress.done >= 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    async with create_adapter(sys.argv[2]) as target:
+        await import_store(Path(sys.argv[1]), target, journal=Path(sys.argv[3]), progress=kill)
+
+asyncio.run(main())
+"""
+
+
+def test_an_import_that_is_killed_leaves_nothing_and_can_be_given_again(archive, tmp_path):
+    url, journal = f"file:{tmp_path}/target.db", tmp_path / "journal"
+    done = subprocess.run([sys.executable, "-c", KILLED, archive, url, journal], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+    async def run() -> None:
+        async with create_adapter(url) as target:
+            assert not any((await contents_of(target)).values())
+            result = await import_store(archive, target, journal=journal)
+            assert result.comparison is not None
+            assert result.comparison.is_equal
+            assert not result.was_resumed
+
+    asyncio.run(run())
 
 
 def test_a_repeated_record_and_a_second_archive_are_refused(archive):

@@ -13,6 +13,7 @@ from aaow_storage import (
     OrderBy,
     QueryFilter,
     Session,
+    SessionStatus,
     StorageAdapter,
     StoredWorkflow,
     WorkflowExecutionState,
@@ -74,6 +75,7 @@ class StoreWalk:
         self._has_events = stream_events and Capability.STREAM_EVENTS in storage.capabilities
         self._reader = SessionReader(storage)
         self._sessions_at_once = _FIRST_SESSIONS
+        self._early: dict[str, SessionStatus] = {}
 
     async def batches(self, after: Place | None = None) -> AsyncIterator[Batch]:
         """Yield the records, from the beginning or from the place of an earlier batch on.
@@ -143,6 +145,10 @@ class StoreWalk:
         own = [session.id for session in (sessions if has_turns else ordered)]
         first = [Item(WORKFLOW, workflow) for workflow in workflows] + [Item(SESSION, session) for session in ordered]
         statuses = {session.id: session.status for session in [*sessions, *ordered]}
+        if has_turns:
+            for session_id in own:  # one that came early may have had another status
+                statuses[session_id] = self._early.pop(session_id, statuses[session_id])
+            self._early |= {session.id: session.status for session in ordered if session.id not in own}
         parts = [own] if own else []
         if not own:
             yield Batch(items=tuple(first))
