@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
+from unittest import mock
 
 import attrs
 import demo_store
@@ -15,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from random_stores import contents_of, random_writes, write, write_first
 
 from aaow_storage import (
+    ApprovalRequest,
     BudgetPool,
     Capability,
+    In,
     LLMExecutionResult,
     QueryFilter,
     Session,
@@ -39,6 +42,7 @@ from aaow_storage_tools import (
     compare_stores,
     copy_store,
 )
+from aaow_storage_tools._copying import following
 
 quick = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -61,7 +65,8 @@ async def check_a_second_copy(folder: Path, first, later) -> None:
         await write_first(source, *first)
         await copy_store(source, target, journal=journal)
         await write(source, *later)
-        result = await copy_store(source, target, journal=journal)
+        with mock.patch.object(following, "AT_ONCE", 3):  # so that changes come in many parts
+            result = await copy_store(source, target, journal=journal)
         assert result.comparison is not None
         assert result.comparison.differences == ()
         assert await contents_of(target) == await contents_of(source)
@@ -244,6 +249,50 @@ async def test_stream_events_keep_their_sequences_where_others_are_gone(source, 
     assert await target.count_sessions() == 0
     (saved,) = await target.save_stream_events([an_event(9)])
     assert saved.sequence == 9
+
+
+@in_memory
+async def test_events_of_chosen_sessions_keep_their_sequences_in_shared_streams(source, target, folder):
+    for session_id in "abcd":
+        await source.create_session(a_session(session_id))
+    for number, session_id in enumerate("acbbaddcb"):
+        await source.save_stream_events([an_event(number, session_id=session_id)])
+        await source.save_stream_events([an_event(10 + number, stream_id=session_id, session_id=session_id)])
+    await source.save_stream_events([an_event(20), an_event(21, session_id="b")])
+    result = await copy_store(source, target, where={"id": In(["a", "b"])})
+    assert result.comparison.differences == ()
+    events = await target.get_stream_events("out", after_sequence=0)
+    assert [(event.id, event.sequence) for event in events] == [
+        ("v0", 1), ("v2", 3), ("v3", 4), ("v4", 5), ("v8", 9), ("v21", 11)
+    ]  # fmt: skip
+    assert len(await target.get_stream_events("a")) == 2
+
+
+@in_memory
+async def test_events_that_change_their_stream_keep_their_sequences(source, target, folder):
+    await source.save_stream_events([an_event(number) for number in range(4)])
+    await copy_store(source, target, journal=folder / "journal")
+    await source.save_stream_events([an_event(9, stream_id="other")])
+    await source.save_stream_events([an_event(number, stream_id="other") for number in range(2)])
+    await source.save_stream_events([an_event(0)])
+    await source.save_stream_events([an_event(8, stream_id="other"), an_event(7)])
+    result = await copy_store(source, target, journal=folder / "journal")
+    assert result.comparison.differences == ()
+
+
+@in_memory
+async def test_events_come_in_order_where_sessions_are_stored_anew(source, target, folder):
+    await source.create_session(a_session("s"))
+    request = ApprovalRequest(id="r", session_id="s", node_id="n", type="human_review")
+    await source.create_approval_request(request)
+    await source.save_stream_events([an_event(0, session_id="s"), an_event(1)])
+    await copy_store(source, target, journal=folder / "journal")
+    for number in range(2, following.AT_ONCE + 2):
+        await source.save_stream_events([an_event(number, session_id="s" if number % 2 else None)])
+    await source.approve_request("r", "ada")
+    await source.save_stream_events([an_event(5000), an_event(5001, session_id="s")])
+    result = await copy_store(source, target, journal=folder / "journal")
+    assert result.comparison.differences == ()
 
 
 @in_memory

@@ -86,8 +86,8 @@ async def copy_store(
     """Copy all records of a store, or those of chosen sessions, into another one; both are open.
 
     Every record keeps every field: instants, statuses, used budgets, and the sequences of stream events. (Nobody can
-    see the sequences of events that were deleted at the end of a stream: the target may give those again.) The source is
-    only read. Memory does not grow with the store. What is written to the source meanwhile is copied too, if it has
+    see the sequences of events that were deleted at the end of a stream: the target may give those again.) The source
+    is only read. Memory does not grow with the store. What is written to the source meanwhile is copied too, if it has
     the capability `changes`.
 
     With a journal, a copy that was killed or cancelled goes on where it was when it is called again, and a copy that

@@ -1,14 +1,24 @@
 """`ChangeApplier`: makes the changes of the source's feed in the target, so that it stays a copy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 
-from aaow_storage import ApprovalStatus, Change, NotFoundError, QueryFilter, StorageAdapter, StreamEvent, Transaction
+from aaow_storage import (
+    ApprovalStatus,
+    Between,
+    Change,
+    FieldName,
+    NotFoundError,
+    QueryFilter,
+    StorageAdapter,
+    StreamEvent,
+    Transaction,
+)
 from aaow_storage_tools._copying.batches import Item
 from aaow_storage_tools._copying.stored_records import Key, stored_by_id
-from aaow_storage_tools._copying.streams import delete_events
+from aaow_storage_tools._copying.streams import delete_events, last_sequence
 from aaow_storage_tools._copying.writing import StoreWriter
 from aaow_storage_tools._kinds import (
     APPROVAL_REQUEST,
@@ -20,7 +30,7 @@ from aaow_storage_tools._kinds import (
     WORKFLOW,
     Kind,
 )
-from aaow_storage_tools._pages import pages_of
+from aaow_storage_tools._pages import pages_of, records_of_kind
 
 AT_ONCE = 500
 """How many changes are read at once."""
@@ -84,6 +94,7 @@ class ChangeApplier:
             await self._writer.run(lambda transaction: self._delete(transaction, gone))
         if self.postpones_pending:
             items = await self._without_new_pending(items)
+        items += await self._earlier_events(items)
         await self._writer.write(await self._with_references(items))
 
     async def _without_new_pending(self, items: Sequence[Item]) -> list[Item]:
@@ -93,6 +104,26 @@ class ChangeApplier:
         stored = await stored_by_id(self._target, APPROVAL_REQUEST, pending)
         left_out = {id_ for id_ in pending if (APPROVAL_REQUEST.name, id_) not in stored}
         return [item for item in items if item.kind is not APPROVAL_REQUEST or item.id not in left_out]
+
+    async def _earlier_events(self, items: Sequence[Item]) -> list[Item]:
+        """Return the events that have to be in the target before others, although their own changes come later.
+
+        An event that has come into another stream has a place behind events of that stream.
+        """
+        events = {item.id: item.record for item in items if item.kind is STREAM_EVENT}
+        reached: dict[str, int] = {}
+        for event in events.values():
+            reached[event.stream_id] = max(reached.get(event.stream_id, 0), event.sequence or 0)
+        found: list[Item] = []
+        for stream_id, end in reached.items():
+            begin = await last_sequence(self._target, stream_id)
+            given = [event for event in events.values() if event.stream_id == stream_id]
+            if sum(begin < (event.sequence or 0) for event in given) == end - begin:
+                continue  # all of them are here
+            between: Mapping[FieldName, Any] = {"stream_id": stream_id, "sequence": Between(begin + 1, end)}
+            others = records_of_kind(self._source, STREAM_EVENT, between)
+            found += [Item(STREAM_EVENT, event) async for event in others if event.id not in events]
+        return found
 
     async def _delete(self, transaction: Transaction, gone: Sequence[Key]) -> int:
         """Delete what the source has no more; other kinds go with their session."""

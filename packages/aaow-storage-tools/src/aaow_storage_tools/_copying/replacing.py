@@ -5,15 +5,26 @@ is deleted and stored again, whole, as the source has it now; with it its descen
 All of it is one step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import evolve
 
-from aaow_storage import BudgetPool, Capability, In, QueryFilter, Session, StorageAdapter, StreamEvent, Transaction
+from aaow_storage import (
+    BudgetPool,
+    Capability,
+    FieldName,
+    In,
+    QueryFilter,
+    Session,
+    StorageAdapter,
+    StreamEvent,
+    Transaction,
+)
 from aaow_storage_tools._copying.batches import Item
 from aaow_storage_tools._copying.seen_ids import SeenIds
-from aaow_storage_tools._copying.stored_records import AT_ONCE, stored_like
-from aaow_storage_tools._copying.streams import delete_events, save_events
+from aaow_storage_tools._copying.stored_records import AT_ONCE, stored_by_id, stored_like
+from aaow_storage_tools._copying.streams import delete_events
 from aaow_storage_tools._copying.walk import StoreWalk
 from aaow_storage_tools._kinds import BUDGET_POOL, SESSION, STREAM_EVENT, TOOL_CALL
 from aaow_storage_tools._pages import records_of_kind, records_of_session
@@ -47,37 +58,22 @@ class Replacing:
         for session_id in reversed(ids):
             if await transaction.get_session(session_id) is not None:
                 await transaction.delete_session(session_id)
-        kept: set[str] = set()
         with SeenIds.open() as seen:
             for start in range(0, len(ids), AT_ONCE):
-                walk = StoreWalk(self._source, seen, {"id": In(ids[start : start + AT_ONCE])})
-                async for batch in walk.batches():
-                    kept |= {item.id for item in batch.items if item.kind is STREAM_EVENT}
-                    await self._store(transaction, batch.items)
-        await delete_events(transaction, [event for event in events if event.id not in kept])
-
-    async def _store(self, transaction: Transaction, items: Sequence[Item]) -> None:
-        """Store what is not there; a parent or workflow that is there stays as it is."""
-        stored = await stored_like(transaction, items)
-        events: list[StreamEvent] = []
-        for item in items:
-            if item.kind is STREAM_EVENT:
-                events.append(item.record)
-            elif (item.kind.name, item.id) not in stored:
-                await item.kind.save(transaction, item.record)
-        known = [record for (kind, _), record in stored.items() if kind == STREAM_EVENT.name]
-        await save_events(transaction, events, known)
+                wanted: Mapping[FieldName, Any] = {"id": In(ids[start : start + AT_ONCE])}
+                async for batch in StoreWalk(self._source, seen, wanted, stream_events=False).batches():
+                    await _store(transaction, batch.items)
+        await _put_back(transaction, events)
 
     async def _keep_events(self, transaction: Transaction, session_ids: Sequence[str]) -> list[StreamEvent]:
         """Take the events out of sessions that are to be deleted, so that they keep their sequences; return them."""
         found: list[StreamEvent] = []
         if self._has_events:
             for session_id in session_ids:
-                events = [event async for event in records_of_session(transaction, STREAM_EVENT, session_id)]
-                free = [evolve(event, session_id=None) for event in events]
-                if free:
-                    await transaction.save_stream_events(free)
-                found += free
+                found += [event async for event in records_of_session(transaction, STREAM_EVENT, session_id)]
+        for start in range(0, len(found), AT_ONCE):
+            part = found[start : start + AT_ONCE]
+            await transaction.save_stream_events([evolve(event, session_id=None) for event in part])
         return found
 
     async def _replace_pools(self, transaction: Transaction, pool_ids: Sequence[str]) -> None:
@@ -105,6 +101,27 @@ class Replacing:
             pool = found.get(parent_id) or await self._source.get_budget_pool(parent_id)
         for each in reversed(chain):
             await transaction.create_budget_pool(each)
+
+
+async def _store(transaction: Transaction, items: Sequence[Item]) -> None:
+    """Store what is not there; a parent or workflow that is there stays as it is."""
+    stored = await stored_like(transaction, items)
+    for item in items:
+        if (item.kind.name, item.id) not in stored:
+            await item.kind.save(transaction, item.record)
+
+
+async def _put_back(transaction: Transaction, events: Sequence[StreamEvent]) -> None:
+    """Put events back into their sessions, or delete them with those that are gone.
+
+    Events that the source has besides come in the order of their sequences, when it is their turn.
+    """
+    named = [*dict.fromkeys(event.session_id for event in events if event.session_id is not None)]
+    there = {id_ for _, id_ in await stored_by_id(transaction, SESSION, named, documents=False)}
+    back = [event for event in events if event.session_id in there]
+    for start in range(0, len(back), AT_ONCE):
+        await transaction.save_stream_events(back[start : start + AT_ONCE])
+    await delete_events(transaction, [event for event in events if event.session_id not in there])
 
 
 async def _with_descendants(transaction: Transaction, session_ids: Sequence[str]) -> list[str]:

@@ -45,10 +45,14 @@ class SeenIds:
         """Forget all records of a kind."""
         self._database.execute("DELETE FROM seen WHERE kind = ?", (kind,))
 
-    def count(self, kind: str) -> int:
-        """Return how many records of a kind were met."""
-        (count,) = self._database.execute("SELECT count(*) FROM seen WHERE kind = ?", (kind,)).fetchone()
-        return int(count)
+    def ids(self, kind: str) -> Iterator[str]:
+        """Yield the ids of the records of a kind that were met, in order; others may be added meanwhile."""
+        after: str | None = ""
+        query = "SELECT min(id) FROM seen WHERE kind = ? AND id > ?"
+        while after is not None:
+            (after,) = self._database.execute(query, (kind, after)).fetchone()
+            if after is not None:
+                yield after
 
     def missing(self, kind: str, ids: Collection[str]) -> list[str]:
         """Return those of the ids that were not met, each once, in their order."""

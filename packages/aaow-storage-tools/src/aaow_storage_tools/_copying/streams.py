@@ -1,6 +1,6 @@
 """Saving stream events so that they keep their sequences, by operations that give each event the next one."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import evolve
@@ -26,14 +26,22 @@ async def save_events(storage: StorageOperations, events: Sequence[StreamEvent],
         for event in events:
             await storage.save_stream_event(event)
         return
-    stored_ids = {event.id for event in stored}
-    known = [event for event in events if event.id in stored_ids]
-    new = [event for event in events if event.id not in stored_ids]
+    before = {event.id: event for event in stored}
+    last: dict[str, int] = {}
+    for stream_id in dict.fromkeys(event.stream_id for event in events):
+        last[stream_id] = await last_sequence(storage, stream_id)
+    misplaced = [before[event.id] for event in events if _is_misplaced(event, before.get(event.id), last)]
+    await delete_events(storage, misplaced)
+    gone = {event.id for event in misplaced}
+    known = [
+        event
+        for event in events
+        if event.id in before and event.id not in gone and before[event.id].stream_id == event.stream_id
+    ]
+    known_ids = {event.id for event in known}
+    new = [event for event in events if event.id not in known_ids]
     for start in range(0, len(known), _AT_ONCE):
         await storage.save_stream_events(known[start : start + _AT_ONCE])
-    last: dict[str, int] = {}
-    for stream_id in dict.fromkeys(event.stream_id for event in new):
-        last[stream_id] = await _last_sequence(storage, stream_id)
     needs_filling = False
     reached = dict(last)
     for event in new:
@@ -60,7 +68,15 @@ async def delete_events(storage: StorageOperations, events: Sequence[StreamEvent
                 await storage.save_stream_events([evolve(event, session_id=session.id) for event in part])
 
 
-async def _last_sequence(storage: StorageOperations, stream_id: str) -> int:
+def _is_misplaced(event: StreamEvent, stored: StreamEvent | None, last: Mapping[str, int]) -> bool:
+    """Say whether a stored event has to leave its place, because it came back into its stream further on."""
+    if stored is None or stored.stream_id != event.stream_id or event.sequence is None or stored.sequence is None:
+        return False
+    return event.sequence > stored.sequence and event.sequence > last[event.stream_id]
+
+
+async def last_sequence(storage: StorageOperations, stream_id: str) -> int:
+    """Return the sequence of the last event of a stream, 0 if it has none."""
     last = QueryFilter(order_by=OrderBy("sequence", Direction.DESCENDING), limit=1)
     return next((event.sequence or 0 for event in await storage.get_stream_events(stream_id, last)), 0)
 

@@ -1,6 +1,6 @@
 """`StoreWalk`: all records of a store, or of chosen sessions, in an order in which they can be stored."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -10,7 +10,6 @@ from aaow_storage import (
     Capability,
     FieldName,
     In,
-    OrderBy,
     QueryFilter,
     Session,
     SessionStatus,
@@ -37,6 +36,8 @@ _MAX_SESSIONS = 200
 """How many sessions are read at once with what belongs to them."""
 _HALF_FULL = 0.45
 """If the fullest page is emptier, more sessions are read at once."""
+
+_SHARED = "shared stream"
 
 
 class StoreWalk:
@@ -85,6 +86,8 @@ class StoreWalk:
         """
         stages = self._stages()
         names = list(stages)
+        if self._where is not None:
+            after = None  # which sessions are chosen has to be known again
         begin = 0 if after is None or after.kind not in names else names.index(after.kind)
         for name in names[begin:]:
             cursor = after.cursor if after is not None and after.kind == name else None
@@ -96,7 +99,7 @@ class StoreWalk:
 
     def _stages(self) -> dict[str, Any]:
         if self._where is not None:
-            return {SESSION.name: self._sessions}
+            return {SESSION.name: self._sessions, STREAM_EVENT.name: self._shared_events}
         stages: dict[str, Any] = {
             WORKFLOW.name: self._workflows,
             BUDGET_POOL.name: self._pools,
@@ -224,11 +227,33 @@ class StoreWalk:
             yield Batch(items=kept, place=_place(STREAM_EVENT, page[-1]))
 
     async def _events_of(self, session_ids: Sequence[str]) -> AsyncIterator[Batch]:
-        wanted = QueryFilter({"session_id": In([*session_ids])}, tuple(map(OrderBy, STREAM_EVENT.order)))
+        """Yield the events of sessions, if no other session writes to their streams."""
+        wanted = QueryFilter({"session_id": In([*session_ids])}, order_of(STREAM_EVENT))
         if not STREAM_EVENT.lists_whole_store(self._storage):
             return  # a backend of contract 1.0 finds events by the name of their stream alone
         async for page in pages_of(self._storage.list_stream_events, wanted):
-            yield Batch(items=tuple(Item(STREAM_EVENT, event) for event in page))
+            shared = await self._shared_among({event.stream_id for event in page})
+            self._seen.add(_SHARED, shared)
+            yield Batch(items=tuple(Item(STREAM_EVENT, event) for event in page if event.stream_id not in shared))
+
+    async def _shared_among(self, stream_ids: Collection[str]) -> set[str]:
+        """Return which of the streams have events of several sessions, or of none."""
+        of_these: Mapping[FieldName, Any] = {"stream_id": In([*stream_ids])}
+        summaries = await self._storage.list_streams(QueryFilter(of_these))
+        shared = {summary.stream_id for summary in summaries if summary.session_id is None}
+        async for page in pages_of(self._storage.list_stream_events, QueryFilter({**of_these, "session_id": None})):
+            shared |= {event.stream_id for event in page}
+        return shared
+
+    async def _shared_events(self, cursor: str | None) -> AsyncIterator[Batch]:
+        """Yield the events of chosen sessions in streams that have others too, in the order of their sequences."""
+        del cursor
+        for stream_id in self._seen.ids(_SHARED):
+            async for page in pages_of_kind(self._storage, STREAM_EVENT, {"stream_id": stream_id}):
+                named = [event.session_id for event in page if event.session_id is not None]
+                others = {None, *self._seen.missing(SESSION.name, named)}
+                kept = [Item(STREAM_EVENT, event) for event in page if event.session_id not in others]
+                yield Batch(items=tuple(kept))
 
     async def _missing(self, kind: Kind[Any], ids: Sequence[str]) -> list[str]:
         """Return those of the ids that the walk has not met, and that are not where the records go to."""

@@ -117,8 +117,10 @@ async def _save_all(transaction: Transaction, items: Sequence[Item]) -> int:
 
 
 def _is_changed(old: Any, new: Any) -> bool:
-    """Say whether a stored record has to be written again; a sequence cannot be."""
-    return not is_same(old, new) and differing_fields(old, new) != ("sequence",)
+    """Say whether a stored record has to be written again; an event cannot get a lower sequence."""
+    if is_same(old, new):
+        return False
+    return differing_fields(old, new) != ("sequence",) or (new.sequence or 0) > (old.sequence or 0)
 
 
 async def change(transaction: Transaction, item: Item, old: Any) -> bool:
