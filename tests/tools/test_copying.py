@@ -84,14 +84,14 @@ def test_a_copy_is_brought_up_to_date_by_another_call(tmp_path_factory, first, l
     asyncio.run(check_a_second_copy(tmp_path_factory.mktemp("copy"), first, later))
 
 
-@pytest.mark.slow  # a hundred random stores
+@pytest.mark.slow(seconds=20)  # a hundred random stores
 @thorough
 @given(random_writes)
 def test_copies_of_many_random_stores_have_every_field(tmp_path_factory, calls):
     asyncio.run(check_a_copy(tmp_path_factory.mktemp("copy"), calls))
 
 
-@pytest.mark.slow  # a hundred random stores, each changed at random
+@pytest.mark.slow(seconds=40)  # a hundred random stores, each changed at random
 @thorough
 @given(random_writes, random_writes)
 def test_copies_of_many_random_stores_are_brought_up_to_date(tmp_path_factory, first, later):
@@ -249,6 +249,20 @@ async def test_stream_events_keep_their_sequences_where_others_are_gone(source, 
     assert await target.count_sessions() == 0
     (saved,) = await target.save_stream_events([an_event(9)])
     assert saved.sequence == 9
+
+
+@in_memory
+async def test_stream_events_keep_their_sequences_where_the_last_ones_are_gone(source, target, folder):
+    for round_ in range(3):
+        await source.create_session(a_session(f"s{round_}"))
+        await source.save_stream_events([an_event(10 * round_), an_event(10 * round_ + 1, session_id=f"s{round_}")])
+        await copy_store(source, target, journal=folder / "journal")
+        await source.delete_session(f"s{round_}")
+        result = await copy_store(source, target, journal=folder / "journal")
+        assert result.comparison.differences == ()
+    await source.save_stream_events([an_event(99)])
+    await copy_store(source, target, journal=folder / "journal")
+    assert [event.sequence for event in await target.get_stream_events("out", after_sequence=0)] == [1, 3, 5, 7]
 
 
 @in_memory
@@ -509,7 +523,7 @@ def test_a_killed_copy_goes_on_where_it_was(tmp_path):
     asyncio.run(compare_files(tmp_path))
 
 
-@pytest.mark.slow  # a process for each step
+@pytest.mark.slow(seconds=20)  # a process for each step
 def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path):
     asyncio.run(fill_source(tmp_path))
     codes = []
@@ -522,7 +536,7 @@ def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path):
     asyncio.run(compare_files(tmp_path))
 
 
-@pytest.mark.slow  # a process for each step
+@pytest.mark.slow(seconds=60)  # a process for each step
 def test_a_copy_that_is_killed_at_any_step_ends_equal(tmp_path):
     asyncio.run(fill_source(tmp_path))
     for step in range(1, 21):
@@ -558,7 +572,7 @@ async def peak_of_a_copy(folder: Path, sessions: int) -> int:
             tracemalloc.stop()
 
 
-@pytest.mark.slow  # it stores thousands of sessions
+@pytest.mark.slow(seconds=20)  # it stores thousands of sessions
 def test_memory_does_not_grow_with_the_store(tmp_path):
     small = asyncio.run(peak_of_a_copy(tmp_path, 1500))
     large = asyncio.run(peak_of_a_copy(tmp_path, 6000))

@@ -5,13 +5,22 @@ from contextlib import asynccontextmanager
 
 from attrs import evolve
 
-from aaow_storage import Direction, OrderBy, QueryFilter, Session, StorageOperations, StreamEvent, new_id
+from aaow_storage import (
+    Direction,
+    OrderBy,
+    QueryFilter,
+    Session,
+    StorageOperations,
+    StreamEvent,
+    Transaction,
+    new_id,
+)
 from aaow_storage_tools._kinds import STREAM_EVENT
 
 _AT_ONCE = 500
 
 
-async def save_events(storage: StorageOperations, events: Sequence[StreamEvent], stored: Iterable[StreamEvent]) -> None:
+async def save_events(storage: Transaction, events: Sequence[StreamEvent], stored: Iterable[StreamEvent]) -> None:
     """Save events, each with the sequence that it has, unless its stream is further already.
 
     A sequence that is missing before an event, because its own event was deleted, is used up: by an event of a session
@@ -42,24 +51,42 @@ async def save_events(storage: StorageOperations, events: Sequence[StreamEvent],
     new = [event for event in events if event.id not in known_ids]
     for start in range(0, len(known), _AT_ONCE):
         await storage.save_stream_events(known[start : start + _AT_ONCE])
-    needs_filling = False
-    reached = dict(last)
-    for event in new:
-        expected = reached[event.stream_id] + 1
-        needs_filling |= (event.sequence or 0) > expected
-        reached[event.stream_id] = max(expected, event.sequence or 0)
-    if not needs_filling:
-        for start in range(0, len(new), _AT_ONCE):
-            await storage.save_stream_events(new[start : start + _AT_ONCE])
-        return
-    async with _short_session(storage) as session:
-        for event in new:
-            await _use_up(storage, event, last[event.stream_id], session.id)
-            (saved,) = await storage.save_stream_events([event])
-            last[event.stream_id] = saved.sequence or 0
+    for start in range(0, len(new), _AT_ONCE):
+        await _save_new(storage, new[start : start + _AT_ONCE])
 
 
-async def delete_events(storage: StorageOperations, events: Sequence[StreamEvent]) -> None:
+async def _save_new(storage: Transaction, events: Sequence[StreamEvent]) -> None:
+    """Save events that are not stored yet, or are in another stream."""
+    following: dict[str, int] = {}
+    try:
+        async with storage.savepoint():
+            saved = await storage.save_stream_events(events)
+            for event, stored in zip(events, saved, strict=True):
+                following.setdefault(event.stream_id, stored.sequence or 0)
+            _check_sequences(events, saved)
+    except _OtherSequencesError:
+        async with _short_session(storage) as session:
+            for event in events:
+                await _use_up(storage, event, following[event.stream_id], session.id)
+                (stored,) = await storage.save_stream_events([event])
+                following[event.stream_id] = (stored.sequence or 0) + 1
+
+
+def _check_sequences(events: Sequence[StreamEvent], saved: Sequence[StreamEvent]) -> None:
+    """Check that saved events have the sequences that they are to keep.
+
+    Raises:
+        _OtherSequencesError: one has another.
+    """
+    if any(event.sequence not in {None, stored.sequence} for event, stored in zip(events, saved, strict=True)):
+        raise _OtherSequencesError
+
+
+class _OtherSequencesError(Exception):
+    """The events got other sequences than they have to keep; a savepoint takes this back."""
+
+
+async def delete_events(storage: Transaction, events: Sequence[StreamEvent]) -> None:
     """Delete single events: they are saved under a session that is deleted at once. `storage` is a transaction."""
     if events:
         async with _short_session(storage) as session:
@@ -81,9 +108,9 @@ async def last_sequence(storage: StorageOperations, stream_id: str) -> int:
     return next((event.sequence or 0 for event in await storage.get_stream_events(stream_id, last)), 0)
 
 
-async def _use_up(storage: StorageOperations, event: StreamEvent, last: int, session_id: str) -> None:
-    """Use up the sequences of a stream that come before that of an event."""
-    missing = (event.sequence or 0) - last - 1
+async def _use_up(storage: Transaction, event: StreamEvent, following: int, session_id: str) -> None:
+    """Use up the sequences of a stream from the one that follows to the one before that of an event."""
+    missing = (event.sequence or 0) - following
     while missing > 0:
         count = min(missing, _AT_ONCE)
         fillers = [evolve(event, id=new_id(), data=None, session_id=session_id) for _ in range(count)]
@@ -92,7 +119,7 @@ async def _use_up(storage: StorageOperations, event: StreamEvent, last: int, ses
 
 
 @asynccontextmanager
-async def _short_session(storage: StorageOperations) -> AsyncIterator[Session]:
+async def _short_session(storage: Transaction) -> AsyncIterator[Session]:
     """Return a session for `async with`, at whose end it is deleted with its events."""
     session = Session(workflow_id=None, workflow_snapshot={})
     await storage.create_session(session)
