@@ -266,6 +266,19 @@ async def test_stream_events_keep_their_sequences_where_the_last_ones_are_gone(s
 
 
 @in_memory
+async def test_an_execution_goes_with_the_session_that_it_was_moved_to(source, target, folder):
+    await source.create_session(a_session("first"))
+    await source.save_llm_execution("first", "n", LLMExecutionResult(id="e"))
+    await source.log_tool_call(ToolCallLog(id="c", execution_id="e", tool_call_id="c", tool_name="t", args={}))
+    await copy_store(source, target, journal=folder / "journal")
+    await source.create_session(a_session("second"))
+    await source.save_llm_execution("second", "n", LLMExecutionResult(id="e"))
+    await source.delete_session("second")
+    await copy_store(source, target, journal=folder / "journal")
+    await assert_equal(source, target)
+
+
+@in_memory
 async def test_events_of_chosen_sessions_keep_their_sequences_in_shared_streams(source, target, folder):
     for session_id in "abcd":
         await source.create_session(a_session(session_id))

@@ -17,6 +17,7 @@ from aaow_storage import (
     Transaction,
 )
 from aaow_storage_tools._copying.batches import Item
+from aaow_storage_tools._copying.short_session import short_session
 from aaow_storage_tools._copying.stored_records import Key, stored_by_id
 from aaow_storage_tools._copying.streams import delete_events, last_sequence
 from aaow_storage_tools._copying.writing import StoreWriter
@@ -25,6 +26,7 @@ from aaow_storage_tools._kinds import (
     BUDGET_POOL,
     KIND_OF,
     KINDS,
+    LLM_EXECUTION,
     SESSION,
     STREAM_EVENT,
     WORKFLOW,
@@ -133,6 +135,7 @@ class ChangeApplier:
         await delete_events(transaction, events)
         for kind in (SESSION, BUDGET_POOL, WORKFLOW):
             await _delete_all(transaction, kind, ids.get(kind.name, []))
+        await _delete_executions(transaction, ids.get(LLM_EXECUTION.name, []))
         return len(gone)
 
     async def _with_references(self, items: Sequence[Item]) -> list[Item]:
@@ -179,6 +182,14 @@ async def _delete_all(transaction: Transaction, kind: Kind[Any], ids: Sequence[s
             await _delete_pool(transaction, id_)
         else:
             await kind.delete(transaction, id_)
+
+
+async def _delete_executions(transaction: Transaction, ids: Sequence[str]) -> None:
+    """Delete executions that went with a session into which they had been moved, with their tool calls."""
+    if stored := await stored_by_id(transaction, LLM_EXECUTION, ids):
+        async with short_session(transaction) as session:
+            for execution in stored.values():
+                await LLM_EXECUTION.save(transaction, evolve(execution, session_id=session.id))
 
 
 async def _delete_pool(transaction: Transaction, pool_id: str) -> None:

@@ -1,7 +1,6 @@
 """Saving stream events so that they keep their sequences, by operations that give each event the next one."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve
 
@@ -9,12 +8,12 @@ from aaow_storage import (
     Direction,
     OrderBy,
     QueryFilter,
-    Session,
     StorageOperations,
     StreamEvent,
     Transaction,
     new_id,
 )
+from aaow_storage_tools._copying.short_session import short_session
 from aaow_storage_tools._kinds import STREAM_EVENT
 
 _AT_ONCE = 500
@@ -65,7 +64,7 @@ async def _save_new(storage: Transaction, events: Sequence[StreamEvent]) -> None
                 following.setdefault(event.stream_id, stored.sequence or 0)
             _check_sequences(events, saved)
     except _OtherSequencesError:
-        async with _short_session(storage) as session:
+        async with short_session(storage) as session:
             for event in events:
                 await _use_up(storage, event, following[event.stream_id], session.id)
                 (stored,) = await storage.save_stream_events([event])
@@ -89,7 +88,7 @@ class _OtherSequencesError(Exception):
 async def delete_events(storage: Transaction, events: Sequence[StreamEvent]) -> None:
     """Delete single events: they are saved under a session that is deleted at once. `storage` is a transaction."""
     if events:
-        async with _short_session(storage) as session:
+        async with short_session(storage) as session:
             for start in range(0, len(events), _AT_ONCE):
                 part = events[start : start + _AT_ONCE]
                 await storage.save_stream_events([evolve(event, session_id=session.id) for event in part])
@@ -116,12 +115,3 @@ async def _use_up(storage: Transaction, event: StreamEvent, following: int, sess
         fillers = [evolve(event, id=new_id(), data=None, session_id=session_id) for _ in range(count)]
         await storage.save_stream_events(fillers)
         missing -= count
-
-
-@asynccontextmanager
-async def _short_session(storage: Transaction) -> AsyncIterator[Session]:
-    """Return a session for `async with`, at whose end it is deleted with its events."""
-    session = Session(workflow_id=None, workflow_snapshot={})
-    await storage.create_session(session)
-    yield session
-    await storage.delete_session(session.id)
