@@ -56,7 +56,8 @@ def test_a_target_with_records_is_refused_and_a_merge_is_a_dry_run(run, store, f
         ("difference", "differs"),
         ("result", None),
     ]
-    assert "--yes" in tried.err
+    assert tried.lines[-1]["dry_run"]
+    assert "--yes" in run("copy", store, target, "--merge").err
     assert contents(target) == before
     assert run("copy", store, target, "--merge", "--yes").code == ExitCode.DONE
     assert contents(target) == contents(store)

@@ -74,7 +74,7 @@ async def export_store(
         async for batch in StoreWalk(source, seen, where, stream_events=stream_events).batches():
             for item in batch.items:
                 out.write(archive.record(item))
-            tell(Progress(what="sessions exported", done=archive.counts[SESSION.name], total=total))
+            tell(Progress(what="sessions exported", done=archive.counts[SESSION.name], total=total, unit="sessions"))
         out.write(archive.end())
     return ExportResult(
         file=str(file), records=archive.records, counts=archive.counts, sha256=archive.digest.hexdigest()

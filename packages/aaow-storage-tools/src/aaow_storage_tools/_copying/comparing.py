@@ -91,7 +91,7 @@ class _Comparing:
         async for batch in walk.batches():
             await self._compare(batch)
             self._sessions += sum(item.kind is SESSION for item in batch.items)
-            self._progress(Progress(what="sessions compared", done=self._sessions, total=total))
+            self._progress(Progress(what="sessions compared", done=self._sessions, total=total, unit="sessions"))
         await self._end_large_session()
         if self._where is None:
             await self._find_extra()

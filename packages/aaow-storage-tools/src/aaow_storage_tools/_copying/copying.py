@@ -245,7 +245,7 @@ class _Copying:
                 if batch.place is not None:
                     journal.place = batch.place
                     journal.save()
-                self._progress(Progress(what="sessions copied", done=journal.sessions, total=total))
+                self._progress(Progress(what="sessions copied", done=journal.sessions, total=total, unit="sessions"))
             self.stored += await writer.write(waiting)
         journal.is_walked = True
         journal.save()
@@ -275,7 +275,7 @@ class _Copying:
         self._changes += count
         self._journal.position = applier.position
         self._journal.save()
-        self._progress(Progress(what="changes applied", done=self._changes))
+        self._progress(Progress(what="changes applied", done=self._changes, unit="changes"))
 
     async def _follow(self, applier: ChangeApplier, cut_over: asyncio.Event, quiet_s: float | None) -> None:
         """Apply changes until the event is set, or none has come for a while, and then those that were made before."""

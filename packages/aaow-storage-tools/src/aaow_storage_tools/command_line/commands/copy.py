@@ -76,7 +76,7 @@ async def run(
                 )
                 show_comparison(terminal, comparison)
                 terminal.note("Nothing was written. With --yes, what is missing or differs is copied.")
-                terminal.emit_line("result", {"stored": 0, "comparison": comparison})
+                terminal.emit_line("result", {"dry_run": True, "stored": 0, "comparison": comparison})
                 return None
             place = journal or journal_path("copy", there, f"{name_of(here)} {' '.join(query)}")
             event = asyncio.Event() if follow else None
@@ -102,7 +102,7 @@ async def run(
     )
     if result.comparison is not None:
         show_comparison(terminal, result.comparison)
-    terminal.emit_line("result", {**result.to_dict(), "journal": str(place)})
+    terminal.emit_line("result", {"dry_run": False, **result.to_dict(), "journal": str(place)})
     return None if result.comparison is None or result.comparison.is_equal else ExitCode.FAILED
 
 

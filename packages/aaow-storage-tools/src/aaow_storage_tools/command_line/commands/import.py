@@ -55,7 +55,7 @@ async def run(
                 checked = await check_archive(file, storage, keep_going=keep_going, progress=progress)
             terminal.print_record({kind: f"{count:,}" for kind, count in checked.items() if count})
             terminal.note("Nothing was written. With --yes, what is missing or differs is imported.")
-            terminal.emit_line("result", {"stored": 0, "counts": checked})
+            terminal.emit_line("result", {"dry_run": True, "stored": 0, "counts": checked})
             return None
         result = await import_archive(
             file,
@@ -76,7 +76,7 @@ async def run(
     terminal.print_record({"stored": f"{result.stored:,}", "left out": f"{result.left_out_found:,}"})
     if result.comparison is not None:
         show_comparison(terminal, result.comparison)
-    terminal.emit_line("result", result.to_dict())
+    terminal.emit_line("result", {"dry_run": False, **result.to_dict()})
     is_whole = not result.left_out_found and (result.comparison is None or result.comparison.is_equal)
     return None if is_whole else ExitCode.FAILED
 
