@@ -8,25 +8,21 @@ from aaow_storage import (
     CorruptDataError,
     In,
     QueryFilter,
-    SessionStatus,
     StorageOperations,
     StreamEvent,
     WorkflowExecutionState,
 )
 from aaow_storage_tools._checking.existing import Existing
 from aaow_storage_tools._checking.findings import Finding, Problem
-from aaow_storage_tools._checking.rules import WAITING
 from aaow_storage_tools._kinds import KIND_OF, Kind
 
-_ENDED = {SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.CANCELLED}
 MAX_ANCESTORS = 10_000
 """How many records are read to look for a circle, and the most values of a condition."""
 _RESTORE = "restore the missing record from a backup, or delete this one"
-_NAMED_BY_VALUE = "create the missing record, or save this one without its id"
 
 
 class References:
-    """Checks what records refer to."""
+    """Checks what records refer to; `budget_pool_id` and `pending_approval_id` are plain values, and need no record."""
 
     def __init__(self, storage: StorageOperations) -> None:
         self._storage = storage
@@ -46,7 +42,7 @@ class References:
             case "budget_pool":
                 found += await self._cycles(kind, records, "parent_pool_id")
             case "execution_state":
-                found += await self._of_states(records)
+                found += await self._statuses(records)
             case "stream_event":
                 found += self._sequences(records)
         return found
@@ -94,33 +90,6 @@ class References:
             for record in records
             if _is_own_ancestor(record.id, parents)
         ]
-
-    async def _of_states(self, states: Sequence[WorkflowExecutionState]) -> list[Finding]:
-        """Return what is wrong with the session, the pool and the requests that execution states name."""
-        found = []
-        live = [state for state in states if state.status not in _ENDED]
-        pools = await self._existing["budget_pool"].missing(state.budget_pool_id for state in live)
-        waiting = [
-            (state, node)
-            for state in live
-            for node in state.node_states.values()
-            if node.status in WAITING and node.pending_approval_id is not None
-        ]
-        requests = await self._existing["approval_request"].missing(node.pending_approval_id for _, node in waiting)
-        suspected = {state.session_id for state in live if state.budget_pool_id in pools}
-        suspected |= {state.session_id for state, node in waiting if node.pending_approval_id in requests}
-        for session_id in sorted(suspected):
-            state = await self._read_again(KIND_OF["execution_state"], session_id)
-            if state is None or state.status in _ENDED:
-                continue
-            if state.budget_pool_id in pools:
-                found.append(_dangling_value(state, "budget_pool", state.budget_pool_id))
-            found += [
-                _dangling_value(state, "approval_request", node.pending_approval_id)
-                for node in state.node_states.values()
-                if node.status in WAITING and node.pending_approval_id in requests
-            ]
-        return found + await self._statuses(states)
 
     async def _statuses(self, states: Sequence[WorkflowExecutionState]) -> list[Finding]:
         """Return a finding for each session whose status is not that of its execution state."""
@@ -188,10 +157,6 @@ def _is_own_ancestor(id: str, parents: Mapping[str, str | None]) -> bool:
         seen.add(parent)
         parent = parents.get(parent)
     return False
-
-
-def _dangling_value(state: WorkflowExecutionState, missing_kind: str, missing_id: str | None) -> Finding:
-    return _dangling("execution_state", state.session_id, missing_kind, missing_id, _NAMED_BY_VALUE)
 
 
 def _dangling(kind: str, id: str, missing_kind: str, missing_id: str | None, remedy: str) -> Finding:

@@ -29,8 +29,6 @@ _UNDER_WAY = {
     NodeExecutionStatus.WAITING_FOR_APPROVAL,
     NodeExecutionStatus.WAITING_FOR_REVIEW,
 }
-WAITING = {NodeExecutionStatus.WAITING_FOR_APPROVAL, NodeExecutionStatus.WAITING_FOR_REVIEW}
-"""The statuses in which a node needs the request that it names."""
 _DECIDED = {ApprovalStatus.APPROVED, ApprovalStatus.REJECTED}
 
 _FIX_CLOCK = "find the writer whose clock was wrong, or that mixed the fields up, and save the record again"
