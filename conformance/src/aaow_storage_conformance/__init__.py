@@ -40,6 +40,7 @@ from aaow_storage_conformance.suite.isolation import IsolationTests
 from aaow_storage_conformance.suite.leaving import LeavingTests
 from aaow_storage_conformance.suite.lifecycle import LifecycleTests
 from aaow_storage_conformance.suite.long_lists import LongListTests
+from aaow_storage_conformance.suite.maintenance import MaintenanceTests
 from aaow_storage_conformance.suite.model import ModelTests
 from aaow_storage_conformance.suite.nesting import NestingTests
 from aaow_storage_conformance.suite.numbers import NumberTests
@@ -109,6 +110,7 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "LongListTests",
+    "MaintenanceTests",
     "ModelTests",
     "NestingTests",
     "NumberTests",

@@ -322,6 +322,9 @@ def needed_version(marks: Iterable[pytest.Mark]) -> str:
 needs_newer_schema = pytest.mark.needs_newer_schema
 """Mark a test for backends with `Backend.newer_schema`."""
 
+needs_maintenance = pytest.mark.needs_maintenance
+"""Mark a test for backends with `Backend.maintenance`."""
+
 
 def lacks(capability: Capability) -> pytest.MarkDecorator:
     """Mark a test, class or parameter for stores without the capability, such as a test that it is refused."""

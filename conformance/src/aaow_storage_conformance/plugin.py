@@ -47,6 +47,7 @@ PACKAGE = __name__.partition(".")[0]
 MARKERS = (
     "clause(*ids): the clauses of the storage contract that the test checks",
     "lacks_capability(capability): the test is for stores that do not claim the capability",
+    "needs_maintenance: the test is for backends with `Backend.maintenance`",
     "needs_newer_schema: the test is for backends with `Backend.newer_schema`",
     "requires_capability(capability): the test is for stores that claim the capability",
     "since_version(version): the test is for backends that were built for that version of the contract, or later",
@@ -193,6 +194,9 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         if item.get_closest_marker("needs_newer_schema") is not None and store.backend.newer_schema is None:
             item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
             pytest.skip("the backend has no `newer_schema`, which makes a store of a later release")
+        if item.get_closest_marker("needs_maintenance") is not None and store.backend.maintenance is None:
+            item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
+            pytest.skip("the backend has no `maintenance` for the tools of operators")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

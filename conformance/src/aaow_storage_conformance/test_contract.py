@@ -29,6 +29,7 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     LongListTests,
+    MaintenanceTests,
     ModelTests,
     NestingTests,
     NumberTests,
@@ -178,6 +179,10 @@ class TestLifecycle(LifecycleTests):
 
 class TestLongLists(LongListTests):
     """Lists of more records than a page of the defaults has."""
+
+
+class TestMaintenance(MaintenanceTests):
+    """What the tools of operators ask of a backend."""
 
 
 class TestModel(ModelTests):

@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter
+from aaow_storage import Backend, Capability, StorageAdapter, available_backends, create_adapter, maintenance_of
+from aaow_storage.authoring import StoreMaintenance
 from aaow_storage_conformance.harness.subprocesses import Report, Subprocess, run_subprocess
 from aaow_storage_conformance.harness.watchdog import watch_running_loop
 
@@ -54,6 +55,10 @@ class Store:
         """Give the store the schema of a later release for the block."""
         assert self.backend.newer_schema is not None
         return self.backend.newer_schema(self.url, **self.options)
+
+    def maintenance(self) -> StoreMaintenance:
+        """Return the maintenance of this store."""
+        return maintenance_of(self.backend.name, self.url, **self.options)
 
     def process(
         self, function: Callable[Concatenate["Store", Report, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs

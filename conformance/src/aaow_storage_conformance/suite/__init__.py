@@ -28,7 +28,7 @@ TXN  transacting, sequences, transactions, isolation, snapshots, holders, docume
      blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, inputs,
      lifecycle, nesting, retryability, streams, usage, recorded_changes, session_status, waiting
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
-     following, handles, isolation, operations, transacting, change_readers, waiting
+     following, handles, isolation, maintenance, operations, transacting, change_readers, waiting
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
      isolation, sharing, durability, errors, inputs, numbers, states, stored_streams, change_readers, waiting,
