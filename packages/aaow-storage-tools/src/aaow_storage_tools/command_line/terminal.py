@@ -226,6 +226,9 @@ class Terminal:
             display.close()
 
     def _tell(self, text: str, style: str) -> None:
+        from aaow_storage_tools.command_line.tables import printable
+
+        text = printable(text)
         if sys.stderr.isatty():
             self.error_console.print(text, style=style)
         else:

@@ -52,7 +52,7 @@ def session_tree(view: SessionView) -> RenderableType:
     parts: list[RenderableType] = [_session_heading(view)]
     if view.errors:
         parts.append(Text("\nErrors", style="bold red"))
-        parts += [Text(f"  {where}: {_one_line(error)}", style="red") for where, error in view.errors]
+        parts += [Text(f"  {printable(where)}: {_one_line(error)}", style="red") for where, error in view.errors]
     calls = [call for node in view.nodes for call in node.executions]
     took = "" if state is None or state.completed_at is None or state.started_at is None else duration_text(
         state.completed_at - state.started_at
@@ -94,7 +94,7 @@ def budget_table(pools: Sequence[tuple[BudgetPool, int]], *, chosen: str | None 
 def pool_name(pool: BudgetPool) -> str:
     """Return the name of a pool in its metadata, with its id; or the id alone."""
     name = (pool.metadata or {}).get("name")
-    return f"{printable(name)} ({pool.id})" if isinstance(name, str) else pool.id
+    return printable(f"{name} ({pool.id})" if isinstance(name, str) else pool.id)
 
 
 def share_text(pool: BudgetPool) -> str:
@@ -233,11 +233,11 @@ def _footer(view: SessionView) -> Iterator[Text]:
     pending = [each for node in view.nodes for each in node.approvals if each.status is ApprovalStatus.PENDING]
     if pending:
         yield Text("\nPending approvals, for `aaow-storage approve ID` or `reject ID`:")
-        yield from (Text(f"  {each.id}  {each.type} of the node {printable(each.node_id)}") for each in pending)
+        yield from (Text(printable(f"  {each.id}  {each.type} of the node {each.node_id}")) for each in pending)
     if view.streams:
         streams = ", ".join(f"{stream.stream_id} ({stream.events} events)" for stream in view.streams)
         yield Text(f"\nStreams: {printable(streams)}")
     if view.children:
         yield Text("\nSessions that it is the parent of:")
         for child in view.children:
-            yield Text.assemble(f"  {child.id}  ", _status(child.status))
+            yield Text.assemble(f"  {printable(child.id)}  ", _status(child.status))
