@@ -19,15 +19,15 @@ class Value:
 
     def __eq__(self, other: object) -> bool:
         """Say whether the other is of the same class, and its fields are equal."""
-        kind = self.__class__
-        if other.__class__ is not kind:
+        if other.__class__ is not self.__class__:
             return NotImplemented
+        kind: Any = self.__class__
         compared = _compared(kind)
         return bool(compared(self) == compared(other))
 
     def __hash__(self) -> int:
         """Return a hash of the fields, all of which need one."""
-        kind = self.__class__
+        kind: Any = self.__class__
         return hash((kind, _compared(kind)(self)))
 
     def __repr__(self) -> str:
