@@ -29,6 +29,7 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     LongListTests,
+    LostChangeTests,
     ModelTests,
     NestingTests,
     NumberTests,
@@ -180,6 +181,10 @@ class TestLongLists(LongListTests):
     """Lists of more records than a page of the defaults has."""
 
 
+class TestLostChanges(LostChangeTests):
+    """Changes that are pruned or were not recorded."""
+
+
 class TestModel(ModelTests):
     """Random histories against a model."""
 
@@ -229,7 +234,7 @@ class TestRaces(RaceTests):
 
 
 class TestRecordedChanges(RecordedChangeTests):
-    """What is in the change feed, and what is pruned."""
+    """What is in the change feed."""
 
 
 class TestRecords(RecordTests):
