@@ -41,8 +41,8 @@ class Operation(Generic[*Args, T]):
     fast_path: Callable[..., Any] | None = None
     """Takes the same arguments, and does the same with one statement or returns `FALL_BACK`.
 
-    A statement that fails undoes itself, so this one needs no transaction and no savepoint. On SQLite those together
-    cost more than many a statement does.
+    Statements before that one may add what is of no effect without it. A statement that fails undoes itself, so this
+    one needs no transaction and no savepoint. On SQLite those together cost more than many a statement does.
     """
     is_idempotent: bool = False
     """Whether running it twice leaves the same store as running it once."""

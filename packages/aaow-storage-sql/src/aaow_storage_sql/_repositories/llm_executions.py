@@ -14,7 +14,7 @@ from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import FALL_BACK, FallBack, operation
 from aaow_storage_sql._repositories.message_statements import WHETHER_NULL
-from aaow_storage_sql._repositories.messages import InputReader, save_in_one_statement, store_messages
+from aaow_storage_sql._repositories.messages import InputReader, save_after_known, store_messages
 from aaow_storage_sql._repositories.recording import CREATED
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
@@ -101,17 +101,16 @@ def save(connection: SQLConnection, row: InsertedRow) -> None:
     connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
 
 
-def _save_in_one_statement(
+def _save_after_known(
     connection: SQLConnection, row: InsertedRow, input: EncodedInput
 ) -> Literal[FallBack.FALL_BACK] | None:
-    connection.replaced.reset()
-    if not save_in_one_statement(connection, row, input):
+    if not save_after_known(connection, row, input):
         return FALL_BACK
     connection.record("llm_execution", row["id"], row["session_id"], done_by_upsert(connection))
     return None
 
 
-@operation(writes=True, fast_path=_save_in_one_statement, is_idempotent=True)
+@operation(writes=True, fast_path=_save_after_known, is_idempotent=True)
 def save_with_messages(connection: SQLConnection, row: InsertedRow, input: EncodedInput) -> None:
     """Save the execution as `save` does, and the messages of its input unless they are stored already."""
     connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
