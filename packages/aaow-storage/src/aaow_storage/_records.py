@@ -372,9 +372,11 @@ KINDS: dict[type, str] = {
 DEPENDENT_FIELDS: dict[type, tuple[str, ...]] = {
     LLMExecutionResult: ("currency",),
     LLMExecution: ("currency",),
-    ToolCallLog: ("session_id", "node_id"),
 }
 """The fields whose validators look at a field before them, also if the value is None; other records have none."""
+
+NOT_ALWAYS_OPTIONAL_FIELDS: dict[type, tuple[str, ...]] = {ToolCallLog: ("session_id", "node_id")}
+"""The fields whose validators look at a field before them if the value is None, and only then."""
 
 DOCUMENT_FIELDS: dict[type, str] = {StoredWorkflow: "definition", Session: "workflow_snapshot"}
 """The field that holds a record's document; other records have none."""

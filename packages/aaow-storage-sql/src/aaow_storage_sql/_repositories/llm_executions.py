@@ -87,6 +87,23 @@ _CALLS_OF_SESSION = _calls_where(
     _SESSION_ID,
     _of_execution("node_id", _EXECUTION_ID),
 )
+
+
+def _calls_of(owner: sa.Table, joined: sa.FromClause) -> sa.Select[Any]:
+    """Return the SELECT of the tool calls of a session that have their session and node in the table `owner`."""
+    tables = {"session_id": owner, "node_id": owner}
+    columns = [tables.get(name, tool_call_logs).c[name] for name in TOOL_CALL_FIELDS]
+    return sa.select(*columns).select_from(joined).where(owner.c.session_id == _SESSION_ID)
+
+
+_parts = sa.union_all(
+    _calls_of(llm_executions, llm_executions.join(tool_call_logs, llm_executions.c.id == _EXECUTION_ID)),
+    _calls_of(tool_call_logs, tool_call_logs),
+).subquery("parts")
+_CALLS_OF_SESSION_UNLOCKED = Source(
+    sa.select(*(_parts.c[name] for name in TOOL_CALL_FIELDS)), dict(_parts.c), is_lockable=False
+)
+"""The same calls, where no rows are locked because one transaction writes at a time. SQLite finds these faster."""
 _EXECUTION_OF_CALL = sa.select(llm_executions.c.session_id, llm_executions.c.node_id).where(
     llm_executions.c.id == sa.bindparam("execution_id")
 )
@@ -180,7 +197,8 @@ def calls_of_execution(connection: SQLConnection, execution_id: str, filter: Que
 @operation(writes=False)
 def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
     """Return the tool calls of all executions of a session that match the filter."""
-    return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})
+    source = _CALLS_OF_SESSION_UNLOCKED if connection.dialect.has_one_writer else _CALLS_OF_SESSION
+    return _calls(connection, source, filter, {"in_session": session_id})
 
 
 @operation(writes=False)
