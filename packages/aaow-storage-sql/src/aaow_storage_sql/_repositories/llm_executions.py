@@ -89,16 +89,14 @@ _CALLS_OF_SESSION = _calls_where(
 )
 
 
-def _calls_of(owner: sa.Table, joined: sa.FromClause) -> sa.Select[Any]:
-    """Return the SELECT of the tool calls of a session that have their session and node in the table `owner`."""
-    tables = {"session_id": owner, "node_id": owner}
-    columns = [tables.get(name, tool_call_logs).c[name] for name in TOOL_CALL_FIELDS]
-    return sa.select(*columns).select_from(joined).where(owner.c.session_id == _SESSION_ID)
-
-
 _parts = sa.union_all(
-    _calls_of(llm_executions, llm_executions.join(tool_call_logs, llm_executions.c.id == _EXECUTION_ID)),
-    _calls_of(tool_call_logs, tool_call_logs),
+    _calls_where(
+        llm_executions.c.session_id == _SESSION_ID, llm_executions.c.session_id, llm_executions.c.node_id
+    ).select.join(llm_executions, llm_executions.c.id == _EXECUTION_ID),
+    # Both parts have expressions, because SQLite sorts the parts alone and merges them only if their types are alike.
+    _calls_where(
+        sa.and_(tool_call_logs.c.session_id == _SESSION_ID, _EXECUTION_ID.is_(None)), sa.null(), sa.null()
+    ).select,
 ).subquery("parts")
 _CALLS_OF_SESSION_UNLOCKED = Source(
     sa.select(*(_parts.c[name] for name in TOOL_CALL_FIELDS)), dict(_parts.c), is_lockable=False
