@@ -12,7 +12,6 @@ import runpy
 import sys
 
 import pytest
-import xdist.plugin
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def run(arguments: list[str], folder: str, environment: dict[str, str], stdout: 
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:] = [folder, *environment["PYTHONPATH"].split(os.pathsep), *sys.path[1:]]
-    xdist.plugin._sys_path[:] = sys.path  # what its workers get, kept when it was imported
+    sys.modules["xdist.plugin"]._sys_path[:] = sys.path  # what its workers get, kept when it was imported
     sys.argv = [pytest.__file__, *arguments]
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 

@@ -1,5 +1,6 @@
 """The change feed of a file that several adapters have open."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aaow_storage import Capability, CorruptDataError, Session, StorageAdapter, create_adapter, now
+from aaow_storage import Capability, ChangesLostError, CorruptDataError, Session, StorageAdapter, create_adapter, now
 from aaow_storage_conformance.data import samples
 
 pytestmark = pytest.mark.asyncio
@@ -70,14 +71,15 @@ async def test_a_reader_that_comes_to_a_missing_row_is_refused(storage: StorageA
 @pytest.mark.parametrize("damaged", ["at = 'abc'", "at = 1.5", "changes = '{'", "changes = '[]'", "transaction_id = 5"])
 async def test_damaged_changes_are_not_pruned(storage: StorageAdapter, path: Path, damaged: str):
     await write(storage)
-    (first, *_, last) = await storage.get_changes()
+    (*_, last) = await storage.get_changes()
     run(path, f"UPDATE changes SET {damaged} WHERE position = 4")
     with pytest.raises(CorruptDataError, match=rf"changes\.{damaged.partition(' ')[0]} of the row"):
         await storage.prune_changes(last.position)
     run(path, f"UPDATE changes SET {damaged}")
     with pytest.raises(CorruptDataError):
         await storage.prune_changes(now() + timedelta(days=1))
-    assert await storage.prune_changes(first.position) == 0
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM changes").fetchone() == (5,)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,26 @@ async def test_a_damaged_feed_says_so_until_it_is_switched_off_and_on(tmp_path: 
         assert await storage.get_changes() == []
         await write(storage, 2)
         assert len(await storage.get_changes()) == 2
+
+
+async def test_a_position_that_is_newer_than_a_restored_backup_is_refused_for_ever(tmp_path: Path):
+    path, backup = tmp_path / "store.db", tmp_path / "backup.db"
+    async with create_adapter("sqlite", str(path)) as storage:
+        await write(storage, 3)
+        kept = [change.position for change in await storage.get_changes()]
+    shutil.copy(path, backup)
+    async with create_adapter("sqlite", str(path)) as storage:
+        await write(storage, 2)
+        newer = [change.position for change in await storage.get_changes(kept[-1])]
+    shutil.copy(backup, path)
+    async with create_adapter("sqlite", str(path)) as storage:
+        for count in (0, 1, 1, 1):  # until other changes have the numbers of those that were lost, and one more
+            await write(storage, count)
+            for lost in newer:
+                with pytest.raises(ChangesLostError):
+                    await storage.get_changes(lost)
+                with pytest.raises(ChangesLostError):
+                    await storage.prune_changes(lost)
+        new = await storage.get_changes(kept[-1])
+        assert len(new) == 3
+        assert not {*newer} & {change.position for change in new}

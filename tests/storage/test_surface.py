@@ -29,7 +29,7 @@ BackupContent Durability MaintenanceFinding RecordFinding SchemaStatus SessionSi
 StoreSizes TableSize
 ChangeQuery FeedEntry FeedPosition FeedRow check_kept check_prune make_change parse_position plan_changes position_in
 same_record
-ConditionGroup Connective DEFAULT_ORDER DEPENDENT_FIELDS
+ConditionGroup Connective DEFAULT_ORDER DEPENDENT_FIELDS NOT_ALWAYS_OPTIONAL_FIELDS
 Decision SessionStatusWord StillPending check_session_status decision_on
 CLOSED CLOSED_IN_TRANSACTION Condition DOCUMENT_FIELDS FieldKind INHERITED KEY_FIELDS KINDS MAX_AMOUNT_DIGITS MAX_COUNT
 MAX_DEPTH MAX_ID_LENGTH OMITTED_FIELDS TOKEN_FIGURES UsageGroup UsageQuery UsageSums

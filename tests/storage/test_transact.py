@@ -1,13 +1,13 @@
 """`transact`: after which failures of the begin, the work, the commit and the rollback it runs the work again."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from aaow_storage import DelegatingAdapter, DelegatingTransaction, StorageAdapter, Transaction, TransactionOutcome
-from aaow_storage import _transact as module
 from aaow_storage.errors import (
     ConflictError,
     ContentionError,
@@ -104,7 +104,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
         taken.append((0.0, high))
         return high
 
-    monkeypatch.setattr(module.random, "uniform", longest)
+    monkeypatch.setattr(random, "uniform", longest)
     monkeypatch.setattr(asyncio, "sleep", pause)
     return taken
 

@@ -40,6 +40,7 @@ from aaow_storage_conformance.suite.isolation import IsolationTests
 from aaow_storage_conformance.suite.leaving import LeavingTests
 from aaow_storage_conformance.suite.lifecycle import LifecycleTests
 from aaow_storage_conformance.suite.long_lists import LongListTests
+from aaow_storage_conformance.suite.lost_changes import LostChangeTests, UnsupportedChangeTests
 from aaow_storage_conformance.suite.maintenance import MaintenanceTests
 from aaow_storage_conformance.suite.model import ModelTests
 from aaow_storage_conformance.suite.nesting import NestingTests
@@ -53,7 +54,7 @@ from aaow_storage_conformance.suite.patches import PatchTests
 from aaow_storage_conformance.suite.plain_values import PlainValueTests
 from aaow_storage_conformance.suite.queries import QueryTests
 from aaow_storage_conformance.suite.races import RaceTests
-from aaow_storage_conformance.suite.recorded_changes import RecordedChangeTests, UnsupportedChangeTests
+from aaow_storage_conformance.suite.recorded_changes import RecordedChangeTests
 from aaow_storage_conformance.suite.records import RecordTests
 from aaow_storage_conformance.suite.resemblances import ResemblanceTests
 from aaow_storage_conformance.suite.retryability import RetryabilityTests
@@ -110,6 +111,7 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "LongListTests",
+    "LostChangeTests",
     "MaintenanceTests",
     "ModelTests",
     "NestingTests",

@@ -29,6 +29,7 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     LongListTests,
+    LostChangeTests,
     MaintenanceTests,
     ModelTests,
     NestingTests,
@@ -181,6 +182,10 @@ class TestLongLists(LongListTests):
     """Lists of more records than a page of the defaults has."""
 
 
+class TestLostChanges(LostChangeTests):
+    """Changes that are pruned or were not recorded."""
+
+
 class TestMaintenance(MaintenanceTests):
     """What the tools of operators ask of a backend."""
 
@@ -234,7 +239,7 @@ class TestRaces(RaceTests):
 
 
 class TestRecordedChanges(RecordedChangeTests):
-    """What is in the change feed, and what is pruned."""
+    """What is in the change feed."""
 
 
 class TestRecords(RecordTests):

@@ -6,32 +6,33 @@ REC  documents, records, plain_values, resemblances, observability, amounts, end
      budgets, errors, executions, paging, sessions, waiting
 OPS  cancellation, races, store_wide, conditional_updates, operations, patches, atomicity, resemblances, updates,
      numbers, sequences, records, snapshots, operators, documents, endings, returns, observability, handles,
-     differential, executions, side_effects, combinations, lifecycle, model, stream_order, budgets, concurrency,
-     inputs, long_lists, plain_values, sessions, states, streams, workflows, recorded_changes, session_status
+     differential, executions, side_effects, combinations, lifecycle, model, stream_order, session_status, budgets,
+     concurrency, inputs, long_lists, plain_values, sessions, states, streams, workflows, recorded_changes
 WFL  workflows, sequences, numbers, operations, races, side_effects, recorded_changes
 SES  sessions, races, sequences, resemblances, inputs, model, snapshots, atomicity, numbers, observability, operations,
      side_effects, recorded_changes, session_status
-STA  observability, states, store_wide, numbers, returns, snapshots, documents, isolation, operations, races,
-     resemblances, side_effects, session_status, recorded_changes
+STA  observability, states, session_status, store_wide, recorded_changes, numbers, returns, snapshots, documents,
+     isolation, operations, races, resemblances, side_effects
 LLM  inputs, executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
 TOO  observability, executions, store_wide, numbers
 BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences
-APR  approvals, side_effects, returns, sequences, plain_values, concurrency, conditional_updates, numbers, queries,
-     races, waiting, session_status, recorded_changes
+APR  approvals, waiting, session_status, side_effects, returns, sequences, plain_values, concurrency,
+     conditional_updates, numbers, queries, races, recorded_changes, leaving
 STR  stored_streams, stream_order, following, streams, errors, transactions
-CHG  recorded_changes, change_readers
+CHG  change_readers, recorded_changes, lost_changes, leaving
 USE  usage, store_wide, long_lists
 QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions, combinations, numbers, endings,
      amounts, store_wide, usage, plain_values, snapshots, stored_streams, stream_order, streams, recorded_changes,
-     session_status
+     session_status, change_readers
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
-     blocks, closing, numbers, stored_streams, handles, model, concurrency, conditional_updates, errors, inputs,
-     lifecycle, nesting, retryability, streams, usage, recorded_changes, session_status, waiting
-LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, atomicity, cancellation, durability, errors,
-     following, handles, isolation, maintenance, operations, transacting, change_readers, waiting
+     blocks, closing, numbers, stored_streams, recorded_changes, session_status, handles, model, concurrency,
+     conditional_updates, errors, inputs, lifecycle, nesting, retryability, streams, usage, waiting, lost_changes,
+     change_readers
+LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, change_readers, maintenance, atomicity,
+     cancellation, durability, errors, following, handles, isolation, operations, transacting, waiting
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects
-CON  cancellation, races, concurrency, lifecycle, atomicity, handles, closing, following, leaving, transactions,
-     isolation, sharing, durability, errors, inputs, numbers, states, stored_streams, change_readers, waiting,
+CON  cancellation, races, concurrency, lifecycle, atomicity, leaving, handles, closing, following, transactions,
+     change_readers, isolation, sharing, waiting, durability, errors, inputs, numbers, states, stored_streams,
      session_status
 DUR  durability, change_readers
 """

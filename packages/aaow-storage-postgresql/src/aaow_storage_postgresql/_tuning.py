@@ -5,7 +5,7 @@ import random
 from attrs import frozen
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Tuning:
     """Limits and pauses of one adapter. Times are in seconds."""
 

@@ -30,7 +30,7 @@ class FallBack(Enum):
 FALL_BACK: Final = FallBack.FALL_BACK
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Operation(Generic[*Args, T]):
     """A function on a connection, with the facts that decide how it may run."""
 
@@ -41,8 +41,8 @@ class Operation(Generic[*Args, T]):
     fast_path: Callable[..., Any] | None = None
     """Takes the same arguments, and does the same with one statement or returns `FALL_BACK`.
 
-    A statement that fails undoes itself, so this one needs no transaction and no savepoint. On SQLite those together
-    cost more than many a statement does.
+    Statements before that one may add what is of no effect without it. A statement that fails undoes itself, so this
+    one needs no transaction and no savepoint. On SQLite those together cost more than many a statement does.
     """
     is_idempotent: bool = False
     """Whether running it twice leaves the same store as running it once."""
@@ -52,7 +52,7 @@ class Operation(Generic[*Args, T]):
     """The select that a point read consists of; None if it needs several statements."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call(Generic[T]):
     """An operation and the arguments of one call."""
 
@@ -86,7 +86,7 @@ def operation(
     return decorate
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Lookup(Generic[T]):
     """Finds a record of one kind by its id: a select of one row, and the function that makes the record of the row."""
 

@@ -5,7 +5,7 @@ from typing import Final
 from attrs import frozen
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Tuning:
     """Sizes, counts and times, each with what it trades."""
 

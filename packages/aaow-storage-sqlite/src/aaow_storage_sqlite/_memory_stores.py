@@ -31,7 +31,7 @@ _PREFIX = "aaow-memory-"
 _OWNER = "owner"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Folder:
     """A folder whose process is alive as long as a lock on the owner file in it is held."""
 

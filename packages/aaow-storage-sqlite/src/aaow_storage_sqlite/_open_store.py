@@ -25,7 +25,7 @@ else:
     indexing = LateModule(f"{__package__}._indexes")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class OpenStore:
     """What reads and writes a store."""
 

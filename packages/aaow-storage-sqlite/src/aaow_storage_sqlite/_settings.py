@@ -30,7 +30,7 @@ class Synchronous(StrEnum):
     NORMAL = "NORMAL"
 
 
-@frozen
+@frozen(repr=False)
 class Settings:
     """Where the store is, and how its connections and threads behave."""
 

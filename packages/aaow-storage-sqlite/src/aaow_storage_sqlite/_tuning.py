@@ -6,7 +6,7 @@ None of them changes an answer. Tests and measurements pass a `Tuning` of their 
 from attrs import frozen
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Tuning:
     """How large batches are, how long threads wait, and when an optimization is used. Times are in seconds."""
 

@@ -4,11 +4,10 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aaow_storage._arguments import check_events, check_id, check_sequence, check_wait
 from aaow_storage._change_feed import Change, plan_changes
-from aaow_storage._decisions import Decision, decisions_on, wait_for_decision
 from aaow_storage._enums import Capability, TransactionOutcome
 from aaow_storage._event_loop import check_event_loop
 from aaow_storage._failures import cleaning_up_after
@@ -20,6 +19,9 @@ from aaow_storage._records import ApprovalRequest, StreamEvent
 from aaow_storage._transact import run_transaction
 from aaow_storage._watching import Watcher
 from aaow_storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from aaow_storage._decisions import Decision
 
 T = TypeVar("T")
 
@@ -211,12 +213,16 @@ class StorageAdapter(_Unique):
             TimeoutError: it could still be decided after `timeout` seconds.
             AdapterClosedError: the adapter was closed.
         """
+        from aaow_storage._decisions import wait_for_decision  # noqa: PLC0415 - backends import it, or few need it
+
         request_id = check_id("wait_for_approval", "id", id)
         seconds = check_wait("wait_for_approval", timeout)
         return await wait_for_decision(self, self._watcher, self._decisions, request_id, seconds)
 
-    async def _decisions(self, request_ids: Collection[str]) -> Mapping[str, Decision]:
+    async def _decisions(self, request_ids: Collection[str]) -> Mapping[str, "Decision"]:
         """Return what has become of each of those approval requests."""
+        from aaow_storage._decisions import decisions_on  # noqa: PLC0415 - as above
+
         return await decisions_on(self, request_ids)
 
     @asynccontextmanager

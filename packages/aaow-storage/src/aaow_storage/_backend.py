@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from aaow_storage._adapter import StorageAdapter
+from aaow_storage._attrs_values import Value
 from aaow_storage._enums import Capability
 from aaow_storage._validators import Named, invalid
 from aaow_storage._values import shown
@@ -46,8 +47,8 @@ def _capabilities(value: Iterable[Capability]) -> frozenset[Capability]:
     return frozenset(value)
 
 
-@frozen(kw_only=True)
-class Backend:
+@frozen(kw_only=True, eq=False, repr=False)
+class Backend(Value):
     """The description of a backend that its plugin returns.
 
     Attributes:

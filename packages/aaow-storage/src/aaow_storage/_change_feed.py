@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from aaow_storage import _validators as validators
 from aaow_storage import _values as values
 from aaow_storage._arguments import check_id, check_instant
+from aaow_storage._attrs_values import Value
 from aaow_storage._record_dicts import Record
 from aaow_storage._records import KINDS
 from aaow_storage.errors import ChangesLostError, ValidationError
@@ -31,7 +32,7 @@ def _action(value: ChangeAction | ChangeActionWord) -> ChangeAction:
     return values.member_or_same(ChangeAction, value)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Change(Record):
     """One committed write of one record.
 
@@ -72,7 +73,8 @@ class FeedRow(NamedTuple):
     """Each has the values of a `FeedEntry`."""
 
 
-_POSITION = re.compile(r"([0-9a-z]{1,32})\.([0-9]{1,20})\.([0-9]{1,20})\.([0-9]{1,9})\.(-?[0-9]{1,20})", re.ASCII)
+_POSITION = r"([0-9a-z]{1,32})\.([0-9]{1,20})\.([0-9]{1,20})\.([0-9]{1,9})\.(-?[0-9]{1,20})"
+"""Compiled when it is first used, so that the import of this module need not wait for that."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -112,7 +114,7 @@ def parse_position(operation: str, argument: str, value: object) -> FeedPosition
     Raises:
         ValidationError: it has not the form of a position.
     """
-    match = _POSITION.fullmatch(value) if isinstance(value, str) else None
+    match = re.fullmatch(_POSITION, value, re.ASCII) if isinstance(value, str) else None
     if match is None:
         problem = f"must be the position of a change, or None, not {values.shown(value)}"
         raise ValidationError(operation, argument, problem)
@@ -134,8 +136,8 @@ def check_prune(operation: str, before: object) -> FeedPosition | datetime:
     raise ValidationError(operation, "before", problem)
 
 
-@frozen
-class ChangeQuery:
+@frozen(eq=False, repr=False)
+class ChangeQuery(Value):
     """The checked arguments of `get_changes`."""
 
     after: FeedPosition | None

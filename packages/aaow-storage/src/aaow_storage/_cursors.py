@@ -3,10 +3,10 @@
 A cursor is a version, two checksums, and the JSON of the values, in base64 for URLs. The first checksum is that of the
 kind of record and the fields of the order, the second that of the values. They find what was cut off or mistaken, and
 not what was forged: who reads a cursor can make another.
+
+zlib and binascii are imported by the functions that need them: programs without cursors need not wait for that.
 """
 
-import binascii
-import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -97,15 +97,21 @@ def _described(kind: type, order: _Order) -> bytes:
 
 
 def _sum(text: bytes) -> bytes:
+    import zlib  # noqa: PLC0415 - see above
+
     return zlib.crc32(text).to_bytes(_SUM_BYTES, "big")
 
 
 def _encoded(whole: bytes) -> str:
+    import binascii  # noqa: PLC0415 - see above
+
     return binascii.b2a_base64(whole, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 def _decoded(cursor: str) -> bytes | None:
     """Return the bytes of a cursor; None if it is not exactly what `_encoded` makes of them."""
+    import binascii  # noqa: PLC0415 - see above
+
     try:
         padded = cursor.encode("ascii").translate(_FROM_URL) + b"=" * (-len(cursor) % 4)
         whole = binascii.a2b_base64(padded)

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
-from aaow_storage._cursors import cursor_of
+from aaow_storage._attrs_values import Value
 from aaow_storage._operators import FieldName, OrderBy, field_name, is_field_name
 from aaow_storage._validators import Named, invalid, is_bool
 from aaow_storage._values import shown
@@ -69,8 +69,8 @@ def _is_limit(instance: object, attribute: Named, value: Any) -> None:
         _is_page_number(instance, attribute, value)
 
 
-@frozen
-class QueryFilter:
+@frozen(eq=False, repr=False)
+class QueryFilter(Value):
     """Which records a list has, in which order, and which page of it.
 
     `where` maps a field to a value (None means "is null") or an operator; a record matches if all entries hold. With
@@ -123,4 +123,6 @@ class QueryFilter:
             ValidationError: the record is not one that can be listed, `order_by` names a field that it does not have,
                 or the cursor has more than 4,000,000 characters.
         """
+        from aaow_storage._cursors import cursor_of  # noqa: PLC0415 - most programs need none, nor what it imports
+
         return cursor_of(record, self.order_by)

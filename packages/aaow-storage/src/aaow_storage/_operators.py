@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import attrs
 from attrs import field, frozen
 
+from aaow_storage._attrs_values import Value
 from aaow_storage._enums import Direction, DirectionWord
 from aaow_storage._validators import Named, invalid
 from aaow_storage._values import exact_text, member_or_same, shown
@@ -14,13 +15,13 @@ FieldName: TypeAlias = str | tuple[str, ...]
 """A field (`"status"`), or a path into a JSON field (`"metadata.user"`; `("metadata", "a.b")` for a key with a dot)."""
 
 
-class FieldOperator:
+class FieldOperator(Value):
     """An operator, in place of the value that a field is compared with."""
 
     __slots__ = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _OfValue(FieldOperator):
     """An operator with one value. The operators are plain subclasses, because attrs takes long to make a class."""
 
@@ -66,7 +67,7 @@ def _is_tuple(instance: object, attribute: Named, value: Any) -> None:
         raise invalid(instance, attribute, f"must be a list, tuple or set of values, not {type(value).__name__}")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _OfValues(FieldOperator):
     """An operator with several values."""
 
@@ -85,7 +86,7 @@ class NotIn(_OfValues):
     __slots__ = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _OfText(FieldOperator):
     """An operator with a text."""
 
@@ -104,7 +105,7 @@ class StartsWith(_OfText):
     __slots__ = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Between(FieldOperator):
     """At least `low` and at most `high`: both ends match; a null field never matches."""
 
@@ -112,7 +113,7 @@ class Between(FieldOperator):
     high: Any
 
 
-@frozen(init=False)
+@frozen(init=False, eq=False, repr=False)
 class _OfConditions(FieldOperator):
     """An operator with any number of conditions on one field, each of them a value or an operator."""
 
@@ -134,7 +135,7 @@ class AnyOf(_OfConditions):
     __slots__ = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Not(FieldOperator):
     """Does not meet the condition: matches exactly the records that the condition, a value or operator, does not."""
 
@@ -163,8 +164,8 @@ def is_field_name(instance: object, attribute: Named, value: Any) -> None:
         raise invalid(instance, attribute, f"must name a field (str) or a path (tuple of str), not {shown(value)}")
 
 
-@frozen
-class OrderBy:
+@frozen(eq=False, repr=False)
+class OrderBy(Value):
     """A field to order by. None sorts first if ascending, and last if descending."""
 
     field: FieldName = field(converter=field_name, validator=is_field_name)

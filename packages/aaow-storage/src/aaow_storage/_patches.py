@@ -4,12 +4,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from aaow_storage._attrs_values import Value
 from aaow_storage._json import JSON, JSONObject
 from aaow_storage._validators import is_json_object
 
 
-@frozen
-class Patch:
+@frozen(eq=False, repr=False)
+class Patch(Value):
     """A change of single keys of a JSON object, for `update_...`: a JSON merge patch (RFC 7396).
 
     A key with a value sets that key, a key with None removes it, and a key with a dict changes the object there in the

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import attrs
 
 from aaow_storage import _json
+from aaow_storage._attrs_values import Value
 from aaow_storage._enums import Direction
 from aaow_storage._omitted import OMITTED
 from aaow_storage._records import OMITTED_FIELDS
@@ -55,8 +56,8 @@ class Connective(StrEnum):
     ANY = "any"
 
 
-@attrs.frozen
-class QueryField:
+@attrs.frozen(eq=False, repr=False)
+class QueryField(Value):
     """A scalar field of a record, a path into a JSON field, or a JSON field as a whole.
 
     A JSON field as a whole has no path, and is only compared with None.
@@ -78,8 +79,8 @@ class QueryField:
         return value_at(value, self.path) if self.path else value
 
 
-@attrs.frozen
-class Condition:
+@attrs.frozen(eq=False, repr=False)
+class Condition(Value):
     """One comparison. `operand` has the type of the field; for `IN` it is a tuple of such values.
 
     A negated condition holds for exactly the values for which the same one, not negated, does not: for null too. In a
@@ -139,8 +140,8 @@ _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-@attrs.frozen
-class ConditionGroup:
+@attrs.frozen(eq=False, repr=False)
+class ConditionGroup(Value):
     """Conditions of which all, or any, have to hold; none of them: `ALL` holds then, and `ANY` does not.
 
     A group is never negated: in a plan, each negation is that of a condition.
@@ -160,8 +161,8 @@ class ConditionGroup:
             yield from part.leaves()
 
 
-@attrs.frozen
-class QueryPlan:
+@attrs.frozen(eq=False, repr=False)
+class QueryPlan(Value):
     """A checked filter: all conditions must hold, `order` is total, `after` has one value for each key of the order.
 
     What contract 1.0 had no operators for is in groups: negated comparisons other than `EQ` and `IN`, and alternatives.

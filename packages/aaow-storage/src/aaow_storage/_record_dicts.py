@@ -14,6 +14,7 @@ from typing import Any, Self, Union, cast, get_args, get_origin
 
 import attrs
 
+from aaow_storage._attrs_values import Value
 from aaow_storage._json import JSON, JSONObject, dumps, loads
 from aaow_storage._omitted import OMITTED
 from aaow_storage._values import exact_text, shown
@@ -23,7 +24,7 @@ Conversion = Callable[[str, Any], Any]
 """Converts the value of a field, whose path is given for errors."""
 
 
-class Record:
+class Record(Value):
     """A value with named fields, of attrs."""
 
     __slots__ = ()

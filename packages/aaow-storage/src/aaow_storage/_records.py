@@ -88,7 +88,7 @@ _optional_count = validators.optional(validators.is_count)
 _optional_object = validators.optional(validators.is_json_object)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class StoredWorkflow(Record):
     """The definition of a workflow."""
 
@@ -101,7 +101,7 @@ class StoredWorkflow(Record):
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Session(Record):
     """One run of a workflow, with a snapshot of the whole definition it runs.
 
@@ -120,7 +120,7 @@ class Session(Record):
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class NodeAttempt(Record):
     """One attempt at a node that ended, and was followed by another. `output` is any JSON; None is JSON null."""
 
@@ -131,7 +131,7 @@ class NodeAttempt(Record):
     output: JSON = field(default=None, validator=validators.is_json)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class NodeExecutionState(Record):
     """The state of one node of a session. `input` and `output` are any JSON; None is JSON null.
 
@@ -182,14 +182,14 @@ class NodeExecutionState(Record):
         )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class NodeState(NodeExecutionState):
     """A stored node state: the state, and the session that it belongs to."""
 
     session_id: str = field(validator=validators.is_id)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class WorkflowExecutionState(Record):
     """The state of a session: its own fields, and the states of its nodes by node id."""
 
@@ -205,7 +205,7 @@ class WorkflowExecutionState(Record):
     metadata: JSONObject | None = field(default=None, validator=_optional_object)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TokenUsage(Record):
     """How many tokens a model call used, as the provider reported it; None is a figure that it did not report.
 
@@ -221,7 +221,7 @@ class TokenUsage(Record):
     reasoning_tokens: int | None = field(default=None, validator=_optional_count)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ToolCall(Record):
     """One tool call: what the model asked for, and the result or error."""
 
@@ -232,7 +232,7 @@ class ToolCall(Record):
     error: str | None = field(default=None, validator=_optional_text)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class LLMExecutionResult(Record):
     """One model call. `success` is None while it runs; `usage` is None if the provider reported none.
 
@@ -269,7 +269,7 @@ class LLMExecutionResult(Record):
         return None if self.completed_at is None else self.completed_at - self.timestamp
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class LLMExecution(LLMExecutionResult):
     """A stored model call: its result, and the session and node it belongs to."""
 
@@ -277,7 +277,7 @@ class LLMExecution(LLMExecutionResult):
     node_id: str = field(validator=validators.is_id)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ToolCallLog(ToolCall):
     """A logged tool call, of an LLM execution or of a node itself. `duration_ms` is in milliseconds.
 
@@ -295,7 +295,7 @@ class ToolCallLog(ToolCall):
     node_id: str | None = field(default=None, validator=_is_id_of_tool_call, eq=False)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BudgetPool(Record):
     """An amount (of tokens, or of money in one currency) that sessions can use up, perhaps part of a larger pool.
 
@@ -320,7 +320,7 @@ class BudgetPool(Record):
         return amounts.difference(self.total_budget, self.used_budget)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApprovalRequest(Record):
     """A decision that a person is asked for. From `expires_at` on, it can no longer be made."""
 
@@ -339,7 +339,7 @@ class ApprovalRequest(Record):
     resolution_notes: str | None = field(default=None, validator=_optional_text)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class StreamEvent(Record):
     """One item that a node of a workflow emitted to a stream.
 
@@ -372,9 +372,11 @@ KINDS: dict[type, str] = {
 DEPENDENT_FIELDS: dict[type, tuple[str, ...]] = {
     LLMExecutionResult: ("currency",),
     LLMExecution: ("currency",),
-    ToolCallLog: ("session_id", "node_id"),
 }
 """The fields whose validators look at a field before them, also if the value is None; other records have none."""
+
+NOT_ALWAYS_OPTIONAL_FIELDS: dict[type, tuple[str, ...]] = {ToolCallLog: ("session_id", "node_id")}
+"""The fields whose validators look at a field before them if the value is None, and only then."""
 
 DOCUMENT_FIELDS: dict[type, str] = {StoredWorkflow: "definition", Session: "workflow_snapshot"}
 """The field that holds a record's document; other records have none."""

@@ -6,14 +6,13 @@ the sessions, and read each page by page.
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, fields
 
 from aaow_storage._arguments import check_id
 from aaow_storage._filters import MAX_PAGE, QueryFilter
-from aaow_storage._query_plan import QueryPlan
-from aaow_storage._query_planner import plan_query
+from aaow_storage._late_planner import plan_query
 from aaow_storage._records import (
     ApprovalRequest,
     LLMExecution,
@@ -26,7 +25,9 @@ from aaow_storage._records import (
 from aaow_storage._required_operations import RequiredOperations
 from aaow_storage._session_status import DECISIONS, lacks_session_status, with_session_status
 from aaow_storage._usage_summary import UsageKey, UsageSummary
-from aaow_storage._usage_sums import UsageSums, plan_usage
+
+if TYPE_CHECKING:
+    from aaow_storage._query_plan import QueryPlan
 
 RecordT = TypeVar("RecordT")
 ListOfSession = Callable[[str, QueryFilter], Awaitable[list[RecordT]]]
@@ -113,6 +114,8 @@ class StoreWideOperations(RequiredOperations):
 
         The filter may have conditions only: no order, no limit, no offset, no `after`.
         """
+        from aaow_storage._usage_sums import UsageSums, plan_usage  # noqa: PLC0415 - most programs sum nothing up
+
         query = plan_usage(group_by, filter)
         sums = UsageSums(query.group_by)
         conditions = evolve(filter or QueryFilter(), documents=False)
@@ -160,7 +163,7 @@ async def _records(
 
 
 async def _listed(
-    storage: RequiredOperations, plan: QueryPlan, filter: QueryFilter | None, list_of_session: ListOfSession[RecordT]
+    storage: RequiredOperations, plan: "QueryPlan", filter: QueryFilter | None, list_of_session: ListOfSession[RecordT]
 ) -> list[RecordT]:
     """Return the records of all sessions that a plan selects; no more are kept than the page needs."""
     needed = None if plan.limit is None else min(plan.offset + plan.limit, MAX_PAGE)
@@ -175,7 +178,7 @@ async def _listed(
 
 
 async def _counted(
-    storage: RequiredOperations, plan: QueryPlan, filter: QueryFilter | None, list_of_session: ListOfSession[Any]
+    storage: RequiredOperations, plan: "QueryPlan", filter: QueryFilter | None, list_of_session: ListOfSession[Any]
 ) -> int:
     """Count the records of all sessions that a plan selects."""
     given = filter or QueryFilter()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from aaow_storage._enums import Capability
 from aaow_storage._filters import QueryFilter
-from aaow_storage._query_planner import plan_query
+from aaow_storage._late_planner import plan_query
 from aaow_storage._records import StreamEvent
 from aaow_storage._stream_summary import StreamSummary, summarize_streams
 from aaow_storage.errors import UnsupportedOperationError

@@ -12,7 +12,7 @@ from aaow_storage._record_dicts import Record
 from aaow_storage._records import StreamEvent
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class StreamSummary(Record):
     """A stream that has events: how many, the sequence of the last one, and the earliest and the latest `timestamp`.
 

@@ -3,10 +3,10 @@
 A transaction is run again only if all of it was rolled back, as its `outcome` says, and its error says that another
 attempt may succeed.
 
-asyncio is imported by the function that needs it, because its import is slow, and importing the interface needs none.
+asyncio and random are imported by the functions that need them, because their imports are slow, and importing the
+interface needs neither.
 """
 
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -116,6 +116,8 @@ def _check(work: object, attempts: object, outage: object) -> None:
 
 def _pause(failures: int) -> float:
     """Return a random pause, in seconds, from 0 to a limit that doubles with each failure (full jitter)."""
+    import random  # noqa: PLC0415 - see above
+
     limit = min(_FIRST_PAUSE_S * 2 ** min(failures, _MAX_DOUBLINGS), _MAX_PAUSE_S)
     return random.uniform(0, limit)  # noqa: S311 - not a secret
 

@@ -65,7 +65,7 @@ def _is_duration(instance: object, attribute: validators.Named, value: Any) -> N
 _sum = validators.optional(_is_whole)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class UsageSummary(Record):
     """What a group of LLM executions used, cost and took.
 

@@ -24,7 +24,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _OPERATION = "summarize_usage"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class UsageQuery:
     """The checked arguments of `summarize_usage`."""
 
@@ -64,7 +64,7 @@ def hour_of(instant: datetime) -> str:
     return instant.replace(minute=0, second=0, microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-@define
+@define(eq=False, repr=False)
 class UsageGroup:
     """The sums of one group so far."""
 

@@ -56,7 +56,7 @@ from aaow_storage._query_plan import (
 )
 from aaow_storage._query_planner import plan_query
 from aaow_storage._record_dicts import same_record
-from aaow_storage._records import DEPENDENT_FIELDS, DOCUMENT_FIELDS, KINDS, OMITTED_FIELDS
+from aaow_storage._records import DEPENDENT_FIELDS, DOCUMENT_FIELDS, KINDS, NOT_ALWAYS_OPTIONAL_FIELDS, OMITTED_FIELDS
 from aaow_storage._rules import (
     check_execution_of_call,
     check_pending,
@@ -102,6 +102,7 @@ __all__ = [
     "MAX_COUNT",
     "MAX_DEPTH",
     "MAX_ID_LENGTH",
+    "NOT_ALWAYS_OPTIONAL_FIELDS",
     "OMITTED_FIELDS",
     "POLL_INTERVAL_S",
     "QUERY_FIELDS",

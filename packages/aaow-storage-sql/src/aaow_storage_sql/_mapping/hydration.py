@@ -19,7 +19,13 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args, get_origin
 import attrs
 
 from aaow_storage import JSON, JSONObject
-from aaow_storage.authoring import DEPENDENT_FIELDS, MAX_AMOUNT_DIGITS, MAX_COUNT, MAX_ID_LENGTH
+from aaow_storage.authoring import (
+    DEPENDENT_FIELDS,
+    MAX_AMOUNT_DIGITS,
+    MAX_COUNT,
+    MAX_ID_LENGTH,
+    NOT_ALWAYS_OPTIONAL_FIELDS,
+)
 from aaow_storage_sql._tuning import DEFAULT
 
 RecordT = TypeVar("RecordT")
@@ -47,11 +53,15 @@ class Hydrator(Generic[RecordT]):
             raise TypeError(f"{record.__name__} cannot be made of {', '.join(names)} alone")
         self._new = record.__new__
         dependent = DEPENDENT_FIELDS.get(record, ())
+        optional = {each for each in names if _is_optional(fields[each])}
+        optional -= {*dependent, *NOT_ALWAYS_OPTIONAL_FIELDS.get(record, ())}
         # Setting a slot by its descriptor is faster than looking its name up each time.
         self._steps = [
-            (getattr(record, each).__set__, False, _record_validation(fields[each]))
-            if each in dependent
-            else (getattr(record, each).__set__, _is_optional(fields[each]), _field_loader(fields[each]))
+            (
+                getattr(record, each).__set__,
+                each in optional,
+                _record_validation(fields[each]) if each in dependent else _field_loader(fields[each]),
+            )
             for each in names
         ]
         self._column_loaders = [_doubt if each in dependent else _column_loader(fields[each]) for each in names]

@@ -42,7 +42,7 @@ def digest_after(previous: bytes, text: str) -> bytes:
     return hashlib.sha256(previous + text.encode()).digest()[:DIGEST_BYTES]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Conversation:
     """Copies of the messages of an input, and their digests. Its lists only grow."""
 

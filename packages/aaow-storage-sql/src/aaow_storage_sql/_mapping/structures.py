@@ -11,7 +11,7 @@ from typing import Any
 from attrs import Factory, define
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Level:
     """The parts at one depth, in order."""
 

@@ -105,6 +105,7 @@ def prune(connection: SQLConnection, before: FeedPosition | datetime) -> int:
     if isinstance(before, FeedPosition):
         if not check_kept(before, generation, pruned, _last_row(connection, pruned)):
             return 0
+        _check_there(connection, before, pruned)
         end = before.row
     elif (first := connection.row(statements.first_row_since(dialect), {"since": before})) is not None:
         end = _feed_row(connection, first, pruned)[:2]
@@ -156,6 +157,23 @@ def _last_row(connection: SQLConnection, pruned: FeedPosition | None) -> tuple[i
     """Return what identifies the last row, which may be pruned."""
     row = connection.row(statements.last_rows(connection.dialect), {"limit": 1})
     return max(_NOWHERE if row is None else _key(row), _NOWHERE if pruned is None else pruned.row)
+
+
+def _check_there(connection: SQLConnection, position: FeedPosition, pruned: FeedPosition | None) -> None:
+    """Check that a change has that position.
+
+    Raises:
+        ChangesLostError: another one is there, because the store was restored from a copy, or none is.
+    """
+    key = {"from_transaction": position.transaction, "from_number": position.number, "limit": 1}
+    row = connection.row(statements.rows_from(connection.dialect), key)
+    found = None if row is None else _feed_row(connection, row, pruned)
+    if (
+        found is None
+        or position.entry >= len(found.entries)
+        or position_in(position.generation, found, position.entry) != position
+    ):
+        raise position.lost()
 
 
 def _rows(connection: SQLConnection, query: ChangeQuery, number: int, pruned: FeedPosition | None) -> Iterator[FeedRow]:

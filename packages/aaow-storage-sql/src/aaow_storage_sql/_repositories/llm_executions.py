@@ -14,7 +14,7 @@ from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._mapping.rows import hydrate, hydrate_all, hydrate_fields
 from aaow_storage_sql._operation import FALL_BACK, FallBack, operation
 from aaow_storage_sql._repositories.message_statements import WHETHER_NULL
-from aaow_storage_sql._repositories.messages import InputReader, save_in_one_statement, store_messages
+from aaow_storage_sql._repositories.messages import InputReader, save_after_known, store_messages
 from aaow_storage_sql._repositories.recording import CREATED
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
@@ -87,6 +87,21 @@ _CALLS_OF_SESSION = _calls_where(
     _SESSION_ID,
     _of_execution("node_id", _EXECUTION_ID),
 )
+
+
+_parts = sa.union_all(
+    _calls_where(
+        llm_executions.c.session_id == _SESSION_ID, llm_executions.c.session_id, llm_executions.c.node_id
+    ).select.join(llm_executions, llm_executions.c.id == _EXECUTION_ID),
+    # Both parts have expressions, because SQLite sorts the parts alone and merges them only if their types are alike.
+    _calls_where(
+        sa.and_(tool_call_logs.c.session_id == _SESSION_ID, _EXECUTION_ID.is_(None)), sa.null(), sa.null()
+    ).select,
+).subquery("parts")
+_CALLS_OF_SESSION_UNLOCKED = Source(
+    sa.select(*(_parts.c[name] for name in TOOL_CALL_FIELDS)), dict(_parts.c), is_lockable=False
+)
+"""The same calls, where no rows are locked because one transaction writes at a time. SQLite finds these faster."""
 _EXECUTION_OF_CALL = sa.select(llm_executions.c.session_id, llm_executions.c.node_id).where(
     llm_executions.c.id == sa.bindparam("execution_id")
 )
@@ -101,17 +116,16 @@ def save(connection: SQLConnection, row: InsertedRow) -> None:
     connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
 
 
-def _save_in_one_statement(
+def _save_after_known(
     connection: SQLConnection, row: InsertedRow, input: EncodedInput
 ) -> Literal[FallBack.FALL_BACK] | None:
-    connection.replaced.reset()
-    if not save_in_one_statement(connection, row, input):
+    if not save_after_known(connection, row, input):
         return FALL_BACK
     connection.record("llm_execution", row["id"], row["session_id"], done_by_upsert(connection))
     return None
 
 
-@operation(writes=True, fast_path=_save_in_one_statement, is_idempotent=True)
+@operation(writes=True, fast_path=_save_after_known, is_idempotent=True)
 def save_with_messages(connection: SQLConnection, row: InsertedRow, input: EncodedInput) -> None:
     """Save the execution as `save` does, and the messages of its input unless they are stored already."""
     connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
@@ -181,7 +195,8 @@ def calls_of_execution(connection: SQLConnection, execution_id: str, filter: Que
 @operation(writes=False)
 def calls_of_session(connection: SQLConnection, session_id: str, filter: QueryFilter | None) -> list[ToolCallLog]:
     """Return the tool calls of all executions of a session that match the filter."""
-    return _calls(connection, _CALLS_OF_SESSION, filter, {"in_session": session_id})
+    source = _CALLS_OF_SESSION_UNLOCKED if connection.dialect.has_one_writer else _CALLS_OF_SESSION
+    return _calls(connection, source, filter, {"in_session": session_id})
 
 
 @operation(writes=False)

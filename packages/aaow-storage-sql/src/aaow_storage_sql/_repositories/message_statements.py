@@ -10,7 +10,6 @@ from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._statements.insert_statements import (
     Insert,
     Names,
-    Replaces,
     bind_for,
     columns_of,
     parent_exists,
@@ -29,9 +28,9 @@ DIGESTS = sa.select(messages.c.digest).where(messages.c.session_id == _SESSION)
 
 
 @functools.cache
-def save_after(insert: Insert, names: Names, replaces: Replaces = None) -> Any:
+def save_after(insert: Insert, names: Names) -> Any:
     """Return the statement that saves an execution of those columns if its session, and `last_stored`, are stored."""
-    return _save_after(insert, names, replaces)
+    return _save_after(insert, names)
 
 
 @functools.cache
@@ -51,13 +50,13 @@ def save_with_row(insert: Insert, names: Names) -> Any:
     return _save_after(insert, names).add_cte(added.on_conflict_do_nothing().cte("added"))
 
 
-def _save_after(insert: Insert, names: Names, replaces: Replaces = None) -> Any:
+def _save_after(insert: Insert, names: Names) -> Any:
     columns = columns_of(llm_executions, names)
     parents = [parent_exists(column) for column in columns if column.foreign_keys]
     values = sa.select(*(bind_for(column, column.name) for column in columns)).where(*parents, EXISTS.exists())
     statement = insert(llm_executions).from_select([column.name for column in columns], values)
     others = [each for each in llm_executions.columns if not each.primary_key]
-    return replacing(statement, llm_executions, others, replaces=replaces)
+    return replacing(statement, llm_executions, others)
 
 
 @functools.cache

@@ -1,40 +1,58 @@
 """The messages of long inputs, which the executions of a session share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from aaow_storage.authoring import loads
 from aaow_storage.errors import CorruptDataError
-from aaow_storage_sql._mapping.inputs import BEGINNING, EncodedInput, copied, digest_after, split
+from aaow_storage_sql._mapping.inputs import BEGINNING, EncodedInput, MessageRow, copied, digest_after, split
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._repositories import message_statements as statements
-from aaow_storage_sql._schema.tables import MESSAGE_DIGEST_BYTES, messages
+from aaow_storage_sql._schema.tables import MESSAGE_DIGEST_BYTES, llm_executions, messages
 from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.insert import try_save
 from aaow_storage_sql._statements.insert_statements import insert_if_absent
 
 
-def save_in_one_statement(connection: SQLConnection, row: InsertedRow, input: EncodedInput) -> bool:
+def save_after_known(connection: SQLConnection, row: InsertedRow, input: EncodedInput) -> bool:
     """Save an execution and the messages of its input, if it is known what is stored, and at most one row is not.
 
-    False if nothing was changed.
+    False if the execution was not saved. What is undone by the database if a statement fails is that statement alone,
+    so where one statement cannot do it all, the row of messages comes first: without an execution that needs it, it is
+    of no effect.
     """
-    dialect = connection.dialect
     known = input.known()
     if not known:
         return False
     rows = input.rows_after(known)
-    if len(rows) > dialect.has_statements_that_insert_into_two_tables:
+    if len(rows) > 1:
         return False
-    values = {**row, "last_stored": input.digest_of(known)}
-    if not rows:
-        changed = connection.run(statements.save_after(dialect.insert, tuple(row), dialect.replaces), values)
-        return changed > 0 or connection.replaced.unchanged > 0
-    saved = connection.run(statements.save_with_row(dialect.insert, tuple(row)), {**values, "body": rows[0].body}) > 0
-    if saved:
+    save = _save_in_one_statement if connection.dialect.has_statements_that_insert_into_two_tables else _save_in_turn
+    saved = save(connection, row, rows, input.digest_of(known))
+    if saved and rows:
         input.remember_stored((rows[0].digest,))
     return saved
+
+
+def _save_in_one_statement(
+    connection: SQLConnection, row: InsertedRow, rows: Sequence[MessageRow], last_stored: bytes
+) -> bool:
+    dialect = connection.dialect
+    values = {**row, "last_stored": last_stored}
+    if rows:
+        statement = statements.save_with_row(dialect.insert, tuple(row))
+        return connection.run(statement, {**values, "body": rows[0].body}) > 0
+    return connection.run(statements.save_after(dialect.insert, tuple(row)), values) > 0
+
+
+def _save_in_turn(connection: SQLConnection, row: InsertedRow, rows: Sequence[MessageRow], last_stored: bytes) -> bool:
+    session_id = row["session_id"]
+    if not _is_stored(connection, session_id, last_stored):
+        return False
+    _insert(connection, session_id, rows)
+    return try_save(connection, llm_executions, row)
 
 
 def store_messages(connection: SQLConnection, session_id: str, input: EncodedInput) -> None:
@@ -47,14 +65,19 @@ def store_messages(connection: SQLConnection, session_id: str, input: EncodedInp
         stored = {digest for (digest,) in connection.rows(statements.DIGESTS, {"session_id": session_id})}
         last = input.longest(stored)
     rows = input.rows_after(last)
+    _insert(connection, session_id, rows)
+    digests = [row.digest for row in rows]
+    input.remember_stored([input.digest_of(last), *digests] if last else digests)
+
+
+def _insert(connection: SQLConnection, session_id: str, rows: Iterable[MessageRow]) -> None:
+    """Insert rows into a session, which is stored, unless they are there."""
     insert = insert_if_absent(connection.dialect.insert, messages, statements.COLUMNS, checks_parents=False)
     for row in rows:
         connection.run(
             insert,
             {"session_id": session_id, "digest": row.digest, "previous": row.previous, "body": row.body},
         )
-    digests = [row.digest for row in rows]
-    input.remember_stored([input.digest_of(last), *digests] if last else digests)
 
 
 def _is_stored(connection: SQLConnection, session_id: str, digest: bytes) -> bool:

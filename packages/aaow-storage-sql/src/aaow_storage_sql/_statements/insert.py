@@ -59,6 +59,11 @@ def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> st
     raise _contended(table)
 
 
+def try_save(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
+    """Save a row with one statement, where the database undoes that alone if it fails; False if it changed nothing."""
+    return _try_optimistic(connection, optimistic_upsert, table, row)
+
+
 def done_by_upsert(connection: SQLConnection) -> str | None:
     """Return what the last upsert of one row did, if the dialect counts that; None if it changed nothing."""
     replaced = connection.replaced
