@@ -40,6 +40,7 @@ from aaow_storage._json import (
     JSONObject,
 )
 from aaow_storage._omitted import OMITTED
+from aaow_storage._open_sync import open_sync
 from aaow_storage._operations import StorageOperations
 from aaow_storage._operators import (
     All,
@@ -188,6 +189,7 @@ __all__ = [
     "new_id",
     "now",
     "open_adapter",
+    "open_sync",
     "register_plugin",
     "unregister_plugin",
 ]

@@ -1,0 +1,181 @@
+"""How a synchronous object makes the calls of the asynchronous one that it stands in front of."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from aaow_storage._failures import note_failure
+from aaow_storage._operations import StorageOperations
+from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage.sync._loop_thread import LoopThread
+
+T = TypeVar("T")
+ValueT_co = TypeVar("ValueT_co", covariant=True)
+Undo = Callable[[T, BaseException], Awaitable[object]]
+
+
+class SyncCalls(ABC):
+    """An object whose calls are made on a loop that another thread runs."""
+
+    @property
+    @abstractmethod
+    def wrapped(self) -> StorageOperations:
+        """The asynchronous object that does the work; its coroutines run on the loop alone."""
+
+    @property
+    @abstractmethod
+    def _loop_thread(self) -> LoopThread:
+        """The thread that runs the loop.
+
+        Raises:
+            AdapterClosedError: there is none, because the adapter is not open.
+        """
+
+    def __reduce__(self) -> Any:
+        """Refuse to be copied or pickled.
+
+        Raises:
+            StorageError: always; it says what to do instead.
+        """
+        raise StorageError(
+            f"{type(self).__name__} cannot be copied or pickled, because its thread belongs to it alone: share it, "
+            "since it serves any number of threads, or in another process open one for the same URL with open_sync()"
+        )
+
+    def _run(self, operation: Callable[[], Awaitable[T]], undo: Undo[T] | None = None) -> T:
+        """Run an operation on the loop, and wait for it."""
+        return self._loop_thread.run(operation, undo)
+
+    def _iterate(self, make: Callable[[], AsyncGenerator[T, None]]) -> "SyncIterator[T]":
+        """Iterate over what an asynchronous iterator yields."""
+
+        async def made() -> AsyncGenerator[T, None]:
+            return make()
+
+        return SyncIterator(self, self._run(made))
+
+    def _enter_on_loop(
+        self, make: Callable[[], AbstractAsyncContextManager[Any]], convert: Callable[[Any], T]
+    ) -> "SyncBlock[T]":
+        """Return a context manager that enters and leaves an asynchronous one on the loop."""
+        return SyncBlock(self, make, convert)
+
+
+class SyncIterator(Iterator[T]):
+    """Yields what comes: `next` waits for it, and so does `for`.
+
+    Any thread may call `close`, or leave a `with` block of the iterator; a thread that waits for the next element then
+    gets none. An exception that interrupts the wait, such as that of Ctrl-C, ends the iterator too: go on with another
+    one, after the last element.
+    """
+
+    def __init__(self, calls: SyncCalls, elements: AsyncGenerator[T, None]) -> None:
+        self._calls = calls
+        self._loop_thread = calls._loop_thread  # noqa: SLF001 - it is a part of the calls
+        self._elements = elements
+        self._waiting: asyncio.Task[Any] | None = None
+        self._has_begun = False
+        self._is_closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        """Wait for the next element and return it.
+
+        Raises:
+            StopIteration: the iterator, or its adapter, was closed.
+        """
+        try:
+            return self._loop_thread.run(self._advance)
+        except StopAsyncIteration:
+            raise StopIteration from None
+        except asyncio.CancelledError:
+            if not self._is_closed:
+                raise
+            raise StopIteration from None
+        except AdapterClosedError:
+            if not self._has_begun or self._loop_thread.is_inherited:
+                raise
+            raise StopIteration from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iterator; does nothing if it has ended."""
+        with suppress(AdapterClosedError):
+            self._loop_thread.run(self._end)
+
+    async def _advance(self) -> T:
+        if self._waiting is not None:
+            raise StorageError("another thread waits for the next element of this iterator: make one for each thread")
+        self._waiting = asyncio.current_task()
+        try:
+            element = await anext(self._elements)
+        finally:
+            self._waiting = None
+        self._has_begun = True
+        return element
+
+    async def _end(self) -> None:
+        self._is_closed = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.wait({self._waiting})
+        await self._elements.aclose()
+
+
+class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
+    """Enters and leaves an asynchronous context manager."""
+
+    def __init__(
+        self,
+        calls: SyncCalls,
+        make: Callable[[], AbstractAsyncContextManager[Any]],
+        convert: Callable[[Any], ValueT_co],
+    ) -> None:
+        self._calls = calls
+        self._make = make
+        self._convert = convert
+        self._block: AbstractAsyncContextManager[Any] | None = None
+
+    def __enter__(self) -> ValueT_co:
+        async def enter() -> tuple[AbstractAsyncContextManager[Any], Any]:
+            block = self._make()
+            return block, await block.__aenter__()
+
+        async def leave(entered: tuple[AbstractAsyncContextManager[Any], Any], interruption: BaseException) -> None:
+            await entered[0].__aexit__(type(interruption), interruption, interruption.__traceback__)
+
+        if self._block is not None:
+            raise StorageError("this block has begun already: make another one")
+        self._block, value = self._calls._run(enter, leave)  # noqa: SLF001 - a part of the calls
+        return self._convert(value)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        block = self._block
+        if block is None:
+            raise StorageError("this block has not begun")
+        return leaving(self._calls, lambda: block.__aexit__(kind, error, traceback), error)
+
+
+def leaving(calls: SyncCalls, leave: Callable[[], Awaitable[T]], error: BaseException | None) -> T | None:
+    """Leave a block on the loop; if the block raised, a closed adapter is a note of its exception."""
+    try:
+        return calls._run(leave)  # noqa: SLF001 - called for the object itself
+    except AdapterClosedError as closed:
+        if error is None or closed is error:
+            raise
+        note_failure(error, closed)
+        return None
