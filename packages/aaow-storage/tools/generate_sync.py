@@ -51,7 +51,7 @@ BODIES = {
         "return self._transaction(begun)",
     ],
     ("StorageAdapter", "transaction"): [
-        "return self._enter_on_loop(lambda: self.wrapped.transaction(timeout), self._transaction)"
+        "return self._enter_on_loop(lambda: self.wrapped.transaction(timeout), self._transaction, roll_back_if_open)"
     ],
     ("Transaction", "savepoint"): ["return self._enter_on_loop(self.wrapped.savepoint, lambda _: None)"],
     ("StorageAdapter", "transact"): ["return self._transact(self._transaction, work, attempts, outage, timeout)"],
@@ -74,6 +74,7 @@ IMPORTED_FROM = {
     "AbstractContextManager": "contextlib",
     "SyncIterator": "aaow_storage.sync._calls",
     "Transaction": "aaow_storage._adapter",
+    "roll_back_if_open": "aaow_storage.sync._transaction_calls",
 }
 PHRASES = {
     "`async with adapter:`": "`with adapter:`",
@@ -317,7 +318,7 @@ def _imports(tree: ast.Module, name: str, body: str) -> str:
 
 
 def _import(module: str, names: set[str]) -> str:
-    ordered = sorted(names, key=lambda each: (not each.isupper(), each.casefold()))
+    ordered = sorted(names, key=lambda each: (not each.isupper(), each.islower(), each.casefold()))
     if len(line := f"from {module} import {', '.join(ordered)}") <= LINE_LENGTH:
         return line
     return "\n".join([f"from {module} import (", *(f"{INDENT}{each}," for each in ordered), ")"])

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 from aaow_storage._failures import note_failure
 from aaow_storage._operations import StorageOperations
@@ -58,10 +58,19 @@ class SyncCalls(ABC):
         return SyncIterator(self, self._run(made))
 
     def _enter_on_loop(
-        self, make: Callable[[], AbstractAsyncContextManager[Any]], convert: Callable[[Any], T]
+        self,
+        make: Callable[[], AbstractAsyncContextManager[Any]],
+        convert: Callable[[Any], T],
+        abandon: Callable[[T], object] = lambda _: None,
     ) -> "SyncBlock[T]":
-        """Return a context manager that enters and leaves an asynchronous one on the loop."""
-        return SyncBlock(self, make, convert)
+        """Return a context manager that enters and leaves an asynchronous one on the loop.
+
+        Args:
+            make: returns the asynchronous one.
+            convert: makes the value of the `with` block of the asynchronous value.
+            abandon: called with the value if an exception interrupts the end of the block.
+        """
+        return SyncBlock(self, make, convert, abandon)
 
 
 class SyncIterator(Iterator[T]):
@@ -142,11 +151,14 @@ class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
         calls: SyncCalls,
         make: Callable[[], AbstractAsyncContextManager[Any]],
         convert: Callable[[Any], ValueT_co],
+        abandon: Callable[[Any], object],
     ) -> None:
         self._calls = calls
         self._make = make
         self._convert = convert
+        self._abandon = abandon
         self._block: AbstractAsyncContextManager[Any] | None = None
+        self._value: Any = None
 
     def __enter__(self) -> ValueT_co:
         async def enter() -> tuple[AbstractAsyncContextManager[Any], Any]:
@@ -159,7 +171,8 @@ class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
         if self._block is not None:
             raise StorageError("this block has begun already: make another one")
         self._block, value = self._calls._run(enter, leave)  # noqa: SLF001 - a part of the calls
-        return self._convert(value)
+        self._value = self._convert(value)
+        return cast("ValueT_co", self._value)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -167,7 +180,11 @@ class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
         block = self._block
         if block is None:
             raise StorageError("this block has not begun")
-        return leaving(self._calls, lambda: block.__aexit__(kind, error, traceback), error)
+        try:
+            return leaving(self._calls, lambda: block.__aexit__(kind, error, traceback), error)
+        except BaseException:
+            self._abandon(self._value)
+            raise
 
 
 def leaving(calls: SyncCalls, leave: Callable[[], Awaitable[T]], error: BaseException | None) -> T | None:
