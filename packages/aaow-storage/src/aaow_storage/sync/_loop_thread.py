@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
 from aaow_storage._failures import note_failure, storage_errors_alone
@@ -25,6 +25,9 @@ INHERITED = (
     "it was opened by the process that this one was forked from, and cannot be used here; open another one with "
     "open_sync() in this process"
 )
+
+_LONGEST_WAIT_S = 0.5
+"""After how long a caller that waits looks for signals: one that comes just when it begins to wait does not wake it."""
 
 
 class _Caller(threading.local):
@@ -122,14 +125,19 @@ class _Call(Generic[T]):
     def wait(self) -> None:
         """Wait until the operation has ended, and run what it wants to be run in this thread."""
         while not self._is_over:
-            function = self._for_caller.get()
+            function = self._next_message()
             if function is not None:
                 function()
 
     def wait_for_end(self) -> None:
         """Wait until the operation, which was cancelled, has ended."""
         while not self._is_over:
-            self._for_caller.get()
+            self._next_message()
+
+    def _next_message(self) -> Callable[[], None] | None:
+        with suppress(Empty):
+            return self._for_caller.get(timeout=_LONGEST_WAIT_S)
+        return None
 
     def outcome(self) -> T:
         """Return what the operation returned.
