@@ -52,6 +52,7 @@ class _Call(Generic[T]):
         """The transactions of the caller's context, of asynchronous code that it is called by."""
         self._task: asyncio.Task[None] | None = None
         self._for_caller: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._has_begun = False
         self._is_over = False
         self._returned: T | None = None
         self._raised: BaseException | None = None
@@ -65,13 +66,14 @@ class _Call(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel the operation."""
-        if self._task is None:
-            self.end(asyncio.CancelledError())
-        else:
+        if self._task is not None:
             self._task.cancel()
+        if not self._has_begun:  # and never will
+            self.end(asyncio.CancelledError())
 
     async def _run(self) -> None:
         """Run the operation. Nothing is raised, not even what would end the loop, such as the caller's Ctrl-C."""
+        self._has_begun = True
         self._given = transactions_of_context()
         add_to_context(self._bound[0])
         try:
