@@ -1,10 +1,10 @@
 """A backend that makes every call synchronously: asynchronous, synchronous and asynchronous again, for the suite.
 
-Each call runs in a thread, on the synchronous adapter of the memory backend. What the suite does with tasks is done with
-threads here:
+Each call runs in a thread, on the synchronous adapter of the memory backend. What the suite does with tasks is done
+with threads here:
 
-- A transaction has a thread of its own. A task that has an open transaction makes its calls on the adapter in the thread
-  of the transaction, so the synchronous adapter has to refuse them there.
+- A transaction has a thread of its own. A task that has an open transaction makes its calls on the adapter in the
+  thread of the transaction, so the synchronous adapter has to refuse them there.
 - A task that is cancelled interrupts its thread as Ctrl-C does the main thread, with an exception that comes while the
   thread waits, and goes on when the call has ended.
 - The work of `transact` is run by the thread that called it, which hands it to a task.
@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from aaow_storage import Backend, Capability, DelegatingAdapter, DelegatingTransaction, StorageAdapter, Transaction
 from aaow_storage.authoring import check_event_loop, given_up_after_fork
+from aaow_storage.errors import AdapterClosedError
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage.sync import SyncAdapter, SyncIterator, SyncTransaction
 from aaow_storage.sync import _loop_thread as module
@@ -47,6 +48,8 @@ class Caller:
     def __init__(self) -> None:
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._bound: Any = None
+        self.is_busy = False
+        self.is_stopped = False
         self._thread = threading.Thread(target=self._serve, name="caller", daemon=True)
         self._thread.start()
 
@@ -56,8 +59,11 @@ class Caller:
             task()
             del task
 
-    async def call(self, function: Callable[[], Any], calls: SyncAdapter) -> Any:
-        """Call the function in the thread; a cancellation interrupts what it waits for in its adapter."""
+    async def call(self, function: Callable[[], Any], calls: SyncAdapter, undo: Callable[[Any], Any] | None) -> Any:
+        """Call the function in the thread; a cancellation interrupts what it waits for in its adapter.
+
+        If the call is done by then, `undo` is called with what it returned.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
         context = copy_context()
@@ -76,6 +82,8 @@ class Caller:
                 loop.call_soon_threadsafe(settle, returned, raised)
 
         thread = calls._open_thread
+        self.is_busy = True
+        done.add_done_callback(lambda _: setattr(self, "is_busy", False))
         self._tasks.put(run)
         try:
             returned, raised = await asyncio.shield(done)
@@ -85,12 +93,16 @@ class Caller:
                     if call._bound is self._bound:
                         call._for_caller.put(interrupt)
                 await asyncio.wait([done], timeout=RETRY_S)
+            returned, raised = done.result()
+            if undo is not None and raised is None:
+                await self.call(lambda: undo(returned), calls, None)
             raise
         if raised is not None:
             raise raised
         return returned
 
     def stop(self) -> None:
+        self.is_stopped = True
         self._tasks.put(None)
 
     def join(self) -> None:
@@ -114,21 +126,25 @@ class Calls:
         self.is_inherited = True
 
     def caller(self) -> Caller:
-        if self.idle:
-            return self.idle.pop()
+        while self.idle:
+            caller = self.idle.pop()
+            if not caller.is_busy and not caller.is_stopped:
+                return caller
         caller = Caller()
         self.callers.add(caller)
         return caller
 
-    async def call(self, function: Callable[[], Any], caller: Caller | None = None) -> Any:
+    async def call(
+        self, function: Callable[[], Any], caller: Caller | None = None, undo: Callable[[Any], Any] | None = None
+    ) -> Any:
         check_event_loop()
         if self.is_inherited:
             return function()  # raises, because the adapter is inherited too
-        if caller is not None:
-            return await caller.call(function, self.sync)
+        if caller is not None and not caller.is_stopped:
+            return await caller.call(function, self.sync, undo)
         own = self.caller()
         try:
-            return await own.call(function, self.sync)
+            return await own.call(function, self.sync, undo)
         finally:
             self.idle.append(own)
 
@@ -172,7 +188,7 @@ class InThreadsTransaction(DelegatingTransaction):
     async def savepoint(self) -> AsyncIterator[None]:
         self.bind()
         block = self.sync.savepoint()
-        await self.calls.call(block.__enter__, self.caller)
+        await self.calls.call(block.__enter__, self.caller, lambda _: block.__exit__(None, None, None))
         try:
             yield
         except BaseException as error:
@@ -214,7 +230,7 @@ class InThreadsAdapter(DelegatingAdapter):
         return await self.calls.call(lambda: getattr(self.sync, operation)(*arguments, **options), self.caller())
 
     async def initialize(self, *, migrate: bool = True) -> None:
-        await self.calls.call(lambda: self.sync.initialize(migrate=migrate))
+        await self.calls.call(lambda: self.sync.initialize(migrate=migrate), undo=lambda _: self.sync.close())
 
     async def close(self) -> None:
         await self.calls.call(self.sync.close)
@@ -228,11 +244,20 @@ class InThreadsAdapter(DelegatingAdapter):
         if caller is not None:  # refused
             return await self.calls.call(lambda: self.sync.begin_transaction(timeout), caller)
         caller = self.calls.caller()
-        begun = await self.calls.call(lambda: self.sync.begin_transaction(timeout), caller)
+        try:
+            begin = lambda: self.sync.begin_transaction(timeout)  # noqa: E731 - as all the others
+            begun = await self.calls.call(begin, caller, lambda begun: begun.rollback())
+        except BaseException:
+            self.calls.idle.append(caller)
+            raise
         return InThreadsTransaction(begun, caller, self.calls)
 
     async def transact(
-        self, work: Any, attempts: int = 5, outage: float = 0.0, timeout: float = 30.0  # noqa: ASYNC109 - as above
+        self,
+        work: Any,
+        attempts: int = 5,
+        outage: float = 0.0,
+        timeout: float = 30.0,  # noqa: ASYNC109 - as above
     ) -> Any:
         loop, context = asyncio.get_running_loop(), copy_context()
 
@@ -283,17 +308,25 @@ class InThreadsAdapter(DelegatingAdapter):
         return self.follow(lambda: self.sync.changes(after, kinds, session_id))
 
     def follow(self, make: Callable[[], SyncIterator[Any]]) -> AsyncGenerator[Any, None]:
-        if self.sync._open_thread is None:  # the asynchronous one is closed too, and tells when it is read
-            self.sync.wrapped.watch_stream("s")
-        iterator = make()
+        """Iterate in a thread. If the adapter is closed, the synchronous call raises; here the first element does."""
+        closed: AdapterClosedError | None = None
+        try:
+            iterator = make()
+        except AdapterClosedError as error:
+            closed = error
 
         async def elements() -> AsyncGenerator[Any, None]:
-            caller = self.caller() or self.calls.caller()
+            if closed is not None:
+                raise closed
+            own = self.caller()
+            caller = own or self.calls.caller()
             try:
                 while (element := await self.calls.call(lambda: next(iterator, NO_MORE), caller)) is not NO_MORE:
                     yield element
             finally:
                 iterator.close()
+                if own is None:
+                    self.calls.idle.append(caller)
 
         return elements()
 

@@ -1,12 +1,12 @@
 """Synchronous calls: what they return and raise, in which threads and contexts, and how they open and close."""
 
 import asyncio
+import contextlib
 import copy
 import pickle
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -252,7 +252,7 @@ def test_an_adapter_that_begins_its_transactions_in_another_way_is_asked_for_the
     begun = []
 
     class Own(DelegatingAdapter):
-        @asynccontextmanager
+        @contextlib.asynccontextmanager
         async def transaction(self, timeout: float = 30.0) -> AsyncIterator[Transaction]:  # noqa: ASYNC109 - as in the interface
             begun.append(timeout)
             async with self.wrapped.transaction(timeout) as transaction:
@@ -380,21 +380,37 @@ def test_closing_ends_the_thread_and_rolls_back(storage: SyncAdapter):
     begun.create_session(a_session())
     storage.close()
     assert f"event loop of {storage.wrapped!r}" not in {each.name for each in threading.enumerate()}
-    with pytest.raises(AdapterClosedError):
+    with pytest.raises(TransactionError, match="the adapter was closed while it was open"):
         begun.commit()
     assert begun.outcome is TransactionOutcome.ABORTED
 
 
-def test_a_block_that_raises_after_its_adapter_was_closed_raises_its_own_error():
-    def close_and_raise() -> None:
-        storage.close()
-        raise ZeroDivisionError
+@pytest.mark.parametrize("way", ["transaction", "begin", "savepoint"])
+def test_a_block_whose_adapter_was_closed_raises_its_own_error_or_does_not_pass_for_committed(way: str):
+    def close(error: Exception | None) -> None:
+        storage = open_sync("memory")
+        block = storage.transaction() if way == "transaction" else storage.begin_transaction()
+        with block as transaction, transaction.savepoint() if way == "savepoint" else contextlib.nullcontext():
+            storage.close()
+            if error is not None:
+                raise error
 
-    with open_sync("memory") as storage, pytest.raises(ZeroDivisionError) as caught, storage.transaction():
-        close_and_raise()
-    assert "The clean-up after it failed too: AdapterClosedError" in caught.value.__notes__[0]
-    with open_sync("memory") as storage, pytest.raises(AdapterClosedError), storage.transaction():
+    own = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError) as caught:
+        close(own)
+    assert caught.value is own
+    with pytest.raises(TransactionError, match="the transaction is over: the adapter was closed while it was open"):
+        close(None)
+
+
+@pytest.mark.parametrize("way", ["transaction", "begin"])
+def test_a_block_that_ended_its_transaction_itself_may_close_the_adapter(way: str):
+    storage = open_sync("memory")
+    with storage.transaction() if way == "transaction" else storage.begin_transaction() as transaction:
+        transaction.commit()
         storage.close()
+    with pytest.raises(TransactionError, match="it was committed"):
+        transaction.count_sessions()
 
 
 def test_closing_ends_the_calls_that_wait_in_other_threads():

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from aaow_storage import Session, create_adapter, open_sync
-from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
+from aaow_storage.errors import AdapterClosedError, StorageUnavailableError, TransactionError
 from aaow_storage.sync import SyncAdapter
 from aaow_storage.sync import _loop_thread as module
 
@@ -73,9 +73,12 @@ def test_a_forked_process_gets_a_clear_error_and_leaves_the_parent_alone(storage
     changes = storage.changes
 
     def child() -> None:
-        for call in (storage.count_sessions, storage.initialize, changes, transaction.commit):
-            with pytest.raises(AdapterClosedError, match=r"forked from, .* open another one with open_sync\(\)"):
+        message = r"forked from, .* open another one with open_sync\(\)"
+        for call in (storage.count_sessions, storage.initialize, changes):
+            with pytest.raises(AdapterClosedError, match=message):
                 call()
+        with pytest.raises(TransactionError, match=message):
+            transaction.commit()
         storage.close()
         with open_sync("memory") as own:
             assert own.count_sessions() == 0

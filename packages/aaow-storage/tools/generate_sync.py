@@ -38,7 +38,13 @@ MODULES = {
     "_adapter": ["Transaction", "StorageAdapter"],
 }
 """The modules to write, and the classes that the module of the same name has."""
-WRITTEN_BY_HAND = {"AdapterCalls": "_adapter_calls", "SyncCalls": "_calls", "TransactionCalls": "_transaction_calls"}
+WRITTEN_BY_HAND = {
+    "AdapterCalls": "_adapter_calls",
+    "SavepointBlock": "_transaction_calls",
+    "SyncCalls": "_calls",
+    "TransactionBlock": "_transaction_calls",
+    "TransactionCalls": "_transaction_calls",
+}
 BODIES = {
     ("Transaction", "__aenter__"): ["self._run(self.wrapped.__aenter__)", "return self"],
     ("Transaction", "__aexit__"): ["self._leave_block(kind, error, traceback)"],
@@ -51,9 +57,9 @@ BODIES = {
         "return self._transaction(begun)",
     ],
     ("StorageAdapter", "transaction"): [
-        "return self._enter_on_loop(lambda: self.wrapped.transaction(timeout), self._transaction, roll_back_if_open)"
+        "return TransactionBlock(self, lambda: self.wrapped.transaction(timeout), self._transaction)"
     ],
-    ("Transaction", "savepoint"): ["return self._enter_on_loop(self.wrapped.savepoint, lambda _: None)"],
+    ("Transaction", "savepoint"): ["return SavepointBlock(self, self.wrapped.savepoint)"],
     ("StorageAdapter", "transact"): ["return self._transact(self._transaction, work, attempts, outage, timeout)"],
 }
 """The bodies of methods that do not simply pass the call on."""
@@ -74,7 +80,6 @@ IMPORTED_FROM = {
     "AbstractContextManager": "contextlib",
     "SyncIterator": "aaow_storage.sync._calls",
     "Transaction": "aaow_storage._adapter",
-    "roll_back_if_open": "aaow_storage.sync._transaction_calls",
 }
 PHRASES = {
     "`async with adapter:`": "`with adapter:`",

@@ -12,7 +12,7 @@ from aaow_storage._records import ApprovalRequest, StreamEvent
 from aaow_storage.sync._adapter_calls import AdapterCalls
 from aaow_storage.sync._calls import SyncIterator
 from aaow_storage.sync._operations import SyncOperations
-from aaow_storage.sync._transaction_calls import TransactionCalls, roll_back_if_open
+from aaow_storage.sync._transaction_calls import SavepointBlock, TransactionBlock, TransactionCalls
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class SyncTransaction(SyncOperations, TransactionCalls):
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Return a context manager that undoes the writes of its block, if the block raises; savepoints nest."""
-        return self._enter_on_loop(self.wrapped.savepoint, lambda _: None)
+        return SavepointBlock(self, self.wrapped.savepoint)
 
     def __enter__(self) -> Self:
         """Return the transaction, which is open already, and bind it to the current thread."""
@@ -180,7 +180,7 @@ class SyncAdapter(SyncOperations, AdapterCalls):
 
     def transaction(self, timeout: float = 30.0) -> AbstractContextManager[SyncTransaction]:
         """Begin a transaction for `with`: committed at the end of the block, rolled back if it raises."""
-        return self._enter_on_loop(lambda: self.wrapped.transaction(timeout), self._transaction, roll_back_if_open)
+        return TransactionBlock(self, lambda: self.wrapped.transaction(timeout), self._transaction)
 
     def transact(
         self, work: Callable[[SyncTransaction], T], attempts: int = 5, outage: float = 0.0, timeout: float = 30.0

@@ -5,9 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
-from aaow_storage._failures import note_failure
 from aaow_storage._operations import StorageOperations
 from aaow_storage.errors import AdapterClosedError, StorageError
 from aaow_storage.sync._loop_thread import LoopThread
@@ -56,21 +55,6 @@ class SyncCalls(ABC):
             return make()
 
         return SyncIterator(self, self._run(made))
-
-    def _enter_on_loop(
-        self,
-        make: Callable[[], AbstractAsyncContextManager[Any]],
-        convert: Callable[[Any], T],
-        abandon: Callable[[T], object] = lambda _: None,
-    ) -> "SyncBlock[T]":
-        """Return a context manager that enters and leaves an asynchronous one on the loop.
-
-        Args:
-            make: returns the asynchronous one.
-            convert: makes the value of the `with` block of the asynchronous value.
-            abandon: called with the value if an exception interrupts the end of the block.
-        """
-        return SyncBlock(self, make, convert, abandon)
 
 
 class SyncIterator(Iterator[T]):
@@ -144,21 +128,24 @@ class SyncIterator(Iterator[T]):
 
 
 class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
-    """Enters and leaves an asynchronous context manager."""
+    """Enters and leaves an asynchronous context manager on the loop."""
 
-    def __init__(
-        self,
-        calls: SyncCalls,
-        make: Callable[[], AbstractAsyncContextManager[Any]],
-        convert: Callable[[Any], ValueT_co],
-        abandon: Callable[[Any], object],
-    ) -> None:
+    def __init__(self, calls: SyncCalls, make: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
         self._calls = calls
         self._make = make
-        self._convert = convert
-        self._abandon = abandon
         self._block: AbstractAsyncContextManager[Any] | None = None
-        self._value: Any = None
+
+    @abstractmethod
+    def _begun(self, value: Any) -> ValueT_co:
+        """Return the value of the block for that of the asynchronous one."""
+
+    @abstractmethod
+    def _interrupted(self) -> None:
+        """Clean up; called if an exception comes out of the end of the block, such as that of Ctrl-C."""
+
+    @abstractmethod
+    def _closed(self) -> None:
+        """Raise an error, if it matters that the adapter was closed before the block ended, without an exception."""
 
     def __enter__(self) -> ValueT_co:
         async def enter() -> tuple[AbstractAsyncContextManager[Any], Any]:
@@ -170,9 +157,9 @@ class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
 
         if self._block is not None:
             raise StorageError("this block has begun already: make another one")
-        self._block, value = self._calls._run(enter, leave)  # noqa: SLF001 - a part of the calls
-        self._value = self._convert(value)
-        return cast("ValueT_co", self._value)
+        self._loop_thread = self._calls._loop_thread  # noqa: SLF001 - the block is a part of the calls
+        self._block, value = self._calls._run(enter, leave)  # noqa: SLF001 - as above
+        return self._begun(value)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -181,18 +168,11 @@ class SyncBlock(AbstractContextManager[ValueT_co], Generic[ValueT_co]):
         if block is None:
             raise StorageError("this block has not begun")
         try:
-            return leaving(self._calls, lambda: block.__aexit__(kind, error, traceback), error)
+            return self._loop_thread.run(lambda: block.__aexit__(kind, error, traceback))
+        except AdapterClosedError:
+            if error is None:
+                self._closed()
+            return None
         except BaseException:
-            self._abandon(self._value)
+            self._interrupted()
             raise
-
-
-def leaving(calls: SyncCalls, leave: Callable[[], Awaitable[T]], error: BaseException | None) -> T | None:
-    """Leave a block on the loop; if the block raised, a closed adapter is a note of its exception."""
-    try:
-        return calls._run(leave)  # noqa: SLF001 - called for the object itself
-    except AdapterClosedError as closed:
-        if error is None or closed is error:
-            raise
-        note_failure(error, closed)
-        return None
