@@ -200,7 +200,7 @@ class InThreadsTransaction(DelegatingTransaction):
 
     async def __aenter__(self) -> Self:
         self.bind()
-        await self.calls.call(self.sync.__enter__, self.caller)
+        await self.calls.call(self.sync.__enter__, self.caller, lambda _: self.sync.rollback())
         return self
 
     async def __aexit__(

@@ -46,7 +46,7 @@ WRITTEN_BY_HAND = {
     "TransactionCalls": "_transaction_calls",
 }
 BODIES = {
-    ("Transaction", "__aenter__"): ["self._run(self.wrapped.__aenter__)", "return self"],
+    ("Transaction", "__aenter__"): ["self._enter_block()", "return self"],
     ("Transaction", "__aexit__"): ["self._leave_block(kind, error, traceback)"],
     ("StorageAdapter", "__aenter__"): ["self._enter_block()", "return self"],
     ("StorageAdapter", "__aexit__"): ["self._leave_block(kind, error, traceback)"],

@@ -54,7 +54,7 @@ class SyncTransaction(SyncOperations, TransactionCalls):
 
     def __enter__(self) -> Self:
         """Return the transaction, which is open already, and bind it to the current thread."""
-        self._run(self.wrapped.__aenter__)
+        self._enter_block()
         return self
 
     def __exit__(

@@ -52,6 +52,13 @@ class TransactionCalls(SyncCalls):
         except AdapterClosedError:
             raise self._over() from None
 
+    def _enter_block(self) -> None:
+        try:
+            self._run(self.wrapped.__aenter__)
+        except BaseException:
+            self._roll_back_if_open()
+            raise
+
     def _leave_block(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -65,7 +72,7 @@ class TransactionCalls(SyncCalls):
             raise
 
     def _roll_back_if_open(self) -> None:
-        """Roll back, because the end of the block was interrupted, and may have been before the transaction ended."""
+        """Roll back, because the begin or the end of the block was interrupted, if the transaction has not ended."""
         if self.outcome is None:
             with suppress(StorageError):  # the exception that came first says more
                 self.rollback()
