@@ -206,7 +206,7 @@ def test_a_program_that_ends_without_closing_ends_at_once(path: Path):
         atexit.register(lambda: print(transaction.count_sessions()))
         sys.modules["builtins"].kept_to_the_end = AtTheVeryEnd(storage)
     """
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(program), str(path)]
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout.split()[:2]) == (0, ["1", "2"]), done.stderr
     assert done.stderr == ""
