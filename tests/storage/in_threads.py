@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
 from pathlib import Path
@@ -40,6 +40,14 @@ class InterruptedInThread(BaseException):
 
 def interrupt() -> None:
     raise InterruptedInThread
+
+
+async def finished(work: Coroutine[Any, Any, Any]) -> None:
+    """Wait for a clean-up, however often the task is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
 
 class Caller:
@@ -81,25 +89,28 @@ class Caller:
             with contextlib.suppress(RuntimeError):  # the loop of the test is closed
                 loop.call_soon_threadsafe(settle, returned, raised)
 
-        thread = calls._open_thread
         self.is_busy = True
         done.add_done_callback(lambda _: setattr(self, "is_busy", False))
         self._tasks.put(run)
         try:
             returned, raised = await asyncio.shield(done)
         except asyncio.CancelledError:
-            while not done.done():
-                for call in list(thread._calls) if thread is not None else []:
-                    if call._bound is self._bound:
-                        call._for_caller.put(interrupt)
-                await asyncio.wait([done], timeout=RETRY_S)
+            await finished(self._interrupt(done, calls._open_thread))
             returned, raised = done.result()
             if undo is not None and raised is None:
-                await self.call(lambda: undo(returned), calls, None)
+                await finished(self.call(lambda: undo(returned), calls, None))
             raise
         if raised is not None:
             raise raised
         return returned
+
+    async def _interrupt(self, done: "asyncio.Future[Any]", thread: module.LoopThread | None) -> None:
+        """Interrupt the call of this thread, until it has ended."""
+        while not done.done():
+            for call in list(thread._calls) if thread is not None else []:
+                if call._bound is self._bound:
+                    call._for_caller.put(interrupt)
+            await asyncio.wait([done], timeout=RETRY_S)
 
     def stop(self) -> None:
         self.is_stopped = True
