@@ -299,8 +299,11 @@ def synchronous_blocks() -> int:
     def count(transaction: SyncTransaction) -> int:
         return transaction.count_sessions()
 
-    async def count_asynchronously(transaction: Transaction) -> int:
-        return await transaction.count_sessions()
+    async def count_later(transaction: SyncTransaction) -> int:
+        return transaction.count_sessions()
+
+    def count_asynchronous(transaction: Transaction) -> int:
+        return id(transaction)
 
     with open_sync("memory") as storage, storage.transaction(timeout=5) as transaction:
         opened: SyncAdapter = storage
@@ -312,7 +315,8 @@ def synchronous_blocks() -> int:
     begun: SyncTransaction = opened.begin_transaction()
     begun.rollback()
     opened.transact(count, attempts=3, outage=1.5).upper()  # type: ignore[attr-defined]  # it is what the work returns
-    opened.transact(count_asynchronously)  # type: ignore[arg-type]  # no coroutine function
+    opened.transact(count_later)  # type: ignore[unused-coroutine]  # the work is no coroutine function
+    opened.transact(count_asynchronous)  # type: ignore[arg-type]  # it takes a synchronous transaction
     opened.transact(count(begun))  # type: ignore[arg-type]  # pass the function, do not call it
     wrapped: StorageAdapter = opened.wrapped
     SyncAdapter(begun)  # type: ignore[arg-type]  # no adapter
