@@ -326,6 +326,35 @@ def test_a_call_from_the_thread_of_the_loop_is_refused():
         assert storage.count_sessions() == 0
 
 
+@pytest.mark.parametrize("call", ["initialize", "close", "count_sessions"])
+@pytest.mark.parametrize("during", ["initialize", "close"])
+def test_a_call_from_the_thread_of_the_loop_while_it_opens_or_closes_is_refused(during: str, call: str):
+    refused = []
+
+    class Calling(DelegatingAdapter):
+        def call(self) -> None:
+            with pytest.raises(StorageError) as caught:
+                getattr(storage, call)()
+            refused.append(caught.value)
+
+        async def initialize(self, *, migrate: bool = True) -> None:
+            self.call()
+            await super().initialize(migrate=migrate)
+
+        async def close(self) -> None:
+            self.call()
+            await super().close()
+
+    storage = SyncAdapter(Calling(MemoryAdapter()))
+    storage.initialize()
+    storage.close()
+    error = refused[["initialize", "close"].index(during)]
+    if (during, call) == ("initialize", "count_sessions"):
+        assert isinstance(error, AdapterClosedError)
+    else:
+        assert "would wait for itself" in str(error)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit])
 def test_an_exception_that_ends_programs_reaches_the_caller_and_leaves_the_loop_running(error: type[BaseException]):
     def probe() -> None:
@@ -342,7 +371,7 @@ def test_an_exception_that_ends_programs_reaches_the_caller_and_leaves_the_loop_
 
 def test_an_adapter_is_open_between_initialize_and_close():
     storage = SyncAdapter(create_adapter("memory"))
-    with pytest.raises(AdapterClosedError):
+    with pytest.raises(AdapterClosedError, match="call initialize\\(\\), or use it in `with`"):
         storage.count_sessions()
     storage.close()
     storage.initialize(migrate=False)

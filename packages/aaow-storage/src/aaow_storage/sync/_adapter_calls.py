@@ -14,6 +14,9 @@ from aaow_storage.errors import AdapterClosedError, StorageError, ValidationErro
 from aaow_storage.sync._calls import SyncCalls
 from aaow_storage.sync._loop_thread import INHERITED, InCaller, LoopThread
 
+CLOSED = "call initialize(), or use it in `with`"
+"""The `remedy` for a call on an adapter that is not open."""
+
 T = TypeVar("T")
 TransactionT = TypeVar("TransactionT")
 
@@ -33,6 +36,7 @@ class AdapterCalls(SyncCalls):
         self._opening = threading.RLock()
         """Held by a call that opens or closes the adapter."""
         self._open_thread: LoopThread | None = None
+        self._starting_thread: LoopThread | None = None
         self._keep_when_dropped: Callable[[], object] = lambda: None
         self._is_inherited = False
         self._is_in_block = False
@@ -46,7 +50,7 @@ class AdapterCalls(SyncCalls):
         """Refuse operations in a forked process, if it was open: the thread is the parent's."""
         self._opening = threading.RLock()
         self._is_inherited = self._is_inherited or self._open_thread is not None
-        self._open_thread = None
+        self._open_thread = self._starting_thread = None
         self._keep_when_dropped()
 
     @property
@@ -62,22 +66,26 @@ class AdapterCalls(SyncCalls):
         return thread
 
     def _open(self, *, migrate: bool) -> None:
+        self._check_caller()
         with self._opening:
             if self._is_inherited:
                 raise self._closed()
             if self._open_thread is not None:
                 self._run(lambda: self.wrapped.initialize(migrate=migrate))
                 return
-            thread = LoopThread(f"event loop of {self._wrapped!r}")
+            thread = self._starting_thread = LoopThread(f"event loop of {self._wrapped!r}")
             try:
                 thread.run(lambda: self.wrapped.initialize(migrate=migrate), lambda _, __: self.wrapped.close())
             except BaseException:
                 thread.stop()
                 raise
+            finally:
+                self._starting_thread = None
             self._keep_when_dropped = _released_when_dropped(self, self._wrapped, thread)
             self._open_thread = thread
 
     def _close(self) -> None:
+        self._check_caller()
         with self._opening:
             thread = self._open_thread
             if thread is None:
@@ -88,6 +96,16 @@ class AdapterCalls(SyncCalls):
                 self._stop(thread)
                 raise
             self._stop(thread)
+
+    def _check_caller(self) -> None:
+        """Check that this thread may wait until another one has opened or closed the adapter.
+
+        Raises:
+            StorageError: that other one waits for this thread.
+        """
+        for thread in (self._starting_thread, self._open_thread):
+            if thread is not None:
+                thread.check_caller()
 
     def _stop(self, thread: LoopThread) -> None:
         self._keep_when_dropped()
@@ -143,7 +161,7 @@ class AdapterCalls(SyncCalls):
         return self._loop_thread.run_with_callbacks(transact)
 
     def _closed(self) -> AdapterClosedError:
-        return AdapterClosedError(INHERITED) if self._is_inherited else AdapterClosedError()
+        return AdapterClosedError(INHERITED) if self._is_inherited else AdapterClosedError(CLOSED)
 
 
 def _released_when_dropped(adapter: AdapterCalls, wrapped: StorageAdapter, thread: LoopThread) -> Callable[[], object]:

@@ -26,6 +26,9 @@ INHERITED = (
     "open_sync() in this process"
 )
 
+CLOSED_MEANWHILE = "it was closed before this call had ended; call initialize() to open it again"
+"""The `remedy` for a call that another thread has ended by closing the adapter."""
+
 _LONGEST_WAIT_S = 0.5
 """After how long a caller that waits looks for signals: one that comes just when it begins to wait does not wake it."""
 
@@ -221,7 +224,7 @@ class LoopThread:
         undo: Callable[[T, BaseException], Awaitable[object]] | None = None,
     ) -> T:
         """Do what `run` does; the operation gets a function that runs another one in the thread of the caller."""
-        self._check_caller()
+        self.check_caller()
         call = _Call(self._loop, operation)
         self._calls.add(call)
         try:
@@ -239,7 +242,25 @@ class LoopThread:
         except asyncio.CancelledError:
             if not self._is_wanted.is_set():
                 raise
-            raise AdapterClosedError from None
+            raise AdapterClosedError(CLOSED_MEANWHILE) from None
+
+    def check_caller(self) -> None:
+        """Check that the calling thread may wait for the loop.
+
+        Raises:
+            AdapterClosedError: the loop runs in the process that this one was forked from.
+            StorageError: it is the thread of the loop, or the interpreter exits.
+        """
+        if self._is_inherited:
+            raise AdapterClosedError(INHERITED)
+        if self._is_caller():
+            raise StorageError(
+                f"a synchronous call was made by code that runs in {self._thread.name!r}, the thread that would have "
+                "to do it, so it would wait for itself: call the asynchronous adapter there, which is `wrapped` of the "
+                "synchronous one, or make the call in another thread"
+            )
+        if sys.is_finalizing():
+            raise StorageError("the interpreter exits and its threads have stopped: call storage before that")
 
     def stop(self) -> None:
         """Cancel what still runs, end the loop and the thread, and wait for that."""
@@ -260,7 +281,7 @@ class LoopThread:
         finally:
             self._has_ended = True
             for call in list(self._calls):
-                call.end(AdapterClosedError())
+                call.end(AdapterClosedError(CLOSED_MEANWHILE))
 
     async def _wait_until_stopped(self) -> None:
         await self._is_wanted.wait()
@@ -280,7 +301,7 @@ class LoopThread:
         with suppress(RuntimeError):  # the loop is closed, and nothing of the call runs
             self._loop.call_soon_threadsafe(step)
         if self._has_ended:
-            call.end(AdapterClosedError())
+            call.end(AdapterClosedError(CLOSED_MEANWHILE))
 
     def _settle(
         self,
@@ -302,18 +323,6 @@ class LoopThread:
                 self.run(lambda: undo(returned, interruption))
             except StorageError as error:
                 note_failure(interruption, error)
-
-    def _check_caller(self) -> None:
-        if self._is_inherited:
-            raise AdapterClosedError(INHERITED)
-        if self._is_caller():
-            raise StorageError(
-                f"a synchronous call was made by code that runs in {self._thread.name!r}, the thread that would have "
-                "to do it, so it would wait for itself: call the asynchronous adapter there, which is `wrapped` of the "
-                "synchronous one, or make the call in another thread"
-            )
-        if sys.is_finalizing():
-            raise StorageError("the interpreter exits and its threads have stopped: call storage before that")
 
     def _is_caller(self) -> bool:
         return threading.get_ident() == self._thread.ident and not self._has_ended
