@@ -40,7 +40,6 @@ from aaow_storage._json import (
     JSONObject,
 )
 from aaow_storage._omitted import OMITTED
-from aaow_storage._open_sync import open_sync
 from aaow_storage._operations import StorageOperations
 from aaow_storage._operators import (
     All,
@@ -80,6 +79,7 @@ from aaow_storage._registry import (
     available_backends,
     create_adapter,
     open_adapter,
+    open_sync,
     register_plugin,
     unregister_plugin,
 )
