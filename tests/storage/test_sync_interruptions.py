@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -254,6 +255,22 @@ def test_waiting_for_what_comes_can_be_interrupted(ctrl_c: Callable[[], None]):
             next(events)
         assert next(events, "no more") == "no more"
         assert storage.count_sessions() == 0
+
+
+def test_a_write_that_waits_for_the_lock_of_another_process_can_be_interrupted(
+    ctrl_c: Callable[[], None], tmp_path: Path
+):
+    path = str(tmp_path / "store.db")
+    with open_sync("sqlite", path) as storage:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.05, ctrl_c).start()
+        with pytest.raises(KeyboardInterrupt):
+            storage.create_session(a_session("lost"))
+        other.execute("ROLLBACK")
+        other.close()
+        storage.create_session(a_session("kept"))
+        assert [each.id for each in storage.list_sessions()] == ["kept"]
 
 
 def test_an_exception_of_any_signal_handler_interrupts_a_call():
