@@ -9,13 +9,12 @@ import pytest
 from aaow_storage import Session, TransactionOutcome, open_sync
 from aaow_storage.errors import TransactionError
 from aaow_storage.sync import SyncAdapter
-from aaow_storage_postgresql.testing import temporary_database
 
 
 @pytest.fixture
-def storages() -> Iterator[list[SyncAdapter]]:
+def storages(url: str) -> Iterator[list[SyncAdapter]]:
     """Two adapters on one database."""
-    with temporary_database() as url, open_sync(url) as storage, open_sync(url) as other:
+    with open_sync(url) as storage, open_sync(url) as other:
         storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
         yield [storage, other]
 
