@@ -61,6 +61,17 @@ def test_the_stored_events_come_first_and_then_those_that_others_save(
     assert [event.data for event in islice(storage.watch_stream("t", after=2), 1)] == [3]
 
 
+def test_an_iterator_of_events_runs_in_the_thread_of_its_caller(storage: SyncAdapter):
+    def events() -> Iterator[StreamEvent]:
+        yield an_event(storage.count_sessions())
+        yield an_event(threading.get_ident())
+
+    saved = storage.save_stream_events(events())
+    assert [each.data for each in saved] == [1, threading.get_ident()]
+    with pytest.raises(ValidationError):
+        storage.save_stream_events(7)
+
+
 def test_the_change_feed_is_an_ordinary_iterator(storage: SyncAdapter, threads: ThreadPoolExecutor):
     with storage.changes(kinds=["session"]) as changes:
         assert iter(changes) is changes

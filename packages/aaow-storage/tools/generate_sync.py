@@ -79,6 +79,7 @@ TYPES = [
 IMPORTED_FROM = {
     "AbstractContextManager": "contextlib",
     "SyncIterator": "aaow_storage.sync._calls",
+    "iterated": "aaow_storage.sync._calls",
     "Transaction": "aaow_storage._adapter",
 }
 PHRASES = {
@@ -101,9 +102,10 @@ PHRASES = {
     "If it is cancelled, it ends soon, and the adapter is closed.": (
         "If it is interrupted, it ends soon, and the adapter is closed."
     ),
-    "even if it fails or is cancelled.": (
-        "even if it fails or is interrupted. An exception that interrupts a call, such as that of Ctrl-C, cancels the "
-        "operation, and is raised when that has ended."
+    "even if it fails or is cancelled.": "even if it fails or is interrupted.",
+    "its effect is committed when it returns.": (
+        "its effect is committed when it returns. An exception that interrupts a call, such as that of Ctrl-C, cancels "
+        "the operation, and is raised when that has ended."
     ),
     "and bind it to the current context.": "and bind it to the current thread.",
     "end it sooner by cancelling the task, or by": "end it sooner by its `close` in any thread, or by",
@@ -247,10 +249,11 @@ def _body(method: Method) -> list[str]:
     if "property" in method.decorators:
         return [f"return self.wrapped.{node.name}"]
     arguments = ", ".join(_arguments(node.args))
+    before = [f"{each} = iterated({each})" for each in _iterables(node.args)]
     call = f"lambda: self.wrapped.{node.name}({arguments})" if arguments else f"self.wrapped.{node.name}"
     if isinstance(node, ast.AsyncFunctionDef):
         is_empty = ast.unparse(node.returns) == "None" if node.returns else True
-        return [f"{'' if is_empty else 'return '}self._run({call})"]
+        return [*before, f"{'' if is_empty else 'return '}self._run({call})"]
     if node.returns and ast.unparse(node.returns).startswith("AsyncGenerator"):
         return [f"return self._iterate({call})"]
     raise SystemExit(f"{method.owner}.{node.name} is neither a coroutine nor an iterator: it needs one of BODIES")
@@ -262,6 +265,11 @@ def _arguments(parameters: ast.arguments) -> Iterator[str]:
     yield from (f"{each.arg}={each.arg}" for each in parameters.kwonlyargs)
     if parameters.kwarg:
         yield f"**{parameters.kwarg.arg}"
+
+
+def _iterables(parameters: ast.arguments) -> list[str]:
+    """Return the names of the parameters whose iterators are to run in the thread of the caller."""
+    return [each.arg for each in parameters.args if each.annotation and "Iterable" in ast.unparse(each.annotation)]
 
 
 def _statement(statement: str) -> list[str]:

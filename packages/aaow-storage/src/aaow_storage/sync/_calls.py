@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -55,6 +55,11 @@ class SyncCalls(ABC):
             return make()
 
         return SyncIterator(self, self._run(made))
+
+
+def iterated(elements: Iterable[T]) -> Iterable[T]:
+    """Return what an iterator yields, so that it runs in this thread and may make calls; anything else as it is."""
+    return [*elements] if isinstance(elements, Iterator) else elements
 
 
 class SyncIterator(Iterator[T]):

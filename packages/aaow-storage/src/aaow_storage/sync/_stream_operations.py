@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from aaow_storage._filters import QueryFilter
 from aaow_storage._records import StreamEvent
 from aaow_storage._stream_summary import StreamSummary
-from aaow_storage.sync._calls import SyncCalls
+from aaow_storage.sync._calls import SyncCalls, iterated
 
 
 class SyncStreamOperations(SyncCalls):
@@ -53,6 +53,7 @@ class SyncStreamOperations(SyncCalls):
             NotFoundError: a session is not stored.
             UnsupportedOperationError: the backend lacks the capability `stream_events`.
         """
+        events = iterated(events)
         return self._run(lambda: self.wrapped.save_stream_events(events))
 
     def list_stream_events(self, filter: QueryFilter | None = None) -> list[StreamEvent]:
