@@ -25,6 +25,13 @@ class BoundTransaction(Protocol):
 BoundTransactions: TypeAlias = tuple[ref[BoundTransaction], ...]
 """Transactions that a context began or used. Weak references, because a context may live much longer."""
 
+BYPASSED = (
+    "the adapter was called by a task that has an open transaction of it (began it, used it, or was started inside its "
+    "block): call the transaction's operations, or end it first; start an independent task before the transaction, or "
+    "with create_task(..., context=contextvars.Context())"
+)
+"""Why a call is refused."""
+
 _bound: ContextVar[BoundTransactions] = ContextVar("aaow_storage_transactions", default=())
 
 
@@ -61,12 +68,7 @@ class OpenTransactions:
             if transaction is None or transaction not in self._open:
                 continue
             if transaction.outcome is None:
-                raise TransactionError(
-                    "the adapter was called by a task that has an open transaction of it (began it, used it, or was "
-                    "started inside its block): call the transaction's operations, or end it first; start an "
-                    "independent task before the transaction, or with create_task(..., context=contextvars.Context()); "
-                    "in synchronous code, call the adapter in another thread"
-                )
+                raise TransactionError(BYPASSED)
             with self._lock:
                 self._open -= {transaction}
 

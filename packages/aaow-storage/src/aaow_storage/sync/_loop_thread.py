@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from aaow_storage._failures import note_failure, storage_errors_alone
 from aaow_storage._forks import given_up_after_fork
-from aaow_storage._open_transactions import BoundTransactions, add_to_context, transactions_of_context
-from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage._open_transactions import BYPASSED, BoundTransactions, add_to_context, transactions_of_context
+from aaow_storage.errors import AdapterClosedError, StorageError, TransactionError
 
 T = TypeVar("T")
 InCaller = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -28,6 +28,12 @@ INHERITED = (
 
 CLOSED_MEANWHILE = "it was closed before this call had ended; call initialize() to open it again"
 """The `remedy` for a call that another thread has ended by closing the adapter."""
+
+BYPASSED_IN_THREAD = (
+    "the adapter was called in a thread that has an open transaction of it (began it, or used it): call the "
+    "transaction's operations, or end it first; or call the adapter in another thread"
+)
+"""What `BYPASSED` says of tasks, for synchronous code."""
 
 _LONGEST_WAIT_S = 0.5
 """After how long a caller that waits looks for signals: one that comes just when it begins to wait does not wake it."""
@@ -82,7 +88,8 @@ class _Call(Generic[T]):
         try:
             self._returned = await self._operation(self._in_caller)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            self._raised = error
+            is_of_tasks = isinstance(error, TransactionError) and error.args == (BYPASSED,)
+            self._raised = TransactionError(BYPASSED_IN_THREAD) if is_of_tasks else error
         finally:
             self._note_bound()
             self.end()
