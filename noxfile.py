@@ -128,6 +128,12 @@ def types(session: nox.Session):
     session.run("pytest", "tests/typing", "-k", "pyright")
 
 
+@nox.session(python=False)
+def generate(session: nox.Session):
+    """Write the synchronous classes again, after the asynchronous ones have changed."""
+    session.run("python", f"{STORAGE}/tools/generate_sync.py", external=True)
+
+
 @nox.session
 def docs(session: nox.Session):
     """Build the site of the documentation, and run every Python block of every document; `-- serve` shows the site."""

@@ -37,7 +37,7 @@ def test_only_the_plugin_that_is_asked_for_is_loaded(evaluate: Callable[..., Any
 
 def test_importing_the_interface_loads_no_plugin_no_sql_and_no_loop(evaluate: Callable[..., Any]):
     plugins = ("aaow_storage_memory", "aaow_storage_sqlite", "throwaway_wheel", "throwaway_broken")
-    names = (*plugins, "pluggy", "importlib.metadata", "sqlalchemy", "asyncio")
+    names = (*plugins, "pluggy", "importlib.metadata", "sqlalchemy", "asyncio", "aaow_storage.sync")
     assert evaluate(f"[name for name in {names} if name in sys.modules]") == []
 
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import aaow_storage
-from aaow_storage import authoring, errors, hookspecs
+from aaow_storage import authoring, errors, hookspecs, sync
 
 PUBLIC = """
 All AnyOf Between Not
@@ -22,7 +22,7 @@ StoreBusyError
 StoredWorkflow StreamEvent StreamSummary TokenUsage ToolCall ToolCallLog Transaction TransactionError
 TransactionOutcome UnsupportedOperationError UsageKey UsageSummary ValidationError WorkflowChanges
 WorkflowExecutionState available_backends create_adapter maintenance_of
-new_id now open_adapter register_plugin unregister_plugin
+new_id now open_adapter open_sync register_plugin unregister_plugin
 """
 FOR_AUTHORS = """
 BackupContent Durability MaintenanceFinding RecordFinding SchemaStatus SessionSize StepCallback StoreMaintenance
@@ -41,6 +41,7 @@ node_of note_failure own_changes plan_only_if plan_query plan_usage positive_amo
 released_when_dropped resolve_field resolved run_all shown sort_key storage_errors_alone summarize_streams
 text_problem unforeseen url_scheme value_at without_documents
 """
+SYNCHRONOUS = "SyncAdapter SyncIterator SyncOperations SyncTransaction"
 HOOKS = """
 PROJECT aaow_storage_adapter_created aaow_storage_backend aaow_storage_price
 aaow_storage_wrap_adapter hookimpl hookspec
@@ -53,6 +54,7 @@ aaow_storage_wrap_adapter hookimpl hookspec
         (aaow_storage, PUBLIC),
         (authoring, FOR_AUTHORS),
         (hookspecs, HOOKS),
+        (sync, SYNCHRONOUS),
         (errors, " ".join(name for name in PUBLIC.split() if name.endswith("Error"))),
     ],
 )
@@ -61,7 +63,7 @@ def test_the_public_names_are_these(module: object, names: str):
     assert all(hasattr(module, name) for name in names.split())
 
 
-@pytest.mark.parametrize("module", [aaow_storage, authoring, hookspecs, errors])
+@pytest.mark.parametrize("module", [aaow_storage, authoring, hookspecs, errors, sync])
 def test_everything_public_says_what_it_is(module: object):
     defined = [getattr(module, name) for name in module.__all__]
     documented = [each for each in defined if inspect.isclass(each) or inspect.isfunction(each)]

@@ -39,7 +39,9 @@ from aaow_storage import (
     Transaction,
     WorkflowExecutionState,
     open_adapter,
+    open_sync,
 )
+from aaow_storage.sync import SyncAdapter, SyncIterator, SyncOperations, SyncTransaction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -267,6 +269,69 @@ async def blocks() -> None:
             await updates_that_are_right(held)
         await updates_that_are_right(opened)
         await transaction.begin_transaction()  # type: ignore[attr-defined]  # an adapter begins one
+
+
+def synchronous_updates(storage: SyncOperations) -> Session:
+    storage.update_workflow("w", name="n", definition=Patch({}), metadata=None, updated_at=NOON)
+    storage.update_budget_pool("p", total_budget=7, used_budget="0.5", status=BudgetPoolStatus.SUSPENDED)
+    storage.update_approval_request("a", only_if={("context", "a.b"): 1}, context=Patch({}))
+    storage.update_workflow("w", title="n")  # type: ignore[call-arg]  # no such field
+    storage.update_session("s", state="failed")  # type: ignore[call-arg]  # no such field
+    storage.update_session("s", workflow_snapshot={})  # type: ignore[call-arg]  # immutable
+    storage.update_budget_pool("p", owner="ada")  # type: ignore[call-arg]  # no such field
+    storage.update_approval_request("a", notes="fine")  # type: ignore[call-arg]  # no such field
+    storage.update_session("s", status="runing")  # type: ignore[arg-type]  # no such status
+    storage.update_workflow("w", name=None)  # type: ignore[arg-type]  # not optional
+    storage.update_workflow(id="w", name="n")  # type: ignore[call-arg]  # the id has no name
+    return storage.update_session("s", only_if={"status": "running"}, status="failed")
+
+
+def synchronous_reads(storage: SyncOperations) -> list[str]:
+    session: Session | None = storage.get_session("s")
+    executions: list[LLMExecution] = storage.list_llm_executions(QueryFilter({"model": "m"}))
+    spent: Decimal = storage.summarize_usage(("model",))[0].costs["EUR"]
+    found: str = storage.get_session("s").id  # type: ignore[union-attr]  # it may be None
+    storage.list_sessions({"id": "s"})  # type: ignore[arg-type]  # no filter
+    return [str(session), str(spent), found, *(each.id for each in executions)]
+
+
+def synchronous_blocks() -> int:
+    def count(transaction: SyncTransaction) -> int:
+        return transaction.count_sessions()
+
+    async def count_later(transaction: SyncTransaction) -> int:
+        return transaction.count_sessions()
+
+    def count_asynchronous(transaction: Transaction) -> int:
+        return id(transaction)
+
+    with open_sync("memory") as storage, storage.transaction(timeout=5) as transaction:
+        opened: SyncAdapter = storage
+        held: SyncTransaction = transaction
+        with held.savepoint():
+            synchronous_updates(held)
+        synchronous_updates(opened)
+        transaction.begin_transaction()  # type: ignore[attr-defined]  # an adapter begins one
+    begun: SyncTransaction = opened.begin_transaction()
+    begun.rollback()
+    opened.transact(count, attempts=3, outage=1.5).upper()  # type: ignore[attr-defined]  # it is what the work returns
+    opened.transact(count_later)  # type: ignore[unused-coroutine]  # the work is no coroutine function
+    opened.transact(count_asynchronous)  # type: ignore[arg-type]  # it takes a synchronous transaction
+    opened.transact(count(begun))  # type: ignore[arg-type]  # pass the function, do not call it
+    wrapped: StorageAdapter = opened.wrapped
+    SyncAdapter(begun)  # type: ignore[arg-type]  # no adapter
+    return opened.transact(lambda transaction: transaction.count_sessions()) + len(wrapped.capabilities)
+
+
+def synchronous_iterators(storage: SyncAdapter) -> list[str]:
+    events: SyncIterator[StreamEvent] = storage.watch_stream("t", after=3)
+    with storage.changes(kinds=["session"]) as changes:
+        found = [change.id for change in changes]
+    found += [event.stream_id for event in events]
+    events.close()
+    storage.watch_stream("t", after="3")  # type: ignore[arg-type]  # not a sequence
+    next(events).position.upper()  # type: ignore[attr-defined]  # a change has a position
+    return found
 
 
 class Forgetful(StorageAdapter):

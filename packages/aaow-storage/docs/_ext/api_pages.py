@@ -16,6 +16,7 @@ from sphinx.pycode import ModuleAnalyzer
 
 MODULES = [
     "aaow_storage",
+    "aaow_storage.sync",
     "aaow_storage.errors",
     "aaow_storage.hookspecs",
     "aaow_storage.authoring",

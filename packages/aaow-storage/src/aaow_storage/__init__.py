@@ -80,6 +80,7 @@ from aaow_storage._registry import (
     create_adapter,
     maintenance_of,
     open_adapter,
+    open_sync,
     register_plugin,
     unregister_plugin,
 )
@@ -192,6 +193,7 @@ __all__ = [
     "new_id",
     "now",
     "open_adapter",
+    "open_sync",
     "register_plugin",
     "unregister_plugin",
 ]

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 
 def released_when_dropped(
-    adapter: object, place: str, release: Callable[[], object] = lambda: None
+    adapter: object,
+    place: str,
+    release: Callable[[], object] = lambda: None,
+    remedy: str = "use it in `async with`, or await its close()",
 ) -> Callable[[], object]:
     """Release an open adapter when it is garbage-collected without `close()`; a ResourceWarning names its `place`.
 
@@ -15,14 +18,14 @@ def released_when_dropped(
 
     Returns a function that the adapter calls in `close()`, and that switches the finalizer off.
     """
-    finalizer = weakref.finalize(adapter, _release, place, release)
+    finalizer = weakref.finalize(adapter, _release, place, release, remedy)
     finalizer.atexit = False
     return finalizer.detach
 
 
-def _release(place: str, release: Callable[[], object]) -> None:
+def _release(place: str, release: Callable[[], object], remedy: str) -> None:
     try:
-        problem = f"an adapter of {place} was dropped while it was open: use it in `async with`, or await its close()"
+        problem = f"an adapter of {place} was dropped while it was open: {remedy}"
         warnings.warn(problem, ResourceWarning, stacklevel=2)
     finally:
         release()

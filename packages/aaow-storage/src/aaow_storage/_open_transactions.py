@@ -7,7 +7,7 @@ inside the block of a transaction (by `gather`, `wait_for` or a `TaskGroup`) is 
 
 import threading
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from weakref import ref
 
 from aaow_storage._event_loop import check_event_loop
@@ -22,8 +22,17 @@ class BoundTransaction(Protocol):
         """How the transaction ended, None while it is open."""
 
 
-_bound: ContextVar[tuple[ref[BoundTransaction], ...]] = ContextVar("aaow_storage_transactions", default=())
-"""The transactions that this context began or used. Weak references, because a context may live much longer."""
+BoundTransactions: TypeAlias = tuple[ref[BoundTransaction], ...]
+"""Transactions that a context began or used. Weak references, because a context may live much longer."""
+
+BYPASSED = (
+    "the adapter was called by a task that has an open transaction of it (began it, used it, or was started inside its "
+    "block): call the transaction's operations, or end it first; start an independent task before the transaction, or "
+    "with create_task(..., context=contextvars.Context())"
+)
+"""Why a call is refused."""
+
+_bound: ContextVar[BoundTransactions] = ContextVar("aaow_storage_transactions", default=())
 
 
 class OpenTransactions:
@@ -59,11 +68,7 @@ class OpenTransactions:
             if transaction is None or transaction not in self._open:
                 continue
             if transaction.outcome is None:
-                raise TransactionError(
-                    "the adapter was called by a task that has an open transaction of it (began it, used it, or was "
-                    "started inside its block): call the transaction's operations, or end it first; start an "
-                    "independent task before the transaction, or with create_task(..., context=contextvars.Context())"
-                )
+                raise TransactionError(BYPASSED)
             with self._lock:
                 self._open -= {transaction}
 
@@ -84,3 +89,14 @@ def bind_transaction(transaction: BoundTransaction) -> None:
     others = [other for other in bound if (held := other()) is not None and held.outcome is None]
     if not any(other() is transaction for other in others):
         _bound.set((*others, ref(transaction)))
+
+
+def transactions_of_context() -> BoundTransactions:
+    """Return the transactions that are bound to the current context."""
+    return _bound.get()
+
+
+def add_to_context(bound: BoundTransactions) -> None:
+    """Bind transactions to the current context, besides those that are bound to it."""
+    own = _bound.get()
+    _bound.set((*own, *(each for each in bound if each not in own)))

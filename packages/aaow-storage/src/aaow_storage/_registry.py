@@ -13,6 +13,7 @@ from aaow_storage.errors import BackendNotFoundError, NotOfferedError, Validatio
 if TYPE_CHECKING:
     from aaow_storage._maintenance import StoreMaintenance
     from aaow_storage._plugins import PluginHost
+    from aaow_storage.sync import SyncAdapter
 
 DEFAULT_BACKEND = "sqlite"
 _SCHEMES = {"file": DEFAULT_BACKEND, "postgres": "postgresql"}
@@ -99,6 +100,28 @@ def open_adapter(name_or_url: str | None = None, url: str | None = None, **optio
     if isinstance(url, str) and url_scheme(url) is not None:
         return create_adapter(url, **options)
     return create_adapter(DEFAULT_BACKEND, url, **options)
+
+
+def open_sync(name_or_url: str | None = None, url: str | None = None, **options: Any) -> "SyncAdapter":
+    """Open a store for synchronous code; the adapter's operations are ordinary calls. Close it, or use `with`.
+
+        with open_sync("sqlite", "file:./my-workflow.db") as storage:
+            print(storage.list_sessions())
+
+    Arguments are those of `open_adapter`. An adapter that is to be opened otherwise, such as with `migrate=False`, is
+    made by `SyncAdapter(create_adapter(...))`.
+
+    Raises:
+        BackendNotFoundError: no usable backend has that name.
+        ValidationError: the URL or an option is wrong.
+        SchemaVersionError: the store is newer than this code.
+        StorageUnavailableError: the store cannot be reached.
+    """
+    from aaow_storage.sync import SyncAdapter  # noqa: PLC0415 - it imports asyncio, which is slow
+
+    adapter = SyncAdapter(open_adapter(name_or_url, url, **options))
+    adapter.initialize()
+    return adapter
 
 
 def maintenance_of(name_or_url: str, url: str | None = None, **options: Any) -> "StoreMaintenance":
