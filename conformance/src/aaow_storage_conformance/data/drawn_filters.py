@@ -54,6 +54,7 @@ JSON_VALUES: dict[tuple[str, ...], tuple[Any, ...]] = {
 UNORDERED = ("any",)
 MAX_KEYS = 16
 MAX_LEVELS = 3
+MAX_CONDITIONS = 6
 FEW_VALUES, MANY_VALUES, MAX_VALUES = 4, 17, 40
 RECORDS = 40
 
@@ -182,7 +183,7 @@ def _combined(draw: Draw, levels: int) -> Draw:
     if not levels:
         return draw
     inner = _combined(draw, levels - 1)
-    some = _several(inner, 0, 2)
+    some = _several(inner, 0, 2 if levels > 1 else MAX_CONDITIONS)
     ways: tuple[Draw, ...] = (
         inner,
         lambda rng: Not(inner(rng)),
@@ -258,9 +259,10 @@ def _simpler(filter: QueryFilter) -> Iterator[QueryFilter]:
         yield attrs.evolve(filter, where=where)
     for number in range(len(filter.order_by)):
         yield attrs.evolve(filter, order_by=filter.order_by[:number] + filter.order_by[number + 1 :])
-    for part, without in (("limit", None), ("offset", 0), ("after_record", None), ("documents", True)):
-        if getattr(filter, part) != without:
-            yield attrs.evolve(filter, **{part: without})
+    without: dict[str, Any] = {"limit": None, "offset": 0, "after_record": None, "documents": True}
+    for name, value in without.items():
+        if getattr(filter, name) != value:
+            yield attrs.evolve(filter, **{name: value})
 
 
 def _simpler_where(where: Mapping[Any, Any]) -> Iterator[dict[Any, Any]]:

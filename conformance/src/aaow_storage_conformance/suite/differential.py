@@ -45,7 +45,7 @@ from aaow_storage_conformance.harness.refusals import check_raises
 from aaow_storage_conformance.harness.shrink_limit import MAX_SHRINK_S, ShrinkLimit
 from aaow_storage_conformance.harness.watchdog import run_in_loop
 
-EXAMPLES, FEW_EXAMPLES = 150, 60
+EXAMPLES, FEW_EXAMPLES = 200, 60
 SESSIONS, EVENTS = 8, 12
 DEFAULT_ORDER: dict[type, str] = {
     WorkflowExecutionState: "session_id",
