@@ -123,6 +123,16 @@ async def test_messages_go_with_their_session_alone(storage: StorageAdapter, tmp
 
 
 @pytest.mark.asyncio
+async def test_an_execution_moves_to_a_conversation_that_goes_on_with_it(storage: StorageAdapter, tmp_path: Path):
+    executions = await conversation(storage, turns=3, session_id="s")
+    other = await conversation(storage, turns=1, session_id="t")
+    moved = await save(storage, [*executions[-1].input, message(3)], "s", id=other[0].id)
+    assert_identical(await storage.get_llm_executions("s"), [*executions, moved])
+    assert await storage.get_llm_executions("t") == []
+    assert [session_id for session_id, *_ in rows_in(tmp_path / "store.db")].count("s") == 4
+
+
+@pytest.mark.asyncio
 async def test_what_was_rolled_back_or_deleted_elsewhere_is_stored_again(storage: StorageAdapter, tmp_path: Path):
     executions = await conversation(storage)
     path = tmp_path / "store.db"
