@@ -62,13 +62,13 @@ def rows_in(path: Path) -> list[tuple[Any, ...]]:
 @pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize("per_turn", [1, 2])
-async def test_a_hundred_conversations_take_at_most_a_third_more_bytes_than_their_messages(
+async def test_conversations_of_a_hundred_turns_take_at_most_a_third_more_bytes_than_their_messages(
     tmp_path: Path, per_turn: int
 ):
     path = tmp_path / "store.db"
     written = 0
     async with create_adapter("sqlite", str(path)) as storage:
-        for number in range(100):
+        for number in range(25):  # more would add to the messages, not to what else the file holds
             session = await samples.stored_session(storage)
             messages: list[Any] = []
             for turn in range(100):
@@ -120,6 +120,16 @@ async def test_messages_go_with_their_session_alone(storage: StorageAdapter, tmp
     assert_identical(await storage.list_llm_executions(), others)
     await storage.delete_session("t")
     assert rows_in(tmp_path / "store.db") == []
+
+
+@pytest.mark.asyncio
+async def test_an_execution_moves_to_a_conversation_that_goes_on_with_it(storage: StorageAdapter, tmp_path: Path):
+    executions = await conversation(storage, turns=3, session_id="s")
+    other = await conversation(storage, turns=1, session_id="t")
+    moved = await save(storage, [*executions[-1].input, message(3)], "s", id=other[0].id)
+    assert_identical(await storage.get_llm_executions("s"), [*executions, moved])
+    assert await storage.get_llm_executions("t") == []
+    assert [session_id for session_id, *_ in rows_in(tmp_path / "store.db")].count("s") == 4
 
 
 @pytest.mark.asyncio

@@ -47,7 +47,7 @@ _node_row = RowEncoder(
         "attempts",
     ),
     documents=("input", "output", "metadata", "attempts"),
-    conversions={"attempts": lambda attempts: [each.to_dict() for each in attempts] or None},
+    conversions={"attempts": lambda attempts: [each.to_dict() for each in attempts]},
 )
 _execution_row = RowEncoder(
     "LLMExecutionResult",

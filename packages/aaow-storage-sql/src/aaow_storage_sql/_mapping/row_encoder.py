@@ -25,7 +25,7 @@ class RowEncoder:
         record: the record, as errors call it.
         names: the fields, which are columns too, in the order of the table.
         documents: those columns of the table that have JSON.
-        conversions: for some of those, the function that makes JSON of the field's value, or None.
+        conversions: for some of those, the function that makes JSON of the field's value; an empty value has none.
         seldom: fields that most records leave at these values, which are what a column without a value has. They are
             looked at together, so that a record that has none of them costs no more for them.
     """
@@ -62,9 +62,9 @@ class RowEncoder:
             if value is not None:
                 row[name] = value
         for name, convert in self._conversions:
-            converted = convert(row.pop(name))
-            if converted is not None:
-                row[name] = converted
+            value = row.pop(name)
+            if value:
+                row[name] = convert(value)
         if self._seldom_values_of is not None and (values := self._seldom_values_of(record)) != self._absent:
             for name, value, absent in zip(self._seldom, values, self._absent, strict=True):
                 if value is not absent:
@@ -90,7 +90,7 @@ class RowEncoder:
             zip(self.names, zip(*map(self._values_of, records), strict=True), strict=True)
         )
         for name, convert in self._conversions:
-            fields[name] = [*map(convert, fields[name])]
+            fields[name] = [convert(value) if value else None for value in fields[name]]
         columns: dict[str, Sequence[Any]] = {name: [value] * len(records) for name, value in others.items()}
         columns |= {name: values for name, values in fields.items() if values.count(None) < len(values)}
         for name in self.documents:
