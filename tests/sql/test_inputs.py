@@ -209,10 +209,13 @@ def test_what_is_no_json_has_no_structure():
 
 
 def test_what_is_remembered_is_bounded():
-    known = KnownInputs(max_chars=10_000)
+    known = KnownInputs(max_chars=15_000)
     for number in range(50):
         assert known.encode(f"{number}", "n", [message(each) for each in range(3)]) is not None
     assert len(known._conversations) == 1
+    for number in range(50):
+        known.encode(f"short {number}", "n", ["x"])
+    assert len(known._conversations) <= 7
     assert known.encode("long", "n", [message(each) for each in range(10)]) is not None
     assert known._conversations == {}
     assert known._chars == 0

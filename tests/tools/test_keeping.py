@@ -138,6 +138,16 @@ def test_verify_receipt_names_what_is_there(run, store: Path, filled_store: Path
     assert "it is there" in run("verify-receipt", file, "--storage", f"file:{filled_store}").out
 
 
+def test_sessions_that_meet_a_condition_by_the_passing_of_time_are_no_leftovers(
+    run, store: Path, filled_store: Path, tmp_path: Path
+):
+    file = tmp_path / "old.json"
+    done = run("erase", "--where", "updated_at<-1d", "--where", "metadata.user=ada", "--receipt", file, "--yes")
+    assert done.code == ExitCode.DONE
+    damage(store, "UPDATE sessions SET metadata = replace(metadata, 'grace', 'ada')")
+    assert run("verify-receipt", file).code == ExitCode.DONE
+
+
 def test_a_receipt_that_was_changed_is_refused(run, store: Path, tmp_path: Path):
     file = tmp_path / "ada.json"
     run("erase", "--where", "metadata.user=ada", "--receipt", file, "--yes")

@@ -26,6 +26,8 @@ SEPARATOR = "\n"
 MIN_CHARS = DEFAULT.min_chained_chars
 MAX_ROW_CHARS = DEFAULT.max_message_row_chars
 MAX_KNOWN_CHARS = DEFAULT.max_known_chars
+_OBJECT_CHARS = 1000
+"""About how many characters the objects of a conversation take, and again those of each of its messages."""
 
 
 @frozen
@@ -53,6 +55,11 @@ class _Conversation:
     """The length of the texts up to each message."""
     stored: set[bytes]
     """The digests that rows ended with, when they were last seen."""
+
+    @property
+    def weight(self) -> int:
+        """About how many characters of memory it takes: its texts, and the objects that hold them."""
+        return self.chars[-1] + _OBJECT_CHARS * (1 + len(self.messages))
 
     def common(self, messages: list[Any]) -> int:
         """Return how many messages at the beginning are the same."""
@@ -186,7 +193,7 @@ class KnownInputs:
         with self._lock:
             taken = self._conversations.pop(key, None)
             if taken is not None:
-                self._chars -= taken.chars[-1]
+                self._chars -= taken.weight
             return taken
 
     def _keep(self, key: tuple[str, str], conversation: _Conversation) -> None:
@@ -194,12 +201,12 @@ class KnownInputs:
         with self._lock:
             replaced = self._conversations.pop(key, None)
             if replaced is not None:
-                self._chars -= replaced.chars[-1]
+                self._chars -= replaced.weight
             self._conversations[key] = conversation
-            self._chars += conversation.chars[-1]
+            self._chars += conversation.weight
             while self._chars > self._max_chars:
                 oldest = next(iter(self._conversations))
-                self._chars -= self._conversations.pop(oldest).chars[-1]
+                self._chars -= self._conversations.pop(oldest).weight
 
 
 def _check(new: list[Any], messages: list[Any]) -> None:

@@ -42,8 +42,8 @@ async def verify_receipt(
     Args:
         storage: the store, open.
         receipt: the receipt; `read_receipt` has checked its digest.
-        where: the condition of the request; then sessions are looked for that meet it and were created before the
-            erasure ended.
+        where: the condition of the request; then sessions are looked for that meet it, and were not changed since the
+            erasure ended. It must not depend on the time, as "older than a week" does.
         progress: told how many ids were looked for.
     """
     tell = progress or ignore_progress
@@ -62,7 +62,8 @@ async def verify_receipt(
             done += len(some)
             tell(Progress(what="looking for erased records", done=done, total=total))
     if where is not None and receipt.erased_at is not None:
-        found += await _matching(storage, {**where, ("created_at",): Lt(receipt.erased_at)}, receipt)
+        unchanged = {**where, ("updated_at",): Lt(receipt.erased_at)}
+        found += await _matching(storage, unchanged, receipt)
     return found
 
 
