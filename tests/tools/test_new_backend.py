@@ -48,21 +48,23 @@ def installed(folder: Path, place: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def test_the_tests_of_a_new_package_pass(tmp_path: Path):
-    folder = new_backend("my-own-2", tmp_path / "package").folder
+@pytest.mark.parametrize(("sql", "count"), [(False, 4), (True, 3)], ids=["rows", "sql"])
+def test_the_tests_of_a_new_package_pass(tmp_path: Path, sql: bool, count: int):
+    folder = new_backend("my-own-2", tmp_path / "package", sql=sql).folder
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         command, cwd=folder, env=installed(folder, tmp_path), check=False, capture_output=True, text=True
     )
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{count} passed" in done.stdout, done.stdout + done.stderr
     texts = [path.read_text() for path in folder.rglob("*") if path.suffix in {".py", ".toml", ".md", ".yml"}]
     marks = ("@NAME@", "@CLASS@", "@MODULE@", "@DISTRIBUTION@", "@RELEASE@")
     assert not [text for text in texts if any(mark in text for mark in marks)]
 
 
 @pytest.mark.slow(seconds=3)  # the suite takes two seconds to collect
-def test_the_suite_runs_on_a_new_package_with_its_waivers(tmp_path: Path):
-    folder = new_backend("acme", tmp_path / "package").folder
+@pytest.mark.parametrize("sql", [False, True], ids=["rows", "sql"])
+def test_the_suite_runs_on_a_new_package_with_its_waivers(tmp_path: Path, sql: bool):
+    folder = new_backend("acme", tmp_path / "package", sql=sql).folder
     options = [
         "--storage-backend=acme",
         "--storage-waivers=waivers.toml",

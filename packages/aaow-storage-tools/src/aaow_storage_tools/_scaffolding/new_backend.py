@@ -14,21 +14,34 @@ from aaow_storage import ConflictError, ValidationError, available_backends
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RESERVED = {"conformance", "file", "postgres", "sql", "tools"}
 """Names that are taken by distributions of this project, or by URLs of its backends."""
-_FILES = {
-    "pyproject.toml": "pyproject.toml",
-    "README.md": "README.md",
+_OF_BOTH = {
     "waivers.toml": "waivers.toml",
     ".github/workflows/test.yml": "test.yml",
     "src/@MODULE@/__init__.py": "__init__.py",
+    "src/@MODULE@/py.typed": None,
+}
+"""The files of both forms, each with its template; None for an empty file."""
+_OF_ROWS = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
     "src/@MODULE@/_rows.py": "_rows.py",
     "src/@MODULE@/_operations.py": "_operations.py",
     "src/@MODULE@/_adapter.py": "_adapter.py",
     "src/@MODULE@/_maintenance.py": "_maintenance.py",
     "src/@MODULE@/plugin.py": "plugin.py",
-    "src/@MODULE@/py.typed": None,
     "tests/test_backend.py": "test_backend.py",
 }
-"""The files of the package, each with its template; None for an empty file."""
+_OF_SQL = {
+    "pyproject.toml": "sql/pyproject.toml",
+    "README.md": "sql/README.md",
+    "src/@MODULE@/_functions.py": "sql/_functions.py",
+    "src/@MODULE@/_dialect.py": "sql/_dialect.py",
+    "src/@MODULE@/_connection.py": "sql/_connection.py",
+    "src/@MODULE@/_worker.py": "sql/_worker.py",
+    "src/@MODULE@/_executor.py": "sql/_executor.py",
+    "src/@MODULE@/plugin.py": "sql/plugin.py",
+    "tests/test_backend.py": "sql/test_backend.py",
+}
 
 
 @frozen(kw_only=True)
@@ -57,16 +70,18 @@ class NewBackendReport:
         }
 
 
-def new_backend(name: str, folder: str | PathLike[str] | None = None) -> NewBackendReport:
+def new_backend(name: str, folder: str | PathLike[str] | None = None, *, sql: bool = False) -> NewBackendReport:
     """Write a package for a new backend into a folder that is not there, or is empty.
 
     The package has the backend, its entry point, tests, waivers, a README and a workflow for continuous integration.
     The backend is that of the guide for authors: it keeps rows in memory, and passes the conformance suite for what it
-    claims.
+    claims. With `sql` it is built on `aaow-storage-sql`, which has the tables, the operations and the migrations; its
+    database is SQLite until yours is in its place.
 
     Args:
         name: the name of the backend: lower-case letters, digits, and single hyphens between them.
         folder: where to write it; `aaow-storage-NAME` in the current folder by default.
+        sql: whether it is for a SQL database.
 
     Raises:
         ValidationError: the name cannot be that of a backend, or is taken by an installed one.
@@ -89,16 +104,16 @@ def new_backend(name: str, folder: str | PathLike[str] | None = None) -> NewBack
         "@RELEASE@": version("aaow-storage"),
     }
     written = []
-    for place, template in _FILES.items():
+    for place, template in {**_OF_BOTH, **(_OF_SQL if sql else _OF_ROWS)}.items():
         path = target / _filled(place, marks)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("" if template is None else _filled(_template(template), marks), "utf-8")
         written.append(path.relative_to(target).as_posix())
-    return NewBackendReport(name=name, distribution=distribution, folder=target, files=tuple(written))
+    return NewBackendReport(name=name, distribution=distribution, folder=target, files=tuple(sorted(written)))
 
 
 def _template(name: str) -> str:
-    return (files(__package__) / "templates" / f"{name}.template").read_text("utf-8")
+    return files(__package__).joinpath("templates", *f"{name}.template".split("/")).read_text("utf-8")
 
 
 def _filled(text: str, marks: dict[str, str]) -> str:
