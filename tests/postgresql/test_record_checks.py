@@ -117,8 +117,8 @@ async def test_sessions_are_measured_and_trimmed(storage: StorageAdapter, url: s
         "stream_event": 3,
     }
     assert sizes["s"].rows == 14  # with the node and the messages
-    assert sizes["s"].bytes is not None
-    assert sizes["s"].bytes > len(NOISE)  # messages are stored compressed
+    assert sizes["s"].stored_bytes is not None
+    assert sizes["s"].stored_bytes > len(NOISE)  # messages are stored compressed
     assert (dict(sizes["nobody"].counts), sizes["nobody"].rows) == ({}, 0)
     steps = []
     while not steps or steps[-1] == 4:

@@ -50,7 +50,7 @@ async def test_prune_deletes_what_the_dry_run_counts_while_others_write(url: str
             )
 
     real, _ = await asyncio.gather(prune(storage, POLICY, at=NOW, maintenance=maintenance, max_records=10), write())
-    assert (real.counts, real.bytes) == (dry.counts, dry.bytes)
+    assert (real.counts, real.stored_bytes) == (dry.counts, dry.stored_bytes)
     assert real.counts == {kind: 20 * count for kind, count in WHOLE.items()}
     assert len(await left(storage)) == 41
     assert (await check_store(storage, maintenance=maintenance)).findings == ()

@@ -66,7 +66,12 @@ async def pruned(storage: StorageAdapter, policy: PrunePolicy = POLICY, **option
     dry = await prune(storage, policy, dry_run=True, at=NOW, **options)
     assert await left(storage) == before
     real = await prune(storage, policy, at=NOW, **options)
-    assert (dry.counts, dry.bytes, dry.kept, dry.changes) == (real.counts, real.bytes, real.kept, real.changes)
+    assert (dry.counts, dry.stored_bytes, dry.kept, dry.changes) == (
+        real.counts,
+        real.stored_bytes,
+        real.kept,
+        real.changes,
+    )
     return real
 
 
@@ -90,8 +95,8 @@ async def test_nothing_of_a_pruned_session_stays_in_the_tables_of_sqlite(url: st
         for number in range(30):
             await add(storage, f"old {number}", whole=True)
         report = await pruned(storage, maintenance=maintenance_of(url), reclaim=True)
-        assert report.bytes is not None
-        assert report.bytes > 10_000
+        assert report.stored_bytes is not None
+        assert report.stored_bytes > 10_000
         assert report.reclaimed is not None
         assert (await check_store(storage, maintenance=maintenance_of(url))).findings == ()
     with closing(sqlite3.connect(url.removeprefix("file:"))) as connection:

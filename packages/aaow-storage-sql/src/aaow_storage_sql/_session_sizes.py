@@ -53,7 +53,7 @@ def measure(connection: SQLConnection, session_ids: Sequence[str]) -> dict[str, 
                     sizes[session_id] += count * ROW_BYTES + (size or 0)
                     if kind is not None:
                         counts[session_id][kind] += count
-    return {each: SessionSize(counts=counts[each], rows=rows[each], bytes=sizes[each]) for each in session_ids}
+    return {each: SessionSize(counts=counts[each], rows=rows[each], stored_bytes=sizes[each]) for each in session_ids}
 
 
 @functools.cache

@@ -124,13 +124,13 @@ class SessionSize:
     Attributes:
         counts: how many records of each kind, the session itself included; kinds of which there are none are missing.
         rows: how many rows they are in the store; by default, the number of records.
-        bytes: about how much these rows take, without indexes, and without what other sessions share; None if the
-            backend cannot tell.
+        stored_bytes: about how much these rows take, without indexes, and without what other sessions share; None if
+            the backend cannot tell.
     """
 
     counts: Mapping[str, int] = field(converter=_own)
     rows: int = field(default=Factory(lambda self: sum(self.counts.values()), takes_self=True))
-    bytes: int | None = None
+    stored_bytes: int | None = None
 
 
 @frozen(kw_only=True)

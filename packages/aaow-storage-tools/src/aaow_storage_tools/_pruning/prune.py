@@ -42,7 +42,7 @@ class PruneReport:
     Attributes:
         is_dry_run: whether nothing was deleted.
         counts: how many records of each kind.
-        bytes: how much their rows take, without indexes and shared documents; None if the backend cannot tell.
+        stored_bytes: how much their rows take, without indexes and shared documents; None if the backend cannot tell.
         kept: how many sessions, counted with their descendants as one, a rule is about and stay, by the reason.
         changes: how many changes went from the change feed; None if the policy does not say, or the store has none.
         reclaimed: how many bytes smaller the store is; None if its space was not given back.
@@ -50,7 +50,7 @@ class PruneReport:
 
     is_dry_run: bool
     counts: Mapping[str, int] = field(factory=dict)
-    bytes: int | None = None
+    stored_bytes: int | None = None
     kept: Mapping[str, int] = field(factory=dict)
     changes: int | None = None
     reclaimed: int | None = None
@@ -60,7 +60,7 @@ class PruneReport:
         return {
             "dry_run": self.is_dry_run,
             "counts": dict(self.counts),
-            "bytes": self.bytes,
+            "stored_bytes": self.stored_bytes,
             "kept": dict(self.kept),
             "changes": self.changes,
             "reclaimed_bytes": self.reclaimed,
@@ -121,7 +121,7 @@ async def prune(
     return PruneReport(
         is_dry_run=dry_run,
         counts=dict(job.counts),
-        bytes=job.bytes,
+        stored_bytes=job.stored_bytes,
         kept=dict(job.selector.kept),
         changes=changes,
         reclaimed=reclaimed,
@@ -141,7 +141,7 @@ class _Prune:
     ) -> None:
         self.selector = selector
         self.counts: Counter[str] = Counter()
-        self.bytes: int | None = 0
+        self.stored_bytes: int | None = 0
         self._storage = storage
         self._maintenance = maintenance
         self._max_records = max_records
@@ -239,7 +239,7 @@ class _Prune:
                 return await self._maintenance.measure_sessions(ids)
             except NotOfferedError:
                 self._measures = False
-        self.bytes = None
+        self.stored_bytes = None
         return {each: await self._count(each) for each in ids}
 
     async def _count(self, session_id: str) -> SessionSize:
@@ -248,8 +248,8 @@ class _Prune:
 
     def _add(self, size: SessionSize) -> None:
         self.counts.update(size.counts)
-        if self.bytes is not None and size.bytes is not None:
-            self.bytes += size.bytes
+        if self.stored_bytes is not None and size.stored_bytes is not None:
+            self.stored_bytes += size.stored_bytes
 
     def _tell(self, what: str) -> None:
         self._progress(Progress(what=what, done=self.counts["session"], unit="sessions"))

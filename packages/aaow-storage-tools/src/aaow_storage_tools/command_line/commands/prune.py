@@ -131,8 +131,8 @@ def _print(terminal: "Terminal", report: "PruneReport") -> None:
         terminal.print_table(rows)
         terminal.print()
     told: dict[str, Any] = {}
-    if report.bytes is not None:
-        told["size"] = size_text(report.bytes)
+    if report.stored_bytes is not None:
+        told["size"] = size_text(report.stored_bytes)
     if report.changes is not None:
         told["changes of the feed"] = report.changes
     if report.reclaimed is not None:
