@@ -74,7 +74,7 @@ def test_prune_counts_and_deletes_nothing_without_yes(run, store: Path):
     assert sessions(store) == before
     result = run("prune", "--older-than", "1d", "--json").lines[-1]
     assert (result["type"], result["dry_run"]) == ("result", True)
-    assert result["bytes"] > 0
+    assert result["stored_bytes"] > 0
 
 
 def test_prune_deletes_what_it_counted(run, store: Path):
