@@ -136,6 +136,7 @@ class BrokenPlugin:
             capabilities=reference.capabilities,
             temporary_store=reference.temporary_store,
             newer_schema=reference.newer_schema,
+            maintenance=reference.maintenance,
             contract=reference.contract,
         )
 
