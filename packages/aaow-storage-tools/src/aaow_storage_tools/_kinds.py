@@ -123,16 +123,12 @@ async def _save_execution(storage: StorageOperations, execution: LLMExecution) -
     await storage.save_llm_execution(execution.session_id, execution.node_id, result)
 
 
-async def _get_execution(storage: StorageOperations, id: str) -> LLMExecution | None:
-    return next(iter(await storage.list_llm_executions(QueryFilter({"id": id}))), None)
+async def _only(found: Awaitable[list[R]]) -> R | None:
+    return next(iter(await found), None)
 
 
-async def _get_call(storage: StorageOperations, id: str) -> ToolCallLog | None:
-    return next(iter(await storage.list_tool_calls(QueryFilter({"id": id}))), None)
-
-
-async def _get_execution_like(storage: StorageOperations, execution: LLMExecution) -> LLMExecution | None:
-    return next(iter(await storage.get_llm_executions(execution.session_id, QueryFilter({"id": execution.id}))), None)
+def _with_id(id: str) -> QueryFilter:
+    return QueryFilter({"id": id})
 
 
 async def _save_call(storage: StorageOperations, call: ToolCallLog) -> None:
@@ -142,18 +138,9 @@ async def _save_call(storage: StorageOperations, call: ToolCallLog) -> None:
 
 
 async def _get_call_like(storage: StorageOperations, call: ToolCallLog) -> ToolCallLog | None:
-    with_id = QueryFilter({"id": call.id})
     if call.execution_id is not None:
-        return next(iter(await storage.get_tool_calls(call.execution_id, with_id)), None)
-    return next(iter(await storage.get_session_tool_calls(call.session_id or "", with_id)), None)
-
-
-async def _get_event_like(storage: StorageOperations, event: StreamEvent) -> StreamEvent | None:
-    return next(iter(await storage.get_stream_events(event.stream_id, QueryFilter({"id": event.id}))), None)
-
-
-async def _get_event(storage: StorageOperations, id: str) -> StreamEvent | None:
-    return next(iter(await storage.list_stream_events(QueryFilter({"id": id}))), None)
+        return await _only(storage.get_tool_calls(call.execution_id, _with_id(call.id)))
+    return await _only(storage.get_session_tool_calls(call.session_id or "", _with_id(call.id)))
 
 
 WORKFLOW: Kind[StoredWorkflow] = Kind(
@@ -213,8 +200,8 @@ LLM_EXECUTION: Kind[LLMExecution] = Kind(
     list_operation="list_llm_executions",
     list_page=lambda storage, query: storage.list_llm_executions(query),
     list_of_session=lambda storage, session_id, query: storage.get_llm_executions(session_id, query),
-    get=_get_execution,
-    get_like=_get_execution_like,
+    get=lambda storage, key: _only(storage.list_llm_executions(_with_id(key))),
+    get_like=lambda storage, each: _only(storage.get_llm_executions(each.session_id, _with_id(each.id))),
     save=_save_execution,
     references=_of_session,
     is_replaced_by_save=True,
@@ -225,7 +212,7 @@ TOOL_CALL: Kind[ToolCallLog] = Kind(
     list_operation="list_tool_calls",
     list_page=lambda storage, query: storage.list_tool_calls(query),
     list_of_session=lambda storage, session_id, query: storage.get_session_tool_calls(session_id, query),
-    get=_get_call,
+    get=lambda storage, key: _only(storage.list_tool_calls(_with_id(key))),
     get_like=_get_call_like,
     save=_save_call,
     references=_references_of_call,
@@ -247,8 +234,8 @@ STREAM_EVENT: Kind[StreamEvent] = Kind(
     order=("stream_id", "sequence"),
     list_operation="list_stream_events",
     list_page=lambda storage, query: storage.list_stream_events(query),
-    get=_get_event,
-    get_like=_get_event_like,
+    get=lambda storage, key: _only(storage.list_stream_events(_with_id(key))),
+    get_like=lambda storage, event: _only(storage.get_stream_events(event.stream_id, _with_id(event.id))),
     save=lambda storage, event: storage.save_stream_event(event),
     references=_references_of_event,
     is_replaced_by_save=True,
