@@ -1,12 +1,12 @@
 """The files of archives: written whole or not at all, compressed if their name says so, and read line by line."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
 from aaow_storage_tools._errors import AlreadyThereError, InvalidArchiveError
+from aaow_storage_tools._whole_files import whole_file
 
 COMPRESSED = ".zst"
 """The ending of a name that means Zstandard."""
@@ -23,19 +23,12 @@ def written(path: Path, *, overwrites: bool) -> Iterator[IO[bytes]]:
     """
     if path.exists() and not overwrites:
         raise AlreadyThereError(str(path))
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            if path.name.endswith(COMPRESSED):
-                with _zstd().open(file, "wb") as compressed:
-                    yield cast("IO[bytes]", compressed)
-            else:
-                yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        if path.name.endswith(COMPRESSED):
+            with _zstd().open(file, "wb") as compressed:
+                yield cast("IO[bytes]", compressed)
+        else:
+            yield file
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:

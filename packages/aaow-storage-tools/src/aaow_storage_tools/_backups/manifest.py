@@ -1,8 +1,6 @@
 """The manifest of a backup: a JSON file beside it that says what it is, and what its bytes are."""
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from attrs import field, frozen
 
 from aaow_storage_tools._backups.digests import FileDigest
 from aaow_storage_tools._errors import InvalidManifestError
+from aaow_storage_tools._whole_files import whole_file
 
 KIND = "aaow-storage backup"
 VERSION = 1
@@ -68,16 +67,9 @@ def manifest_path(path: Path) -> Path:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest of the backup at a path, whole or not at all, with the permissions of the backup."""
-    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, path.stat().st_mode & 0o777)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        made.replace(manifest_path(path))
-    finally:
-        made.unlink(missing_ok=True)
+    text = json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False)
+    with whole_file(manifest_path(path), path.stat().st_mode & 0o777) as file:
+        file.write(f"{text}\n".encode())
 
 
 def remove_backup(path: Path) -> None:

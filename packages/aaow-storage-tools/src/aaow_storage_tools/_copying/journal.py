@@ -10,6 +10,7 @@ from typing import IO, Any, Self
 
 from aaow_storage_tools._copying.batches import Place
 from aaow_storage_tools._errors import AlreadyRunningError, ToolError
+from aaow_storage_tools._whole_files import whole_file
 
 FORMAT = 1
 
@@ -82,7 +83,8 @@ class Journal:
             "records": self.records,
             "sessions": self.sessions,
         }
-        write_whole(self._path, json.dumps(document, indent=2).encode())
+        with whole_file(self._path) as file:
+            file.write(json.dumps(document, indent=2).encode())
 
     def remove(self) -> None:
         """Remove the file, because nothing is to be gone on with."""
@@ -105,27 +107,6 @@ class Journal:
         self.has_position = bool(document.get("has_position"))
         self.records = int(document.get("records") or 0)
         self.sessions = int(document.get("sessions") or 0)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file, so that after a crash it has the old content or the new."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # which has no such thing
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

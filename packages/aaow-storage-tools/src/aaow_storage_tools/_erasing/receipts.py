@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from aaow_storage_tools._errors import ToolError
+from aaow_storage_tools._whole_files import whole_file
 
 FORMAT = "aaow-storage erasure receipt"
 SCHEMA = 1
@@ -133,16 +133,9 @@ def receipt_of(content: Any, place: str) -> Receipt:
 
 def write_receipt(path: Path, receipt: Receipt) -> None:
     """Write a receipt into a new file; it is on the disk when this returns, whole."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     text = json.dumps(receipt.to_dict(), indent=2, ensure_ascii=False)
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(f"{text}\n".encode())
 
 
 def _text_of(at: datetime) -> str:
