@@ -7,8 +7,6 @@ import ast
 import importlib
 import inspect
 import json
-import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -395,24 +393,9 @@ async def test_fields_that_the_backend_has_no_column_for_are_not_kept(stores: tu
 
 
 @pytest.mark.slow(seconds=60)
-def test_installed_it_passes_the_clauses_of_its_contract_and_the_report_says_which(tmp_path: Path):
+def test_installed_it_passes_the_clauses_of_its_contract_and_the_report_says_which(suite_on_installed, tmp_path: Path):
     project = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]
-    info = tmp_path / f"aaow_ledger-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    points = [f"{name} = {value}" for name, value in project["entry-points"]["aaow_storage"].items()]
-    (info / "entry_points.txt").write_text("\n".join(["[aaow_storage]", *points]))
-    suite = ["--pyargs", "aaow_storage_conformance", "--storage-backend=ledger", "-m", "not slow"]
-    options = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
-    path = os.pathsep.join([str(tmp_path), str(FOLDER / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *suite, "--conformance-report=report.json"],
-        env={**os.environ, "PYTHONPATH": path},
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = suite_on_installed(project, "--conformance-report=report.json", modules=FOLDER / "src")
     assert done.returncode == 0, done.stdout
     assert "= storage contract 1.0 (the suite has 1.1): ledger =" in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())

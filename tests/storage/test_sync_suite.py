@@ -1,14 +1,16 @@
 """The conformance suite passes through the synchronous adapter: see `in_threads.py`, the backend that it runs on."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 BACKEND = Path(__file__).with_name("in_threads.py")
+PROJECT = {
+    "name": "aaow-in-threads",
+    "version": "1.0",
+    "entry-points": {"aaow_storage": {"in-threads": BACKEND.stem}},
+}
 
 WITHOUT_MEANING = [
     "test_an_input_is_the_callers_own_before_and_after",
@@ -20,24 +22,10 @@ WITHOUT_MEANING = [
 
 
 @pytest.mark.slow(seconds=120)
-def test_the_quick_profile_of_the_suite_passes_by_synchronous_calls_in_threads(tmp_path: Path):
-    info = tmp_path / "aaow_in_threads-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: aaow-in-threads\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[aaow_storage]\nin-threads = {BACKEND.stem}\n")
+def test_the_quick_profile_of_the_suite_passes_by_synchronous_calls_in_threads(suite_on_installed, tmp_path: Path):
     (tmp_path / BACKEND.name).symlink_to(BACKEND)
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    suite = ["--pyargs", "aaow_storage_conformance", "--storage-backend=in-threads", "-m", "not slow"]
-    options = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
-    left_out = ["-k", f"not ({' or '.join(WITHOUT_MEANING)})"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *suite, *left_out, "--conformance-report=report.json"],
-        env={**os.environ, "PYTHONPATH": path},
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    left_out = f"not ({' or '.join(WITHOUT_MEANING)})"
+    done = suite_on_installed(PROJECT, "-k", left_out, "--conformance-report=report.json")
     assert done.returncode == 0, done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["backend"]["distribution"] == "aaow-in-threads"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from histories import START, History
+from of_contract_1_0 import OfContract10
 
 from aaow_storage import (
     ApprovalRequest,
@@ -20,7 +21,6 @@ from aaow_storage import (
     NodeExecutionState,
     Session,
     StorageAdapter,
-    StorageOperations,
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
@@ -29,7 +29,6 @@ from aaow_storage import (
     maintenance_of,
     open_adapter,
 )
-from aaow_storage_memory import MemoryAdapter
 from aaow_storage_tools import (
     CheckReport,
     Finding,
@@ -521,16 +520,6 @@ async def test_repair_leaves_what_would_lose_something(url: str):
     assert {each.problem for each in report.findings if each.is_repaired} == {"document-unused"}
     with closing(sqlite3.connect(url.removeprefix("file:"))) as connection:
         assert connection.execute("SELECT count(*) FROM llm_executions").fetchone() == count
-
-
-class OfContract10(MemoryAdapter):
-    """An adapter of contract 1.0: the lists over all sessions are the defaults."""
-
-    list_execution_states = StorageOperations.list_execution_states
-    list_llm_executions = StorageOperations.list_llm_executions
-    list_tool_calls = StorageOperations.list_tool_calls
-    list_stream_events = StorageOperations.list_stream_events
-    save_stream_events = StorageOperations.save_stream_events
 
 
 @pytest.mark.asyncio

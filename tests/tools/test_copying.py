@@ -13,6 +13,7 @@ import attrs
 import demo_store
 import pytest
 from hypothesis import HealthCheck, given, settings
+from of_contract_1_0 import OfContract10
 from random_stores import contents_of, random_writes, write, write_first
 
 from aaow_storage import (
@@ -23,7 +24,6 @@ from aaow_storage import (
     LLMExecutionResult,
     QueryFilter,
     Session,
-    StorageOperations,
     StoredWorkflow,
     StreamEvent,
     ToolCallLog,
@@ -412,16 +412,6 @@ async def test_a_choice_cannot_be_followed(source, target, folder):
         await copy_store(source, target, where={"status": "running"}, follow=asyncio.Event())
     with pytest.raises(ValidationError, match="must map"):
         await copy_store(source, target, where="status=running")  # type: ignore[arg-type]  # it is wrong
-
-
-class OfContract10(MemoryAdapter):
-    """An adapter of contract 1.0: the lists over all sessions are the defaults."""
-
-    list_execution_states = StorageOperations.list_execution_states
-    list_llm_executions = StorageOperations.list_llm_executions
-    list_tool_calls = StorageOperations.list_tool_calls
-    list_stream_events = StorageOperations.list_stream_events
-    save_stream_events = StorageOperations.save_stream_events
 
 
 @in_memory
