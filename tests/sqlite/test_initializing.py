@@ -14,6 +14,10 @@ import pytest
 
 from aaow_storage import StoredWorkflow, create_adapter
 from aaow_storage.errors import AdapterClosedError, StorageUnavailableError
+from aaow_storage_sql import HEAD, SQLConnection
+from aaow_storage_sqlite._connections import open_writer
+from aaow_storage_sqlite._settings import parse_settings
+from aaow_storage_sqlite._upgrade import version
 
 pytestmark = pytest.mark.asyncio
 
@@ -122,3 +126,32 @@ async def test_many_new_stores_are_opened_at_once_by_tasks_and_threads_of_one_pr
         [sys.executable, "-c", MANY_AT_ONCE, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout.count("opened"), run.stderr) == (0, 3, "")
+
+
+async def test_tables_that_another_process_makes_between_two_statements_are_not_foreign(path: Path):
+    async def make() -> None:
+        async with create_adapter("sqlite", str(path)):
+            pass
+
+    class MadeMeanwhile:
+        """A connection to an empty store, whose tables are made after the first statement."""
+
+        def __init__(self, connection: SQLConnection) -> None:
+            self.connection = connection
+            self.statements = 0
+
+        def command(self, text: str) -> tuple | None:
+            row = self.connection.command(text)
+            self.statements += 1
+            if self.statements == 1:
+                asyncio.run(make())
+            return row
+
+    def find_version() -> str | None:
+        connection = open_writer(parse_settings(str(path)))
+        try:
+            return version(MadeMeanwhile(connection))
+        finally:
+            connection.close()
+
+    assert await asyncio.to_thread(find_version) == HEAD

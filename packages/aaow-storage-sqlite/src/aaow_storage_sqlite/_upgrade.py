@@ -33,12 +33,14 @@ def version(connection: SQLConnection) -> str | None:
         SchemaVersionError: tables of another application have the names of ours.
     """
     row = connection.command(_VERSION) if connection.command(_HAS_VERSION) else None
-    if row is not None:
-        return str(row[0])
-    (text,) = connection.command(_NAMES) or ("[]",)
-    names: Any = loads(text)
-    refuse_foreign_tables(names)
-    return None
+    if row is None:
+        (text,) = connection.command(_NAMES) or ("[]",)
+        names: Any = loads(text)
+        # Each statement sees the store as it is by then: another process may have made the tables since the first.
+        row = connection.command(_VERSION) if VERSION_TABLE in names else None
+        if row is None:
+            refuse_foreign_tables(names)
+    return None if row is None else str(row[0])
 
 
 def check_version(connection: SQLConnection, *, migrate: bool) -> bool:
