@@ -4,6 +4,7 @@ import asyncio
 import random
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -33,6 +34,8 @@ from aaow_storage_sqlite._settings import parse_settings
 from aaow_storage_sqlite._upgrade import migrate_store
 
 pytestmark = pytest.mark.asyncio
+
+PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -217,6 +220,7 @@ async def test_a_backup_during_writes_has_all_that_was_acknowledged_before_it_be
     async with create_adapter("sqlite", str(path)) as storage:
         workflow = await samples.stored_workflow(storage)
         acknowledged: list[str] = []
+        wrote = threading.Event()
         is_over = False
 
         async def write() -> None:
@@ -226,6 +230,11 @@ async def test_a_backup_during_writes_has_all_that_was_acknowledged_before_it_be
                     for each in pair:
                         await transaction.create_session(each)
                 acknowledged.extend(each.id for each in pair)
+                wrote.set()
+
+        def go_on_once_others_wrote(done: int, total: int) -> None:
+            del done, total
+            wrote.wait(PATIENCE_S)
 
         writers = [asyncio.create_task(write()) for _ in range(8)]
         for number in range(3):
@@ -234,7 +243,8 @@ async def test_a_backup_during_writes_has_all_that_was_acknowledged_before_it_be
             before = set(acknowledged)
             count = len(acknowledged)
             made = tmp_path / f"{number}.db"
-            content = await maintenance.backup(made)
+            wrote.clear()
+            content = await maintenance.backup(made, go_on_once_others_wrote)
             assert len(acknowledged) > count, "nobody wrote meanwhile"
             assert (await maintenance.verify(made)).findings == ()
             found = await sessions_at(made)
