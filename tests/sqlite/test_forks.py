@@ -88,8 +88,10 @@ async def test_forked_processes_may_outlive_the_adapter_of_their_parent(path: Pa
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-async def test_a_fork_in_the_middle_of_much_work_waits_until_no_thread_is_inside_sqlite(path: Path, threads: int):
-    async with create_adapter("sqlite", str(path), reader_threads=threads) as storage:
+async def test_a_fork_in_the_middle_of_much_work_waits_until_no_thread_is_inside_sqlite(
+    path: Path, threads: int, create_tuned: Callable[..., StorageAdapter]
+):
+    async with create_tuned(path, Tuning(max_fork_wait_s=PATIENCE_S), reader_threads=threads) as storage:
 
         async def work(name: int) -> None:
             for number in range(100):

@@ -8,6 +8,7 @@ with threads here:
 - A task that is cancelled interrupts its thread as Ctrl-C does the main thread, with an exception that comes while the
   thread waits, and goes on when the call has ended.
 - The work of `transact` is run by the thread that called it, which hands it to a task.
+- A task that closes the adapter waits until the calls made before have begun, since threads begin in any order.
 """
 
 import asyncio
@@ -159,6 +160,15 @@ class Calls:
         finally:
             self.idle.append(own)
 
+    async def have_begun(self) -> None:
+        """Wait until the loop of the synchronous adapter has all that was called before: its threads come in any order."""
+        waiting = {caller for caller in self.callers if caller.is_busy}
+        while waiting:
+            thread = self.sync._open_thread
+            begun = [call._bound for call in list(thread._calls) if call._task is not None] if thread is not None else []
+            waiting = {each for each in waiting if each.is_busy and not any(each._bound is bound for bound in begun)}
+            await asyncio.sleep(RETRY_S if waiting else 0)
+
     def stop(self) -> None:
         callers, self.callers, self.idle = self.callers, set(), []
         for caller in callers:
@@ -244,6 +254,7 @@ class InThreadsAdapter(DelegatingAdapter):
         await self.calls.call(lambda: self.sync.initialize(migrate=migrate), undo=lambda _: self.sync.close())
 
     async def close(self) -> None:
+        await self.calls.have_begun()
         await self.calls.call(self.sync.close)
         callers = self.calls.callers
         self.calls.stop()
