@@ -2,8 +2,12 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
-from aaow_storage import Session, open_adapter
+import pytest
+
+from aaow_storage import DelegatingAdapter, QueryFilter, Session, open_adapter
+from aaow_storage_tools import follow_changes
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 
 
@@ -70,3 +74,45 @@ def test_a_wrong_beginning_is_a_usage_error(run, store):
 
 def test_a_session_that_is_not_there_fails(run, store):
     assert run("tail", "nope", "--once").code == ExitCode.FAILED
+
+
+class CountingAdapter(DelegatingAdapter):
+    lists = 0
+
+    async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
+        self.lists += 1
+        return await super().list_sessions(filter)
+
+
+@pytest.mark.asyncio
+async def test_the_records_of_a_page_of_changes_are_read_together():
+    async with open_adapter("memory") as wrapped:
+        storage = CountingAdapter(wrapped)
+        for number in range(1000):
+            await storage.create_session(Session(id=f"{number}", workflow_id=None, workflow_snapshot={}))
+        told = [each async for each in follow_changes(storage, only_stored=True)]
+        assert [(each.change.id, each.record.id) for each in told] == [(f"{n}", f"{n}") for n in range(1000)]
+        assert storage.lists <= 10
+
+
+@pytest.mark.asyncio
+async def test_a_record_that_is_read_later_than_its_change_is_newer():
+    async with open_adapter("memory") as storage:
+        for name in ("kept", "gone"):
+            await storage.create_session(Session(id=name, workflow_id=None, workflow_snapshot={}))
+        await storage.update_session("kept", status="completed")
+        await storage.delete_session("gone")
+        told = [each async for each in follow_changes(storage, only_stored=True)]
+        assert [each.record and each.record.status.value for each in told] == ["completed", None, "completed", None]
+
+
+@pytest.mark.asyncio
+async def test_changes_that_come_are_told_after_the_stored_ones():
+    async with open_adapter("memory") as storage, aclosing(follow_changes(storage)) as changes:
+        for number in range(50):
+            await storage.create_session(Session(id=f"{number}", workflow_id=None, workflow_snapshot={}))
+            if number % 10 == 0:
+                while (await anext(changes)).change.id != f"{number}":
+                    continue
+        told = [await anext(changes) for _ in range(9)]
+        assert [each.change.id for each in told] == [f"{number}" for number in range(41, 50)]

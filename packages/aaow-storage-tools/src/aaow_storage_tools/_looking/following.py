@@ -1,15 +1,15 @@
 """`follow_changes`: the change feed with the records that were changed."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from attrs import frozen
 
 from aaow_storage import Change, ChangeAction, StorageAdapter
+from aaow_storage_tools._copying.stored_records import Key, stored_by_id
 from aaow_storage_tools._kinds import KIND_OF
-
-PAGE_LENGTH = 500
+from aaow_storage_tools._pages import PageLength
 
 
 @frozen
@@ -30,6 +30,8 @@ async def follow_changes(
 ) -> AsyncGenerator[FollowedChange, None]:
     """Yield the changes after a position, and then those that come, each with its record as it is by then.
 
+    The changes are read in pages, and then the records of each page: a record may be newer than its change.
+
     Args:
         storage: an adapter.
         after: the position; None for the oldest change that is kept.
@@ -41,18 +43,43 @@ async def follow_changes(
         ChangesLostError: a change after that position was pruned.
         UnsupportedOperationError: the store has no change feed.
     """
-    if only_stored:
-        while changes := await storage.get_changes(after, PAGE_LENGTH, kinds, session_id):
-            for change in changes:
-                yield FollowedChange(change, await _record_of(storage, change))
-            after = changes[-1].position
-        return
-    async with aclosing(storage.changes(after, kinds, session_id)) as changes_to_come:
-        async for change in changes_to_come:
-            yield FollowedChange(change, await _record_of(storage, change))
+    length = PageLength()
+    is_at_end = False
+    while True:
+        limit = length.value
+        changes = [] if is_at_end else await storage.get_changes(after, limit, kinds, session_id)
+        if not changes:
+            if only_stored or (first := await _next_change(storage, after, kinds, session_id)) is None:
+                return
+            changes = [first, *await storage.get_changes(first.position, limit, kinds, session_id)]
+        records = await _records_of(storage, changes)
+        for change in changes:
+            is_deleted = change.action is ChangeAction.DELETED
+            yield FollowedChange(change, None if is_deleted else records.get((change.kind, change.id)))
+        after = changes[-1].position
+        is_at_end = len(changes) < limit and not only_stored
+        length.learn_from([*records.values()])
 
 
-async def _record_of(storage: StorageAdapter, change: Change) -> Any:
-    if change.action is ChangeAction.DELETED or change.kind not in KIND_OF:
-        return None
-    return await KIND_OF[change.kind].get(storage, change.id)
+async def _next_change(
+    storage: StorageAdapter, after: str | None, kinds: Collection[str] | None, session_id: str | None
+) -> Change | None:
+    """Wait for the next change; return None if the adapter was closed meanwhile."""
+    async with aclosing(storage.changes(after, kinds, session_id)) as changes:
+        return await anext(changes, None)
+
+
+async def _records_of(storage: StorageAdapter, changes: Sequence[Change]) -> dict[Key, Any]:
+    """Return the records that were changed, as they are now, by kind and id; those of one kind are read together."""
+    ids: dict[str, dict[str, None]] = {}
+    for change in changes:
+        if change.action is not ChangeAction.DELETED and change.kind in KIND_OF:
+            ids.setdefault(change.kind, {})[change.id] = None
+    found: dict[Key, Any] = {}
+    for name, named in ids.items():
+        kind = KIND_OF[name]
+        if kind.lists_whole_store(storage):
+            found |= await stored_by_id(storage, kind, [*named])
+        else:
+            found |= {(name, id_): await kind.get(storage, id_) for id_ in named}
+    return found
