@@ -161,11 +161,12 @@ class Calls:
             self.idle.append(own)
 
     async def have_begun(self) -> None:
-        """Wait until the loop of the synchronous adapter has all that was called before: its threads come in any order."""
+        """Wait until the loop of the synchronous adapter has begun all that was called before, in whatever order."""
         waiting = {caller for caller in self.callers if caller.is_busy}
         while waiting:
             thread = self.sync._open_thread
-            begun = [call._bound for call in list(thread._calls) if call._task is not None] if thread is not None else []
+            calls = list(thread._calls) if thread is not None else []
+            begun = [call._bound for call in calls if call._task is not None]
             waiting = {each for each in waiting if each.is_busy and not any(each._bound is bound for bound in begun)}
             await asyncio.sleep(RETRY_S if waiting else 0)
 
