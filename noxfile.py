@@ -25,10 +25,11 @@ SQLITE = "packages/aaow-storage-sqlite"
 POSTGRESQL = "packages/aaow-storage-postgresql"
 MEMORY = "packages/aaow-storage-memory"
 TOOLS = "packages/aaow-storage-tools"
+STUDIO = "packages/aaow-storage-studio"
 CONFORMANCE = "conformance"
 DOCS = f"{STORAGE}/docs"
 SITE = f"{DOCS}/_build/html"
-EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, TOOLS, CONFORMANCE]
+EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, TOOLS, STUDIO, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`

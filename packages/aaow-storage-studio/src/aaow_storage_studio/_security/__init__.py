@@ -1,0 +1,1 @@
+"""Who may see and do what: each module is one check, made before any page runs."""
