@@ -2,7 +2,6 @@
 
 import secrets
 import socket
-import sys
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -23,7 +22,7 @@ async def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    announce: Callable[[str], None] = lambda url: print(url, file=sys.stderr),
+    announce: Callable[[str], None],
 ) -> None:
     """Serve a store that is open until the task is cancelled, or the process gets SIGINT or SIGTERM.
 
@@ -39,7 +38,7 @@ async def serve(
     """
     is_local = host in {"127.0.0.1", "localhost", "::1"}
     shown = f"[{host}]" if ":" in host else host
-    allowed = settings.allowed_hosts if is_local else dict.fromkeys((*settings.allowed_hosts, shown, *LOOPBACK))
+    allowed = settings.allowed_hosts if is_local else (*settings.allowed_hosts, shown, *LOOPBACK)
     token = settings.token or secrets.token_urlsafe(32)
     app = studio_app(storage, evolve(settings, token=token, allowed_hosts=tuple(allowed)))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
