@@ -1,8 +1,10 @@
-"""Serves a studio: opens the store, signs one browser in by a printed address, and ends at Ctrl-C."""
+"""`serve_studio`: serves a studio by itself, and signs browsers in by an address that works once."""
 
+import asyncio
+import contextlib
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 import uvicorn
@@ -13,10 +15,10 @@ from aaow_storage_studio._app import studio_app
 from aaow_storage_studio._settings import LOOPBACK, StudioSettings
 
 GRACE_S = 2
-"""How long open pages may hold up the end."""
+"""How long open pages may hold up the end, in whole seconds."""
 
 
-async def serve(
+async def serve_studio(
     storage: StorageAdapter,
     settings: StudioSettings,
     *,
@@ -24,25 +26,37 @@ async def serve(
     port: int = 0,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve a store that is open until the task is cancelled, or the process gets SIGINT or SIGTERM.
+    """Serve a store until the task is cancelled.
 
     Args:
-        storage: the store.
-        settings: what may be shown and done. A token is made if it has none.
-        host: the address to listen at. If it is not one of this machine alone, its name is the one allowed host.
+        storage: the store, which is open, and stays the caller's.
+        settings: what may be shown and done, and to whom. A token is made if it has none.
+        host: the address to listen at. One that other machines reach is also a host that requests may name.
         port: the port; a free one if it is 0.
-        announce: is called with the address to open, which has the token and works once.
+        announce: is called with the address to open, once it is listened at. It has the token, and works once.
 
     Raises:
         OSError: the address cannot be listened at, such as when the port is taken.
     """
-    is_local = host in {"127.0.0.1", "localhost", "::1"}
     shown = f"[{host}]" if ":" in host else host
-    allowed = settings.allowed_hosts if is_local else (*settings.allowed_hosts, shown, *LOOPBACK)
     token = settings.token or secrets.token_urlsafe(32)
-    app = studio_app(storage, evolve(settings, token=token, allowed_hosts=tuple(allowed)))
+    allowed = (*settings.allowed_hosts, *({shown, *LOOPBACK} - set(settings.allowed_hosts)))
+    app = studio_app(storage, evolve(settings, token=token, allowed_hosts=allowed))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
+        server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_S))
         announce(f"http://{shown}:{listening.getsockname()[1]}/?{urlencode({'token': token})}")
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_S)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await asyncio.wait([serving])
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the program that runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,7 +1,7 @@
 """`StudioSettings`: what a studio may show and do, and to whom."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -10,6 +10,10 @@ from aaow_storage.errors import ValidationError
 from aaow_storage_studio._drawing.definition import Graph
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
 
 
 def _patterns(values: Sequence[str | re.Pattern[str]]) -> tuple[re.Pattern[str], ...]:
@@ -46,8 +50,8 @@ class StudioSettings:
     allow_decisions: bool = False
     decides_as: str | None = None
     decider_header: str | None = None
-    trusted_proxies: Sequence[str] = field(default=(), converter=tuple)
-    allowed_hosts: Sequence[str] = field(default=LOOPBACK, converter=tuple)
+    trusted_proxies: Sequence[str] = field(default=(), converter=_names)
+    allowed_hosts: Sequence[str] = field(default=LOOPBACK, converter=_names)
     token: str | None = field(default=None, repr=False)
     redact: Sequence[re.Pattern[str]] = field(default=(), converter=_patterns)
     graph: Callable[[Mapping[str, Any]], Graph | None] | None = None

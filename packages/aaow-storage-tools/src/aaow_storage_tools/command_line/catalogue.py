@@ -78,6 +78,9 @@ COMMANDS = (
     ),
     Command("tail", "Follow what is written to a store, live, until Ctrl-C.", LOOKING, "01a2bf50 --once"),
     Command(
+        "studio", "Show a store in the browser, and let a person decide there, until Ctrl-C.", LOOKING, "--port 8080"
+    ),
+    Command(
         "approve",
         "Approve a pending request; if somebody was first, tell who, when, and with which notes.",
         DECIDING,
