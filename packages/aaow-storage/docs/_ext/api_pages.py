@@ -23,6 +23,7 @@ MODULES = [
     "aaow_storage_memory",
     "aaow_storage_sql",
     "aaow_storage_tools",
+    "aaow_storage_studio",
     "aaow_storage_conformance",
     "aaow_storage_postgresql.testing",
 ]
