@@ -1,6 +1,6 @@
 """A graph as SVG: boxes in layers from left to right, and curves between them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from markupsafe import Markup
@@ -25,9 +25,8 @@ def picture_of(graph: Graph, states: Mapping[str, str], link: Callable[[str], st
     """
     layout = lay_out(graph)
     width = 2 * MARGIN + layout.layers * WIDTH + max(0, layout.layers - 1) * GAP_X
-    height = (
-        2 * MARGIN + layout.rows * HEIGHT + max(0, layout.rows - 1) * GAP_Y + (GAP_Y if _loops(layout.routes) else 0)
-    )
+    below = GAP_Y if any(route.goes_back for route in layout.routes) else 0
+    height = 2 * MARGIN + layout.rows * HEIGHT + max(0, layout.rows - 1) * GAP_Y + below
     parts = [_route(route) for route in layout.routes]
     parts += [_box(node, layout.places[node.id], states.get(node.id, ""), link(node.id)) for node in graph.nodes]
     described = f"{len(graph.nodes)} nodes, {len(graph.edges)} edges"
@@ -36,10 +35,6 @@ def picture_of(graph: Graph, states: Mapping[str, str], link: Callable[[str], st
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>{}</svg>'
     ).format(described, width, height, width, height, Markup("").join(parts))
-
-
-def _loops(routes: Iterable[Route]) -> bool:
-    return any(len(route.places) == 1 for route in routes)
 
 
 def _corner(place: Place) -> tuple[float, float]:
@@ -78,13 +73,21 @@ def _route(route: Route) -> Markup:
         return line
     (x1, y1), (x2, y2) = _corner(route.places[0]), _corner(route.places[1])
     x = (max(x1, x2) + min(x1, x2) + WIDTH) / 2
-    y = (y1 + y2 + HEIGHT) / 2 - 4
+    y = max(y1, y2) + HEIGHT + GAP_Y if route.goes_back else (y1 + y2 + HEIGHT) / 2 - 4
     label = route.edge.label if len(route.edge.label) <= LETTERS else f"{route.edge.label[: LETTERS - 1]}…"
     return line + Markup('<text class="condition" x="{}" y="{}">{}</text>').format(round(x, 1), round(y, 1), label)
 
 
 def _curve(route: Route) -> str:
-    """Return a path from box to box; one that goes back leaves at the left and arrives at the right."""
+    """Return a path from box to box; one that goes back leaves at the left and arrives at the right.
+
+    One that goes back to the layer before leaves and arrives below, because the boxes may be side by side.
+    """
+    if route.goes_back and len(route.places) == len(("source", "target")):
+        (x1, y1), (x2, y2) = map(_corner, route.places)
+        low = max(y1, y2) + HEIGHT + GAP_Y - 2
+        right, left = x1 + 24, x2 + WIDTH - 24
+        return f"M{right:.1f} {y1 + HEIGHT:.1f}C{right:.1f} {low:.1f} {left:.1f} {low:.1f} {left:.1f} {y2 + HEIGHT:.1f}"
     step = -1 if route.goes_back else 1
     points = []
     for number, place in enumerate(route.places):
