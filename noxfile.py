@@ -72,7 +72,7 @@ SUITES[SECOND_PYTHON] = [*SUITES.get(SECOND_PYTHON, []), ("postgresql", QUICK)]
 @nox.session
 def quickstart(session: nox.Session):
     """Run a workflow of agents on SQLite; `-- FILE.json` takes another definition."""
-    install(session, STORAGE, SQL, SQLITE, MEMORY, group="quickstart")
+    install(session, STORAGE, SQL, SQLITE, MEMORY, TOOLS, STUDIO, group="quickstart")
     session.run("python", f"{STORAGE}/examples/quickstart", *session.posargs)
 
 

@@ -179,4 +179,10 @@ async def test_the_report_says_what_is_stored(storage: StorageAdapter, session: 
 async def test_the_report_names_the_store_at_the_start_and_at_the_end(output: str):
     lines = output.splitlines()
     assert "./aaow-quickstart.db" in "".join(lines[:2])
-    assert "./aaow-quickstart.db" in lines[-1]
+    assert "./aaow-quickstart.db" in lines[-5]
+
+
+async def test_it_ends_with_the_command_that_opens_the_studio_on_its_store(output: str):
+    explained, command = output.replace("\\\n", "").split("\n\n")[-2:]
+    assert "browser" in explained.splitlines()[-1]
+    assert command.split()[-6:] == ["studio", "-s", "./aaow-quickstart.db", "--allow-decisions", "--as", "you"]

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import io
 import shlex
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -115,6 +116,21 @@ def _print_end(console: Console, options: argparse.Namespace, found: Findings) -
     console.print(hints)
     end = f"All of this is in {_store(options)}." if found.is_durable else "The store was in memory, and is gone."
     console.print(Text(f"\n{end}", overflow="fold"))
+    if found.is_durable and options.url:
+        command = f"{_command()} studio -s {shlex.quote(redacted_url(options.url))} \\\n  --allow-decisions --as you"
+        console.print(Text(f"See it in the browser, and decide what waits:\n\n{command}", overflow="fold"))
+
+
+def _command() -> str:
+    """Return how the command line is called: by its path, if it is where this Python is, and not on the path."""
+    installed = Path(sys.executable).with_name("aaow-storage")
+    if not installed.exists():
+        return 'pip install "aaow-storage[studio]" && aaow-storage'
+    found = shutil.which("aaow-storage")
+    if found is not None and Path(found).samefile(installed):
+        return "aaow-storage"
+    here = Path.cwd()
+    return shlex.quote(str(installed.relative_to(here) if installed.is_relative_to(here) else installed))
 
 
 def _refuse(error: Exception, exit_code: int) -> int:
