@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from aaow_storage import BudgetPool
+from aaow_storage import BudgetPool, open_adapter
+from aaow_storage_tools import view_budget
 from aaow_storage_tools.command_line import main
 from aaow_storage_tools.command_line.exit_codes import ExitCode
 from aaow_storage_tools.command_line.tables import Columns, rounded, text_of
@@ -247,3 +248,15 @@ def test_a_reader_that_goes_ends_a_command_without_an_error(
     assert main(arguments) == ExitCode.DONE
     assert capsys.readouterr().err == ""
     assert pipe.getvalue() == "x"
+
+
+@pytest.mark.asyncio
+async def test_of_a_pool_with_many_inside_no_more_are_read_than_asked_for():
+    async with open_adapter("memory") as storage:
+        await storage.create_budget_pool(BudgetPool(id="all", total_budget=9))
+        for number in range(5):
+            await storage.create_budget_pool(BudgetPool(id=f"{number}", parent_pool_id="all", total_budget=1))
+        whole = await view_budget(storage, "all", max_pools=5)
+        part = await view_budget(storage, "all", max_pools=3)
+    assert (whole.is_complete, whole.pools[0].used_by_children, len(whole.pools)) == (True, 0, 6)
+    assert (part.is_complete, part.pools[0].used_by_children, len(part.pools)) == (False, None, 4)

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from aaow_storage import BudgetPool, NotFoundError, StorageOperations
+from aaow_storage import BudgetPool, NotFoundError, QueryFilter, StorageOperations
 
 MAX_POOLS = 1000
 """How many pools inside of a pool are read at most."""
@@ -19,7 +19,7 @@ class PoolView:
     Attributes:
         pool: the pool.
         depth: how many pools of the tree are above it.
-        used_by_children: what the pools directly inside of it have used; None if they were not read.
+        used_by_children: what the pools directly inside of it have used; None if they were not all read.
     """
 
     pool: BudgetPool
@@ -63,12 +63,14 @@ async def view_budget(storage: StorageOperations, pool_id: str, *, max_pools: in
         wanted = pool.parent_pool_id
     found = [PoolView(pool=pool, depth=depth) for depth, pool in enumerate(above[:-1])]
     waiting = [(above[-1], len(above) - 1)]
-    inside = 0
+    inside, are_all_listed = 0, True
     while waiting and inside <= max_pools:
         pool, depth = waiting.pop()
-        children = await storage.get_child_budget_pools(pool.id)
-        used = sum((child.used_budget for child in children), Decimal(0))
+        children = await storage.get_child_budget_pools(pool.id, QueryFilter(limit=max_pools + 1))
+        is_whole = len(children) <= max_pools
+        used = sum((child.used_budget for child in children), Decimal(0)) if is_whole else None
         found.append(PoolView(pool=pool, depth=depth, used_by_children=used))
         waiting += [(child, depth + 1) for child in reversed(children)]
         inside += 1
-    return BudgetView(pool_id=pool_id, pools=found, is_complete=not waiting)
+        are_all_listed = are_all_listed and is_whole
+    return BudgetView(pool_id=pool_id, pools=found, is_complete=are_all_listed and not waiting)
