@@ -8,6 +8,7 @@ PARAMETERS: dict[str, str] = {
     "session": "id=research-7f3a",
     "compare": "a=research-7f3a&b=triage-91c0",
     "workflow": "id=market-research",
+    "budget": "id=production",
     "search": "text=price",
 }
 """What a page needs besides its path."""

@@ -148,6 +148,7 @@ class Run:
                     WorkflowExecutionState(
                         session_id=self.id,
                         status=self.session["status"],
+                        budget_pool_id=self.workflow.id,
                         started_at=self.begins_at,
                         completed_at=None if end is None else self.at(end),
                         node_states=self.nodes,

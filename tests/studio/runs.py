@@ -8,6 +8,7 @@ Each function stores one run that began at an instant, and returns the id of its
 - `refund_waiting`: waits for two decisions, one of which expires soon.
 - `answer_live`: runs now; `answer_goes_on` makes it go on, `answer_ends` ends it.
 - `lookup_quick`: 180 milliseconds altogether.
+- `budgets`: pools for three of the workflows, and one that is over-used.
 - `empty`: a session and nothing else.
 - `odd`: no nodes in the definition, calls of nodes without a state, ends before beginnings.
 - `hostile`: ids and texts that a careless page would run, or break at.
@@ -20,10 +21,12 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from attrs import evolve
 from run_builder import Run, usage_of, workflow
 from unusual_runs import empty, hostile, large, odd
 
 from aaow_storage import (
+    BudgetPool,
     LLMExecutionResult,
     NodeExecutionState,
     StorageAdapter,
@@ -344,9 +347,27 @@ async def lookup_quick(storage: StorageAdapter, begins_at: datetime, id: str = "
     return await run.store(storage, end=0.181)
 
 
+async def budgets(storage: StorageAdapter, created_at: datetime) -> None:
+    """Store a tree of budget pools, one of them for each of three workflows, and a pool that is over-used."""
+    pools = (
+        BudgetPool(id="production", total_budget="500", used_budget="214.6", metadata={"name": "Production"}),
+        BudgetPool(id="market-research", parent_pool_id="production", total_budget="300", used_budget="171.35"),
+        BudgetPool(
+            id="ticket-triage", parent_pool_id="production", total_budget="40", used_budget="40", status="exhausted"
+        ),
+        BudgetPool(
+            id="refunds", parent_pool_id="production", total_budget="25", used_budget="3.25", status="suspended"
+        ),
+        BudgetPool(id="experiments", total_budget="10", used_budget="12.75", status="exhausted"),
+    )
+    for pool in pools:
+        await storage.create_budget_pool(evolve(pool, created_at=created_at))
+
+
 async def fill(storage: StorageAdapter) -> None:
     """Store all of them, but for the large one, as if they had begun in the last hours."""
     before = now()
+    await budgets(storage, before - timedelta(days=3))
     await empty(storage, before - timedelta(days=2))
     await odd(storage, before - timedelta(days=1))
     await hostile(storage, before - timedelta(hours=20))
