@@ -4,15 +4,19 @@ from aaow_storage_studio._pages import (
     budget,
     budgets,
     compare,
+    model_call,
+    model_calls,
     sessions,
     workflows,
 )
 from aaow_storage_studio._web.pages import Page
 
 PAGES: tuple[Page, ...] = (
+    *budget.PAGES,
+    *budgets.PAGES,
+    *compare.PAGES,
+    *model_call.PAGES,
+    *model_calls.PAGES,
     *sessions.PAGES,
     *workflows.PAGES,
-    *compare.PAGES,
-    *budgets.PAGES,
-    *budget.PAGES,
 )

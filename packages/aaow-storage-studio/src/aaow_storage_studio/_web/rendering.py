@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aaow_storage import now
-from aaow_storage_studio._web import formats
+from aaow_storage_studio._web import folding, formats
 from aaow_storage_studio._web.visit import Visit
 
 
@@ -21,7 +21,7 @@ class Templates:
             lstrip_blocks=True,
             extensions=["jinja2.ext.loopcontrols"],
         )
-        self._environment.filters.update(formats.FILTERS)
+        self._environment.filters.update(formats.FILTERS, folded=folding.folded)
 
     def render(self, template: str, visit: Visit, view: Any) -> str:
         """Return a page. A template has `view`, `visit`, `settings` and `now`, and the filters of `formats`."""
