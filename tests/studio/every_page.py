@@ -7,6 +7,7 @@ from aaow_storage_studio._pages import PAGES
 PARAMETERS: dict[str, str] = {
     "session": "id=research-7f3a",
     "compare": "a=research-7f3a&b=triage-91c0",
+    "model-call": "session=repair-loop-22&id=repair-loop-22/call-50",
     "workflow": "id=market-research",
     "budget": "id=production",
     "search": "text=price",
