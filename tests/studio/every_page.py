@@ -10,6 +10,7 @@ PARAMETERS: dict[str, str] = {
     "model-call": "session=repair-loop-22&id=repair-loop-22/call-50",
     "workflow": "id=market-research",
     "budget": "id=production",
+    "stream": "id=research-7f3a/report",
     "search": "text=price",
 }
 """What a page needs besides its path."""

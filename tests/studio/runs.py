@@ -122,7 +122,7 @@ async def research(storage: StorageAdapter, begins_at: datetime, id: str = "rese
         start = 8100 + turn * 450
         result = usage_of("atlas-large", 24_000 + turn * 900, 3100, cached=18_000 * bool(turn), reasoning=1200)
         run.call("write-report", start + 1, start + 430, input=[SYSTEM, question], text=report, **result)
-    run.stream("write-report", "report", report.split(" "), 8500)
+    run.stream("write-report", "report", [f"{word} " for word in report.split(" ")], 8500)
     run.node("fact-check", 9480, 12_300, output={"wrong": 0})
     run.node("publish", 12_300, 12_304.5, output={"url": "https://example.org/reports/7f3a"})
     run.tool("upload", 12_300.2, 4.1, node_id="publish", args={"file": "report.pdf"}, result={"size": 184_320})
@@ -288,7 +288,7 @@ async def answer_live(storage: StorageAdapter, begins_at: datetime, id: str = "a
     question = {"role": "user", "content": "How long is parental leave?"}
     run.call("answer", 1.0, None, input=[SYSTEM, question], model="orbit-2", provider="orbital")
     run.node("check")
-    run.stream("answer", "answer", ["Parental", "leave", "is"], 1.4)
+    run.stream("answer", "answer", ["Parental", " leave", " is"], 1.4)
     return await run.store(storage)
 
 

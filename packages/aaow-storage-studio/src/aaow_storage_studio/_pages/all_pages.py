@@ -7,6 +7,8 @@ from aaow_storage_studio._pages import (
     model_call,
     model_calls,
     sessions,
+    stream,
+    streams,
     workflows,
 )
 from aaow_storage_studio._web.pages import Page
@@ -18,5 +20,7 @@ PAGES: tuple[Page, ...] = (
     *model_call.PAGES,
     *model_calls.PAGES,
     *sessions.PAGES,
+    *stream.PAGES,
+    *streams.PAGES,
     *workflows.PAGES,
 )
