@@ -9,6 +9,7 @@ from aaow_storage_studio._pages import (
     sessions,
     stream,
     streams,
+    usage,
     workflows,
 )
 from aaow_storage_studio._web.pages import Page
@@ -23,4 +24,5 @@ PAGES: tuple[Page, ...] = (
     *stream.PAGES,
     *streams.PAGES,
     *workflows.PAGES,
+    *usage.PAGES,
 )

@@ -1,6 +1,6 @@
 """Lists in pages: the filter, the order and the place in the URL, one page at a time, never a count unless asked."""
 
-import shlex
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ from aaow_storage_tools import QueryError, parse_order, parse_query
 
 R = TypeVar("R")
 
+_CONDITION = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"])+')
 PAGE_LENGTH = 50
 MAX_PAGE_LENGTH = 500
 
@@ -94,12 +95,9 @@ def conditions_of(query: str) -> list[str]:
     Raises:
         QueryError: a quote is open.
     """
-    parts = shlex.shlex(query, posix=False, punctuation_chars=False)
-    parts.whitespace_split, parts.commenters, parts.quotes = True, "", '"'
-    try:
-        return list(parts)
-    except ValueError:
-        raise QueryError(query, 'has a quote that is not closed; write "..." around a value, and \\" inside') from None
+    if _CONDITION.sub("", query).strip():
+        raise QueryError(query, 'has a quote that is not closed; write "..." around a value, and \\" inside')
+    return _CONDITION.findall(query)
 
 
 def _newest_first(record: type) -> tuple[OrderBy, ...]:
