@@ -1,17 +1,19 @@
 """`studio_app`: the studio as an application that any ASGI server runs, and any other application mounts."""
 
-from importlib.resources import files
+from http import HTTPStatus
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from aaow_storage import StorageAdapter
-from aaow_storage_studio._pages import PAGES
+from aaow_storage_studio._pages import ACTIONS, PAGES
+from aaow_storage_studio._security.address_length import AddressLength
 from aaow_storage_studio._security.hosts import AllowedHosts
+from aaow_storage_studio._security.proxies import ForwardedScheme
 from aaow_storage_studio._security.redaction import RedactedAdapter
 from aaow_storage_studio._security.response_headers import ResponseHeaders
 from aaow_storage_studio._security.same_origin import SameOrigin
@@ -19,8 +21,7 @@ from aaow_storage_studio._security.sign_in import SignIn
 from aaow_storage_studio._settings import StudioSettings
 from aaow_storage_studio._web.live import Live
 from aaow_storage_studio._web.pages import PageServer
-
-STATIC = str(files("aaow_storage_studio") / "static")
+from aaow_storage_studio._web.static_files import StaticFiles
 
 
 def studio_app(storage: StorageAdapter, settings: StudioSettings | None = None) -> Starlette:
@@ -37,13 +38,26 @@ def studio_app(storage: StorageAdapter, settings: StudioSettings | None = None) 
             address the studio by a name of this machine, and nothing can be decided.
     """
     settings = settings or StudioSettings()
-    redacted = RedactedAdapter(storage, settings.redact)
+    redacted = RedactedAdapter(storage, settings.redact, allows_decisions=settings.allow_decisions)
     server = PageServer(redacted, settings)
 
     async def start(request: Request) -> Response:
         return RedirectResponse(server.visit(request).url("sessions"))
 
-    middleware = [Middleware(ResponseHeaders), Middleware(AllowedHosts, allowed=settings.allowed_hosts)]
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - it handles no other
+        status = HTTPStatus(error.status_code)
+        problem = "there is no such page" if status is HTTPStatus.NOT_FOUND else f"this page has no {request.method}"
+        response = server.problem(server.visit(request), status, problem)
+        response.headers.update(error.headers or {})
+        return response
+
+    middleware = [
+        Middleware(ResponseHeaders),
+        Middleware(AddressLength),
+        Middleware(ForwardedScheme, proxies=settings.trusted_proxies),
+        Middleware(AllowedHosts, allowed=settings.allowed_hosts),
+    ]
     if settings.token is not None:
         middleware.append(Middleware(SignIn, token=settings.token))
     middleware.append(Middleware(SameOrigin))
@@ -52,7 +66,9 @@ def studio_app(storage: StorageAdapter, settings: StudioSettings | None = None) 
             Route("/", start),
             *(route for page in PAGES for route in server.routes(page)),
             Route("/live", Live(redacted).respond, methods=["GET"]),
-            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+            *(server.action_route(action) for action in ACTIONS),
+            Route("/static/{path:path}", StaticFiles().respond, methods=["GET"]),
         ],
+        exception_handlers={HTTPException: refuse},
         middleware=middleware,
     )

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 from attrs import evolve
+from starlette.types import ASGIApp
 
 from aaow_storage import StorageAdapter
 from aaow_storage_studio._app import studio_app
@@ -44,7 +45,7 @@ async def serve_studio(
     app = studio_app(storage, evolve(settings, token=token, allowed_hosts=allowed))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
-        server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_S))
+        server = _Server(_config(app))
         announce(f"http://{shown}:{listening.getsockname()[1]}/?{urlencode({'token': token})}")
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -52,6 +53,18 @@ async def serve_studio(
         finally:
             server.should_exit = True
             await asyncio.wait([serving])
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    """Return how the application is served: nothing is taken from `X-Forwarded-For`, which anybody can send."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 class _Server(uvicorn.Server):

@@ -1,5 +1,5 @@
-"""The pages, one module each; `PAGES` lists them."""
+"""The pages, one module each; `PAGES` lists them, `ACTIONS` what forms on them do."""
 
-from aaow_storage_studio._pages.all_pages import PAGES
+from aaow_storage_studio._pages.all_pages import ACTIONS, PAGES
 
-__all__ = ["PAGES"]
+__all__ = ["ACTIONS", "PAGES"]

@@ -1,6 +1,8 @@
-"""All pages of the studio."""
+"""All pages of the studio, and what forms on them do."""
 
 from aaow_storage_studio._pages import (
+    approval,
+    approvals,
     budget,
     budgets,
     compare,
@@ -12,9 +14,11 @@ from aaow_storage_studio._pages import (
     usage,
     workflows,
 )
-from aaow_storage_studio._web.pages import Page
+from aaow_storage_studio._web.pages import Action, Page
 
 PAGES: tuple[Page, ...] = (
+    *approval.PAGES,
+    *approvals.PAGES,
     *budget.PAGES,
     *budgets.PAGES,
     *compare.PAGES,
@@ -26,3 +30,5 @@ PAGES: tuple[Page, ...] = (
     *workflows.PAGES,
     *usage.PAGES,
 )
+
+ACTIONS: tuple[Action, ...] = (*approval.ACTIONS,)

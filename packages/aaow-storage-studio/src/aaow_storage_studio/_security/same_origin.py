@@ -25,12 +25,11 @@ class SameOrigin:
 def is_same_origin(request: Request) -> bool:
     """Say whether the browser says that a page of the studio sent the request.
 
-    Browsers send both headers with every form. One that is there and wrong refuses the request, and so does a request
-    with neither.
+    Browsers send both headers with every form. One that is there and wrong, or there twice, refuses the request, and
+    so does a request with neither.
     """
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    if site is None and origin is None:
+    sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
+    if not sites and not origins:
         return False
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    return (site is None or site == "same-origin") and (origin is None or origin.lower() == own.lower())
+    own = f"{request.scope['scheme']}://{request.headers.get('host', '')}".lower()
+    return sites in ([], ["same-origin"]) and [origin.lower() for origin in origins] in ([], [own])

@@ -6,9 +6,10 @@ from contextlib import aclosing
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from aaow_storage import Change, StorageAdapter
+from aaow_storage.authoring import redacted_text
 from aaow_storage.errors import ChangesLostError, StorageError
 
 EVENT = "changed"
@@ -40,15 +41,17 @@ class Live:
 
     async def respond(self, request: Request) -> Response:
         """Answer with events after the position `after`: of the session `session`, the `kinds` with commas, or all."""
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         if self._followers >= MAX_FOLLOWERS:
-            return Response("too many pages follow this store", HTTPStatus.SERVICE_UNAVAILABLE)
+            return PlainTextResponse("too many pages follow this store", HTTPStatus.SERVICE_UNAVAILABLE)
         session_id = request.query_params.get("session")
         kinds = [kind for kind in request.query_params.get("kinds", "").split(",") if kind] or None
         position = request.headers.get("last-event-id") or request.query_params.get("after") or None
         try:
             changes = self._storage.changes(position, kinds, session_id)
         except StorageError as error:
-            return Response(str(error), HTTPStatus.NOT_IMPLEMENTED)
+            return PlainTextResponse(redacted_text(str(error)), HTTPStatus.NOT_IMPLEMENTED)
         return StreamingResponse(self._events(changes), media_type="text/event-stream")
 
     async def _events(self, changes: AsyncGenerator[Change, None]) -> AsyncIterator[bytes]:

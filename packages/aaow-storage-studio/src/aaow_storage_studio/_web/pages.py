@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from aaow_storage.authoring import redacted_text
 from aaow_storage.errors import NotFoundError, StorageError, UnsupportedOperationError, ValidationError
+from aaow_storage_studio._security.forms import FormError, read_form
 from aaow_storage_studio._security.redaction import RedactedAdapter
 from aaow_storage_studio._settings import StudioSettings
 from aaow_storage_studio._web.live import last_position
@@ -49,6 +51,34 @@ class Page:
     read: Read
 
 
+Act = Callable[["PageServer", Visit, str, Mapping[str, str]], Awaitable[Response]]
+"""Does what a form asks for, by the name of who decides, and answers."""
+
+READ_ONLY = (
+    "this studio only shows the store: nobody decides here; start it with --allow-decisions and --as YOUR-NAME, or "
+    "decide with `aaow-storage approve` or `aaow-storage reject`"
+)
+NOBODY = (
+    "nobody is named who decides: the request did not come through a trusted proxy that says who sent it; open the "
+    "studio at the address of the proxy"
+)
+
+
+@frozen
+class Action:
+    """What a form does.
+
+    Attributes:
+        path: where it is sent to, such as `"approval/decide"`.
+        act: does it.
+        page: the page that the links of its errors are those of.
+    """
+
+    path: str
+    act: Act
+    page: str
+
+
 class PageServer:
     """Answers requests for pages."""
 
@@ -72,6 +102,24 @@ class PageServer:
             Route(f"/{page.path}.json", as_json, methods=["GET"]),
         ]
 
+    def action_route(self, action: Action) -> Route:
+        """Return the route of a form, which is refused before it is read if the studio only shows."""
+
+        async def act(request: Request) -> Response:
+            visit = self.visit(request)
+            decider = visit.decider
+            if decider is None:
+                problem = NOBODY if self._settings.allow_decisions else READ_ONLY
+                return self.problem(visit.of_page(action.page), HTTPStatus.FORBIDDEN, problem)
+            try:
+                return await action.act(self, visit, decider, await read_form(request))
+            except FormError as error:
+                return self.problem(visit.of_page(action.page), error.status, str(error))
+            except Exception as error:  # noqa: BLE001 - raised again if it is none that a page says
+                return self.error(visit.of_page(action.page), error)
+
+        return Route(f"/{action.path}", act, methods=["POST"])
+
     def visit(self, request: Request) -> Visit:
         """Return what a page needs to answer a request."""
         return Visit(request, self._storage, self._settings)
@@ -85,7 +133,8 @@ class PageServer:
 
     def problem(self, visit: Visit, status: HTTPStatus, problem: str) -> Response:
         """Return a page with a status other than 200, as HTML or JSON."""
-        if visit.request.url.path.endswith(".json"):
+        problem = self._storage.redacted(redacted_text(problem))
+        if visit.request.scope["path"].endswith(".json"):
             return _json_response({"error": problem}, status)
         return self._html_response("error.html", visit, {"status": status, "problem": problem}, status)
 

@@ -59,6 +59,8 @@ async def read_list(
     where: Mapping[FieldName, Any] | None = None,
     conditions: Sequence[str] = (),
     order: str | None = None,
+    after: str | None = None,
+    length: int | None = None,
 ) -> Listed[R]:
     """Read the page of a list that the URL names: `q` is the filter, `order`, `after` the cursor, `limit` the length.
 
@@ -69,10 +71,12 @@ async def read_list(
         where: what they have to meet besides.
         conditions: the same in the query language.
         order: the order if the URL has none; the newest come first if that is None.
+        after: the cursor, in place of that of the URL.
+        length: the length, in place of that of the URL.
     """
     query, given_order = visit.text("q"), visit.text("order")
-    length = _length(visit.text("limit"))
-    after = visit.text("after")
+    length = page_length(visit) if length is None else length
+    after = visit.text("after") if after is None else after
     try:
         wanted_order = given_order or order
         keys = parse_order(record, wanted_order) if wanted_order else _newest_first(record)
@@ -104,5 +108,9 @@ def _newest_first(record: type) -> tuple[OrderBy, ...]:
     return (OrderBy(DEFAULT_ORDER[record], "desc"),)
 
 
-def _length(text: str) -> int:
-    return min(int(text), MAX_PAGE_LENGTH) if text.isdecimal() and int(text) else PAGE_LENGTH
+def page_length(visit: Visit) -> int:
+    """Return how many records a page has: the `limit` of the URL if it is a number, but not more than is allowed."""
+    text = visit.text("limit")
+    if not text.isdecimal() or not text.strip("0"):
+        return PAGE_LENGTH
+    return MAX_PAGE_LENGTH if len(text) > len(str(MAX_PAGE_LENGTH)) else min(int(text), MAX_PAGE_LENGTH)

@@ -1,9 +1,9 @@
 """`Visit`: a request for a page, and what the page needs to answer it."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.requests import Request
 
 from aaow_storage_studio._security.deciders import decider_of
@@ -45,7 +45,7 @@ class Visit:
     def url(self, path: str, **parameters: str | int | None) -> str:
         """Return the URL of a page, such as `url("session", id=session.id)`; parameters that are None are left out."""
         given = [(name, str(value)) for name, value in parameters.items() if value is not None]
-        return f"{self.request.scope.get('root_path', '')}/{path}{f'?{urlencode(given)}' if given else ''}"
+        return f"{self._root}/{quote(path)}{f'?{urlencode(given)}' if given else ''}"
 
     def same_url(self, **changes: str | int | None) -> str:
         """Return the URL of this page with other parameters; those that are None are left out."""
@@ -55,8 +55,18 @@ class Visit:
     @property
     def page_path(self) -> str:
         """The path of the page, without the studio's own beginning and without `.json`."""
-        root = self.request.scope.get("root_path", "")
-        return self.request.url.path.removeprefix(root).strip("/").removesuffix(".json")
+        path: str = self.request.scope["path"]
+        return path.removeprefix(self._root).strip("/").removesuffix(".json")
+
+    @property
+    def _root(self) -> str:
+        root: str = self.request.scope.get("root_path", "")
+        return root
+
+    def of_page(self, path: str, **parameters: str) -> "Visit":
+        """Return a visit of another page, for the answer to a form, whose links are those of that page."""
+        place = {"method": "GET", "path": f"{self._root}/{path}", "query_string": urlencode(parameters).encode()}
+        return evolve(self, request=Request({**self.request.scope, **place}))
 
     @property
     def json_url(self) -> str:

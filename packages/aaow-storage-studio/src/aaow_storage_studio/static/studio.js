@@ -42,3 +42,48 @@ document.addEventListener("click", async (event) => {
 
 document.addEventListener("htmx:after:swap", enhance);
 enhance();
+
+// How long a request can still be decided. At its end the page asks for itself, as if there were news.
+const over = new WeakSet();
+function countDown() {
+  for (const time of document.querySelectorAll("time[data-countdown]")) {
+    const seconds = Math.floor((Date.parse(time.dateTime) - Date.now()) / 1000);
+    const text = seconds < 0 ? "expired" : `expires in ${duration(seconds)}`;
+    if (time.textContent !== text) time.textContent = text;
+    time.classList.toggle("soon", seconds < 300);
+    if (seconds >= 0) over.delete(time);
+    else if (!over.has(time)) {
+      over.add(time);
+      const live = document.getElementById("live");
+      if (live) live.dispatchEvent(new CustomEvent("changed"));
+    }
+  }
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${seconds} s`;
+  const [day, hour, minute] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600), Math.floor(seconds / 60)];
+  if (day) return `${day}d ${hour % 24}h`;
+  return hour ? `${hour}h ${minute % 60}m` : `${minute}m ${seconds % 60}s`;
+}
+
+if (document.querySelector("time[data-countdown], .asks, #list")) setInterval(countDown, 1000);
+
+// News that would take away a form with notes in it wait; the answer to the decision says who was first.
+document.addEventListener("htmx:before:swap", (event) => {
+  for (const form of document.querySelectorAll("form.decide")) {
+    if (!form.elements.notes.value || event.detail.ctx.text.includes(`id="${form.id}"`)) continue;
+    event.preventDefault();
+    form.querySelector(".overtaken").hidden = false;
+  }
+});
+
+// A second press of a button is no second decision.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form.decide")) return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form.decide")) delete form.dataset.sent;
+});
