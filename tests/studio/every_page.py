@@ -9,7 +9,7 @@ PARAMETERS: dict[str, str] = {
     "compare": "a=research-7f3a&b=triage-91c0",
     "model-call": "session=repair-loop-22&id=repair-loop-22/call-50",
     "workflow": "id=market-research",
-    "approval": "id=refund-waiting-3/approval-1",
+    "approval": "id=refund-waiting-3/approval-3",
     "budget": "id=production",
     "stream": "id=research-7f3a/report",
     "search": "text=price",
