@@ -22,6 +22,8 @@ from aaow_storage import (
     Capability,
     In,
     LLMExecutionResult,
+    NodeAttempt,
+    NodeExecutionState,
     QueryFilter,
     Session,
     StoredWorkflow,
@@ -43,6 +45,7 @@ from aaow_storage_tools import (
     copy_store,
 )
 from aaow_storage_tools._copying import following
+from aaow_storage_tools._copying.differences import differing_fields, is_same
 
 quick = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -580,6 +583,33 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
     small = asyncio.run(peak_of_a_copy(tmp_path, 1500))
     large = asyncio.run(peak_of_a_copy(tmp_path, 6000))
     assert large < 1.3 * small
+
+
+DOCUMENTS = ({}, {"a": 1}, {"a": 1.0}, {"a": True}, {"a": -0.0}, {"a": 0.0}, {"a": [{}]}, {"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("one", [*DOCUMENTS, {"a": 1, "b": 2}], ids=repr)
+@pytest.mark.parametrize("other", [*DOCUMENTS, None], ids=repr)
+def test_records_are_the_same_only_if_types_and_order_of_keys_are(one, other):
+    session = Session(id="s", workflow_id=None, workflow_snapshot={}, metadata=one)
+    changed = attrs.evolve(session, metadata=other)
+    assert is_same(session, changed) == (repr(one) == repr(other))
+    assert is_same(session, changed) == (not differing_fields(session, changed))
+
+
+def test_records_whose_parts_differ_are_not_the_same():
+    node = NodeExecutionState(node_id="n", status="completed", attempts=(NodeAttempt(status="failed"),))
+    state = WorkflowExecutionState(session_id="s", status="completed", node_states={"n": node})
+    again = attrs.evolve(state, node_states={"n": attrs.evolve(node)})
+    assert is_same(state, again)
+    for other in (
+        attrs.evolve(state, node_states={}),
+        attrs.evolve(state, node_states={"n": node, "m": attrs.evolve(node, node_id="m")}),
+        attrs.evolve(state, node_states={"n": attrs.evolve(node, attempts=())}),
+        attrs.evolve(state, node_states={"n": attrs.evolve(node, attempts=(NodeAttempt(status="failed", error="e"),))}),
+    ):
+        assert not is_same(state, other)
+        assert differing_fields(state, other) == ("node_states",)
 
 
 def test_every_kind_is_compared():
