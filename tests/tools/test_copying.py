@@ -1,11 +1,13 @@
 """Copying a store into another, and comparing two."""
 
 import asyncio
+import json
+import select
 import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -502,10 +504,24 @@ async def test_if_changes_are_lost_the_copy_starts_over(source, target, folder):
 SCRIPT = Path(__file__).with_name("killed_copy.py")
 
 
-def copied_until(step: int, folder: Path) -> int:
+@pytest.fixture(scope="module")
+def copied_until() -> Iterator[Callable[[int, Path], int]]:
     """Copy in another process that kills itself at a step; return its exit code."""
-    command = [f"file:{folder}/source.db", f"file:{folder}/target.db", folder / "journal", str(step)]
-    return subprocess.run([sys.executable, SCRIPT, *command], check=False, timeout=60).returncode
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, SCRIPT], stdin=pipe, stdout=pipe, text=True) as forking:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        asked, answers = forking.stdin, forking.stdout
+
+        def copied_until(step: int, folder: Path) -> int:
+            copy = [f"file:{folder}/source.db", f"file:{folder}/target.db", str(folder / "journal"), step]
+            print(json.dumps(copy), file=asked, flush=True)
+            ready, _, _ = select.select([answers], [], [], 60)
+            assert ready, "the copy does not end"
+            return int(answers.readline())
+
+        yield copied_until
+        asked.close()
 
 
 async def fill_source(folder: Path) -> None:
@@ -522,15 +538,15 @@ async def compare_files(folder: Path) -> None:
         await assert_equal(source, target)
 
 
-def test_a_killed_copy_goes_on_where_it_was(tmp_path):
+def test_a_killed_copy_goes_on_where_it_was(tmp_path, copied_until):
     asyncio.run(fill_source(tmp_path))
     assert copied_until(9, tmp_path) == -signal.SIGKILL
     assert copied_until(0, tmp_path) == 0
     asyncio.run(compare_files(tmp_path))
 
 
-@pytest.mark.slow(seconds=20)  # a process for each step
-def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path):
+@pytest.mark.slow(seconds=5)  # a process for each step
+def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path, copied_until):
     asyncio.run(fill_source(tmp_path))
     codes = []
     for attempt in range(60):
@@ -542,8 +558,8 @@ def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path):
     asyncio.run(compare_files(tmp_path))
 
 
-@pytest.mark.slow(seconds=60)  # a process for each step
-def test_a_copy_that_is_killed_at_any_step_ends_equal(tmp_path):
+@pytest.mark.slow(seconds=10)  # a process for each step
+def test_a_copy_that_is_killed_at_any_step_ends_equal(tmp_path, copied_until):
     asyncio.run(fill_source(tmp_path))
     for step in range(1, 21):
         folder = tmp_path / str(step)
