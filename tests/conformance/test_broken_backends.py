@@ -50,6 +50,16 @@ def test_the_large_tests_of_the_runner_are_tests_of_the_suite(suite: list[Contra
     assert sorted(LARGE - {test.name for test in suite}) == []
 
 
+def test_a_test_that_is_said_to_catch_a_broken_backend_is_of_a_clause_that_it_breaks(suite: list[ContractTest]):
+    checked = {(test.name, clause) for test in suite for clause in test.clauses}
+    assert [
+        (broken.name, name)
+        for broken in BROKEN.values()
+        for name in broken.caught_by
+        if not any((name, clause) in checked for clause in broken.clauses)
+    ] == []
+
+
 def test_every_clause_has_a_broken_backend():
     assert clauses_without_a_mistake() == []
 

@@ -1,5 +1,6 @@
 """The change feed of a file that several adapters have open."""
 
+import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
@@ -133,3 +134,16 @@ async def test_a_position_that_is_newer_than_a_restored_backup_is_refused_for_ev
         new = await storage.get_changes(kept[-1])
         assert len(new) == 3
         assert not {*newer} & {change.position for change in new}
+
+
+async def test_a_change_of_a_record_whose_id_is_not_text_fails_alone(storage: StorageAdapter, path: Path):
+    await storage.save_stream_event(samples.an_event(stream_id="damaged"))
+    run(path, "UPDATE stream_events SET id = x'00ff'")
+    deletion, *saves = await asyncio.gather(
+        storage.delete_stream_events("damaged"),
+        *(storage.save_stream_event(samples.an_event(stream_id="other")) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert isinstance(deletion, CorruptDataError)
+    assert saves == [None, None, None]
+    assert len(await storage.get_changes()) == 4

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,10 +80,19 @@ def run(path: Path, program: str) -> Any:
     return json.loads(ran.stdout)
 
 
-@pytest.fixture
-def up_to_date(path: Path) -> Path:
-    """A store that has the latest schema and a workflow."""
+@pytest.fixture(scope="module")
+def with_a_workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed store that has the latest schema and a workflow; tests take copies of it."""
+    path = tmp_path_factory.mktemp("up_to_date") / "store.db"
     run(path, OPENING)
+    assert list(path.parent.iterdir()) == [path]
+    return path
+
+
+@pytest.fixture
+def up_to_date(path: Path, with_a_workflow: Path) -> Path:
+    """A store that has the latest schema and a workflow."""
+    shutil.copy(with_a_workflow, path)
     return path
 
 

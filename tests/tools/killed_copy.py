@@ -1,15 +1,22 @@
-"""Copies a store, and kills itself: `python killed_copy.py SOURCE TARGET JOURNAL STEP`.
+"""Copies stores, each in a process of its own that kills itself: `python killed_copy.py`.
 
-A step is a transaction of the target that begins or has ended, or a journal that was written. The process ends by
-SIGKILL at that step, counted from 1, and with 0 if the copy is done before.
+It reads a line of JSON for each copy, a list of the two URLs, the path of the journal and a step, and answers with the
+exit code of the process. A step is a transaction of the target that begins or has ended, or a journal that was written.
+The process ends by SIGKILL at that step, counted from 1, and with 0 if the copy is done before. It is forked where all
+modules are imported already, because importing takes most of the time of a copy.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
+
+import demo_store
 
 from aaow_storage import create_adapter
 from aaow_storage_tools._copying import walk
@@ -31,8 +38,19 @@ def kill_at(last: int) -> Any:
     return step
 
 
-async def main(source_url: str, target_url: str, journal: str, last: str) -> None:
-    step = kill_at(int(last))
+async def import_all(folder: str) -> None:
+    """Copy a store, and so import what a copy imports; all threads have ended when the stores are closed."""
+    async with (
+        create_adapter(f"file:{folder}/source.db") as source,
+        create_adapter(f"file:{folder}/target.db") as target,
+    ):
+        await demo_store.fill(source)
+        await copy_store(source, target, journal=Path(folder, "journal"))
+
+
+async def copy(source_url: str, target_url: str, journal: str, last: int) -> None:
+    """Copy a store, and end the process at a step."""
+    step = kill_at(last)
     async with create_adapter(source_url) as source, create_adapter(target_url) as target:
         transact, save = target.transact, Journal.save
 
@@ -53,5 +71,23 @@ async def main(source_url: str, target_url: str, journal: str, last: str) -> Non
         assert result.comparison.is_equal
 
 
+def main() -> None:
+    """Import everything, then fork for each copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(import_all(folder))
+    for line in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            code = 1
+            try:
+                asyncio.run(copy(*json.loads(line)))
+                code = 0
+            except BaseException:  # noqa: BLE001 - the process ends here, whatever it is
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)  # noqa: T201 - an answer
+
+
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main()

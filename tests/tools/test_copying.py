@@ -1,11 +1,13 @@
 """Copying a store into another, and comparing two."""
 
 import asyncio
+import json
+import select
 import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -22,6 +24,8 @@ from aaow_storage import (
     Capability,
     In,
     LLMExecutionResult,
+    NodeAttempt,
+    NodeExecutionState,
     QueryFilter,
     Session,
     StoredWorkflow,
@@ -43,6 +47,7 @@ from aaow_storage_tools import (
     copy_store,
 )
 from aaow_storage_tools._copying import following
+from aaow_storage_tools._copying.differences import differing_fields, is_same
 
 quick = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -499,10 +504,24 @@ async def test_if_changes_are_lost_the_copy_starts_over(source, target, folder):
 SCRIPT = Path(__file__).with_name("killed_copy.py")
 
 
-def copied_until(step: int, folder: Path) -> int:
+@pytest.fixture(scope="module")
+def copied_until() -> Iterator[Callable[[int, Path], int]]:
     """Copy in another process that kills itself at a step; return its exit code."""
-    command = [f"file:{folder}/source.db", f"file:{folder}/target.db", folder / "journal", str(step)]
-    return subprocess.run([sys.executable, SCRIPT, *command], check=False, timeout=60).returncode
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, SCRIPT], stdin=pipe, stdout=pipe, text=True) as forking:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        asked, answers = forking.stdin, forking.stdout
+
+        def copied_until(step: int, folder: Path) -> int:
+            copy = [f"file:{folder}/source.db", f"file:{folder}/target.db", str(folder / "journal"), step]
+            print(json.dumps(copy), file=asked, flush=True)
+            ready, _, _ = select.select([answers], [], [], 60)
+            assert ready, "the copy does not end"
+            return int(answers.readline())
+
+        yield copied_until
+        asked.close()
 
 
 async def fill_source(folder: Path) -> None:
@@ -519,15 +538,15 @@ async def compare_files(folder: Path) -> None:
         await assert_equal(source, target)
 
 
-def test_a_killed_copy_goes_on_where_it_was(tmp_path):
+def test_a_killed_copy_goes_on_where_it_was(tmp_path, copied_until):
     asyncio.run(fill_source(tmp_path))
     assert copied_until(9, tmp_path) == -signal.SIGKILL
     assert copied_until(0, tmp_path) == 0
     asyncio.run(compare_files(tmp_path))
 
 
-@pytest.mark.slow(seconds=20)  # a process for each step
-def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path):
+@pytest.mark.slow(seconds=5)  # a process for each step
+def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path, copied_until):
     asyncio.run(fill_source(tmp_path))
     codes = []
     for attempt in range(60):
@@ -539,8 +558,8 @@ def test_a_copy_that_is_killed_again_and_again_ends_equal(tmp_path):
     asyncio.run(compare_files(tmp_path))
 
 
-@pytest.mark.slow(seconds=60)  # a process for each step
-def test_a_copy_that_is_killed_at_any_step_ends_equal(tmp_path):
+@pytest.mark.slow(seconds=10)  # a process for each step
+def test_a_copy_that_is_killed_at_any_step_ends_equal(tmp_path, copied_until):
     asyncio.run(fill_source(tmp_path))
     for step in range(1, 21):
         folder = tmp_path / str(step)
@@ -580,6 +599,33 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
     small = asyncio.run(peak_of_a_copy(tmp_path, 1500))
     large = asyncio.run(peak_of_a_copy(tmp_path, 6000))
     assert large < 1.3 * small
+
+
+DOCUMENTS = ({}, {"a": 1}, {"a": 1.0}, {"a": True}, {"a": -0.0}, {"a": 0.0}, {"a": [{}]}, {"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("one", [*DOCUMENTS, {"a": 1, "b": 2}], ids=repr)
+@pytest.mark.parametrize("other", [*DOCUMENTS, None], ids=repr)
+def test_records_are_the_same_only_if_types_and_order_of_keys_are(one, other):
+    session = Session(id="s", workflow_id=None, workflow_snapshot={}, metadata=one)
+    changed = attrs.evolve(session, metadata=other)
+    assert is_same(session, changed) == (repr(one) == repr(other))
+    assert is_same(session, changed) == (not differing_fields(session, changed))
+
+
+def test_records_whose_parts_differ_are_not_the_same():
+    node = NodeExecutionState(node_id="n", status="completed", attempts=(NodeAttempt(status="failed"),))
+    state = WorkflowExecutionState(session_id="s", status="completed", node_states={"n": node})
+    again = attrs.evolve(state, node_states={"n": attrs.evolve(node)})
+    assert is_same(state, again)
+    for other in (
+        attrs.evolve(state, node_states={}),
+        attrs.evolve(state, node_states={"n": node, "m": attrs.evolve(node, node_id="m")}),
+        attrs.evolve(state, node_states={"n": attrs.evolve(node, attempts=())}),
+        attrs.evolve(state, node_states={"n": attrs.evolve(node, attempts=(NodeAttempt(status="failed", error="e"),))}),
+    ):
+        assert not is_same(state, other)
+        assert differing_fields(state, other) == ("node_states",)
 
 
 def test_every_kind_is_compared():

@@ -16,7 +16,7 @@ from aaow_storage_memory._adapter import MemoryTransaction
 from aaow_storage_memory._tables import Tables
 
 
-@breaks("CON-2")
+@breaks("CON-2", caught_by=["test_cancelled_tasks_leave_no_task_and_no_thread_behind"])
 class GoesOnWhenCancelled(Delegating):
     """Writes after its task was cancelled."""
 
@@ -48,7 +48,7 @@ class ConsumesPoolByPool(ReadsAncestors):
         return consumed_from
 
 
-@breaks("CON-2")
+@breaks("CON-2", caught_by=["test_tasks_cancelled_in_the_line_behind_a_transaction_never_write"])
 class SwallowsCancellation(Delegating):
     """Returns from a cancelled call as if it had succeeded."""
 
@@ -94,7 +94,7 @@ class LeavesCancelledBlocksOpen(BeginsBroken):
                 await super().__aexit__(kind, error, traceback)
 
 
-@breaks("CON-2")
+@breaks("CON-2", caught_by=["test_an_operation_cancelled_wherever_it_waits_happens_whole_or_not_at_all"])
 class KeepsItsPlaceInTheLine(MemoryAdapter):
     """Keeps the write lock if a task is cancelled between getting the lock and its write."""
 
@@ -131,7 +131,7 @@ class HoldsWhatItNeverGot(Delegating):
         await super().save_workflow(workflow)
 
 
-@breaks("CON-2")
+@breaks("CON-2", caught_by=["test_cancelled_tasks_leave_no_task_and_no_thread_behind"])
 class WatchesForEver(Delegating):
     """Starts a task for every read, and does not end it when the read is cancelled."""
 

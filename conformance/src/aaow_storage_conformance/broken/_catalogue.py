@@ -28,6 +28,7 @@ class BrokenBackend:
         needs: the capabilities that the reference backend must claim.
         options: the options of the reference backend's adapters.
         test_s: the time limit of a test, in seconds; short for a backend that never returns.
+        caught_by: names of tests that fail on it; they are run before the others, which take seconds to pass.
     """
 
     name: str
@@ -38,6 +39,7 @@ class BrokenBackend:
     needs: frozenset[Capability] = frozenset()
     options: Mapping[str, Any] = attrs.field(factory=dict)
     test_s: float = TEST_S
+    caught_by: frozenset[str] = frozenset()
 
     def suits(self, reference: Backend) -> bool:
         """Say whether that reference backend can be broken like this."""
@@ -64,10 +66,12 @@ def breaks(
     needs: Iterable[Capability] = (),
     options: Mapping[str, Any] | None = None,
     test_s: float = TEST_S,
+    caught_by: Iterable[str] = (),
 ) -> Callable[[AdapterFactory], AdapterFactory]:
     """Put a class of adapters, or a function that makes one, into the catalogue as a backend that breaks the clauses.
 
-    The first line of its docstring is the mistake, in one sentence.
+    The first line of its docstring is the mistake, in one sentence. The tests in `caught_by` are run first; if none of
+    them fails, all others are run.
 
     Raises:
         KeyError: there is no such clause.
@@ -82,7 +86,9 @@ def breaks(
             raise ValueError(f"there are two broken backends {name}")
         mistake, *_ = (factory.__doc__ or "").strip().splitlines() or [""]
         only = "memory" if _is_kind_of(factory, MemoryAdapter) else on
-        BROKEN[name] = BrokenBackend(name, mistake, clauses, factory, only, frozenset(needs), options or {}, test_s)
+        BROKEN[name] = BrokenBackend(
+            name, mistake, clauses, factory, only, frozenset(needs), options or {}, test_s, frozenset(caught_by)
+        )
         return factory
 
     return enter

@@ -165,7 +165,7 @@ class ReadsAsBeforeItsTurn(MemoryAdapter):
         return transaction
 
 
-@breaks("CON-1")
+@breaks("CON-1", caught_by=["test_event_loops_of_four_threads_write_and_read"])
 class RemembersItsArgumentsOnItself(Delegating):
     """Keeps the arguments of a call on the adapter, where a concurrent call overwrites them."""
 
@@ -175,7 +175,7 @@ class RemembersItsArgumentsOnItself(Delegating):
         await super().save_llm_execution(*self.place, result)
 
 
-@breaks("CON-1")
+@breaks("CON-1", caught_by=["test_sixty_four_tasks_write_and_read_on_one_adapter"])
 class RunsOutOfConnections(Delegating):
     """Refuses a call while twenty others run."""
 
@@ -204,7 +204,7 @@ class UpdatesNodesInWhatItRead(Delegating):
             await super().save_execution_state(attrs.evolve(whole, node_states=nodes))
 
 
-@breaks("CON-1")
+@breaks("CON-1", caught_by=["test_event_loops_of_four_threads_write_and_read"])
 class BelongsToOneEventLoop(MemoryAdapter):
     """Uses an asyncio lock of the first event loop for the writers of all loops."""
 
@@ -214,17 +214,30 @@ class BelongsToOneEventLoop(MemoryAdapter):
             await super().create_session(session)
 
 
-@breaks("CON-1", options={"busy_timeout": 0.1})
+@breaks(
+    "CON-1",
+    options={"busy_timeout": 0.1},
+    caught_by=["test_a_session_is_deleted_beside_a_transaction_that_stores_an_equal_snapshot"],
+)
 class GivesUpOnLocks(Delegating):
     """Waits only a tenth of a second for another adapter's lock, whatever `busy_timeout` is."""
 
 
-@breaks("CON-1", options={"busy_timeout": 5.0})
+@breaks(
+    "CON-1",
+    options={"busy_timeout": 5.0},
+    caught_by=["test_a_transaction_that_takes_long_fails_nobody_who_waits_for_it"],
+)
 class WaitsAsTheDriverDoes(Delegating):
     """Waits five seconds for another adapter's lock, the default of sqlite3, whatever `busy_timeout` is."""
 
 
-@breaks("CON-1", "OPS-7", needs=[Capability.DURABLE])
+@breaks(
+    "CON-1",
+    "OPS-7",
+    needs=[Capability.DURABLE],
+    caught_by=["test_every_read_shows_the_changes_that_another_process_made"],
+)
 class CachesForTheProcess(Delegating):
     """Empties its cache on writes of this process, but not of others."""
 

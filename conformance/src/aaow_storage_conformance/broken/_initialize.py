@@ -67,7 +67,7 @@ class TakesOpeningForOpen(Delegating):
         await super().close()
 
 
-@breaks("LIF-1", "CON-2")
+@breaks("LIF-1", "CON-2", caught_by=["test_initializing_that_was_cancelled_leaves_the_adapter_closed_however_often"])
 class OpensThoughItWasCancelled(Delegating):
     """Opens the store after `initialize` was cancelled."""
 
@@ -75,7 +75,7 @@ class OpensThoughItWasCancelled(Delegating):
         await asyncio.shield(asyncio.ensure_future(super().initialize(migrate=migrate)))
 
 
-@breaks("LIF-1", "CON-2")
+@breaks("LIF-1", "CON-2", caught_by=["test_initializing_that_was_cancelled_leaves_the_adapter_closed_however_often"])
 class StaysOpenWhenItIsCancelledAgain(Delegating):
     """Stays open if a cancelled `initialize` is cancelled a second time."""
 
@@ -89,7 +89,7 @@ class StaysOpenWhenItIsCancelledAgain(Delegating):
             raise
 
 
-@breaks("LIF-1", "CON-2")
+@breaks("LIF-1", "CON-2", caught_by=["test_initializing_that_was_cancelled_leaves_the_adapter_closed_however_often"])
 class DropsItsCancellation(Delegating):
     """Returns from a cancelled `initialize` as if it had not been cancelled."""
 

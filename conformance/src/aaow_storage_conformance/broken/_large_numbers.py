@@ -24,7 +24,7 @@ from aaow_storage_memory._adapter import MemoryTransaction
 A_THOUSAND, A_PAGE, A_BATCH = 1_000, 2_048, 5_000
 
 
-@breaks("QRY-6")
+@breaks("QRY-6", caught_by=["test_a_list_of_thousands_is_whole_and_so_are_its_pages"])
 class ListsAPageAtMost(Querying):
     """Lists no more rows than its driver fetches at once."""
 
@@ -32,7 +32,7 @@ class ListsAPageAtMost(Querying):
         return super().cut(plan, records)[:A_PAGE]
 
 
-@breaks("QRY-6")
+@breaks("QRY-6", caught_by=["test_a_list_of_thousands_is_whole_and_so_are_its_pages"])
 class CutsLimitsToAThousand(Querying):
     """Lowers a limit above a thousand to a thousand."""
 
@@ -42,7 +42,7 @@ class CutsLimitsToAThousand(Querying):
         return super().cut(plan, records)
 
 
-@breaks("QRY-7")
+@breaks("QRY-7", caught_by=["test_a_list_of_thousands_is_whole_and_so_are_its_pages"])
 class GoesOnWithinTheFirstPage(Querying):
     """Searches for the records after a given one in the first page only."""
 
@@ -51,7 +51,7 @@ class GoesOnWithinTheFirstPage(Querying):
         return super().select(plan, records[: A_PAGE + 200] if plan.after is not None else records)
 
 
-@breaks("QRY-1")
+@breaks("QRY-1", caught_by=["test_the_largest_filter_finds_what_it_describes"])
 class ComparesWithAThousandValues(Querying):
     """Ignores the values beyond the thousand that its database takes in one statement."""
 
@@ -61,7 +61,7 @@ class ComparesWithAThousandValues(Querying):
         return super().meets(condition, value)
 
 
-@breaks("QRY-1")
+@breaks("QRY-1", caught_by=["test_the_largest_filter_finds_what_it_describes"])
 class RefusesManyValues(Querying):
     """Refuses more values than its database takes in one statement."""
 
@@ -71,7 +71,7 @@ class RefusesManyValues(Querying):
         return super().meets(condition, value)
 
 
-@breaks("CON-1")
+@breaks("CON-1", caught_by=["test_a_thousand_tasks_write_and_read_at_once"])
 class ServesAFewHundredAtOnce(Delegating):
     """Refuses a call while some hundred calls wait."""
 

@@ -3,26 +3,28 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 _COUNTER_BITS = 42
-_TAIL = 0xFFFF
-"""The bits of the counter in the last part of the text; the other parts change seldom, and are kept as text."""
+_LOW = 0xFF
+"""The bits of the counter that each id changes; the text before them changes seldom, and is kept."""
+_PAIRS = [f"{number:02x}" for number in range(_LOW + 1)]
 _WORD_BITS = 32
+_WORD_DIGITS = _WORD_BITS // 4
 _WORDS_BYTES = 4096
 _lock = threading.Lock()
 _last_millisecond = 0
 _counter = 0
 _head = ""
-_words: Iterator[int] = iter(())
+_words: list[str] = []
+"""Random words of 32 bits in hexadecimal, none of which was used."""
 
 
 def _forget_parent() -> None:
     """In a forked process, replace the lock, which a thread of the parent may hold, and the parent's random bits."""
     global _lock, _words  # noqa: PLW0603 - as below
     _lock = threading.Lock()
-    _words = iter(())
+    _words = []
 
 
 if hasattr(os, "register_at_fork"):
@@ -40,34 +42,33 @@ def new_id() -> str:
         now_ms = time.time_ns() // 1_000_000
         if now_ms > _last_millisecond:
             _last_millisecond = now_ms
-            _counter = (_random_word() << _WORD_BITS | _random_word()) >> (2 * _WORD_BITS - _COUNTER_BITS + 1)
+            _counter = int(_random_word() + _random_word(), 16) >> (2 * _WORD_BITS - _COUNTER_BITS + 1)
             _head = _head_of(_last_millisecond, _counter)
         else:
             _counter += 1
             if _counter >> _COUNTER_BITS:
                 _last_millisecond += 1
                 _counter = 0
-            if not _counter & _TAIL:
+            if not _counter & _LOW:
                 _head = _head_of(_last_millisecond, _counter)
-        return f"{_head}{(_counter & _TAIL) << _WORD_BITS | _random_word():012x}"
+        return f"{_head}{_PAIRS[_counter & _LOW]}{_words.pop() if _words else _random_word()}"
 
 
 def _head_of(millisecond: int, counter: int) -> str:
-    """Return the text without its last part."""
+    """Return the text before the low bits of the counter."""
     version, variant = 0x7000 | counter >> 30, 0x8000 | counter >> 16 & 0x3FFF
-    return f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}-{version:04x}-{variant:04x}-"
+    return f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}-{version:04x}-{variant:04x}-{counter >> 8 & 0xFF:02x}"
 
 
-def _random_word() -> int:
+def _random_word() -> str:
     """Return 32 random bits; called with the lock held.
 
     They are read from the system 1,024 at a time, because each system call releases the GIL to other threads.
     """
-    global _words  # noqa: PLW0603 - the words that are left of the last read
-    for word in _words:
-        return word
-    _words = iter(memoryview(os.urandom(_WORDS_BYTES)).cast("I"))
-    return next(_words)
+    if not _words:
+        digits = os.urandom(_WORDS_BYTES).hex()
+        _words.extend(digits[at : at + _WORD_DIGITS] for at in range(0, len(digits), _WORD_DIGITS))
+    return _words.pop()
 
 
 def now() -> datetime:

@@ -34,8 +34,9 @@ def announce_commit(place: Hashable) -> None:
 
     Nothing happens, and it takes no time, while no task waits.
     """
-    for pump in _pumps.at(place):
-        pump.wake()
+    if _pumps.by_place:
+        for pump in _pumps.at(place):
+            pump.wake()
 
 
 class Watcher:
@@ -225,21 +226,25 @@ class _Pump:
 
 
 class _Pumps:
-    """The pumps of this process that have waiters, by the place of their store."""
+    """The pumps of this process that have waiters.
+
+    Attributes:
+        by_place: them, by the place of their store.
+    """
 
     def __init__(self) -> None:
-        self._by_place: dict[Hashable, tuple[_Pump, ...]] = {}
+        self.by_place: dict[Hashable, tuple[_Pump, ...]] = {}
         self._lock = threading.Lock()
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's pumps."""
-        self._by_place = {}
+        self.by_place = {}
         self._lock = threading.Lock()
 
     def at(self, place: Hashable) -> tuple[_Pump, ...]:
         """Return the pumps of a store."""
-        return self._by_place.get(place, ()) if self._by_place else ()
+        return self.by_place.get(place, ())
 
     def of(self, watcher: Watcher, loop: "asyncio.AbstractEventLoop") -> _Pump:
         """Return the pump of a watcher and a loop, or a new one."""
@@ -252,17 +257,17 @@ class _Pumps:
         """Add a pump that has a waiter now."""
         place = pump.watcher.place
         with self._lock:
-            self._by_place[place] = (*self._by_place.get(place, ()), pump)
+            self.by_place[place] = (*self.by_place.get(place, ()), pump)
 
     def remove(self, pump: _Pump) -> None:
         """Remove a pump; nothing happens if it was removed before."""
         place = pump.watcher.place
         with self._lock:
-            others = tuple(each for each in self._by_place.get(place, ()) if each is not pump)
+            others = tuple(each for each in self.by_place.get(place, ()) if each is not pump)
             if others:
-                self._by_place[place] = others
+                self.by_place[place] = others
             else:
-                self._by_place.pop(place, None)
+                self.by_place.pop(place, None)
 
 
 _pumps = _Pumps()

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -17,12 +17,14 @@ from aaow_storage.authoring import (
     FeedPosition,
     FeedRow,
     check_kept,
+    dumps_unchecked,
     loads,
     make_change,
     parse_position,
     position_in,
 )
 from aaow_storage.errors import CorruptDataError, UnsupportedOperationError, ValidationError
+from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._repositories import feed_statements as statements
 from aaow_storage_sql._schema.tables import change_feed, changes
@@ -54,9 +56,17 @@ _ACTIONS = frozenset(map(str, ChangeAction))
 _REMEDY = "restore a backup, or open the store with changes=False and then changes=True, which begins another feed"
 
 
-def store(connection: SQLConnection, entries: Sequence[str]) -> None:
-    """Store what the open transaction has changed, each change as JSON, in one row, if the store records changes."""
-    connection.run(_STORE, {"at": now(), "changes": f"[{','.join(entries)}]"})
+def store(connection: SQLConnection, entries: list[Any]) -> None:
+    """Store what the open transaction has changed, each entry the values of a `FeedEntry`, if changes are recorded.
+
+    Raises:
+        CorruptDataError: an id that was read from the store is not text.
+    """
+    try:
+        text = dumps_unchecked(entries)
+    except TypeError as error:
+        raise unreadable("an id", "", error) from error
+    connection.run(_STORE, {"at": now(), "changes": text})
 
 
 def restart(connection: SQLConnection, *, records: bool) -> None:

@@ -68,7 +68,7 @@ class SQLConnection:
     def record(self, kind: str, id: str, session_id: str | None, action: str | None) -> None:
         """Note a change of the open transaction, for the change feed; None is no change."""
         if self.recorder is not None and action is not None:
-            self.recorder.add(kind, id, session_id, action)
+            self.recorder.entries.append((kind, id, session_id, action))
 
     def rows(self, statement: Any, parameters: "Parameters" = {}) -> "list[Row]":  # noqa: B006 - never changed
         """Return all rows of a SELECT.

@@ -43,7 +43,7 @@ class Job(Generic[T]):
 
     def claim(self) -> bool:
         """Claim the job, to run it or to keep it from running; True for the first call, from any thread."""
-        return self._is_claimed.acquire(blocking=False)
+        return self._is_claimed.acquire(False)  # half as fast with blocking=
 
     def release(self) -> None:
         """Undo `claim`: nothing was done, and a thread may claim the job again.

@@ -8,6 +8,7 @@ import attrs
 from aaow_storage import StorageError
 from aaow_storage.authoring import dumps_unchecked, loads
 from aaow_storage_tools._copying.batches import Item
+from aaow_storage_tools._copying.stored_records import Key
 from aaow_storage_tools._kinds import KIND_OF, KINDS
 
 NAME = "aaow-storage"
@@ -43,28 +44,35 @@ class ArchiveWriter:
 
     def header(self, created_at: str, scope: str) -> bytes:
         """Return the first line."""
-        return self._line(
-            {"type": HEADER, "format": NAME, "version": VERSION, "created_at": created_at, "scope": scope}
+        return self._digested(
+            _line({"type": HEADER, "format": NAME, "version": VERSION, "created_at": created_at, "scope": scope})
         )
 
     def record(self, item: Item) -> bytes:
         """Return the line of a record."""
         self.counts[item.kind.name] += 1
-        return self._line({"type": item.kind.name, "record": item.record.to_dict()})
+        return self._digested(line_of(item))
 
     def end(self) -> bytes:
         """Return the last line."""
         counts = {name: count for name, count in self.counts.items() if count}
-        return self._line(
-            {"type": END, "records": self.records, "counts": counts, "sha256": self.digest.hexdigest()}, digests=False
-        )
-
-    def _line(self, document: dict[str, Any], *, digests: bool = True) -> bytes:
-        line = f"{dumps_unchecked(document)}\n".encode()
-        if digests:
-            self.digest.update(line)
+        line = _line({"type": END, "records": self.records, "counts": counts, "sha256": self.digest.hexdigest()})
         self.size += len(line)
         return line
+
+    def _digested(self, line: bytes) -> bytes:
+        self.digest.update(line)
+        self.size += len(line)
+        return line
+
+
+def line_of(item: Item) -> bytes:
+    """Return the line of a record, as `ArchiveWriter` writes it."""
+    return _line({"type": item.kind.name, "record": item.record.to_dict()})
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    return f"{dumps_unchecked(document)}\n".encode()
 
 
 def check_header(line: bytes) -> None:
@@ -102,6 +110,20 @@ def parse_line(line: bytes) -> Item | End:
         return Item(kind, kind.record.from_dict(document["record"]))
     except StorageError as error:
         raise LineError(str(error)) from error
+
+
+def item_of(line: bytes) -> Item:
+    """Return the record that a line is, of which it is known that it is one."""
+    parsed = parse_line(line)
+    assert isinstance(parsed, Item)  # noqa: S101 - as is known
+    return parsed
+
+
+def key_of(line: bytes) -> Key | None:
+    """Return the kind and the id of the record that a line is; None if it is the end. The line was checked before."""
+    document = _document(line)
+    kind = KIND_OF.get(document["type"])
+    return None if kind is None else (kind.name, str(document["record"][kind.id_field]))
 
 
 def _end(document: dict[str, Any]) -> End:

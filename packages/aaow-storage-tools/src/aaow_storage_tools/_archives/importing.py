@@ -4,21 +4,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from aaow_storage import Capability, ConflictError, StorageAdapter, StorageError, Transaction, UnsupportedOperationError
+from aaow_storage_tools._archives.format import item_of, key_of, line_of
 from aaow_storage_tools._archives.validating import LeftOut, Stored, Validation
 from aaow_storage_tools._copying.batches import Item, Place
 from aaow_storage_tools._copying.differences import Comparison, Findings, Mismatch, differing_fields, is_same
 from aaow_storage_tools._copying.journal import Journal
 from aaow_storage_tools._copying.seen_ids import SeenIds
-from aaow_storage_tools._copying.stored_records import check_is_empty, is_empty, stored_like
+from aaow_storage_tools._copying.stored_records import Key, check_is_empty, is_empty, stored_by_id, stored_like
 from aaow_storage_tools._copying.writing import StoreWriter
 from aaow_storage_tools._errors import ResumableError, UnsupportedByBackendError
-from aaow_storage_tools._kinds import KIND_OF, STREAM_EVENT, Reference
+from aaow_storage_tools._kinds import KIND_OF, STREAM_EVENT, Kind, Reference
 from aaow_storage_tools._progress import Progress, ProgressCallback, ignore_progress
+
+T = TypeVar("T")
 
 OpenTarget = Callable[[], AbstractAsyncContextManager[StorageAdapter]]
 """Opens the target for `async with`."""
@@ -227,7 +230,7 @@ class _Importing:
             raise ResumableError("import", done, str(error)) from error
 
 
-def _parts(items: Iterator[tuple[int, Item]]) -> Iterator[list[tuple[int, Item]]]:
+def _parts(items: Iterator[T]) -> Iterator[list[T]]:
     while part := list(islice(items, _RECORDS_AT_ONCE)):
         yield part
 
@@ -243,22 +246,42 @@ async def _compare(validation: Validation, target: StorageAdapter, tell: Progres
     """Compare every record of an archive with the store; a sequence that the archive does not give does not count."""
     findings = Findings()
     done = 0
-    for part in _parts(validation.valid_items()):
-        items = [item for _, item in part]
-        stored = await stored_like(target, items)
-        for item in items:
-            kind, ours, theirs = item.kind.name, item.record, stored.get((item.kind.name, item.id))
+    for part in _parts(line for _, line in validation.valid_lines()):
+        lines = {key: line for line in part if (key := key_of(line)) is not None}
+        stored = await _stored(target, lines)
+        for key, line in lines.items():
+            kind, id_ = key
             findings.compared[kind] += 1
-            if theirs is None:
-                findings.add(kind, item.id, Mismatch.MISSING)
-            elif not is_same(ours, theirs):
-                fields = differing_fields(ours, theirs)
-                chosen = {name for name in fields if not (name in _BY_STORE and getattr(ours, name) is None)}
-                if chosen:
-                    findings.add(kind, item.id, Mismatch.DIFFERS, tuple(name for name in fields if name in chosen))
-        done += len(items)
+            if key not in stored:
+                findings.add(kind, id_, Mismatch.MISSING)
+            elif fields := _differing(line, KIND_OF[kind], stored[key]):
+                findings.add(kind, id_, Mismatch.DIFFERS, fields)
+        done += len(lines)
         tell(Progress(what="records compared", done=done, total=validation.records))
     return findings.comparison()
+
+
+async def _stored(target: StorageAdapter, lines: Mapping[Key, bytes]) -> dict[Key, Any]:
+    """Return the stored records that have the kinds and ids of the lines."""
+    by_kind: dict[str, list[Key]] = {}
+    for key in lines:
+        by_kind.setdefault(key[0], []).append(key)
+    found: dict[Key, Any] = {}
+    for name, keys in by_kind.items():
+        if KIND_OF[name].lists_whole_store(target):
+            found |= await stored_by_id(target, KIND_OF[name], [id_ for _, id_ in keys])
+        else:
+            found |= await stored_like(target, [item_of(lines[key]) for key in keys])
+    return found
+
+
+def _differing(line: bytes, kind: Kind[Any], stored: Any) -> tuple[str, ...]:
+    """Return the fields in which a stored record differs from a line; most lines are written as `export` does."""
+    if line == line_of(Item(kind, stored)):
+        return ()
+    record = item_of(line).record
+    fields = () if is_same(record, stored) else differing_fields(record, stored)
+    return tuple(name for name in fields if name not in _BY_STORE or getattr(record, name) is not None)
 
 
 _BY_STORE = {"sequence", "session_id", "node_id"}

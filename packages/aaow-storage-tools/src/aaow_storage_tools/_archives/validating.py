@@ -110,11 +110,16 @@ class Validation:
             raise self._invalid(number + 1, "is missing: the archive ends in the middle; get a whole copy of it")
         self._check_end(number, end, lines)
 
+    def valid_lines(self, after_line: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that are right, and their numbers, after that line; `run` was called before."""
+        for number, line in lines_of(self._file):
+            is_wrong = self.found and not self._seen.missing(_BAD_LINE, [str(number)])
+            if number > max(1, after_line) and not is_wrong:
+                yield number, line
+
     def valid_items(self, after_line: int = 0) -> Iterator[tuple[int, Item]]:
         """Yield the records that can be stored, and their line numbers, after that line; `run` was called before."""
-        for number, line in lines_of(self._file):
-            if number <= max(1, after_line) or not self._seen.missing(_BAD_LINE, [str(number)]):
-                continue
+        for number, line in self.valid_lines(after_line):
             parsed = parse_line(line)
             if isinstance(parsed, Item):
                 yield number, parsed

@@ -1,10 +1,11 @@
 """What differs between two records, and between two stores."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import Any, cast
 
 import attrs
@@ -102,8 +103,35 @@ class Findings:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Say whether two records are alike in every field, with the types and the order of keys in documents."""
-    return dumps_unchecked(_plain(one)) == dumps_unchecked(_plain(other))
+    """Say whether two records of a kind are alike in every field, with the types and the order of keys in documents."""
+    values_of = _values_of(cast("Hashable", type(one)))
+    return all(map(_is_same_value, values_of(one), values_of(other)))
+
+
+def _is_same_value(one: Any, other: Any) -> bool:
+    """Say whether two values of a field are alike, as their JSON is; most of them need no JSON to tell."""
+    kind = type(one)
+    if one is other:
+        return True
+    if kind is type(other):
+        if kind is str:
+            return bool(one == other)
+        if kind is datetime and one.tzinfo is other.tzinfo:
+            return bool(one == other)
+        if kind is TokenUsage:
+            return is_same(one, other)
+        if kind is tuple:
+            return len(one) == len(other) and all(map(is_same, one, other))
+        if kind is dict and (_has_records(one) or _has_records(other)):
+            return one.keys() == other.keys() and all(is_same(part, other[name]) for name, part in one.items())
+        if kind is dict or kind is list:
+            return dumps_unchecked(one) == dumps_unchecked(other)
+    return dumps_unchecked(_plain_value(one)) == dumps_unchecked(_plain_value(other))
+
+
+def _has_records(mapping: Mapping[str, Any]) -> bool:
+    """Say whether the values of a mapping are records, as node states are, and no JSON."""
+    return bool(mapping) and attrs.has(type(next(iter(mapping.values()))))
 
 
 def differing_fields(one: Any, other: Any) -> tuple[str, ...]:
@@ -124,6 +152,12 @@ def _names_of(record: Hashable) -> tuple[str, ...]:
     return tuple(field.name for field in attrs.fields(cast("type[Any]", record)))
 
 
+@cache
+def _values_of(record: Hashable) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what returns the values of the fields of a record of that class."""
+    return cast("Callable[[Any], tuple[Any, ...]]", attrgetter(*_names_of(record)))
+
+
 def _plain_value(value: Any) -> Any:
     """Return the value of a field as JSON; node states are a mapping, which may come in any order."""
     if value is None or type(value) is str:
@@ -136,6 +170,6 @@ def _plain_value(value: Any) -> Any:
         return None
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    if isinstance(value, dict) and value and attrs.has(type(next(iter(value.values())))):
+    if isinstance(value, dict) and _has_records(value):
         return {key: _plain(part) for key, part in sorted(value.items())}
     return _plain(value) if isinstance(value, TokenUsage) else value

@@ -37,6 +37,10 @@ class SeenIds:
 
     def add(self, kind: str, ids: Iterable[str]) -> None:
         """Note that records of a kind were met."""
+        ids = list(ids)
+        if len(ids) == 1:
+            self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (kind, ids[0]))
+            return
         self._database.execute("BEGIN")
         self._database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", ((kind, id_) for id_ in ids))
         self._database.execute("COMMIT")

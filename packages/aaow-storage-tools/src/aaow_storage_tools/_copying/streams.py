@@ -1,6 +1,6 @@
 """Saving stream events so that they keep their sequences, by operations that give each event the next one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve
 
@@ -35,10 +35,11 @@ async def save_events(storage: Transaction, events: Sequence[StreamEvent], store
             await storage.save_stream_event(event)
         return
     before = {event.id: event for event in stored}
+    behind = [event for event in events if _is_behind(event, before.get(event.id))]
     last: dict[str, int] = {}
-    for stream_id in dict.fromkeys(event.stream_id for event in events):
+    for stream_id in dict.fromkeys(event.stream_id for event in behind):
         last[stream_id] = await last_sequence(storage, stream_id)
-    misplaced = [before[event.id] for event in events if _is_misplaced(event, before.get(event.id), last)]
+    misplaced = [before[event.id] for event in behind if (event.sequence or 0) > last[event.stream_id]]
     await delete_events(storage, misplaced)
     gone = {event.id for event in misplaced}
     known = [
@@ -94,11 +95,11 @@ async def delete_events(storage: Transaction, events: Sequence[StreamEvent]) -> 
                 await storage.save_stream_events([evolve(event, session_id=session.id) for event in part])
 
 
-def _is_misplaced(event: StreamEvent, stored: StreamEvent | None, last: Mapping[str, int]) -> bool:
-    """Say whether a stored event has to leave its place, because it came back into its stream further on."""
+def _is_behind(event: StreamEvent, stored: StreamEvent | None) -> bool:
+    """Say whether an event is stored with a lower sequence: it has to leave its place if its stream ends before it."""
     if stored is None or stored.stream_id != event.stream_id or event.sequence is None or stored.sequence is None:
         return False
-    return event.sequence > stored.sequence and event.sequence > last[event.stream_id]
+    return event.sequence > stored.sequence
 
 
 async def last_sequence(storage: StorageOperations, stream_id: str) -> int:
