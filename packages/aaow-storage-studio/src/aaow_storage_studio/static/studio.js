@@ -40,6 +40,12 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 });
 
+// What a person has opened stays open when the page is patched, and what this script has shown stays shown.
+htmx.registerExtension("keep", {
+  htmx_before_morph_attr: (element, { attrName }) =>
+    !(attrName === "open" && element.matches("details")) && !(attrName === "hidden" && element.matches("[data-copy]")),
+});
+
 document.addEventListener("htmx:after:swap", enhance);
 enhance();
 
