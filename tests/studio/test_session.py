@@ -1,5 +1,6 @@
 """The page of a session: its waterfall, what failed, and how it is kept up to date."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -8,18 +9,19 @@ from urllib.parse import quote
 import httpx2
 import pytest
 import runs
-from studio_serving import Serve, Studio
+from studio_serving import Serve, Studio, serving
 from unusual_runs import HOSTILE
 
 from aaow_storage import NodeExecutionState, StorageAdapter, create_adapter, now
-from aaow_storage_studio import studio_app
+from aaow_storage_studio import StudioSettings, studio_app
 from aaow_storage_studio._web import run_reading
 
 
-@pytest.fixture
-def studio(serve: Serve) -> Studio:
-    """Serve all runs that are not large."""
-    return serve(runs.fill)
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Serve all runs that are not large, for tests that only read."""
+    with serving(f"file:{tmp_path_factory.mktemp('runs') / 'runs.db'}", StudioSettings(), runs.fill) as serving_studio:
+        yield serving_studio
 
 
 class Elements(HTMLParser):
@@ -204,7 +206,11 @@ async def test_a_store_without_streams_and_changes_has_the_page_too():
     assert "sse:connect" not in answer.text
 
 
-def test_the_page_is_patched_while_the_run_goes_on(studio: Studio, page: Any):
+def test_the_page_is_patched_while_the_run_goes_on(serve: Serve, page: Any):
+    async def fill(storage: StorageAdapter) -> None:
+        await runs.answer_live(storage, now() - timedelta(seconds=20))
+
+    studio = serve(fill)
     page.set_viewport_size({"width": 1000, "height": 300})
     page.goto(f"{studio.url}/session?id=answer-live-1")
     page.locator("#of-node-answer > summary").click()
@@ -223,7 +229,11 @@ def test_the_page_is_patched_while_the_run_goes_on(studio: Studio, page: Any):
     assert page.locator("#run[hx-trigger*=every]").count() == 0
 
 
-def test_a_hostile_run_does_nothing_in_the_browser(studio: Studio, page: Any):
+def test_a_hostile_run_does_nothing_in_the_browser(serve: Serve, page: Any):
+    async def fill(storage: StorageAdapter) -> None:
+        await runs.hostile(storage, now() - timedelta(minutes=1))
+
+    studio = serve(fill)
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     page.goto(f"{studio.url}/session?id={quote(HOSTILE[1])}")
 
