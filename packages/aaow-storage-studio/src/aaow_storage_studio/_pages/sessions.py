@@ -1,6 +1,7 @@
 """The page `sessions`: runs, newest first, with what they used and cost."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,8 @@ from aaow_storage import In, QueryFilter, Session, SessionStatus, StorageAdapter
 from aaow_storage_studio._web.pages import Page
 from aaow_storage_studio._web.paging import Listed, read_list
 from aaow_storage_studio._web.visit import Visit
+
+ENDED = frozenset({SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.CANCELLED})
 
 
 @frozen
@@ -32,6 +35,12 @@ class SessionsView:
     def costs(self, session_id: str) -> Mapping[str, Decimal]:
         """Return what the model calls of a session cost, by currency."""
         return self.usage[session_id].costs if session_id in self.usage else {}
+
+    def lasted(self, session: Session, at: datetime) -> timedelta | None:
+        """Return how long a session took, or has taken by now; None if it has not begun."""
+        if session.status == SessionStatus.QUEUED:
+            return None
+        return (session.updated_at if session.status in ENDED else at) - session.created_at
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON."""

@@ -86,7 +86,8 @@ def _rounded(value: Decimal) -> str:
     if not value:
         return "0"
     places = max(2, 3 - value.adjusted())
-    return f"{value:.{min(places, 18)}f}"
+    whole, _, part = f"{value:.{min(places, 18)}f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 def share(value: float) -> str:
@@ -102,6 +103,11 @@ def short_id(value: str) -> str:
 def as_json(value: Any) -> str:
     """Return a JSON value, indented, with its own letters."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def pairs(value: Mapping[str, Any] | None, length: int = 90) -> str:
+    """Return a JSON object as `key=value` pairs, as the query language writes them, as one line."""
+    return one_line(" ".join(f"{key}={one_line(part, length)}" for key, part in (value or {}).items()), length)
 
 
 def one_line(value: Any, length: int = 120) -> str:
@@ -126,5 +132,6 @@ FILTERS: dict[str, Callable[..., str]] = {
         short_id,
         as_json,
         one_line,
+        pairs,
     )
 }
