@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 import uvicorn
 
-from aaow_storage import StorageAdapter, create_adapter
+from aaow_storage import NotOfferedError, StorageAdapter, create_adapter, maintenance_of
+from aaow_storage.authoring import StoreMaintenance
 from aaow_storage_studio import StudioSettings, studio_app
 
 PATIENCE_S = 20
@@ -52,6 +53,13 @@ class Studio:
         return httpx2.post(f"{self.url}{path}", data=data, headers=given)
 
 
+def _maintenance_of(store: str) -> StoreMaintenance | None:
+    try:
+        return maintenance_of(store)
+    except NotOfferedError:
+        return None
+
+
 @contextmanager
 def serving(store: str, settings: StudioSettings, fill: Fill) -> Iterator[Studio]:
     """Fill a store, and serve it until the end of the block."""
@@ -63,7 +71,10 @@ def serving(store: str, settings: StudioSettings, fill: Fill) -> Iterator[Studio
         async with create_adapter(store) as storage:
             await fill(storage)
             config = uvicorn.Config(
-                studio_app(storage, settings), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+                studio_app(storage, settings, maintenance=_maintenance_of(store)),
+                log_level="error",
+                lifespan="off",
+                timeout_graceful_shutdown=1,
             )
             server.append(uvicorn.Server(config))
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from aaow_storage import StorageAdapter
+from aaow_storage.authoring import StoreMaintenance
 from aaow_storage_studio._pages import ACTIONS, PAGES
 from aaow_storage_studio._security.address_length import AddressLength
 from aaow_storage_studio._security.hosts import AllowedHosts
@@ -24,7 +25,9 @@ from aaow_storage_studio._web.pages import PageServer
 from aaow_storage_studio._web.static_files import StaticFiles
 
 
-def studio_app(storage: StorageAdapter, settings: StudioSettings | None = None) -> Starlette:
+def studio_app(
+    storage: StorageAdapter, settings: StudioSettings | None = None, *, maintenance: StoreMaintenance | None = None
+) -> Starlette:
     """Return the studio for a store, to be served, or mounted in a Starlette or FastAPI application.
 
         app.mount("/studio", studio_app(storage, StudioSettings(allowed_hosts=["agents.example"])))
@@ -36,10 +39,12 @@ def studio_app(storage: StorageAdapter, settings: StudioSettings | None = None) 
         storage: the store.
         settings: what may be shown and done, and to whom; without, everything is shown to programs and people who
             address the studio by a name of this machine, and nothing can be decided.
+        maintenance: what `maintenance_of` returns for the same store. Without it, the page of the store does not tell
+            its sizes, its schema, and what a commit survives.
     """
     settings = settings or StudioSettings()
     redacted = RedactedAdapter(storage, settings.redact, allows_decisions=settings.allow_decisions)
-    server = PageServer(redacted, settings)
+    server = PageServer(redacted, settings, maintenance)
 
     async def start(request: Request) -> Response:
         return RedirectResponse(server.visit(request).url("sessions"))

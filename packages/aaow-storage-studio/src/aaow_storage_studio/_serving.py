@@ -12,6 +12,7 @@ from attrs import evolve
 from starlette.types import ASGIApp
 
 from aaow_storage import StorageAdapter
+from aaow_storage.authoring import StoreMaintenance
 from aaow_storage_studio._app import studio_app
 from aaow_storage_studio._settings import LOOPBACK, StudioSettings
 
@@ -26,6 +27,7 @@ async def serve_studio(
     host: str = "127.0.0.1",
     port: int = 0,
     announce: Callable[[str], None],
+    maintenance: StoreMaintenance | None = None,
 ) -> None:
     """Serve a store until the task is cancelled.
 
@@ -35,6 +37,7 @@ async def serve_studio(
         host: the address to listen at. One that other machines reach is also a host that requests may name.
         port: the port; a free one if it is 0.
         announce: is called with the address to open, once it is listened at. It has the token, and works once.
+        maintenance: what `maintenance_of` returns for the same store, for the page of the store.
 
     Raises:
         OSError: the address cannot be listened at, such as when the port is taken.
@@ -42,7 +45,8 @@ async def serve_studio(
     shown = f"[{host}]" if ":" in host else host
     token = settings.token or secrets.token_urlsafe(32)
     allowed = (*settings.allowed_hosts, *({shown, *LOOPBACK} - set(settings.allowed_hosts)))
-    app = studio_app(storage, evolve(settings, token=token, allowed_hosts=allowed))
+    allowing = evolve(settings, token=token, allowed_hosts=allowed)
+    app = studio_app(storage, allowing, maintenance=maintenance)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
         server = _Server(_config(app))

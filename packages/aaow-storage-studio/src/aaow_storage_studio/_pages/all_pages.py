@@ -10,6 +10,7 @@ from aaow_storage_studio._pages import (
     model_calls,
     session,
     sessions,
+    store,
     stream,
     streams,
     usage,
@@ -31,6 +32,7 @@ PAGES: tuple[Page, ...] = (
     *streams.PAGES,
     *workflows.PAGES,
     *usage.PAGES,
+    *store.PAGES,
 )
 
 ACTIONS: tuple[Action, ...] = (*approval.ACTIONS,)

@@ -95,6 +95,18 @@ def share(value: float) -> str:
     return f"{value * 100:.1f} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"  # noqa: PLR2004 - one more figure
 
 
+def byte_count(value: int | None) -> str:
+    """Return a number of bytes: `512 bytes`, `3.4 MiB`."""
+    if value is None:
+        return MISSING
+    size = float(value)
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":  # noqa: PLR2004 - the next unit
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"  # noqa: PLR2004
+        size /= 1024
+    return str(value)
+
+
 def short_id(value: str) -> str:
     """Return the beginning of a long id, with an ellipsis."""
     return value if len(value) <= _SHORT_ID + 1 else f"{value[:_SHORT_ID]}…"
@@ -127,6 +139,7 @@ FILTERS: dict[str, Callable[..., str]] = {
         count,
         short_count,
         amount,
+        byte_count,
         costs,
         share,
         short_id,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from aaow_storage.authoring import redacted_text
+from aaow_storage.authoring import StoreMaintenance, redacted_text
 from aaow_storage.errors import NotFoundError, StorageError, UnsupportedOperationError, ValidationError
 from aaow_storage_studio._security.forms import FormError, read_form
 from aaow_storage_studio._security.redaction import RedactedAdapter
@@ -82,9 +82,12 @@ class Action:
 class PageServer:
     """Answers requests for pages."""
 
-    def __init__(self, storage: RedactedAdapter, settings: StudioSettings) -> None:
+    def __init__(
+        self, storage: RedactedAdapter, settings: StudioSettings, maintenance: StoreMaintenance | None = None
+    ) -> None:
         self._storage = storage
         self._settings = settings
+        self._maintenance = maintenance
         self._templates = Templates()
 
     def routes(self, page: Page) -> list[Route]:
@@ -122,7 +125,7 @@ class PageServer:
 
     def visit(self, request: Request) -> Visit:
         """Return what a page needs to answer a request."""
-        return Visit(request, self._storage, self._settings)
+        return Visit(request, self._storage, self._settings, maintenance=self._maintenance)
 
     def error(self, visit: Visit, error: Exception) -> Response:
         """Return the page that says what went wrong, as HTML or JSON."""

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 from attrs import evolve, frozen
 from starlette.requests import Request
 
+from aaow_storage.authoring import StoreMaintenance
 from aaow_storage_studio._security.deciders import decider_of
 from aaow_storage_studio._security.redaction import RedactedAdapter
 from aaow_storage_studio._settings import StudioSettings
@@ -19,6 +20,7 @@ class Visit:
         request: the request.
         storage: the store, whose records are redacted. Pages read it, and decide; they do nothing else with it.
         settings: what the studio may show and do.
+        maintenance: what only the backend knows of the store; None if the program that serves it has not given it.
         position: that of the last change of the store before the page was read; None if the store has no change feed.
     """
 
@@ -26,6 +28,7 @@ class Visit:
     storage: RedactedAdapter
     settings: StudioSettings
     position: str | None = None
+    maintenance: StoreMaintenance | None = None
 
     def text(self, name: str) -> str:
         """Return a parameter of the URL, empty if it is not there; the last of several counts."""

@@ -46,9 +46,11 @@ async def run(
         redact: a regular expression; what it matches in texts is not shown. May be given several times.
     """
     import asyncio
+    from contextlib import suppress
 
     from rich.text import Text
 
+    from aaow_storage import NotOfferedError
     from aaow_storage_tools.command_line.interruptions import set_by_signal
     from aaow_storage_tools.command_line.usage_error import UsageError
 
@@ -75,9 +77,13 @@ async def run(
         terminal.flush()
 
     async with options.open() as storage:
+        maintenance = None
+        with suppress(NotOfferedError):
+            maintenance = store.maintenance()
         stopped = asyncio.Event()
         with set_by_signal(stopped):
-            await _run_until(stopped, studio.serve_studio(storage, settings, host=host, port=port, announce=announce))
+            where = {"host": host, "port": port, "maintenance": maintenance}
+            await _run_until(stopped, studio.serve_studio(storage, settings, announce=announce, **where))
     terminal.emit_line("result", {})
     return None
 
