@@ -29,6 +29,12 @@ async def add_problems(storage: StorageAdapter) -> None:
     await storage.save_llm_execution("run", "node", early)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing take too long, however busy the machine is."""
+    monkeypatch.setattr(store_page, "USUAL_PATIENCE_S", 60.0)
+
+
 class Tight(StoreMaintenance):
     """A maintenance that tells the whole size alone, finds a damage, and has a secret in what it says."""
 

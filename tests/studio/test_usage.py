@@ -16,6 +16,12 @@ DEMO = "period=all"
 HOSTILE = 'a "b"\\ <script>'
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no period take too long, however busy the machine is."""
+    monkeypatch.setattr(usage, "USUAL_PATIENCE_S", 60.0)
+
+
 async def add_call(storage: StorageAdapter, session_id: str, at: datetime, **call: Any) -> None:
     tokens = call.pop("tokens", None)
     used = None if tokens is None else TokenUsage(prompt_tokens=tokens, completion_tokens=0, total_tokens=tokens)

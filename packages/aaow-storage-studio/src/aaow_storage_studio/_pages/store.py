@@ -7,7 +7,7 @@ from attrs import frozen
 from markupsafe import Markup
 
 from aaow_storage import StorageError
-from aaow_storage.authoring import Durability, SchemaStatus, StoreMaintenance
+from aaow_storage.authoring import Durability, SchemaStatus, StoreMaintenance, redacted_text
 from aaow_storage_studio._drawing.bars import Bar, Part, bars
 from aaow_storage_studio._web import formats
 from aaow_storage_studio._web.installed_backends import InstalledBackend, installed_backends
@@ -24,7 +24,7 @@ from aaow_storage_tools import (
     describe_store,
 )
 
-USUAL_PATIENCE_S = 0.5
+USUAL_PATIENCE_S = 1.0
 """How long may take what nobody asked for."""
 PATIENCE_S = 60.0
 """How long may take what was asked for."""
@@ -147,7 +147,7 @@ async def read(visit: Visit) -> StoreView:
     try:
         description, has_sizes = await _description(visit.maintenance, in_full=bool(visit.text("sizes")))
     except StorageError as error:
-        problem = str(error)
+        problem = _said(visit, error)
     contents = describe_contents(visit.storage, exact=is_exact)
     return StoreView(
         place=None if visit.maintenance is None else visit.maintenance.place,
@@ -199,11 +199,15 @@ async def _check(visit: Visit) -> Check:
     try:
         report = await within(PATIENCE_S, work)
     except StorageError as error:
-        return Check(findings=findings, problem=f"The store cannot be read: {visit.storage.redacted(str(error))}")
+        return Check(findings=findings, problem=f"The store cannot be read: {_said(visit, error)}")
     if report is None:
         problem = f"The check takes more than {PATIENCE_S:.0f} s here, and was given up: run `aaow-storage check`."
         return Check(findings=findings, problem=problem)
     return Check(findings=findings, report=report)
+
+
+def _said(visit: Visit, error: StorageError) -> str:
+    return str(visit.storage.redacted(redacted_text(str(error))))
 
 
 def _link(visit: Visit, finding: Finding) -> str | None:
