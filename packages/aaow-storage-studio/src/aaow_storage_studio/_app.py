@@ -66,7 +66,7 @@ def studio_app(
     if settings.token is not None:
         middleware.append(Middleware(SignIn, token=settings.token))
     middleware.append(Middleware(SameOrigin))
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", start),
             *(route for page in PAGES for route in server.routes(page)),
@@ -77,3 +77,5 @@ def studio_app(
         exception_handlers={HTTPException: refuse},
         middleware=middleware,
     )
+    app.router.redirect_slashes = False  # its redirects would have the `Host` of the request in them
+    return app
