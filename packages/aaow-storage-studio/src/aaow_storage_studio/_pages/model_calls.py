@@ -4,9 +4,9 @@ from typing import Any
 
 from attrs import frozen
 
-from aaow_storage import LLMExecution, QueryFilter
+from aaow_storage import LLMExecution
 from aaow_storage_studio._web.pages import Page
-from aaow_storage_studio._web.paging import Listed, read_list
+from aaow_storage_studio._web.paging import Listed, count_if_asked, read_list
 from aaow_storage_studio._web.visit import Visit
 
 OUTCOMES = {"succeeded": "success=true", "failed": "success=false", "running": "success=null"}
@@ -20,7 +20,7 @@ class ModelCallsView:
     Attributes:
         listed: a page of calls, without their documents.
         outcome: the outcome that the list is limited to, empty for all.
-        count: how many calls match, None if nobody asked.
+        count: how many calls match, None if nobody asked, or it takes too long.
     """
 
     listed: Listed[LLMExecution]
@@ -46,9 +46,7 @@ async def read(visit: Visit) -> ModelCallsView:
     outcome = visit.text("outcome")
     conditions = [OUTCOMES[outcome]] if outcome in OUTCOMES else []
     listed = await read_list(visit, LLMExecution, visit.storage.list_llm_executions, conditions=conditions)
-    count = None
-    if visit.text("count") and listed.where is not None:
-        count = await visit.storage.count_llm_executions(QueryFilter(listed.where))
+    count = await count_if_asked(visit, listed, visit.storage.count_llm_executions)
     return ModelCallsView(listed, outcome if conditions else "", count)
 
 

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from aaow_storage import In, QueryFilter, Session, SessionStatus, StorageAdapter, UsageSummary
 from aaow_storage_studio._web.pages import Page
-from aaow_storage_studio._web.paging import Listed, read_list
+from aaow_storage_studio._web.paging import Listed, count_if_asked, read_list
 from aaow_storage_studio._web.visit import Visit
 
 ENDED = frozenset({SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.CANCELLED})
@@ -23,7 +23,7 @@ class SessionsView:
         listed: a page of sessions, without their documents.
         usage: what the model calls of each used, by its id; those without calls are not there.
         status: the status that the list is limited to, empty for all.
-        count: how many sessions match, None if nobody asked.
+        count: how many sessions match, None if nobody asked, or it takes too long.
     """
 
     listed: Listed[Session]
@@ -57,9 +57,7 @@ async def read(visit: Visit) -> SessionsView:
     conditions = [f"status={status}"] if status in set(map(str, SessionStatus)) else []
     listed = await read_list(visit, Session, visit.storage.list_sessions, conditions=conditions)
     usage = await usage_of_sessions(visit.storage, [session.id for session in listed.records])
-    count = None
-    if visit.text("count") and listed.where is not None:
-        count = await visit.storage.count_sessions(QueryFilter(listed.where))
+    count = await count_if_asked(visit, listed, visit.storage.count_sessions)
     return SessionsView(listed, usage, status, count)
 
 
