@@ -1,6 +1,8 @@
 """The page of a session: its waterfall, what failed, and how it is kept up to date."""
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -194,13 +196,16 @@ def test_the_page_is_the_same_on_each_store(serve: Serve, store_url: str):
     assert studio.get(f"/session?id={quote(HOSTILE[1])}").status_code == 200
 
 
-@pytest.mark.asyncio
-async def test_a_store_without_streams_and_changes_has_the_page_too():
-    async with create_adapter("memory://", stream_events=False, changes=False) as storage:
-        await runs.triage_failed(storage, now() - timedelta(minutes=5))
-        transport = httpx2.ASGITransport(app=studio_app(storage))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            answer = await client.get("/session?id=triage-91c0")
+def test_a_store_without_streams_and_changes_has_the_page_too():
+    async def ask() -> httpx2.Response:
+        async with create_adapter("memory://", stream_events=False, changes=False) as storage:
+            await runs.triage_failed(storage, now() - timedelta(minutes=5))
+            transport = httpx2.ASGITransport(app=studio_app(storage))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                return await client.get("/session?id=triage-91c0")
+
+    with ThreadPoolExecutor() as threads:  # the browser has a loop in this one
+        answer = threads.submit(asyncio.run, ask()).result()
     assert answer.status_code == 200
     assert "find-order" in answer.text
     assert "sse:connect" not in answer.text

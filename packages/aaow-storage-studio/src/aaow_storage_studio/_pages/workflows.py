@@ -15,6 +15,7 @@ from aaow_storage import (
 )
 from aaow_storage_studio._drawing.definition import Graph, graph_of
 from aaow_storage_studio._drawing.graph_picture import picture_of
+from aaow_storage_studio._web.anchors import anchor
 from aaow_storage_studio._web.pages import Page
 from aaow_storage_studio._web.paging import Listed, read_list
 from aaow_storage_studio._web.visit import Visit
@@ -110,7 +111,7 @@ async def read_workflow(visit: Visit) -> WorkflowView:
     def link(node_id: str) -> str | None:
         if session_id is None:
             return None
-        return f"{visit.url('session', id=session_id)}#node-{node_id}" if node_id in states else None
+        return f"{visit.url('session', id=session_id)}#{anchor('node', node_id)}" if node_id in states else None
 
     return WorkflowView(
         workflow,

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aaow_storage import now
 from aaow_storage_studio._web import folding, formats
+from aaow_storage_studio._web.anchors import anchor
 from aaow_storage_studio._web.visit import Visit
 
 
@@ -17,7 +18,10 @@ class Templates:
         self._environment = _environment()
 
     def render(self, template: str, visit: Visit, view: Any) -> str:
-        """Return a page. A template has `view`, `visit`, `settings` and `now`, and the filters of `formats`."""
+        """Return a page.
+
+        A template has `view`, `visit`, `settings` and `now`, the function `anchor`, and the filters of `formats`.
+        """
         names = {"view": view, "visit": visit, "settings": visit.settings, "now": now()}
         return self._environment.get_template(template).render(names)
 
@@ -34,4 +38,5 @@ def _environment() -> Environment:
         extensions=["jinja2.ext.loopcontrols"],
     )
     environment.filters.update(formats.FILTERS, folded=folding.folded)
+    environment.globals["anchor"] = anchor
     return environment
