@@ -179,20 +179,24 @@ def test_a_call_that_is_not_there_is_not_found(studio: Studio):
     assert studio.get("/model-call?session=nowhere").status_code == 400
 
 
-def test_hundreds_of_old_messages_are_shown_only_if_asked_for(serve: Serve):
-    sent = [{"role": "user", "content": f"message {number}."} for number in range(120)]
+def test_of_hundreds_of_messages_the_last_are_shown_and_all_if_asked_for(serve: Serve):
+    sent = [{"role": "user", "content": f"message {number}."} for number in range(420)]
 
     async def fill(storage: StorageAdapter) -> None:
         await storage.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
         for place in range(2):
-            call = LLMExecutionResult(id=f"call-{place}", timestamp=now(), success=True, input=sent[: 119 + place])
+            call = LLMExecutionResult(
+                id=f"call-{place}", timestamp=now(), success=True, input=sent[: (119, 420)[place]]
+            )
             await storage.save_llm_execution("s", "node", call)
 
     studio = serve(fill)
     html = studio.get("/model-call?session=s&id=call-1").text
     assert ">message 0.<" not in html
     assert ">message 118.<" in html
-    assert ">message 119.<" in html
+    assert ">message 219.<" not in html
+    assert ">message 220.<" in html
+    assert ">message 419.<" in html
     assert ">message 0.<" in studio.get("/model-call?session=s&id=call-1&all=yes").text
 
 

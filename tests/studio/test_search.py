@@ -125,6 +125,9 @@ def test_the_page_marks_the_text_and_says_which_period_was_searched(serve: Serve
     assert "a <mark>Needle</mark> of 0" in html
     assert "what was stored after 2026-02-28 22:00:00" in html
     assert "Look further back" in html
+    assert "/model-call?session=s-2&amp;id=call-2#tool-of-call-2" in studio.get("/search?text=needle").text
+    assert "/session?id=s-3&amp;open=node#tool-of-node-3" in studio.get("/search?text=needle").text
+    assert 'id="tool-of-call-2"' in studio.get("/model-call?session=s-2&id=call-2").text
     assert "Searched: everything" in studio.get("/search?text=needle").text
 
 

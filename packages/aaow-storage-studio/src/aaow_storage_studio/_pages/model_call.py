@@ -16,6 +16,8 @@ from aaow_storage_studio._web.visit import Visit
 MAX_TOOL_CALLS = 200
 MAX_OLD_MESSAGES = 40
 """How many of the messages that were sent before a page has, unless all are asked for."""
+MAX_NEW_MESSAGES = 200
+"""How many of the others."""
 MAX_JSON_LENGTH = 100_000
 """How much JSON a page has beside what it shows of it."""
 NEWEST_FIRST = (OrderBy("timestamp", "desc"), OrderBy("id", "desc"))
@@ -116,9 +118,15 @@ class ModelCallView:
         return self._messages[self.hidden_messages : self.same_messages]
 
     @property
+    def hidden_new_messages(self) -> int:
+        """How many of the new messages are not in the page."""
+        new = len(self._messages) - self.same_messages
+        return 0 if self.shows_all else max(0, new - MAX_NEW_MESSAGES)
+
+    @property
     def new_messages(self) -> Sequence[Message]:
-        """Those that the call before did not send."""
-        return self._messages[self.same_messages :]
+        """Those that the call before did not send, or the last of them."""
+        return self._messages[self.same_messages + self.hidden_new_messages :]
 
     @property
     def shares(self) -> list[TokenShare]:
