@@ -1,5 +1,6 @@
 """The page `store`: what is in the store, how large it is, what is to be said against it, and what a check finds."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from aaow_storage_tools import (
     describe_store,
 )
 
-USUAL_PATIENCE_S = 1.0
+USUAL_PATIENCE_S = 0.5
 """How long may take what nobody asked for."""
 PATIENCE_S = 60.0
 """How long may take what was asked for."""
@@ -143,19 +144,18 @@ class StoreView:
 async def read(visit: Visit) -> StoreView:
     """Read the page: `exact=yes` counts everything, `sizes=yes` takes its time for sizes, `check=yes` checks."""
     is_exact, is_checked = bool(visit.text("exact")), bool(visit.text("check"))
-    problem, has_sizes, description = None, True, StoreDescription()
-    try:
-        description, has_sizes = await _description(visit.maintenance, in_full=bool(visit.text("sizes")))
-    except StorageError as error:
-        problem = _said(visit, error)
     contents = describe_contents(visit.storage, exact=is_exact)
+    (description, has_sizes, problem), kinds = await asyncio.gather(
+        _description(visit, in_full=bool(visit.text("sizes"))),
+        within(PATIENCE_S if is_exact else USUAL_PATIENCE_S, contents),
+    )
     return StoreView(
         place=None if visit.maintenance is None else visit.maintenance.place,
         capabilities=sorted(map(str, visit.storage.capabilities)),
         backends=installed_backends(visit.storage, visit.maintenance),
         description=visit.storage.redacted(description),
         has_sizes=has_sizes,
-        kinds=await within(PATIENCE_S if is_exact else USUAL_PATIENCE_S, contents),
+        kinds=kinds,
         is_exact=is_exact,
         check=await _check(visit) if is_checked else None,
         problem=problem,
@@ -179,12 +179,16 @@ class _WithoutSizes(StoreMaintenance):
         return await self._maintenance.schema_status()
 
 
-async def _description(maintenance: StoreMaintenance | None, *, in_full: bool) -> tuple[StoreDescription, bool]:
-    """Return what the backend says of the store, and whether it took no longer than it may."""
-    found = await within(PATIENCE_S if in_full else USUAL_PATIENCE_S, describe_store(maintenance))
-    if found is not None or maintenance is None:
-        return found or StoreDescription(), True
-    return await describe_store(_WithoutSizes(maintenance)), False
+async def _description(visit: Visit, *, in_full: bool) -> tuple[StoreDescription, bool, str | None]:
+    """Return what the backend says of the store, whether its sizes did not take too long, and why it says nothing."""
+    maintenance = visit.maintenance
+    try:
+        found = await within(PATIENCE_S if in_full else USUAL_PATIENCE_S, describe_store(maintenance))
+        if found is not None or maintenance is None:
+            return found or StoreDescription(), True, None
+        return await describe_store(_WithoutSizes(maintenance)), False, None
+    except StorageError as error:
+        return StoreDescription(), True, _said(visit, error)
 
 
 async def _check(visit: Visit) -> Check:

@@ -11,7 +11,7 @@ from aaow_storage_studio._drawing.meters import Meter, meter
 
 MAX_DEPTH = 2
 """How many levels of pools inside of others are read for a list."""
-MAX_INSIDE = 200
+MAX_INSIDE = 100
 """How many pools of a level are read."""
 
 
