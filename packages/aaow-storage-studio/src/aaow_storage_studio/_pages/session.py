@@ -12,7 +12,7 @@ from aaow_storage_studio._drawing.time_axis import TimeAxis, time_axis
 from aaow_storage_studio._drawing.waterfall import axis_picture
 from aaow_storage_studio._web.anchors import anchor
 from aaow_storage_studio._web.pages import Page
-from aaow_storage_studio._web.run import APPROVAL, MODEL_CALL, TOOL_CALL, Run, RunNode, Step
+from aaow_storage_studio._web.run import APPROVAL, TOOL_CALL, Run, RunNode, Step
 from aaow_storage_studio._web.run_problems import Problem, problems_of
 from aaow_storage_studio._web.run_reading import read_run
 from aaow_storage_studio._web.run_rows import NodeRow, Rows
@@ -44,7 +44,6 @@ class SessionView:
         idle_nodes: those that did not begin.
         problems: what failed, the gravest first.
         waits: the approvals that it waits for.
-        busy: what goes on now.
         tools: the tool calls of the node that is open, with their results, by id.
         refresh_s: how often the page is asked for again; None if nothing more is expected.
         raw: all of the session as it is stored, if that was asked for.
@@ -59,7 +58,6 @@ class SessionView:
     idle_nodes: Sequence[RunNode]
     problems: Sequence[Problem]
     waits: Sequence[Step]
-    busy: Sequence[Step]
     tools: Mapping[str, ToolCallLog]
     refresh_s: int | None
     raw: Mapping[str, Any] | None
@@ -123,7 +121,6 @@ async def read(visit: Visit) -> SessionView:
         idle_nodes=[node for node in run.nodes if node.started_at is None],
         problems=problems_of(visit, run),
         waits=[step for step in run.steps if step.kind == APPROVAL and step.is_open],
-        busy=[] if run.is_over else [step for step in run.steps if step.kind == MODEL_CALL and step.is_open],
         tools=await _tools_of(visit, run, opened),
         refresh_s=_refresh_s(run, len(rows)),
         raw=raw,
