@@ -92,7 +92,12 @@ def test_each_bar_is_a_link_with_a_name_and_each_row_can_be_linked_to(studio: St
     found = elements(studio, "/session?id=triage-91c0")
     assert "find-order, attempt 2 of 4: failed, began after 8.9 s, took 5.1 s" in found.bars()
     assert "model call atlas-small of read-ticket: completed, began after 100 ms, took 2.1 s" in found.bars()
-    assert found.ids("node-") == ["node-read-ticket", "node-find-order"]
+    assert found.ids("node-") == [
+        "node-read-ticket",
+        "node-find-order",
+        "node-draft-answer",
+        "node-send",
+    ]
     links = {values.get("href") for tag, values in found.tags if tag == "a"}
     assert "/model-call?session=triage-91c0&id=triage-91c0%2Fcall-1" in links
 
