@@ -16,6 +16,7 @@ Each function stores one run that began at an instant, and returns the id of its
 """
 
 import asyncio
+import json
 import sys
 from datetime import datetime, timedelta
 from random import Random
@@ -112,7 +113,7 @@ async def research(storage: StorageAdapter, begins_at: datetime, id: str = "rese
                 run.tool(tool, moment, seconds, call, args=args, result=found, tool_call_id=asked.tool_call_id)
                 messages += [
                     {"role": "assistant", "content": None, "tool_calls": [asked.to_dict()]},
-                    {"role": "tool", "tool_call_id": asked.tool_call_id, "content": str(found)},
+                    {"role": "tool", "tool_call_id": asked.tool_call_id, "content": json.dumps(found)},
                 ]
                 moment += seconds + 0.1
         run.node(node, start, moment, output={"sources": calls})

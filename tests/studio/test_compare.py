@@ -62,3 +62,11 @@ def test_gaps_between_lines_that_differ_are_marked_and_long_documents_are_not_co
     assert [line for sign, line in lines if sign == "+"] == ['  "x",', '  "y",']
     assert [sign for sign, _ in lines].count("…") == 2
     assert differing_lines([0] * MAX_LINES, [1] * MAX_LINES) is None
+
+
+def test_the_page_of_a_session_leads_to_its_comparison_with_another(serve: Serve):
+    studio = serve(add_two)
+    assert 'href="/compare?a=one">Compare with another</a>' in studio.get("/session?id=one").text
+    asked = studio.get("/compare?a=one").text
+    assert 'name="a" value="one"' in asked
+    assert "Name the ids of two sessions" in asked
