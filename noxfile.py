@@ -136,6 +136,13 @@ def generate(session: nox.Session):
 
 
 @nox.session
+def pictures(session: nox.Session):
+    """Take the pictures of the studio's tour again; `-- NAME` takes that one."""
+    install(session, STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, TOOLS, STUDIO, group="pictures")
+    session.run("python", f"{STUDIO}/tools/make_pictures.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session):
     """Build the site of the documentation, and run every Python block of every document; `-- serve` shows the site."""
     install(session, *EVERYTHING, group="docs")

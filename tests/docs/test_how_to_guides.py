@@ -20,9 +20,9 @@ from aaow_storage import ApprovalRequest, Session, StorageAdapter, StreamEvent
 HOW_TO = Path(__file__).parents[2] / "packages/aaow-storage/docs/how-to"
 
 
-def blocks_of(page: str) -> str:
-    """Return the Python of a page."""
-    return "\n\n".join(block.parsed for block in Sybil([PythonCodeBlockParser()]).parse(HOW_TO / page))
+def blocks_of(page: str, count: int | None = None) -> str:
+    """Return the Python of a page, or of its first blocks."""
+    return "\n\n".join([block.parsed for block in Sybil([PythonCodeBlockParser()]).parse(HOW_TO / page)][:count])
 
 
 def test_the_tests_on_the_page_about_testing_pass(tmp_path: Path):
@@ -48,8 +48,10 @@ async def test_the_store_of_each_kind_is_empty(storage_of_each_kind):
     assert "5 passed" in pytest_run.stdout, pytest_run.stdout + pytest_run.stderr
 
 
-async def asked(app: Any, method: str, target: str, body: object, state: dict[str, Any]) -> tuple[int, Any]:
-    """Send a request to an ASGI application, and return the status and the decoded answer."""
+async def asked(
+    app: Any, method: str, target: str, body: object, state: dict[str, Any], **headers: str
+) -> tuple[int, Any]:
+    """Send a request to an ASGI application, and return the status and the answer, decoded if it is JSON."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -59,10 +61,13 @@ async def asked(app: Any, method: str, target: str, body: object, state: dict[st
         sent.append(message)
 
     path, _, query = target.partition("?")
-    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": query.encode()}
+    sent_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": method, "path": path, "headers": sent_headers, "query_string": query.encode()}
     scope["state"] = state
     await app(scope | {"root_path": "", "scheme": "http", "server": ("test", 80)}, receive, send)
-    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent[1:]))
+    answer = b"".join(message.get("body", b"") for message in sent[1:]).decode()
+    is_json = (b"content-type", b"application/json") in sent[0]["headers"]
+    return sent[0]["status"], json.loads(answer) if is_json else answer
 
 
 @pytest.mark.asyncio
@@ -79,6 +84,27 @@ async def test_the_web_application_stores_and_answers(tmp_path: Path, monkeypatc
         assert listed == (200, [{"id": created["id"], "status": "running"}])
         status, refused = await asked(app, "POST", "/approvals/nowhere/approve", None, dict(state))
         assert (status, "nowhere" in refused["error"]) == (404, True)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("blocks", [1, 2], ids=["fastapi", "starlette"])
+async def test_the_studio_that_an_application_mounts_is_shown_to_its_staff_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(os.environ, "STAFF_KEY", "of-the-staff")
+    page: dict[str, Any] = {}
+    exec(blocks_of("../studio.md", blocks), page)
+    app, session = page["app"], Session(workflow_id=None, workflow_snapshot={}, metadata={"key": "sk-1234"})
+    async with app.router.lifespan_context(app):
+        await page["storage"].create_session(session)
+        address = f"/studio/session.json?id={session.id}"
+        known = {"host": "agents.example.com", "cookie": "staff=of-the-staff"}
+        status, shown = await asked(app, "GET", address, None, {}, **known)
+        assert (status, shown["session"]["metadata"]) == (200, {"key": "[redacted]"})
+        assert await asked(app, "GET", address, None, {}, host=known["host"]) == (401, "sign in first")
+        status, _ = await asked(app, "GET", address, None, {}, host="elsewhere.example", cookie=known["cookie"])
+        assert status == 421
 
 
 class Listener:
