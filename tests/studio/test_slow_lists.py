@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from studio_serving import Studio
 
+from aaow_storage_studio._pages import search, streams
 from aaow_storage_studio._web import paging
 
 LISTS = {
@@ -48,3 +49,11 @@ def test_a_slow_list_is_not_read_again_by_itself_and_says_so(studio: Studio, mon
 def test_news_do_not_count_again(studio: Studio):
     page = studio.get("/sessions?count=yes&status=completed").text
     assert 'hx-get="/sessions?status=completed"' in page
+
+
+def test_a_search_and_a_list_of_streams_are_given_up_too(studio: Studio, monkeypatch: pytest.MonkeyPatch):
+    for module, page in ((search, "/search?text=order"), (streams, "/streams?begins=s")):
+        monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+        path, _, query = page.partition("?")
+        assert studio.json(f"{path}.json?{query}")["problem"].startswith("was given up after 0 s")
+        assert 'role="alert"' in studio.get(page).text

@@ -9,7 +9,11 @@ from attrs import frozen
 from aaow_storage import QueryFilter, StorageAdapter, UnsupportedOperationError, ValidationError
 from aaow_storage_studio._web.pages import Page
 from aaow_storage_studio._web.searching import MAX_STEP, STEP, Found, Step, search
+from aaow_storage_studio._web.time_limits import within
 from aaow_storage_studio._web.visit import Visit
+
+PATIENCE_S = 10.0
+"""How long a step may take: a backend of an older contract reads all sessions for it."""
 
 
 @frozen
@@ -18,15 +22,17 @@ class SearchView:
 
     Attributes:
         text: what is looked for, empty if nothing is.
-        found: what a step found, None if nothing was looked for.
+        found: what a step found, None if nothing was looked for, or it took too long.
         same_id: the records that have the text as their id, each with its kind.
         step: how many records of a kind were read.
+        problem: why nothing was found, None if there is no problem.
     """
 
     text: str
     found: Found | None
     same_id: Sequence[tuple[str, Any]]
     step: int
+    problem: str | None = None
 
     @property
     def next_step(self) -> int:
@@ -43,6 +49,7 @@ class SearchView:
         found = self.found
         return {
             "text": self.text,
+            "problem": self.problem,
             "same_id": [{"kind": kind, "record": record.to_dict()} for kind, record in self.same_id],
             "found": [] if found is None else [each.to_dict() for each in found.kinds],
             "since": None if found is None else _shown(found.since),
@@ -62,8 +69,10 @@ async def read(visit: Visit) -> SearchView:
     if not text:
         return SearchView("", None, (), step)
     until = _instant(visit.text("until"))
-    same_id = [] if until is not None else await _of_id(visit.storage, text)
-    return SearchView(text, await search(visit.storage, text, Step(until, step)), same_id, step)
+    same_id = None if until is not None else await within(PATIENCE_S, _of_id(visit.storage, text))
+    found = await within(PATIENCE_S, search(visit.storage, text, Step(until, step)))
+    problem = None if found is not None else f"was given up after {PATIENCE_S:g} s: the store has no index to look by"
+    return SearchView(text, found, same_id or (), step, problem)
 
 
 async def _of_id(storage: StorageAdapter, text: str) -> list[tuple[str, Any]]:

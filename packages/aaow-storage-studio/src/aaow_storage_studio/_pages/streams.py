@@ -7,11 +7,14 @@ from attrs import frozen
 
 from aaow_storage import All, FieldName, Ge, Lt, OrderBy, QueryFilter, StreamEvent, UnsupportedOperationError
 from aaow_storage_studio._web.pages import Page
+from aaow_storage_studio._web.time_limits import within
 from aaow_storage_studio._web.visit import Visit
 
 PAGE_LENGTH = 25
 BATCH = 16
 """How many events are read at once to find the next streams: a long stream costs one reading of so many."""
+PATIENCE_S = 10.0
+"""How long streams are looked for: a backend without an index of them reads all events for each."""
 _LAST_LETTER = "\U0010ffff"
 _LAST_FIRST = (OrderBy("stream_id", "desc"), OrderBy("sequence", "desc"))
 
@@ -26,6 +29,7 @@ class StreamsView:
         begins: what their ids begin with.
         next_after: the stream that the next page begins after, None on the last page.
         is_first: whether it is the first page.
+        problem: why nothing is listed, None if there is no problem.
     """
 
     streams: Sequence[StreamEvent] | None
@@ -33,11 +37,13 @@ class StreamsView:
     begins: str
     next_after: str | None
     is_first: bool
+    problem: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON."""
         return {
             "supported": self.streams is not None,
+            "problem": self.problem,
             "streams": [
                 {
                     "stream_id": event.stream_id,
@@ -60,9 +66,12 @@ async def read(visit: Visit) -> StreamsView:
     given = visit.request.query_params  # as they are: ids may begin with a space
     session_id, begins, after = given.get("session", ""), given.get("begins", ""), given.get("after")
     try:
-        found = await _last_events(visit, session_id, begins, after)
+        found = await within(PATIENCE_S, _last_events(visit, session_id, begins, after))
     except UnsupportedOperationError:
         return StreamsView(None, session_id, begins, None, is_first=True)
+    if found is None:
+        problem = f"was given up after {PATIENCE_S:g} s: the store has no index of streams"
+        return StreamsView((), session_id, begins, None, is_first=not after, problem=problem)
     streams = found[:PAGE_LENGTH]
     next_after = streams[-1].stream_id if len(found) > PAGE_LENGTH else None
     return StreamsView(streams, session_id, begins, next_after, is_first=not after)
