@@ -101,6 +101,25 @@ def test_a_period_of_its_own_has_its_last_day_whole(serve: Serve, ends: str, cal
     assert found["period"] == "custom"
 
 
+def days_of_first_chart(page: str) -> list[str]:
+    chart = page[page.index('class="chart series"') :].partition("</section>")[0]
+    return [part.partition("<")[0].rpartition(">")[2] for part in chart.split('class="time"')[1:]]
+
+
+def test_a_chart_ends_with_its_period(serve: Serve):
+    studio = serve(add_calls)
+    days = days_of_first_chart(studio.get("/usage?from=2026-01-31&to=2026-02-02&by=day").text)
+    assert days == ["01-31", "02-01", "02-02"]
+
+
+def test_a_period_that_ends_in_the_future_is_drawn_up_to_now(serve: Serve):
+    studio = serve(add_one)
+    called = now() - timedelta(days=3)
+    page = studio.get(f"/usage?from={called - timedelta(days=4):%Y-%m-%d}&to=9000-01-01&by=day").text
+    assert f"<title>{called:%Y-%m-%d} · tokens: 7</title>" in page
+    assert "of the period are shown" not in page
+
+
 def test_costs_in_several_currencies_are_kept_apart(serve: Serve):
     studio = serve(add_calls)
     text = studio.get("/usage?period=all&by=model").text

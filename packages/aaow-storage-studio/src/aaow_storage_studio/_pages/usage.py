@@ -140,7 +140,7 @@ async def _described(visit: Visit, asked: Asked, usage: Usage, groups: Sequence[
             time = group.keys.get("day") or group.keys.get("hour")
             if time is not None:
                 links[time,] = link
-    until = asked.until or asked.at
+    until = asked.at if asked.until is None else min(asked.until - timedelta(microseconds=1), asked.at)
     return Groups(
         keys=keys, groups=groups, total=usage.total, since=asked.since, until=until, labels=labels, links=links
     )

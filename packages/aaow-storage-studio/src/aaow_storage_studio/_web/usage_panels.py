@@ -78,7 +78,7 @@ class Groups:
         groups: the groups; those that are not of a time come in the order in which they are shown.
         total: all of them together.
         since: when the period begins, None if it has no beginning.
-        until: when it ends.
+        until: the last instant of it that may have calls; later ones are shown if there are any.
         labels: the names of values of keys, where they are not the values themselves.
         links: where groups lead to, by their values.
     """
@@ -186,7 +186,8 @@ def _times(groups: Groups) -> tuple[list[str], bool]:
     key = groups.time_key or "day"
     found = sorted(group.keys[key] or "" for group in groups.groups)
     first = _instant(found[0]) if groups.since is None else groups.since
-    last = max(_instant(found[-1]), first) if groups.since is None else max(groups.until, first)
+    latest = _instant(found[-1])
+    last = latest if groups.since is None else max(latest, groups.until)
     step = _STEP[key]
     midnight = first.replace(minute=0, second=0, microsecond=0)
     start = midnight.replace(hour=0) if key == "day" else midnight
