@@ -1,6 +1,8 @@
 """The page of the store."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,13 +55,21 @@ class Tight(StoreMaintenance):
             )
 
 
-async def asked(path: str, maintenance: StoreMaintenance | None, **settings: Any) -> httpx2.Response:
-    """Ask a studio of an empty store in memory."""
-    async with open_adapter("memory") as storage:
-        app = studio_app(storage, StudioSettings(**settings), maintenance=maintenance)
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.get(path)
+def asked(path: str, maintenance: StoreMaintenance | None, **settings: Any) -> httpx2.Response:
+    """Ask a studio of an empty store in memory, which is behind another adapter.
+
+    It has a thread of its own, because a browser of other tests has an event loop in this one.
+    """
+
+    async def ask() -> httpx2.Response:
+        async with open_adapter("memory") as storage:
+            app = studio_app(DelegatingAdapter(storage), StudioSettings(**settings), maintenance=maintenance)
+            transport = httpx2.ASGITransport(app=app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.get(path)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, ask()).result()
 
 
 def test_the_page_says_what_is_in_the_store_and_how_large_it_is(serve: Serve, store_url: str):
@@ -105,26 +115,24 @@ def test_a_sound_store_is_called_so(studio: Studio):
     assert studio.json("/store.json?check=yes")["check"]["report"]["sound"]
 
 
-@pytest.mark.asyncio
-async def test_without_a_maintenance_the_page_says_what_is_missing():
-    answer = await asked("/store?check=yes", None)
+def test_without_a_maintenance_the_page_says_what_is_missing():
+    answer = asked("/store?check=yes", None)
     assert answer.status_code == 200
     for part in ("What only the backend knows", "The backend does not tell sizes", "Not checked:", "Nothing is wrong"):
         assert part in answer.text
-    assert (await asked("/store.json", None)).json()["sizes"] is None
+    assert asked("/store.json", None).json()["sizes"] is None
 
 
-@pytest.mark.asyncio
-async def test_what_the_backend_says_is_redacted_and_no_more_findings_are_shown_than_is_said():
-    answer = await asked("/store?check=yes", Tight(), redact=["sk-[0-9]+"])
+def test_what_the_backend_says_is_redacted_and_no_more_findings_are_shown_than_is_said():
+    answer = asked("/store?check=yes", Tight(), redact=["sk-[0-9]+"])
     assert "3.0 MiB" in answer.text
     assert "sk-12345" not in answer.text
     assert f"the first {store_page.MAX_FINDINGS} are shown" in answer.text
     assert "but not of its tables" in answer.text
-    document = (await asked("/store.json?check=yes", Tight(), redact=["sk-[0-9]+"])).json()["check"]
+    document = asked("/store.json?check=yes", Tight(), redact=["sk-[0-9]+"]).json()["check"]
     assert len(document["findings"]) == store_page.MAX_FINDINGS
     assert sum(document["report"]["counts"].values()) == store_page.MAX_FINDINGS + 2
-    damage = (await asked("/store.json?check=yes", Damaged(), redact=["sk-[0-9]+"])).json()["check"]["findings"]
+    damage = asked("/store.json?check=yes", Damaged(), redact=["sk-[0-9]+"]).json()["check"]["findings"]
     assert [each["message"] for each in damage] == ["page 7 says [redacted]"]
 
 
@@ -143,9 +151,8 @@ class Unreachable(Tight):
         raise StorageUnavailableError("no route to the host")
 
 
-@pytest.mark.asyncio
-async def test_a_backend_that_cannot_describe_its_store_says_why():
-    answer = await asked("/store", Unreachable())
+def test_a_backend_that_cannot_describe_its_store_says_why():
+    answer = asked("/store", Unreachable())
     assert answer.status_code == 200
     assert '<p class="problem" role="alert">no route to the host</p>' in answer.text
     assert "Records by kind" in answer.text
@@ -174,13 +181,8 @@ def test_a_store_that_went_away_is_said_in_a_sentence(serve: Serve, tmp_path: Pa
     assert "removed, moved or replaced" in answer.text
 
 
-@pytest.mark.asyncio
-async def test_a_store_behind_another_adapter_is_of_the_same_backend():
-    async with open_adapter("memory") as storage:
-        app = studio_app(DelegatingAdapter(storage))
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            backends = (await client.get("/store.json")).json()["backends"]
+def test_a_store_behind_another_adapter_is_of_the_same_backend():
+    backends = asked("/store.json", None).json()["backends"]
     assert [each["name"] for each in backends if each["is_of_store"]] == ["memory"]
 
 
