@@ -1,5 +1,6 @@
 """A studio that serves a store in this process, asked without a browser, and in a real one."""
 
+import asyncio
 import os
 import shutil
 import sys
@@ -55,18 +56,34 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """Start Chromium, without a window."""
+def started_chromium() -> Iterator[tuple[Any, Any]]:
+    """Start Chromium, without a window; yield it, and the event loop that Playwright keeps running in this thread."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed, and here the tests of pages have to run")
         pytest.skip("needs Chromium: apt install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    starting = playwright.sync_playwright()
+    browser = starting.start().chromium.launch(executable_path=path, args=["--no-sandbox"])
+    loop = asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    yield browser, loop
+    asyncio._set_running_loop(loop)
+    browser.close()
+    starting.__exit__()
+
+
+@pytest.fixture
+def chromium(started_chromium: tuple[Any, Any]) -> Iterator[Any]:
+    """Return Chromium.
+
+    Between tests, the loop of Playwright is suspended, and not known as the running one: others run their own then.
+    """
+    browser, loop = started_chromium
+    asyncio._set_running_loop(loop)
+    yield browser
+    asyncio._set_running_loop(None)
 
 
 @pytest.fixture
