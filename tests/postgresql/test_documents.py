@@ -84,7 +84,7 @@ async def test_the_database_and_the_backend_escape_documents_alike(
 
 @pytest.mark.asyncio
 async def test_a_filter_on_metadata_is_served_by_an_index(storage: StorageAdapter, raw: Callable[..., list[tuple]]):
-    async with storage.transaction() as transaction:
+    async with storage.transaction(timeout=600) as transaction:
         for number in range(3_000):
             await transaction.create_session(
                 Session(workflow_id=None, workflow_snapshot={}, metadata={"user": f"user {number}"})

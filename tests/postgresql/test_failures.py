@@ -1,6 +1,6 @@
 """If BEGIN, COMMIT, ROLLBACK or a savepoint fails, the first error is raised, and the store works afterwards."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import every_call
+from aaow_storage_postgresql import _connection
 
 pytestmark = pytest.mark.asyncio
 
@@ -50,6 +51,12 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
     """Failures of all connections."""
     armed = Failures()
     execute, close = psycopg.Connection.execute, psycopg.Connection.close
+    run_commands = _connection.run_commands
+
+    def running(driver_connection: Any, commands: Sequence[str]) -> None:
+        for command in commands:
+            armed.meet(command)
+        run_commands(driver_connection, commands)
 
     def executing(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
         armed.meet(query)
@@ -61,6 +68,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> Failures:
 
     monkeypatch.setattr(psycopg.Connection, "execute", executing)
     monkeypatch.setattr(psycopg.Connection, "close", closing)
+    monkeypatch.setattr(_connection, "run_commands", running)
     return armed
 
 

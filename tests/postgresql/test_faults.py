@@ -50,6 +50,7 @@ COLLABORATORS: dict[str, tuple[Any, str]] = {
     "reading in a pipeline": (_worker, "fetch_pipelined"),
     "beginning": (PostgreSQLConnection, "begin"),
     "running a statement": (PostgreSQLConnection, "_execute"),
+    "running commands": (PostgreSQLConnection, "_run_commands"),
     "committing": (PostgreSQLConnection, "commit"),
     "starting a deadline": (Deadline, "begin"),
     "watching a connection": (Watchdog, "watch"),

@@ -145,7 +145,7 @@ IN_A_TRANSACTION = {
     "run": (interactive_transaction.InteractiveTransaction, "_run"),
     "carry out": (interactive_transaction.InteractiveTransaction, "_carry_out"),
     "undone alone": (interactive_transaction, "run_in_savepoint"),
-    "run all": (interactive_transaction, "_run_all"),
+    "keep": (SQLConnection, "keep_operation"),
     "deliver": (interactive_transaction, "deliver"),
 }
 

@@ -14,7 +14,7 @@ class LongListTests:
     @clause("OPS-12", "OPS-9", "USE-1")
     async def test_a_list_of_many_records_of_one_session_is_whole(self, storage: StorageAdapter) -> None:
         await samples.stored_session(storage, id="s")
-        async with storage.transaction() as transaction:
+        async with storage.transaction(timeout=600) as transaction:
             for number in range(MANY):
                 at = samples.instant(number // 3)  # many have the same instant
                 name = f"{number:04}"

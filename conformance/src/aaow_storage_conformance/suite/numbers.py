@@ -25,6 +25,8 @@ from aaow_storage_conformance.data.contents import assert_identical, everything_
 from aaow_storage_conformance.data.list_calls import Listing, every_listing, prepare_scopes
 from aaow_storage_conformance.harness.store import Store
 
+PATIENCE_S = 600
+"""How long a transaction that fills a list may be open, on a slow machine."""
 ROWS, MANY_ROWS = 2_500, 5_500
 VALUES = 10_000
 TASKS = 1_000
@@ -48,7 +50,7 @@ class NumberTests:
     async def test_a_list_of_thousands_is_whole_and_so_are_its_pages(
         self, storage: StorageAdapter, listing: Listing
     ) -> None:
-        async with storage.transaction() as transaction:
+        async with storage.transaction(timeout=PATIENCE_S) as transaction:
             await prepare_scopes(transaction)
             records = [listing.make(id=f"{number:06}") for number in range(ROWS)]
             before = [record.id for record in await listing.list(transaction, None)]
@@ -69,14 +71,14 @@ class NumberTests:
     async def test_a_transaction_of_thousands_of_writes_is_stored_whole_or_not_at_all(
         self, storage: StorageAdapter, store: Store
     ) -> None:
-        async with storage.transaction() as transaction:
+        async with storage.transaction(timeout=PATIENCE_S) as transaction:
             for number in range(MANY_ROWS):
                 await transaction.save_workflow(samples.a_workflow(id=f"{number:06}"))
             assert await transaction.count_workflows() == MANY_ROWS
         async with store.open() as other:
             found = [workflow.id for workflow in await other.list_workflows(QueryFilter(documents=False))]
             assert found == [f"{number:06}" for number in range(MANY_ROWS)]
-        transaction = await storage.begin_transaction()
+        transaction = await storage.begin_transaction(PATIENCE_S)
         for number in range(ROWS):
             await transaction.delete_workflow(f"{number:06}")
         assert await transaction.count_workflows() == MANY_ROWS - ROWS
@@ -136,7 +138,7 @@ class NumberTests:
     async def test_deleting_reaches_thousands_of_records(self, storage: StorageAdapter) -> None:
         kept = await samples.stored_session(storage, id="kept")
         await samples.stored_workflow(storage, id="w")
-        async with storage.transaction() as transaction:
+        async with storage.transaction(timeout=PATIENCE_S) as transaction:
             await samples.stored_session(transaction, id="s")
             for number in range(ROWS):
                 name = f"{number:06}"
@@ -163,7 +165,7 @@ class NumberTests:
     @pytest.mark.slow
     @clause("APR-3")
     async def test_thousands_of_requests_expire_at_once(self, storage: StorageAdapter) -> None:
-        async with storage.transaction() as transaction:
+        async with storage.transaction(timeout=PATIENCE_S) as transaction:
             await samples.stored_session(transaction, id="s")
             for number in range(ROWS):
                 await samples.stored_request(transaction, "s", id=f"{number:06}", expires_at=samples.instant(number))
@@ -288,7 +290,7 @@ class NumberTests:
 
 
 async def _save_in_a_block(storage: StorageAdapter, id: str) -> None:
-    async with storage.transaction(timeout=600) as transaction:
+    async with storage.transaction(timeout=PATIENCE_S) as transaction:
         await samples.stored_workflow(transaction, id=id, definition={})
 
 

@@ -198,7 +198,7 @@ class PagingTests:
 
     @clause("QRY-6")
     async def test_a_list_without_a_limit_has_no_limit(self, storage: StorageAdapter) -> None:
-        async with storage.transaction() as transaction:
+        async with storage.transaction(timeout=600) as transaction:
             for _ in range(1_200):
                 await transaction.save_workflow(StoredWorkflow(name="n", version="1", definition={}))
         assert len(await storage.list_workflows()) == 1_200

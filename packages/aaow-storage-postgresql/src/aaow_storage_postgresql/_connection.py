@@ -4,7 +4,8 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar, TypeVarTuple
 
 import psycopg
 import sqlalchemy as sa
@@ -12,13 +13,17 @@ import sqlalchemy as sa
 from aaow_storage.authoring import given_up_after_fork
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_postgresql import _catalog as catalog
-from aaow_storage_postgresql._deadlines import Watchdog
+from aaow_storage_postgresql._commands import run_commands
+from aaow_storage_postgresql._deadlines import Deadline, Watchdog
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._in_doubt import identify, was_committed
 from aaow_storage_postgresql._interrupter import Interrupter
 from aaow_storage_postgresql._session_settings import limit_statements, set_session, set_transaction
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_sql import Job, Parameters, Row, SQLConnection
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 _STATEMENT_TIMEOUT_MS = sa.select(sa.cast(catalog.settings.c.setting, sa.BigInteger)).where(
     catalog.settings.c.name == sa.literal_column("'statement_timeout'")
@@ -27,6 +32,18 @@ _STATEMENT_TIMEOUT_MS = sa.select(sa.cast(catalog.settings.c.setting, sa.BigInte
 
 class NoAnswerError(StorageUnavailableError):
     """The server did not answer in time, and the connection was closed."""
+
+
+class OperationSavepoint(Enum):
+    """The savepoint of the last operation of the open transaction.
+
+    It is released together with the command that follows, since each round trip costs as much as a small statement.
+    COMMIT and ROLLBACK release it themselves.
+    """
+
+    NONE = "there is none"
+    USED = "it is older than what the operation did"
+    UNUSED = "nothing was done since, so it serves the next operation"
 
 
 class PostgreSQLConnection(SQLConnection):
@@ -53,6 +70,7 @@ class PostgreSQLConnection(SQLConnection):
         self._statement_limit_s = math.inf if settings.statement_timeout is None else settings.statement_timeout
         """How long the server lets a statement run, in seconds."""
         self._answer_timeout_s = settings.connect_timeout
+        self._savepoint = OperationSavepoint.NONE
         given_up_after_fork(self)
 
     def after_fork_in_child(self) -> None:
@@ -116,13 +134,30 @@ class PostgreSQLConnection(SQLConnection):
         return self._interrupter.is_interrupted
 
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
-        deadline = self._deadline
-        if deadline is None:
+        if self._deadline is None:
             return super()._execute(text, values)
         timeout = self._answer_timeout_s
-        deadline.begin(min(timeout, self._settings.tuning.rollback_timeout_s) if text == "ROLLBACK" else timeout)
+        within_s = min(timeout, self._settings.tuning.rollback_timeout_s) if text == "ROLLBACK" else timeout
+        return self._answered_within(within_s, self._deadline, super()._execute, text, values)
+
+    def _run_commands(self, *commands: str) -> None:
+        """Run commands that return nothing, in one round trip."""
+        if self._deadline is None:
+            self._try_commands(commands)
+        else:
+            self._answered_within(self._answer_timeout_s, self._deadline, self._try_commands, commands)
+
+    def _try_commands(self, commands: Sequence[str]) -> None:
         try:
-            return super()._execute(text, values)
+            run_commands(self.driver_connection, commands)
+        except Exception as error:
+            raise self.to_storage_error(error) from error
+
+    def _answered_within(self, within_s: float, deadline: Deadline, run: Callable[[*Args], T], *args: *Args) -> T:
+        """Run something that waits for one answer of the server; shut the socket down if the answer takes longer."""
+        deadline.begin(within_s)
+        try:
+            return run(*args)
         except StorageError as error:
             if not deadline.has_expired:
                 raise
@@ -135,6 +170,37 @@ class PostgreSQLConnection(SQLConnection):
             return error
         problem = f"the server did not answer within {self._answer_timeout_s:g} s, and the connection was closed"
         return NoAnswerError(f"{self._settings.place}: {problem}; try again later")
+
+    def open_savepoint(self, name: str) -> None:
+        """Open a savepoint in the open transaction, between two operations."""
+        self._release_and(f"SAVEPOINT {name}")
+        self._savepoint = OperationSavepoint.NONE
+
+    def close_savepoint(self, name: str, *, undo: bool) -> None:
+        """Close a savepoint, between two operations; with it ends that of the last operation, which is inside it."""
+        super().close_savepoint(name, undo=undo)
+        self._savepoint = OperationSavepoint.NONE
+
+    def begin_operation(self) -> None:
+        """Begin an operation that may be undone alone."""
+        if self._savepoint is not OperationSavepoint.UNUSED:
+            self._release_and(f"SAVEPOINT {self.operation_savepoint}")
+        self._savepoint = OperationSavepoint.USED
+
+    def keep_operation(self) -> None:
+        """End the operation; what it did stays. Its savepoint is released later."""
+
+    def undo_operation(self) -> None:
+        """End the operation, and undo what it did."""
+        self.command(f"ROLLBACK TO {self.operation_savepoint}")
+        self._savepoint = OperationSavepoint.UNUSED
+
+    def _release_and(self, command: str) -> None:
+        """Release the savepoint of the last operation, if there is one, and run the command."""
+        if self._savepoint is OperationSavepoint.NONE:
+            self._run_commands(command)
+        else:
+            self._run_commands(f"RELEASE {self.operation_savepoint}", command)
 
     def pipeline_rows(self, selects: Iterable[tuple[Any, Parameters]]) -> list[list[Row]]:
         """Send several selects in one pipeline; return the rows of each. If one fails, the connection is closed.
@@ -168,6 +234,7 @@ class PostgreSQLConnection(SQLConnection):
     def begin(self, isolation: str, max_statement_s: float = math.inf) -> None:
         """Begin a transaction of an isolation level such as `"READ COMMITTED"`; limit each of its statements."""
         self._answer_timeout_s = self._answer_timeout(max_statement_s)
+        self._savepoint = OperationSavepoint.NONE
         self.command(f"BEGIN ISOLATION LEVEL {isolation}")
         if not self._settings.has_own_sessions:
             set_transaction(self, self._settings)

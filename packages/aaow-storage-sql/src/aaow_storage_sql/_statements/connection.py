@@ -6,7 +6,7 @@ statement it takes several times longer than the database.
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._corrupt_data import unreadable
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 class SQLConnection:
     """A connection of the driver, used by one thread at a time. It raises storage errors only."""
+
+    operation_savepoint: ClassVar[str] = "operation"
+    """The name of the savepoint of the operation that runs in an open transaction."""
 
     def __init__(self, driver_connection: Any, dialect: Dialect, tuning: Tuning = DEFAULT) -> None:
         self.driver_connection = driver_connection
@@ -128,6 +131,28 @@ class SQLConnection:
             _close(cursor)
             raise self._unread(error) from error
         return row
+
+    def open_savepoint(self, name: str) -> None:
+        """Open a savepoint in the open transaction, between two operations."""
+        self.command(f"SAVEPOINT {name}")
+
+    def close_savepoint(self, name: str, *, undo: bool) -> None:
+        """Close a savepoint, between two operations; with `undo`, go back to it first."""
+        if undo:
+            self.command(f"ROLLBACK TO {name}")
+        self.command(f"RELEASE {name}")
+
+    def begin_operation(self) -> None:
+        """Begin an operation that may be undone alone. `keep_operation` or `undo_operation` has to end it."""
+        self.open_savepoint(self.operation_savepoint)
+
+    def keep_operation(self) -> None:
+        """End the operation; what it did stays."""
+        self.close_savepoint(self.operation_savepoint, undo=False)
+
+    def undo_operation(self) -> None:
+        """End the operation, and undo what it did."""
+        self.close_savepoint(self.operation_savepoint, undo=True)
 
     def commit(self) -> None:
         """Commit the open transaction.

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,23 +27,28 @@ MAX_QUEUE_WAIT_S = 3600.0
 def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
     """Run a job inside the open transaction; if it fails, only its own effect is undone.
 
+    Its fast path comes first, without a savepoint if the database undoes a failed statement alone.
+
     Afterwards `connection.is_in_transaction` is False if all of the transaction was rolled back: by the database, as
     SQLite does when the disk is full, or here, because the savepoint could not be rolled back to.
     """
-    if connection.dialect.has_statement_rollback and (done := job.run_fast_path(connection)) is not None:
+    has_statement_rollback = connection.dialect.has_statement_rollback
+    if has_statement_rollback and (done := job.run_fast_path(connection)) is not None:
         return done
     try:
-        connection.command("SAVEPOINT operation")
+        connection.begin_operation()
     except StorageError as error:
         roll_back(connection, error)
         return Outcome(job, error=error)
-    outcome = job.run(connection)
+    outcome = (None if has_statement_rollback else job.run_fast_path(connection)) or job.run(connection)
     if outcome.error is not None and connection.dialect.aborts_transaction(outcome.error):
         roll_back(connection, outcome.error)
     elif connection.is_in_transaction:
-        undoing = () if outcome.error is None else ("ROLLBACK TO operation",)
         try:
-            _run_all(connection, (*undoing, "RELEASE operation"))
+            if outcome.error is None:
+                connection.keep_operation()
+            else:
+                connection.undo_operation()
         except StorageError as error:
             if outcome.error is None:
                 outcome = Outcome(job, error=error)
@@ -108,12 +113,11 @@ class InteractiveTransaction(ExecutorTransaction):
 
     async def open_savepoint(self) -> int:
         number = next(self._savepoints)
-        await self._control(f"SAVEPOINT caller_{number}")
+        await self._control(lambda connection: connection.open_savepoint(f"caller_{number}"))
         return number
 
     async def close_savepoint(self, number: int, *, undo: bool) -> None:
-        undoing = (f"ROLLBACK TO caller_{number}",) if undo else ()
-        await self._control(*undoing, f"RELEASE caller_{number}")
+        await self._control(lambda connection: connection.close_savepoint(f"caller_{number}", undo=undo))
 
     def abandon(self) -> None:
         """Roll back, because the caller was cancelled before the transaction was opened."""
@@ -125,8 +129,8 @@ class InteractiveTransaction(ExecutorTransaction):
         """Roll back, because the adapter closes; called from any thread."""
         self._jobs.put(None)
 
-    async def _control(self, *commands: str) -> None:
-        control = Control(lambda connection: _run_all(connection, commands))
+    async def _control(self, work: Work[None]) -> None:
+        control = Control(work)
         self._send(control)
         await control.wait_shielded()
 
@@ -288,11 +292,6 @@ def _with_notes(error: BaseException | None) -> str:
 
 def _do_nothing(connection: "SQLConnection") -> None:
     del connection
-
-
-def _run_all(connection: "SQLConnection", commands: Iterable[str]) -> None:
-    for command in commands:
-        connection.command(command)
 
 
 def roll_back(connection: "SQLConnection", error: BaseException | None = None) -> None:
