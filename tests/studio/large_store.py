@@ -3,7 +3,7 @@
 The adapter makes the tables, the workflows and the runs of `runs`; the rest goes past it, as `INSERT ... SELECT` over
 the numbers of the sessions, whose indexes are made afterwards. Session 1 began a year ago, and the last one now.
 
-- Sessions are of 200 workflows, but for one in ten; one in twenty has a parent. Most completed; the newest 200 run;
+- Sessions are of 60 workflows, but for one in ten; one in twenty has a parent. Most completed; the newest 200 run;
   those that wait for a budget, or are paused, are the oldest ones alone; none waits for a workflow.
 - Every second session has two model calls.
 - One session in five has a request for approval, of which one in four is pending.
@@ -24,7 +24,7 @@ import runs
 from aaow_storage import StoredWorkflow, create_adapter, now
 
 SESSIONS = 1_000_000
-WORKFLOWS = 200
+WORKFLOWS = 60
 POOLS = 50_000
 PERIOD = timedelta(days=365)
 MICROSECOND = timedelta(microseconds=1)
@@ -55,7 +55,7 @@ SELECT numbers.id, CASE WHEN n % 10 THEN workflows.id END, workflows.definition_
     END,
     CASE WHEN n % 20 = 0 THEN printf('%08x-%04x-7000-8000-000000000000', (n - 1) >> 16, (n - 1) & 65535) END,
     at, at + 42000000, json_object('user', 'user-' || (n % 5000), 'environment', 'production')
-FROM numbers JOIN workflows ON workflows.id = printf('workflow-%03d', n / 10 % 200)
+FROM numbers JOIN workflows ON workflows.id = printf('workflow-%03d', n / 10 % 60)
 """,
     """
 INSERT INTO llm_executions (id, session_id, node_id, timestamp, success, prompt_tokens, completion_tokens, total_tokens,
