@@ -17,7 +17,7 @@ from aaow_storage_studio import studio_app
 from aaow_storage_studio._web import paging
 
 BOUND_S = 0.1
-TIMES = 3
+TIMES = 10
 MEMORY = Path("/dev/shm")
 SPACE = 4 * 2**30
 
@@ -99,6 +99,19 @@ async def get(app: Any, address: str) -> tuple[Answer, float]:
     return answer, time.process_time() - began
 
 
+async def best_time(app: Any, address: str) -> float:
+    """Return the shortest time of a few requests after the first one, which fills caches."""
+    times = []
+    for _ in range(1 + TIMES):
+        answer, took_s = await get(app, address)
+        assert answer.status == 200, address
+        assert 'role="alert"' not in answer.text, address
+        times.append(took_s)
+        if len(times) > 1 and took_s < BOUND_S / 2:
+            break
+    return min(times[1:])
+
+
 @pytest.mark.asyncio
 @pytest.mark.slow(seconds=30)  # it makes a store of a million sessions
 async def test_pages_take_less_than_100_ms_at_a_million_sessions(large: Path, monkeypatch: pytest.MonkeyPatch):
@@ -108,14 +121,8 @@ async def test_pages_take_less_than_100_ms_at_a_million_sessions(large: Path, mo
         for address, reaching in DEEP.items():
             answer, _ = await get(app, reaching.replace("?", ".json?"))
             addresses.append(f"{address}{'&' if '?' in address else '?'}after={json.loads(answer.text)['next']}")
-        too_slow = {}
-        for address in addresses:
-            answers = [await get(app, address) for _ in range(1 + TIMES)]
-            assert all(answer.status == 200 and 'role="alert"' not in answer.text for answer, _ in answers), address
-            took_s = min(seconds for _, seconds in answers[1:])
-            if took_s >= BOUND_S:
-                too_slow[address] = took_s
-        assert too_slow == {}
+        times = {address: await best_time(app, address) for address in addresses}
+        assert {address: seconds for address, seconds in times.items() if seconds >= BOUND_S} == {}
 
         # No index helps: such a list is looked for in time, and what is given up reads no further.
         monkeypatch.setattr(paging, "PATIENCE_S", 0.02)
