@@ -103,6 +103,19 @@ def test_the_sql_wheel_ships_its_migrations(built: dict[Path, Distribution]):
         assert [name for name in wheel.namelist() if "/_migrations/versions/" in name]
 
 
+def test_the_studio_wheel_ships_its_pages_and_the_licence_of_the_scripts_that_others_wrote(
+    built: dict[Path, Distribution],
+):
+    studio = built[ROOT / "packages/aaow-storage-studio"]
+    package = "aaow_storage_studio"
+    licences = f"{package}/static/vendor/LICENSES.txt"
+    with ZipFile(studio.wheel) as wheel:
+        names = wheel.namelist()
+    assert {f"{package}/templates/layout.html", f"{package}/static/vendor/htmx.min.js"} <= set(names)
+    in_metadata = f"{studio.stem}.dist-info/licenses/src/{licences}"
+    assert studio.read_from_wheel(in_metadata) == studio.read_from_wheel(licences)
+
+
 @pytest.mark.parametrize("distribution", [ROOT / "conformance"], indirect=True, ids=["conformance"])
 def test_pytest_explains_the_asserts_of_an_installed_suite(distribution: Distribution, python: Path, tmp_path: Path):
     (tmp_path / "test_backend.py").write_text(
