@@ -31,6 +31,13 @@ def test_no_stylesheet_loads_anything_from_the_network():
     assert [sheet.name for sheet in sheets if loads.search(sheet.read_text())] == []
 
 
+def test_a_picture_leads_to_itself_in_full_size():
+    text = (Path(SITE or "") / "studio.html").read_text()
+    pictures = re.findall(r'<img [^>]*src="(_images/[^"]+\.png)"', text)
+    assert pictures
+    assert [each for each in pictures if f'href="{each}"' not in text] == []
+
+
 def test_every_page_is_in_the_navigation_of_the_start_page():
     start = (Path(SITE or "") / "index.html").read_text()
     generated = {"genindex.html", "py-modindex.html", "search.html", "index.html"}

@@ -18,8 +18,9 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "navigation",  # these four are in _ext
+    "navigation",  # these five are in _ext
     "outside_links",
+    "pictures",
     "api_pages",
     "docstrings",
 ]
