@@ -83,3 +83,9 @@ def test_without_the_studio_the_command_says_what_to_install(
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(Exception, match="pip install aaow-storage-studio"):
         command._installed_studio()
+
+
+def test_a_status_that_sessions_do_not_have_is_refused(store: str, capsys: pytest.CaptureFixture[str]):
+    words = ["--allow-decisions", "--as", "ada", "--approved-status", "happy"]
+    assert main(["studio", "--storage", store, *words]) == 2
+    assert "happy" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from aaow_storage_tools.command_line.exit_codes import ExitCode
-from aaow_storage_tools.command_line.options import STORE, Injected, StoreOptions
+from aaow_storage_tools.command_line.options import STORE, Injected, SessionStatusOption, StoreOptions
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -21,6 +21,8 @@ async def run(
     allow_decisions: Annotated[bool, Flag] = False,
     decides_as: Annotated[str | None, Parameter(name="--as", metavar="WHO")] = None,
     decider_header: Annotated[str | None, Parameter(metavar="NAME")] = None,
+    approved_status: SessionStatusOption = None,
+    rejected_status: SessionStatusOption = None,
     trusted_proxy: Annotated[tuple[str, ...], Repeated] = (),
     allowed_host: Annotated[tuple[str, ...], Repeated] = (),
     token: str | None = None,
@@ -40,6 +42,8 @@ async def run(
         allow_decisions: let people approve and reject; needs --as, or --decider-header.
         decides_as: who decides, for a studio of one person.
         decider_header: the header in which a trusted proxy says who decides, such as X-Forwarded-User.
+        approved_status: the status that a session gets in the same step as its approval, such as running.
+        rejected_status: the status that a session gets in the same step as its rejection, such as failed.
         trusted_proxy: the address of such a proxy; may be given several times.
         allowed_host: a name that the studio may be addressed by besides; may be given several times.
         token: what the address has to have; a random one if it is left out.
@@ -62,6 +66,8 @@ async def run(
         allow_decisions=allow_decisions,
         decides_as=decides_as,
         decider_header=decider_header,
+        approved_status=approved_status,
+        rejected_status=rejected_status,
         trusted_proxies=trusted_proxy,
         allowed_hosts=(*studio.LOOPBACK, *allowed_host),
         token=token,
