@@ -2,15 +2,17 @@
 
 import pytest
 
-from aaow_storage import Gt, In, Ne, OrderBy, QueryFilter, Session, StorageAdapter, now
+from aaow_storage import Gt, In, Ne, OrderBy, QueryFilter, Session, StorageAdapter, StreamSummary, now
 from aaow_storage.authoring import plan_query
 from aaow_storage_sql import CompiledStatement, SQLConnection
 from aaow_storage_sql._repositories.approvals import _PENDING
 from aaow_storage_sql._repositories.llm_executions import _CALLS_OF_SESSION, _OF_NODE, _OF_SESSION
 from aaow_storage_sql._repositories.sessions import _SOURCE as SESSIONS
+from aaow_storage_sql._repositories.stream_events import _SUMMARIES_OF_SESSION
 from aaow_storage_sql._statements.select import Source, _parameters, _shape, compiled_list
 
 A_SESSION = Session(workflow_id=None, workflow_snapshot={})
+NEWEST_FIRST = OrderBy("created_at", "desc")
 
 
 def compiled(connection: SQLConnection, plan) -> CompiledStatement:
@@ -34,8 +36,13 @@ def query_plan(connection: SQLConnection, source: Source, plan, **scope) -> str:
         (QueryFilter({"parent_session_id": "s"}), "ix_sessions_parent_session_id"),
         (QueryFilter().after(A_SESSION), "ix_sessions_created_at_id (created_at>?)"),
         (QueryFilter({"status": "running"}).after(A_SESSION), "(status=? AND created_at>?)"),
+        (QueryFilter(order_by=NEWEST_FIRST).after(A_SESSION), "ix_sessions_created_at_id (created_at<?)"),
+        (
+            QueryFilter({"status": "running"}, NEWEST_FIRST).after(A_SESSION),
+            "(status=? AND created_at<?)",
+        ),
         (QueryFilter({"created_at": Gt(now())}), "ix_sessions_created_at_id (created_at>?)"),
-        (QueryFilter(order_by=OrderBy("created_at", "desc")), "ix_sessions_created_at_id"),
+        (QueryFilter(order_by=NEWEST_FIRST), "ix_sessions_created_at_id"),
     ],
 )
 def test_a_list_of_sessions_is_read_through_an_index(migrated: SQLConnection, filter, index):
@@ -48,6 +55,17 @@ def test_a_list_of_sessions_is_read_through_an_index(migrated: SQLConnection, fi
 def test_records_of_a_parent_are_found_without_a_scan(migrated: SQLConnection, source: Source):
     scope = {"in_session": "s", "in_node": "n", "at": now()}
     assert "SCAN" not in query_plan(migrated, source, plan_query(Session, None, "id"), **scope)
+
+
+def test_streams_of_a_session_are_found_by_its_events(migrated: SQLConnection):
+    plan = query_plan(
+        migrated,
+        _SUMMARIES_OF_SESSION,
+        plan_query(StreamSummary, QueryFilter({"session_id": "s"}), "first_event_at"),
+        in_session="s",
+    )
+    assert "ix_stream_events_session_id (session_id=?)" in plan
+    assert "SCAN stream_events" not in plan
 
 
 def test_the_text_of_a_statement_depends_on_the_shape_of_the_filter_only(migrated: SQLConnection):

@@ -1,7 +1,7 @@
 """Stream events."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -31,19 +31,31 @@ _AFTER = Source(
 )
 _SUMMARY_FIELDS = ("stream_id", "session_id", "events", "last_sequence", "first_event_at", "last_event_at")
 _first_session = sa.func.min(stream_events.c.session_id, type_=stream_events.c.session_id.type)
-_grouped = (
-    sa.select(
-        stream_events.c.stream_id,
-        sa.case((_first_session == sa.func.max(stream_events.c.session_id), _first_session)).label("session_id"),
-        sa.func.count().label("events"),
-        sa.func.max(stream_events.c.sequence).label("last_sequence"),
-        sa.func.min(stream_events.c.timestamp, type_=stream_events.c.timestamp.type).label("first_event_at"),
-        sa.func.max(stream_events.c.timestamp, type_=stream_events.c.timestamp.type).label("last_event_at"),
+_grouped = sa.select(
+    stream_events.c.stream_id,
+    sa.case((_first_session == sa.func.max(stream_events.c.session_id), _first_session)).label("session_id"),
+    sa.func.count().label("events"),
+    sa.func.max(stream_events.c.sequence).label("last_sequence"),
+    sa.func.min(stream_events.c.timestamp, type_=stream_events.c.timestamp.type).label("first_event_at"),
+    sa.func.max(stream_events.c.timestamp, type_=stream_events.c.timestamp.type).label("last_event_at"),
+).group_by(stream_events.c.stream_id)
+
+
+def _summaries_of(grouped: sa.Select[Any]) -> Source:
+    found = grouped.subquery("summaries")
+    return Source(sa.select(*(found.c[name] for name in _SUMMARY_FIELDS)), dict(found.c), is_lockable=False)
+
+
+_SUMMARIES = _summaries_of(_grouped)
+_others = stream_events.alias("of_session")
+_SUMMARIES_OF_SESSION = _summaries_of(
+    _grouped.where(
+        stream_events.c.stream_id.in_(
+            sa.select(_others.c.stream_id).where(_others.c.session_id == sa.bindparam("in_session"))
+        )
     )
-    .group_by(stream_events.c.stream_id)
-    .subquery("summaries")
 )
-_SUMMARIES = Source(sa.select(*(_grouped.c[name] for name in _SUMMARY_FIELDS)), dict(_grouped.c), is_lockable=False)
+"""The streams with events of a session: so the events of others are not read to find those that have no others."""
 _IN_STREAM = (
     sa.select(stream_events.c.id, stream_events.c.session_id)
     .where(stream_events.c.stream_id == sa.bindparam("stream_id"))
@@ -107,7 +119,12 @@ def list_all(connection: SQLConnection, filter: QueryFilter | None) -> list[Stre
 @operation(writes=False)
 def summaries(connection: SQLConnection, filter: QueryFilter | None) -> list[StreamSummary]:
     """Return the summaries of the streams that match the filter."""
-    rows = plan_rows(connection, _SUMMARIES, plan_query(StreamSummary, filter, "first_event_at"))
+    plan = plan_query(StreamSummary, filter, "first_event_at")
+    session_id = None if filter is None else filter.where.get("session_id")
+    if isinstance(session_id, str):
+        rows = plan_rows(connection, _SUMMARIES_OF_SESSION, plan, {"in_session": session_id})
+    else:
+        rows = plan_rows(connection, _SUMMARIES, plan)
     return hydrate_all(StreamSummary, _SUMMARY_FIELDS, rows)
 
 

@@ -334,7 +334,7 @@ def _past(
 ) -> sa.ColumnElement[bool]:
     if direction is Direction.ASCENDING:
         return key.is_not(None) if is_null else key > cursor
-    return sa.false() if is_null else sa.or_(key < cursor, key.is_(None))
+    return sa.false() if is_null else _or_null(key < cursor, key)
 
 
 def _not_before(first: tuple[sa.ColumnElement[Any], Direction], *, is_null: bool) -> sa.ColumnElement[bool]:
@@ -343,4 +343,10 @@ def _not_before(first: tuple[sa.ColumnElement[Any], Direction], *, is_null: bool
     cursor = sa.bindparam("after_0", type_=key.type)
     if direction is Direction.ASCENDING:
         return sa.true() if is_null else key >= cursor
-    return key.is_(None) if is_null else sa.or_(key <= cursor, key.is_(None))
+    return key.is_(None) if is_null else _or_null(key <= cursor, key)
+
+
+def _or_null(condition: sa.ColumnElement[bool], key: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that it holds, or the key is null. With an alternative, an index is read from its end."""
+    is_set = isinstance(key, sa.Column) and not key.nullable
+    return condition if is_set else sa.or_(condition, key.is_(None))
