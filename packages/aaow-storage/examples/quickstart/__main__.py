@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import io
 import shlex
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -122,13 +121,10 @@ def _print_end(console: Console, options: argparse.Namespace, found: Findings) -
 
 
 def _command() -> str:
-    """Return how the command line is called: by its path, if it is where this Python is, and not on the path."""
+    """Return how the command line is called: by its path, because it is in the environment of this run alone."""
     installed = Path(sys.executable).with_name("aaow-storage")
     if not installed.exists():
         return 'pip install "aaow-storage[studio]" && aaow-storage'
-    found = shutil.which("aaow-storage")
-    if found is not None and Path(found).samefile(installed):
-        return "aaow-storage"
     here = Path.cwd()
     return shlex.quote(str(installed.relative_to(here) if installed.is_relative_to(here) else installed))
 

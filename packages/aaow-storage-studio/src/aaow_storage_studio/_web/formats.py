@@ -8,8 +8,9 @@ from typing import Any
 
 MISSING = "\N{EN DASH}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"))
 _THOUSAND = 1000
-_SHORT_ID = 12
+_SHORT_ID, _ID_BEGINNING, _ID_END = 18, 9, 7
 
 
 def instant(value: datetime | None) -> str:
@@ -47,10 +48,15 @@ def ago(value: datetime | None, at: datetime) -> str:
     """Return how long before `at` an instant is, or how long after."""
     if value is None:
         return MISSING
-    passed = at - value
-    if abs(passed) < timedelta(seconds=1):
+    seconds = (at - value).total_seconds()
+    if abs(seconds) < 1:
         return "now"
-    return f"{duration(passed)} ago" if passed > timedelta(0) else f"in {duration(-passed)}"
+    if seconds < 0:
+        return f"in {duration(-seconds)}"  # a deadline, of which every second counts
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s ago"
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= size)
+    return f"{seconds // size:.0f} {unit} ago"
 
 
 def count(value: int | None) -> str:
@@ -74,7 +80,10 @@ def short_count(value: int | None) -> str:
 
 def amount(value: Decimal | None) -> str:
     """Return an exact amount, without an exponent."""
-    return MISSING if value is None else f"{value:f}"
+    if value is None:
+        return MISSING
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def costs(value: Mapping[str, Decimal]) -> str:
@@ -108,8 +117,8 @@ def byte_count(value: int | None) -> str:
 
 
 def short_id(value: str) -> str:
-    """Return the beginning of a long id, with an ellipsis."""
-    return value if len(value) <= _SHORT_ID + 1 else f"{value[:_SHORT_ID]}…"
+    """Return the beginning and the end of a long id, which tell it apart from others, with an ellipsis between."""
+    return value if len(value) <= _SHORT_ID else f"{value[:_ID_BEGINNING]}…{value[-_ID_END:]}"
 
 
 def as_json(value: Any) -> str:
