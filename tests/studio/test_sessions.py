@@ -1,5 +1,7 @@
 """The page of sessions."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -55,3 +57,36 @@ def test_a_list_is_patched_while_another_writes(studio: Studio, page: Any):
     studio.do(lambda storage: storage.create_session(Session(id="new-one", workflow_id=None, workflow_snapshot={})))
     page.wait_for_selector("a:text-is('new-one')")
     assert page.locator("tbody tr").count() == 6
+
+
+ANOTHER_PROCESS = """
+import sys
+from aaow_storage import Session, open_sync
+with open_sync(sys.argv[1]) as storage:
+    storage.create_session(Session(id="from-elsewhere", workflow_id=None, workflow_snapshot={}))
+"""
+
+
+def test_a_list_is_patched_while_another_process_writes(serve: Serve, page: Any, store_url: str):
+    studio = serve(store=store_url)
+    page.goto(f"{studio.url}/sessions")
+    page.wait_for_selector("text=session-4")
+    subprocess.run([sys.executable, "-c", ANOTHER_PROCESS, store_url], check=True)
+    page.wait_for_selector("a:text-is('from-elsewhere')")
+    assert page.locator("tbody tr").count() == 6
+
+
+def test_a_list_is_used_by_the_keyboard_alone(studio: Studio, page: Any):
+    page.goto(f"{studio.url}/sessions")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.textContent") == "session-3"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/session?id=session-3")
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    page.wait_for_url("**/approvals")
+    page.keyboard.press("/")
+    page.keyboard.type("refund")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?text=refund")
