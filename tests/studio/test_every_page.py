@@ -28,6 +28,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         yield serving_studio
 
 
+@pytest.mark.slow  # a second each
 @every_page
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_violation(studio: Studio, page: Any, address: str, theme: str):
@@ -37,6 +38,7 @@ def test_axe_finds_no_violation(studio: Studio, page: Any, address: str, theme: 
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.slow  # as above
 @every_page
 def test_a_page_fits_every_width_and_asks_nobody_else_for_anything(studio: Studio, page: Any, address: str):
     asked: list[str] = []
