@@ -1,7 +1,7 @@
 """The page `compare`: two sessions side by side, by definition, states, outputs, tokens and cost."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from difflib import SequenceMatcher
@@ -11,6 +11,7 @@ from attrs import frozen
 
 from aaow_storage import JSON
 from aaow_storage_studio._web.pages import Page
+from aaow_storage_studio._web.run import sum_of_costs
 from aaow_storage_studio._web.visit import Visit
 from aaow_storage_tools import NodeView, SessionView, view_session
 
@@ -121,13 +122,13 @@ async def read(visit: Visit) -> CompareView:
     if not all(ids):
         return CompareView(ids)
     first, second = [await view_session(visit.storage, session_id) for session_id in ids]
-    nodes_a, nodes_b = [{node.node_id: _side_of(node) for node in view.nodes} for view in (first, second)]
+    nodes_a, nodes_b = ({node.node_id: _side_of(node) for node in view.nodes} for view in (first, second))
     pairs = [NodePair(name, nodes_a.get(name), nodes_b.get(name)) for name in dict.fromkeys([*nodes_a, *nodes_b])]
     definitions = first.session.workflow_snapshot, second.session.workflow_snapshot
     return CompareView(
         ids,
         (first, second),
-        (_total_of(first), _total_of(second)),
+        (_total_of(first, nodes_a.values()), _total_of(second, nodes_b.values())),
         pairs,
         differing_lines(*definitions),
         definitions[0] == definitions[1],
@@ -167,36 +168,26 @@ def _side_of(node: NodeView) -> Side:
         0 if state is None else 1 + len(state.attempts),
         len(node.executions),
         sum(each.usage.total_tokens for each in node.executions if each.usage is not None),
-        _costs([node]),
+        sum_of_costs({each.currency: each.cost} for each in node.executions if each.cost is not None and each.currency),
         None if state is None else state.error,
         None if state is None else state.output,
     )
 
 
-def _total_of(view: SessionView) -> Side:
+def _total_of(view: SessionView, sides: Collection[Side]) -> Side:
     state = view.state
     started = view.session.created_at if state is None or state.started_at is None else state.started_at
     ended = None if state is None else state.completed_at
-    sides = [_side_of(node) for node in view.nodes]
     return Side(
         str(view.session.status),
         None if ended is None else ended - started,
         sum(side.attempts for side in sides),
         sum(side.calls for side in sides),
         sum(side.tokens for side in sides),
-        _costs(view.nodes),
+        sum_of_costs(side.costs for side in sides),
         None,
         None,
     )
-
-
-def _costs(nodes: Sequence[NodeView]) -> dict[str, Decimal]:
-    costs: dict[str, Decimal] = {}
-    for node in nodes:
-        for each in node.executions:
-            if each.cost is not None and each.currency is not None:
-                costs[each.currency] = costs.get(each.currency, Decimal(0)) + each.cost
-    return costs
 
 
 PAGES = (Page("compare", "compare.html", read),)

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from aaow_storage import Change, StorageAdapter
 from aaow_storage.authoring import redacted_text
-from aaow_storage.errors import ChangesLostError, StorageError
+from aaow_storage.errors import StorageError
 
 EVENT = "changed"
 MIN_INTERVAL_S = 0.5
@@ -96,5 +96,5 @@ async def _bundled(changes: AsyncGenerator[Change, None]) -> AsyncIterator[str |
     finally:
         following.cancel()
         await asyncio.wait([following])
-        if not following.cancelled() and not isinstance(following.exception(), ChangesLostError | None):
-            following.exception()
+        if not following.cancelled():
+            following.exception()  # mark it as retrieved: the browser asks again, whatever it is
