@@ -8,6 +8,7 @@ from attrs import frozen
 from aaow_storage import FieldName, In, OrderBy, QueryFilter, Session, UsageSummary, WorkflowExecutionState
 from aaow_storage_studio._web.pages import Page
 from aaow_storage_studio._web.pool_trees import PoolRow
+from aaow_storage_studio._web.session_usage import usage_of_sessions
 from aaow_storage_studio._web.time_limits import within
 from aaow_storage_studio._web.visit import Visit
 from aaow_storage_tools import BudgetView, view_budget
@@ -137,8 +138,7 @@ async def _consumers(visit: Visit, states: Sequence[WorkflowExecutionState]) -> 
     ids = [state.session_id for state in states]
     sessions = await visit.storage.list_sessions(QueryFilter({"id": In(ids)}, documents=False))
     by_id = {session.id: session for session in sessions}
-    summaries = await visit.storage.summarize_usage(["session_id"], QueryFilter({"session_id": In(ids)}))
-    usage = {each.keys["session_id"]: each for each in summaries}
+    usage = await usage_of_sessions(visit.storage, ids)
     return [
         Consumer(session=by_id[each.session_id], pool_id=each.budget_pool_id or "", usage=usage.get(each.session_id))
         for each in states

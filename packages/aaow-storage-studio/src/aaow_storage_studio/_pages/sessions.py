@@ -7,9 +7,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from aaow_storage import In, QueryFilter, Session, SessionStatus, StorageAdapter, UsageSummary
+from aaow_storage import Session, SessionStatus, UsageSummary
 from aaow_storage_studio._web.pages import Page
 from aaow_storage_studio._web.paging import Listed, count_if_asked, read_list
+from aaow_storage_studio._web.session_usage import usage_of_sessions
 from aaow_storage_studio._web.visit import Visit
 
 ENDED = frozenset({SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.CANCELLED})
@@ -59,14 +60,6 @@ async def read(visit: Visit) -> SessionsView:
     usage = await usage_of_sessions(visit.storage, [session.id for session in listed.records])
     count = await count_if_asked(visit, listed, visit.storage.count_sessions)
     return SessionsView(listed, usage, status, count)
-
-
-async def usage_of_sessions(storage: StorageAdapter, session_ids: Sequence[str]) -> dict[str, UsageSummary]:
-    """Return what the model calls of sessions used, by the id of the session."""
-    if not session_ids:
-        return {}
-    summaries = await storage.summarize_usage(["session_id"], QueryFilter({"session_id": In(session_ids)}))
-    return {str(summary.keys["session_id"]): summary for summary in summaries}
 
 
 PAGES = (Page("sessions", "sessions.html", read),)
