@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, closing
 from contextvars import Context
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, TypeVar
 
 import pytest
@@ -14,7 +14,8 @@ from aaow_storage import OrderBy, QueryFilter, Session, StorageAdapter, StoredWo
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql._mapping.documents import encode_document
+from aaow_storage_sql._mapping.documents import digest_of, encode_document
+from aaow_storage_sql._repositories import documents
 from aaow_storage_sql._repositories.documents import MAX_TRIES, release_document, store_document
 
 pytestmark = pytest.mark.asyncio
@@ -172,6 +173,24 @@ async def test_a_document_referenced_by_an_open_transaction_is_not_deleted(
     assert store_document(other, document) == document.digest
     other.command("COMMIT")
     assert raw(DOCUMENTS) == [(2,)]
+
+
+async def test_a_copy_is_stored_once_if_the_first_try_has_a_lock_that_another_transaction_holds(
+    connections: list[PostgreSQLConnection], monkeypatch: pytest.MonkeyPatch
+):
+    one, other = connections
+    document = encode_document(SHARED, record="Session", field="snapshot")
+    taken = next(
+        suffix
+        for length in count(64)
+        if digest_of(document.body + (suffix := " " * length))[0] == document.digest[0]  # the locks go by this byte
+    )
+    suffixes = iter([taken, *(" " * length for length in range(1, MAX_TRIES))])
+    monkeypatch.setattr(documents, "_random_suffix", lambda: next(suffixes))
+    store_document(one, document)
+    copies = {store_document(other, document) for _ in range(MAX_TRIES)}
+    assert len(copies) == 1
+    assert copies.isdisjoint({document.digest, digest_of(document.body + taken)})
 
 
 async def test_thousands_of_documents_are_stored_in_one_transaction(

@@ -90,13 +90,15 @@ def _copies(connection: SQLConnection, document: Document) -> Iterator[Document]
     if connection.dialect.try_advisory_lock is None:
         yield from itertools.repeat(document, MAX_TRIES - 2)
         return
-    yield _copy(document, _suffixes.setdefault(connection, _random_suffix()))
-    for _ in range(MAX_TRIES):
-        yield _copy(document, _random_suffix())
+    for _ in range(MAX_TRIES + 1):
+        if connection not in _suffixes:
+            _suffixes[connection] = _random_suffix()
+        yield _copy(document, _suffixes[connection])
+        del _suffixes[connection]  # another transaction holds the lock of that copy
 
 
 _suffixes: WeakKeyDictionary[SQLConnection, str] = WeakKeyDictionary()
-"""The suffix of the copies of each connection, so that a transaction copies the same document once."""
+"""The suffix that the last copy of each connection was stored with, so that a transaction copies a document once."""
 
 
 def _random_suffix() -> str:
