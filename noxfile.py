@@ -23,13 +23,14 @@ STORAGE = "packages/aaow-storage"
 SQL = "packages/aaow-storage-sql"
 SQLITE = "packages/aaow-storage-sqlite"
 POSTGRESQL = "packages/aaow-storage-postgresql"
+MARIADB = "packages/aaow-storage-mariadb"
 MEMORY = "packages/aaow-storage-memory"
 TOOLS = "packages/aaow-storage-tools"
 STUDIO = "packages/aaow-storage-studio"
 CONFORMANCE = "conformance"
 DOCS = f"{STORAGE}/docs"
 SITE = f"{DOCS}/_build/html"
-EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MEMORY, TOOLS, STUDIO, CONFORMANCE]
+EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MARIADB, MEMORY, TOOLS, STUDIO, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
 BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
