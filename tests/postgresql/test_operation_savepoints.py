@@ -72,7 +72,7 @@ async def test_the_savepoint_of_an_operation_is_released_with_the_next_command(
         ANEW,
         "RELEASE operation; SAVEPOINT caller_1",
         "SAVEPOINT operation",
-        "RELEASE caller_1",
+        "RELEASE SAVEPOINT caller_1",
         "COMMIT",
     ]
     assert await used(storage) == 7
@@ -99,7 +99,7 @@ async def test_an_operation_that_was_undone_leaves_its_savepoint_to_the_next(sto
         "RELEASE operation; SAVEPOINT caller_1",
         "SAVEPOINT operation",
         undone,
-        "RELEASE caller_1",
+        "RELEASE SAVEPOINT caller_1",
         "COMMIT",
     ]
     assert await used(storage) == 3

@@ -184,7 +184,7 @@ async def test_the_error_of_a_call_is_not_hidden_by_a_failing_rollback(
     await check_that_it_works(storage)
 
 
-@pytest.mark.parametrize("command", ["ROLLBACK TO caller", "RELEASE caller", "ROLLBACK"])
+@pytest.mark.parametrize("command", ["ROLLBACK TO caller", "RELEASE SAVEPOINT caller", "ROLLBACK"])
 async def test_a_transaction_is_rolled_back_whole_if_its_savepoint_cannot_be(
     storage: StorageAdapter, failures: Failures, command: str
 ):

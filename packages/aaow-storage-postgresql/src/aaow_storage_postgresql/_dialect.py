@@ -15,7 +15,7 @@ from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import StorageError
 from aaow_storage_postgresql._errors import is_conflict, translate
 from aaow_storage_postgresql._json import as_jsonb, json_at, json_text, sort_key
-from aaow_storage_sql import CompiledStatement, Dialect, NativeType, Parameters, make_compiler
+from aaow_storage_sql import CompiledStatement, Dialect, FeedOrder, NativeType, Parameters, make_compiler
 
 _INDEXED = {("sessions", "metadata"), ("workflows", "metadata")}
 
@@ -33,6 +33,7 @@ class PostgreSQLDialect(Dialect):
     insert = staticmethod(insert)
     has_statements_that_insert_into_two_tables: ClassVar[bool] = True
     has_statement_rollback: ClassVar[bool] = False
+    orders_changes: ClassVar[FeedOrder] = FeedOrder.TRANSACTION
     try_advisory_lock = staticmethod(try_advisory_lock)
 
     def __init__(self, place: str, schema: str | None) -> None:
@@ -71,6 +72,9 @@ class PostgreSQLDialect(Dialect):
 
     def joined(self, numbers: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.func.string_agg(sa.cast(numbers, sa.Text), sa.literal_column("','"), type_=sa.Text())
+
+    def length_of_array(self, text: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        return sa.func.json_array_length(sa.cast(text, sa.JSON))
 
     def microseconds_between(self, start: sa.ColumnElement[Any], end: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         seconds = sa.extract("epoch", end - start)

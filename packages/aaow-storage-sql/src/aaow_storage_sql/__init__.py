@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from aaow_storage_sql._schema.types import NativeType
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
     from aaow_storage_sql._statements.connection import SQLConnection
-    from aaow_storage_sql._statements.dialect import Dialect
+    from aaow_storage_sql._statements.dialect import Dialect, FeedOrder
     from aaow_storage_sql._statements.recorder import ChangeRecorder, ReplacedRows
     from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
@@ -59,6 +59,7 @@ __all__ = [
     "Executor",
     "ExecutorTransaction",
     "FallBack",
+    "FeedOrder",
     "InteractiveTransaction",
     "Job",
     "LateModule",
@@ -125,6 +126,7 @@ _LATE = {
     "make_compiler": "_statements.compiled",
     "SQLConnection": "_statements.connection",
     "Dialect": "_statements.dialect",
+    "FeedOrder": "_statements.dialect",
     "ChangeRecorder": "_statements.recorder",
     "ReplacedRows": "_statements.recorder",
     "migrate_to": "_upgrade",

@@ -38,6 +38,12 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
+async def _number_changes(executor: Executor) -> None:
+    """Give the committed changes their numbers, each some in a transaction of its own."""
+    while executor.numbers_changes and await executor.submit(Call(changes.has_unnumbered)):
+        await executor.submit(Call(changes.number))
+
+
 class SQLTransaction(SQLOperations, Transaction):
     """A transaction that the caller ends: all its operations run on one connection."""
 
@@ -90,6 +96,8 @@ class SQLTransaction(SQLOperations, Transaction):
     async def _run(self, operation: Operation[*Args, T], *args: *Args) -> T:
         bind_transaction(self)
         try:
+            if operation.reads_feed:
+                await _number_changes(self._executor)
             return await self._transaction.run(Call(operation, args))
         except StorageError:
             raise
@@ -137,6 +145,8 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
     async def _run(self, operation: Operation[*Args, T], *args: *Args) -> T:
         self._transactions.check()
         try:
+            if operation.reads_feed:
+                await _number_changes(self._executor)
             return await self._executor.submit(Call(operation, args))
         except StorageError:
             raise

@@ -83,7 +83,7 @@ class LateRepository:
 
 
 approvals = LateRepository("approvals", writing={"create", "update", "resolve", "expire"})
-changes = LateRepository("changes", writing={"prune"})
+changes = LateRepository("changes", writing={"number", "prune"})
 budgets = LateRepository("budgets", writing={"create", "update", "delete", "consume", "increase"})
 execution_states = LateRepository("execution_states", writing={"save", "update_node"})
 llm_executions = LateRepository("llm_executions", writing={"save", "save_with_messages", "log_call", "log_call_of"})

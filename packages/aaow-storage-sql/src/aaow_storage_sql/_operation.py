@@ -50,6 +50,8 @@ class Operation(Generic[*Args, T]):
     """Whether it reads one record, so that each call takes about as long as the last one did."""
     lookup: "Lookup[Any] | None" = None
     """The select that a point read consists of; None if it needs several statements."""
+    reads_feed: bool = False
+    """Whether it reads the change feed, whose committed rows must have their numbers first; see `FeedOrder`."""
 
 
 @define(eq=False, repr=False)
@@ -71,6 +73,7 @@ def operation(
     fast_path: Callable[..., Any] | None = None,
     is_idempotent: bool = False,
     is_point_read: bool = False,
+    reads_feed: bool = False,
 ) -> Callable[[Callable[["SQLConnection", *Args], T]], Operation[*Args, T]]:
     """Make an `Operation` of the decorated function; one of a single statement is its own fast path."""
 
@@ -81,6 +84,7 @@ def operation(
             fast_path=run if is_single_statement else fast_path,
             is_idempotent=is_idempotent,
             is_point_read=is_point_read,
+            reads_feed=reads_feed,
         )
 
     return decorate

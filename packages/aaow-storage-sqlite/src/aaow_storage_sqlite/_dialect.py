@@ -13,7 +13,7 @@ from aaow_storage.errors import (
     StoreBusyError,
     ValidationError,
 )
-from aaow_storage_sql import Dialect, LateModule
+from aaow_storage_sql import Dialect, FeedOrder, LateModule
 from aaow_storage_sqlite._index_paths import is_indexable
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class SQLiteDialect(Dialect):
 
     driver_error: ClassVar[type[Exception]] = sqlite3.Error
     has_statement_rollback: ClassVar[bool] = True
+    has_one_writer: ClassVar[bool] = True
+    orders_changes: ClassVar[FeedOrder] = FeedOrder.POSITION
     list_schema: ClassVar[str | None] = (
         "SELECT json_group_array(sql) FROM (SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid)"
     )

@@ -27,7 +27,8 @@ from aaow_storage_sql._schema.types import Instant
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.dialect import Dialect
 from aaow_storage_sql._statements.insert import insert_row
-from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
+from aaow_storage_sql._statements.plan import plan_count, plan_rows
+from aaow_storage_sql._statements.select import Source
 
 _ROWS = sa.select(*(approval_requests.c[name] for name in APPROVAL_REQUEST_FIELDS))
 _BY_ID = _ROWS.where(approval_requests.c.id == sa.bindparam("id"))

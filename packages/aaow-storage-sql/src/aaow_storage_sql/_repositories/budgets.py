@@ -22,7 +22,8 @@ from aaow_storage_sql._repositories.recording import CREATED, DELETED, record_up
 from aaow_storage_sql._schema.tables import budget_pools
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row
-from aaow_storage_sql._statements.select import Source, plan_rows
+from aaow_storage_sql._statements.plan import plan_rows
+from aaow_storage_sql._statements.select import Source
 
 _ROWS = sa.select(*(budget_pools.c[name] for name in BUDGET_POOL_FIELDS))
 _BY_ID = _ROWS.where(budget_pools.c.id == sa.bindparam("id"))

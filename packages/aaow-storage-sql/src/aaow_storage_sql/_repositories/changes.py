@@ -1,5 +1,6 @@
 """The change feed."""
 
+import itertools
 import re
 import secrets
 from collections.abc import Iterator
@@ -23,23 +24,17 @@ from aaow_storage.authoring import (
     parse_position,
     position_in,
 )
-from aaow_storage.errors import CorruptDataError, UnsupportedOperationError, ValidationError
+from aaow_storage.errors import ContentionError, CorruptDataError, UnsupportedOperationError, ValidationError
 from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._repositories import feed_statements as statements
 from aaow_storage_sql._schema.tables import change_feed, changes
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._statements.dialect import FeedOrder
 from aaow_storage_sql._tuning import DEFAULT
 
 _FEED = sa.select(change_feed.c.generation, change_feed.c.is_recording, change_feed.c.pruned)
-_STORE = sa.insert(changes).from_select(
-    ["at", "changes"],
-    sa.select(sa.bindparam("at", type_=changes.c.at.type), sa.bindparam("changes", type_=sa.Text)).where(
-        sa.select(change_feed.c.is_recording).scalar_subquery()
-    ),
-    include_defaults=False,
-)
 _SET_PRUNED = sa.update(change_feed).values(pruned=sa.bindparam("last", type_=sa.Text))
 _BEGIN = sa.insert(change_feed).values(
     generation=sa.bindparam("name", type_=sa.Text), is_recording=sa.bindparam("records"), pruned=None
@@ -50,6 +45,8 @@ _NOWHERE = (0, 0)
 _FIRST_NUMBER = -(2**63)
 """No row has a lower number; those that are stored are positive."""
 _GENERATION = re.compile("[0-9a-z]{1,32}", re.ASCII)
+_MAX_NUMBERED = 128
+"""How many rows one statement numbers at most."""
 _ENTRY_LENGTH = len(FeedEntry._fields)
 _KINDS = frozenset(KINDS.values())
 _ACTIONS = frozenset(map(str, ChangeAction))
@@ -66,17 +63,50 @@ def store(connection: SQLConnection, entries: list[Any]) -> None:
         text = dumps_unchecked(entries)
     except TypeError as error:
         raise unreadable("an id", "", error) from error
-    connection.run(_STORE, {"at": now(), "changes": text})
+    connection.run(statements.store(connection.dialect), {"at": now(), "changes": text})
+
+
+@operation(writes=False)
+def has_unnumbered(connection: SQLConnection) -> bool:
+    """Say whether committed rows wait for their numbers."""
+    return connection.row(statements.UNNUMBERED, {"limit": 1}) is not None
+
+
+@operation(writes=True)
+def number(connection: SQLConnection) -> None:
+    """Give committed rows that have no number the next ones, up to some at a time.
+
+    Raises:
+        ContentionError: another process did so at the same time.
+    """
+    rows = connection.rows(statements.UNNUMBERED, {"limit": DEFAULT.max_feed_rows})
+    feed = connection.row(_FEED)
+    pruned = None if feed is None or feed[2] is None else parse_position("change_feed", "pruned", feed[2])
+    (last,) = connection.row(statements.LAST_NUMBER) or (None,)
+    following = itertools.count(max(last or 0, 0 if pruned is None else pruned.transaction) + 1)
+    numbered = [(position, next(following)) for (position,) in rows]
+    while numbered:
+        count = min(1 << (len(numbered).bit_length() - 1), _MAX_NUMBERED)
+        values: dict[str, int] = {}
+        for index, (position, new) in enumerate(numbered[:count]):
+            values |= {f"position_{index}": position, f"number_{index}": new}
+        if connection.run(statements.set_numbers(count), values) != count:
+            raise ContentionError("another process numbered the same changes at the same time; try again")
+        del numbered[:count]
 
 
 def restart(connection: SQLConnection, *, records: bool) -> None:
-    """Begin another feed, without changes, in the open transaction; positions of the one before are refused."""
+    """Begin another feed, without changes, in the open transaction; positions of the one before are refused.
+
+    With several writers, it waits for those that are about to commit, and they wait for it.
+    """
+    connection.row(connection.dialect.for_update(statements.VERSION))
     connection.run(_CLEAR)
     connection.run(_END)
     connection.run(_BEGIN, {"name": secrets.token_hex(4), "records": records})
 
 
-@operation(writes=False)
+@operation(writes=False, reads_feed=True)
 def read(connection: SQLConnection, query: ChangeQuery) -> list[Change]:
     """Return the changes of a query."""
     generation, pruned = _feed(connection, "get_changes")
@@ -88,14 +118,14 @@ def read(connection: SQLConnection, query: ChangeQuery) -> list[Change]:
         else:
             rows = _rows(connection, query, _FIRST_NUMBER if after is None else after.number, pruned)
             found = [*query.select(generation, rows)]
-    if connection.is_interactive and after is not None and not connection.dialect.has_one_writer:
+    if connection.is_interactive and after is not None and connection.dialect.orders_changes is not FeedOrder.POSITION:
         # Each statement of the transaction sees what is committed by then, so some may have been pruned meanwhile.
         generation, pruned = _feed(connection, "get_changes")
         check_kept(after, generation, pruned, _last_row(connection, pruned))
     return found
 
 
-@operation(writes=False)
+@operation(writes=False, reads_feed=True)
 def last(connection: SQLConnection) -> Change | None:
     """Return the last change."""
     generation, pruned = _feed(connection, "last_change")
@@ -107,7 +137,7 @@ def last(connection: SQLConnection) -> Change | None:
     return None
 
 
-@operation(writes=True)
+@operation(writes=True, reads_feed=True)
 def prune(connection: SQLConnection, before: FeedPosition | datetime) -> int:
     """Delete the rows before a position, or an instant; keep which one was the last."""
     generation, pruned = _feed(connection, "prune_changes")
@@ -130,7 +160,7 @@ def prune(connection: SQLConnection, before: FeedPosition | datetime) -> int:
     count = connection.row(statements.count_before(dialect), key)
     connection.run(statements.delete_before(dialect), key)
     position = position_in(generation, removed, len(removed.entries) - 1)
-    if dialect.has_one_writer:
+    if dialect.orders_changes is FeedOrder.POSITION:
         # The row with the highest position stays, because the next one gets the position after it.
         connection.run(statements.EMPTY_IF_LAST, {"of_number": removed.number})
     connection.run(_SET_PRUNED, {"last": str(position)})
@@ -202,7 +232,7 @@ def _rows(connection: SQLConnection, query: ChangeQuery, number: int, pruned: Fe
         rows = connection.rows(statement, key)
         for row in rows:
             feed_row = _feed_row(connection, row, pruned)
-            if connection.dialect.has_one_writer:
+            if connection.dialect.orders_changes is FeedOrder.POSITION:
                 before = _check_next(feed_row, before, pruned)
             yield feed_row
         if len(rows) < size:
@@ -237,10 +267,10 @@ def _feed_row(connection: SQLConnection, row: Row, pruned: FeedPosition | None) 
         CorruptDataError: it has a value that was never stored.
     """
     transaction, number, at, text = row
-    has_one_writer = connection.dialect.has_one_writer
+    has_no_transaction = connection.dialect.orders_changes is FeedOrder.POSITION
     if number < 1:
         raise _corrupt(f"changes.position is {number}")
-    if (transaction is not None) if has_one_writer else transaction < 1:
+    if (transaction is not None) if has_no_transaction else transaction < 1:
         raise _corrupt(f"changes.transaction_id of the row {number} is {transaction!a:.100}")
     if not isinstance(at, datetime):
         raise _corrupt(f"changes.at of the row {number} is no instant: {at!a:.100}")

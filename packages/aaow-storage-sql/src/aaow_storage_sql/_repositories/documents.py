@@ -3,9 +3,10 @@
 Rows refer to a document by its digest. The transaction that deletes the last such row deletes the document too.
 
 Records share documents, but no transaction waits for another because of that. A transaction that stores or deletes a
-document takes an advisory lock on it; one that refers to a document holds a shared lock on its row. If a transaction
-would have to wait for such a lock, it stores a copy: the same JSON with a suffix of white space, which has a digest of
-its own. If it cannot delete a document for that reason, it defers that, and tries again on the same connection later.
+document takes an advisory lock on it, or the lock of its row without waiting; one that refers to a document holds a
+shared lock on its row. If a transaction would have to wait for such a lock, it stores a copy: the same JSON with a
+suffix of white space, which has a digest of its own. If it cannot delete a document for that reason, it defers that,
+and tries again on the same connection later.
 """
 
 import hashlib
@@ -39,6 +40,8 @@ _IS_UNUSED = (
     ~sa.exists().where(sessions.c.snapshot_digest == documents.c.digest),
 )
 _RELEASE = sa.delete(documents).where(*_IS_UNUSED)
+_UNUSED = sa.select(sa.literal(1)).where(*_IS_UNUSED)
+_DELETE = sa.delete(documents).where(documents.c.digest == sa.bindparam("digest"))
 
 
 AdvisoryLock = Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]]
@@ -64,8 +67,10 @@ def store_document(connection: SQLConnection, document: Document) -> bytes:
     for copy in _copies(connection, document):
         if connection.row(connection.dialect.for_key_share(_EXISTS), {"digest": copy.digest}) is not None:
             return copy.digest
-        values = {"digest": copy.digest, "body": copy.body}
-        if connection.run(insert, values if try_lock is None else {**values, "lock": _lock_number(copy.digest)}):
+        values: dict[str, Any] = {"digest": copy.digest, "body": copy.body}
+        if try_lock is not None:
+            values["lock"] = _lock_number(copy.digest)
+        if connection.run_at_once(insert, values):
             return copy.digest
     raise StoreBusyError(f"{_CONTENDED}; try again")
 
@@ -80,6 +85,17 @@ def _insert(insert: Insert, try_lock: AdvisoryLock | None) -> Any:
     return insert(documents).from_select(["digest", "body"], locked).on_conflict_do_nothing(index_elements=["digest"])
 
 
+def is_free(connection: SQLConnection, digest: bytes) -> bool:
+    """Say whether a document is stored, and a row that refers to it can be inserted without a wait for its lock.
+
+    It stays until the transaction ends.
+    """
+    dialect = connection.dialect
+    if dialect.run_at_once is None:
+        return True  # the database does not wait for it, or says itself that it is missing
+    return connection.row(dialect.for_key_share(_EXISTS), {"digest": digest}) is not None
+
+
 def _copies(connection: SQLConnection, document: Document) -> Iterator[Document]:
     """Yield what to try to store, in turn, until one of them waits for no other transaction.
 
@@ -87,7 +103,7 @@ def _copies(connection: SQLConnection, document: Document) -> Iterator[Document]
     """
     yield document
     yield document
-    if connection.dialect.try_advisory_lock is None:
+    if connection.dialect.has_one_writer:
         yield from itertools.repeat(document, MAX_TRIES - 2)
         return
     for _ in range(MAX_TRIES + 1):
@@ -121,21 +137,23 @@ def release_document(connection: SQLConnection, digest: bytes) -> None:
     """
     if not is_digest(digest):
         return
-    try_lock = connection.dialect.try_advisory_lock
-    if try_lock is None:
+    if connection.dialect.has_one_writer:
         connection.run(_RELEASE, {"digest": digest})
         return
     deferred = _deferred.setdefault(connection, [])
     again, deferred[:DEFERRED_PER_RELEASE] = deferred[:DEFERRED_PER_RELEASE], []
-    failed = [each for each in (digest, *again) if not _try_delete(connection, each, try_lock)]
+    failed = [each for each in (digest, *again) if not _try_delete(connection, each)]
     deferred += failed[: MAX_DEFERRED - len(deferred)]
 
 
 _deferred: WeakKeyDictionary[SQLConnection, list[bytes]] = WeakKeyDictionary()
 
 
-def _try_delete(connection: SQLConnection, digest: bytes, try_lock: AdvisoryLock) -> bool:
+def _try_delete(connection: SQLConnection, digest: bytes) -> bool:
     """Delete a document unless a row refers to it; False if another transaction has locked it."""
+    try_lock = connection.dialect.try_advisory_lock
+    if try_lock is None:
+        return _try_delete_locked(connection, digest)
     counts = connection.row(_lock_unused(try_lock), {"digest": digest, "lock": _lock_number(digest)})
     unused, locked = counts or (0, 0)
     if unused and locked:
@@ -143,6 +161,18 @@ def _try_delete(connection: SQLConnection, digest: bytes, try_lock: AdvisoryLock
             _RELEASE, {"digest": digest}
         )  # it checks again, because the SELECT's snapshot is older than its lock
     return not unused or bool(locked)
+
+
+def _try_delete_locked(connection: SQLConnection, digest: bytes) -> bool:
+    """Do the same where the lock of the row is enough: no row that refers to it is inserted meanwhile."""
+    found = {"digest": digest}
+    if connection.row(_UNUSED, found) is None:
+        return True
+    if connection.row(connection.dialect.for_update_at_once(_EXISTS), found) is None:
+        return False
+    if connection.row(_UNUSED, found) is not None:  # again, because a row may have come before the lock
+        connection.run(_DELETE, found)
+    return True
 
 
 @cache

@@ -42,11 +42,11 @@ def insert_numbered(dialect: Dialect, names: Names) -> Any:
     """Return the statement that saves an event whose columns are those and its sequence, or changes nothing.
 
     It inserts a new event whose session is stored. With one writer, it also replaces one of the same stream and
-    session.
+    session. None if it takes several statements.
     """
     if dialect.has_one_writer:
         return _after_last(dialect.insert, names, dialect.replaces)
-    return _under_lock(dialect.insert, names)
+    return _under_lock(dialect.insert, names) if dialect.has_statements_that_insert_into_two_tables else None
 
 
 @functools.cache

@@ -19,7 +19,8 @@ from aaow_storage_sql._schema.tables import execution_states, node_execution_sta
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, save_rows
-from aaow_storage_sql._statements.select import Source, plan_rows
+from aaow_storage_sql._statements.plan import plan_rows
+from aaow_storage_sql._statements.select import Source
 
 _COLUMNS = {**execution_states.c, "status": sessions.c.status}
 """Where the fields of a state are: its status is that of its session, so that there is only one."""

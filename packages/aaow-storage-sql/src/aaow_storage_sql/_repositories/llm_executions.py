@@ -20,7 +20,8 @@ from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import done_by_upsert, insert_row, require_new, save_row
-from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
+from aaow_storage_sql._statements.plan import plan_count, plan_rows
+from aaow_storage_sql._statements.select import Source
 
 _HYDRATED = ("session_id", "node_id", *EXECUTION_FIELDS, "tool_calls", "usage")
 _ID_AT, _INPUT_AT, _CALLS_AT = map(_HYDRATED.index, ("id", "input", "tool_calls"))

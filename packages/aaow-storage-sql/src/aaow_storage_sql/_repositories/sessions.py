@@ -20,6 +20,7 @@ from aaow_storage_sql._operation import FALL_BACK, FallBack, Lookup, operation
 from aaow_storage_sql._repositories.documents import (
     decode_body,
     hydrate_list,
+    is_free,
     release_document,
     store_document,
 )
@@ -30,7 +31,8 @@ from aaow_storage_sql._schema.tables import documents, sessions
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import insert_row, try_insert
-from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
+from aaow_storage_sql._statements.plan import plan_count, plan_rows
+from aaow_storage_sql._statements.select import Source
 
 _HYDRATED = (*SESSION_FIELDS, "workflow_snapshot")
 _ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in SESSION_FIELDS))
@@ -52,7 +54,7 @@ def _create_with_known_snapshot(
     connection: SQLConnection, row: InsertedRow, snapshot: Document
 ) -> Literal[FallBack.FALL_BACK] | None:
     """Insert the session if its snapshot is stored already and nothing else is in the way."""
-    if not try_insert(connection, sessions, row):
+    if not is_free(connection, snapshot.digest) or not try_insert(connection, sessions, row):
         return FALL_BACK
     connection.record("session", row["id"], row["id"], CREATED)
     return None

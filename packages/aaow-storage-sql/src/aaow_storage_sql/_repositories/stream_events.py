@@ -17,9 +17,10 @@ from aaow_storage_sql._repositories.recording import CREATED, DELETED, ids_befor
 from aaow_storage_sql._schema.tables import kind_of, sessions, stream_events
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import done_by_upsert, save_row, save_rows
+from aaow_storage_sql._statements.insert import done_by_upsert, run_upsert, save_row, save_rows
 from aaow_storage_sql._statements.insert_statements import select_existence
-from aaow_storage_sql._statements.select import Source, plan_rows
+from aaow_storage_sql._statements.plan import plan_rows
+from aaow_storage_sql._statements.select import Source
 from aaow_storage_sql._tuning import DEFAULT
 
 _ROWS = sa.select(*(stream_events.c[name] for name in STREAM_EVENT_FIELDS))
@@ -67,14 +68,15 @@ _DELETE = sa.delete(stream_events).where(stream_events.c.stream_id == sa.bindpar
 def _save_new(connection: SQLConnection, row: InsertedRow) -> Literal[FallBack.FALL_BACK] | None:
     """Save the event with one statement, if it is new, or replaces one in its stream, and nothing is in the way."""
     dialect = connection.dialect
-    connection.replaced.reset()
+    statement = statements.insert_numbered(dialect, tuple(row))
+    if statement is None:
+        return FALL_BACK
     try:
-        changed = connection.run(statements.insert_numbered(dialect, tuple(row)), row)
+        if not run_upsert(connection, statement, row):
+            return FALL_BACK
     except StorageError as error:
         if not dialect.is_foreign_key_violation(error):
             raise
-        changed = 0
-    if not changed and not connection.replaced.unchanged:
         return FALL_BACK
     connection.record("stream_event", row["id"], row.get("session_id"), done_by_upsert(connection))
     return None

@@ -16,7 +16,8 @@ from aaow_storage_sql._schema.tables import llm_executions, sessions
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.dialect import Dialect
-from aaow_storage_sql._statements.select import Grouping, Source, plan_groups
+from aaow_storage_sql._statements.plan import plan_groups
+from aaow_storage_sql._statements.select import Grouping, Source
 
 _EXECUTIONS = Source(sa.select(llm_executions.c.id), dict(llm_executions.c), WHETHER_NULL)
 _WITH_SESSION = Source(

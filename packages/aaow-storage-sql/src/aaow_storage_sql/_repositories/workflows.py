@@ -23,7 +23,8 @@ from aaow_storage_sql._schema.tables import documents, sessions, workflows
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import save_row, try_insert
-from aaow_storage_sql._statements.select import Source, plan_count, plan_rows
+from aaow_storage_sql._statements.plan import plan_count, plan_rows
+from aaow_storage_sql._statements.select import Source
 
 _HYDRATED = (*WORKFLOW_FIELDS, "definition")
 _ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in WORKFLOW_FIELDS))

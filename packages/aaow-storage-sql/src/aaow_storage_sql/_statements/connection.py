@@ -112,6 +112,23 @@ class SQLConnection:
         touched: int = self._execute(compiled.text, compiled.bind(parameters)).rowcount
         return touched
 
+    def run_at_once(self, statement: Any, parameters: "Parameters") -> int:
+        """Run an INSERT, UPDATE or DELETE that waits for no other transaction; return how many rows it changed.
+
+        That is 0 if it would have to wait.
+        """
+        at_once = self.dialect.run_at_once
+        if at_once is None:
+            return self.run(statement, parameters)
+        compiled = self.dialect.compile(statement)
+        try:
+            touched: int = self._execute(at_once(compiled.text), compiled.bind(parameters)).rowcount
+        except StorageError as error:
+            if not self.dialect.is_lock_timeout(error):
+                raise
+            return 0
+        return touched
+
     def run_rows(self, statement: Any, of_one: Any, rows: "Iterable[Row]") -> int:
         """Run an INSERT of several rows; return how many it changed.
 
@@ -140,7 +157,7 @@ class SQLConnection:
         """Close a savepoint, between two operations; with `undo`, go back to it first."""
         if undo:
             self.command(f"ROLLBACK TO {name}")
-        self.command(f"RELEASE {name}")
+        self.command(f"RELEASE SAVEPOINT {name}")
 
     def begin_operation(self) -> None:
         """Begin an operation that may be undone alone. `keep_operation` or `undo_operation` has to end it."""
@@ -171,9 +188,13 @@ class SQLConnection:
         """Close the driver's connection because its state is unknown; an open transaction ends with it."""
         self.close()
 
+    def execute(self, text: str, values: Sequence[Any]) -> Any:
+        """Run a statement by the driver, and return its cursor; raises the driver's errors."""
+        return self.driver_connection.execute(text, values)
+
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
         try:
-            return self.driver_connection.execute(text, values)
+            return self.execute(text, values)
         except Exception as error:
             raise self.to_storage_error(error, values) from error
 

@@ -5,6 +5,7 @@ The module needs no SQLAlchemy, so that a store can be opened, and errors transl
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aaow_storage import Direction
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters
 
 
+class FeedOrder(Enum):
+    """What the order of the change feed comes from."""
+
+    POSITION = "one transaction writes at a time, and rows are numbered in the order of commits"
+    TRANSACTION = "rows are ordered by the transaction, and read once all that began to write before have ended"
+    NUMBERED = "rows are numbered once they are committed, before they are read"
+
+
 class Dialect(ABC):
     """The differences that statements and connections depend on."""
 
@@ -26,6 +35,20 @@ class Dialect(ABC):
     """The base class of the driver's exceptions."""
     insert: "Callable[[sa.Table], Any]"
     """Makes an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    upserts_where: ClassVar[bool] = True
+    """Whether the `where` of `on_conflict_do_update` is obeyed. If not, an upsert replaces foreign keys, too, and the
+    number of rows that it changed says what it did: 1 if it inserted the row, 2 if it replaced it, 0 if the row was the
+    same. So the driver must count changed rows, not found ones."""
+    compared_here: ClassVar[frozenset[FieldKind]] = frozenset()
+    """The kinds of fields that the database cannot compare and sort as the contract says; `FieldKind.JSON` may be one.
+
+    Conditions and orders of such fields are worked out in Python, over the rows that meet the other conditions. Then
+    `json_condition` may return a weaker condition, which holds for all rows that meet the exact one, and
+    `json_sort_value` is not called."""
+    has_one_writer: ClassVar[bool] = False
+    """Whether one transaction writes at a time."""
+    orders_changes: "ClassVar[FeedOrder]"
+    """What the order of the change feed comes from."""
     has_statements_that_insert_into_two_tables: ClassVar[bool] = False
     """Whether a WITH may insert rows."""
     has_statement_rollback: ClassVar[bool]
@@ -35,8 +58,11 @@ class Dialect(ABC):
     try_advisory_lock: "Callable[[sa.ColumnElement[int]], sa.ColumnElement[bool]] | None" = None
     """Makes the condition that takes an advisory lock on a number until the transaction ends; False if another has it.
 
-    It never waits. None for a database in which one transaction writes at a time.
+    It never waits. None for a database that has no such locks.
     """
+    run_at_once: "Callable[[str], str] | None" = None
+    """Makes, of the text of a statement, that of one that fails instead of waiting for a lock: then `is_lock_timeout`
+    holds for its error. None for a database in which one transaction writes at a time, or that has advisory locks."""
     replaces: "Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[bool]] | None" = None
     """Makes the condition of an upsert to replace a row, and counts in `SQLConnection.replaced` what became of it.
 
@@ -49,11 +75,6 @@ class Dialect(ABC):
     """Compiles a statement and caches it; see `make_compiler`."""
     schema: str | None = None
     """The schema that qualifies the tables in statements, or None."""
-
-    @property
-    def has_one_writer(self) -> bool:
-        """Whether one transaction writes at a time."""
-        return self.try_advisory_lock is None
 
     @abstractmethod
     def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
@@ -87,8 +108,17 @@ class Dialect(ABC):
         del error
         return False
 
+    def is_lock_timeout(self, error: StorageError) -> bool:
+        """Say whether a statement failed, and was rolled back alone, because it would have waited for a lock."""
+        del error
+        return False
+
     def for_update(self, statement: Any) -> Any:
         """Return the SELECT with a lock on its rows, which are about to be changed: FOR UPDATE."""
+        return statement
+
+    def for_update_at_once(self, statement: Any) -> Any:
+        """Return the SELECT with such a lock, which skips rows that another transaction has locked."""
         return statement
 
     def for_key_share(self, statement: Any) -> Any:
@@ -109,6 +139,12 @@ class Dialect(ABC):
     @abstractmethod
     def joined(self, numbers: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
         """Return the aggregate of whole numbers that is a text with all of them between commas; NULL if none."""
+
+    def length_of_array(self, text: "sa.ColumnElement[Any]") -> "sa.ColumnElement[int]":
+        """Return the expression for the length of a JSON array that is stored as text."""
+        import sqlalchemy as sa  # noqa: PLC0415 - for statements alone
+
+        return sa.func.json_array_length(text)
 
     @abstractmethod
     def microseconds_between(
@@ -147,6 +183,11 @@ class Dialect(ABC):
 
         The condition has the shape of its operand in the place of the operand; `json_parameters` makes the parameters.
         """
+
+    def narrows(self, condition: Condition) -> bool:
+        """Say whether `json_condition` returns a weaker condition for one that is worked out in Python."""
+        del condition
+        return False
 
     @abstractmethod
     def json_operand_shape(self, condition: Condition) -> Hashable:

@@ -20,12 +20,8 @@ from aaow_storage_sql._mapping.row_encoder import InsertedRow, InsertedRows
 from aaow_storage_sql._schema.tables import documents, kind_of
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert_statements import (
-    Insert,
-    Names,
-    Replaces,
     foreign_key_columns,
     insert_if_absent,
-    optimistic_insert,
     optimistic_upsert,
     referenced_column,
     select_existence,
@@ -47,21 +43,43 @@ def save_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> st
         NotFoundError: a row that it refers to is missing.
         StorageUnavailableError: such a row was missing at each try, and there at each check.
     """
-    if _try_optimistic(connection, optimistic_upsert, table, row):
+    if _try_optimistic(connection, _upsert, table, row):
         return done_by_upsert(connection)
     dialect = connection.dialect
     for _ in range(MAX_TRIES):
-        connection.replaced.reset()
+        if not dialect.upserts_where:
+            _require_parents(connection, table, row)
+            if _try_optimistic(connection, _upsert, table, row):
+                return done_by_upsert(connection)
+            continue
         statement = upsert(dialect.insert, table, tuple(row), replaces=dialect.replaces)
-        if connection.run(statement, row) or connection.replaced.unchanged:
+        if run_upsert(connection, statement, row):
             return done_by_upsert(connection)
         _require_parents(connection, table, row)
     raise _contended(table)
 
 
+def run_upsert(connection: SQLConnection, statement: Any, row: InsertedRow) -> bool:
+    """Run an upsert of one row, and count in `connection.replaced` what it did; False if it did nothing.
+
+    To find the row there already, and the same, is something.
+    """
+    replaced = connection.replaced
+    replaced.reset()
+    changed = connection.run(statement, row)
+    if connection.dialect.upserts_where:
+        return changed > 0 or replaced.unchanged > 0
+    replaced.updated, replaced.unchanged = changed == _REPLACED, changed == 0
+    return True
+
+
+_REPLACED = 2
+"""What the rowcount of an upsert is that replaced a row, if `upserts_where` is False."""
+
+
 def try_save(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
     """Save a row with one statement, where the database undoes that alone if it fails; False if it changed nothing."""
-    return _try_optimistic(connection, optimistic_upsert, table, row)
+    return _try_optimistic(connection, _upsert, table, row)
 
 
 def done_by_upsert(connection: SQLConnection) -> str | None:
@@ -103,7 +121,7 @@ def insert_row(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> 
         NotFoundError: a row that it refers to is missing.
         StorageUnavailableError: such a row was missing at each try, and there at each check.
     """
-    if _try_optimistic(connection, optimistic_insert, table, row):
+    if _try_optimistic(connection, _insert, table, row):
         return
     for _ in range(MAX_TRIES):
         if connection.run(insert_if_absent(connection.dialect.insert, table, tuple(row)), row):
@@ -126,13 +144,13 @@ def require_new(connection: SQLConnection, table: sa.Table, row: InsertedRow) ->
 def try_insert(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
     """Insert a row with one statement; False if that changed nothing, and `insert_row` has to find out why."""
     if connection.dialect.has_statement_rollback:
-        return _try_optimistic(connection, optimistic_insert, table, row)
+        return _try_optimistic(connection, _insert, table, row)
     return connection.run(insert_if_absent(connection.dialect.insert, table, tuple(row)), row) > 0
 
 
 def _try_optimistic(
     connection: SQLConnection,
-    make: Callable[[Insert, sa.Table, Names, Replaces], Any],
+    attempt: Callable[[SQLConnection, sa.Table, InsertedRow], bool],
     table: sa.Table,
     row: InsertedRow,
 ) -> bool:
@@ -142,14 +160,25 @@ def _try_optimistic(
     self_references = _self_references(table)  # most tables have none
     if self_references and any(row.get(name) == row["id"] for name in self_references):
         return False  # the database would accept a row that refers to itself
-    connection.replaced.reset()
     try:
-        changed = connection.run(make(dialect.insert, table, tuple(row), dialect.replaces), row)
-        return changed > 0 or connection.replaced.unchanged > 0
+        return attempt(connection, table, row)
     except StorageError as error:
         if not dialect.is_foreign_key_violation(error):
             raise
         return False
+
+
+def _upsert(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
+    dialect = connection.dialect
+    statement = optimistic_upsert(
+        dialect.insert, table, tuple(row), dialect.replaces, upserts_where=dialect.upserts_where
+    )
+    return run_upsert(connection, statement, row)
+
+
+def _insert(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
+    statement = insert_if_absent(connection.dialect.insert, table, tuple(row), checks_parents=False)
+    return connection.run(statement, row) > 0
 
 
 @functools.cache

@@ -44,8 +44,15 @@ def upsert_of_rows(insert: Insert, table: sa.Table, names: Names, count: int, re
 
 
 @functools.cache
-def optimistic_upsert(insert: Insert, table: sa.Table, names: Names, replaces: Replaces = None) -> Any:
-    """Return the statement that inserts a row, or replaces one that has the same foreign keys, or changes nothing."""
+def optimistic_upsert(
+    insert: Insert, table: sa.Table, names: Names, replaces: Replaces = None, *, upserts_where: bool = True
+) -> Any:
+    """Return the statement that inserts a row, or replaces one that has the same foreign keys, or changes nothing.
+
+    Without `upserts_where` it replaces any row that has the primary key.
+    """
+    if not upserts_where:
+        return upsert(insert, table, names, checks_parents=False)
     statement = _insert(insert, table, names, checks_parents=False)
     kept = [column for column in foreign_key_columns(table) if not column.primary_key]
     others = [column for column in table.columns if not column.primary_key and not column.foreign_keys]
@@ -59,12 +66,6 @@ def insert_if_absent(insert: Insert, table: sa.Table, names: Names, *, checks_pa
     keys = [column.name for column in table.primary_key.columns]
     statement = _insert(insert, table, names, checks_parents=checks_parents)
     return statement.on_conflict_do_nothing(index_elements=keys)
-
-
-def optimistic_insert(insert: Insert, table: sa.Table, names: Names, replaces: Replaces = None) -> Any:
-    """Return the same statement without a check of what the row refers to."""
-    del replaces
-    return insert_if_absent(insert, table, names, checks_parents=False)
 
 
 @functools.cache

@@ -79,7 +79,7 @@ class _Shape:
         )
 
 
-def plan_rows(
+def select_rows(
     connection: SQLConnection,
     source: Source,
     plan: QueryPlan,
@@ -94,7 +94,7 @@ def plan_rows(
     return connection.compiled_rows(compiled, {**scope, **_parameters(connection.dialect, plan)})
 
 
-def plan_count(
+def select_count(
     connection: SQLConnection,
     source: Source,
     plan: QueryPlan,
@@ -107,7 +107,7 @@ def plan_count(
     return int(rows[0][0])
 
 
-def plan_groups(
+def select_groups(
     connection: SQLConnection,
     source: Source,
     plan: QueryPlan,

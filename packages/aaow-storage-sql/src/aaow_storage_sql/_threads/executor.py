@@ -55,11 +55,13 @@ class Executor(ABC):
         version: the operation that reads a value which differs whenever something was committed since the last time;
             None if there is no such value.
         records_changes: whether the store records changes, as far as is known.
+        numbers_changes: whether committed changes get their numbers before somebody reads them; see `FeedOrder`.
         poll_interval_s: how often to look for the commits of other processes while a task waits for them, in seconds.
     """
 
     version: Operation[object] | None = None
     records_changes: bool = True
+    numbers_changes: bool = False
     poll_interval_s: float = POLL_INTERVAL_S
 
     @property
