@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from aaow_storage.errors import CorruptDataError, ValidationError
@@ -36,6 +37,22 @@ def test_instants_come_back_exactly_and_sort_as_numbers():
 def test_amounts_come_back_exactly(numeral: str):
     stored = Amount().bind_processor(DIALECT)(Decimal(numeral))
     assert Amount().result_processor(DIALECT, None)(stored) == Decimal(numeral)
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ("0.000000000000000000", "0"),
+        ("12.500000000000000000", "12.5"),
+        ("1200.000000000000000000", "1200"),
+        ("0.000000000000000001", "1E-18"),
+        ("999999999999999999.999999999999999999", "999999999999999999.999999999999999999"),
+    ],
+)
+def test_amounts_of_a_fixed_number_of_places_come_back_without_zeros_at_the_end(stored: str, text: str):
+    mariadb = MariaDBDialect()
+    assert Amount().bind_processor(mariadb) is None
+    assert str(Amount().result_processor(mariadb, None)(Decimal(stored))) == text
 
 
 def test_amounts_are_text_that_sorts_by_value():

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from aaow_storage_sql._new_files import new_file
     from aaow_storage_sql._record_maintenance import RecordMaintenance
     from aaow_storage_sql._schema.change_triggers import TRIGGERS
+    from aaow_storage_sql._schema.families import NativeType
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
-    from aaow_storage_sql._schema.types import NativeType
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
     from aaow_storage_sql._statements.connection import SQLConnection
     from aaow_storage_sql._statements.dialect import Dialect, FeedOrder
@@ -119,7 +119,7 @@ _LATE = {
     "VERSION_TABLE": "_schema.revisions",
     "metadata": "_schema.tables",
     "table_of": "_schema.tables",
-    "NativeType": "_schema.types",
+    "NativeType": "_schema.families",
     "CompiledStatement": "_statements.compiled",
     "Parameters": "_statements.compiled",
     "Row": "_statements.compiled",

@@ -7,12 +7,13 @@ that leave the file format alone: other words in a CHECK, or no NOT NULL any mor
 from collections.abc import Sequence
 
 from aaow_storage.errors import StorageError
+from aaow_storage_sql._schema.families import POSTGRESQL, is_of
 from aaow_storage_sql._statements.connection import SQLConnection
 
 
 def is_postgresql(connection: SQLConnection) -> bool:
-    """Say whether the store is a PostgreSQL database; otherwise it is SQLite."""
-    return connection.dialect.sqlalchemy_dialect.name == "postgresql"
+    """Say whether the store is a PostgreSQL database; otherwise it is SQLite: others begin at a later revision."""
+    return is_of(connection.dialect.sqlalchemy_dialect, POSTGRESQL)
 
 
 def allow_words(

@@ -23,7 +23,8 @@ from aaow_storage.authoring import QueryPlan, loads, without_documents
 from aaow_storage.errors import CorruptDataError, StoreBusyError
 from aaow_storage_sql._mapping.documents import Document, digest_of
 from aaow_storage_sql._mapping.rows import hydrate_all
-from aaow_storage_sql._schema.tables import DIGEST_BYTES, documents, sessions, workflows
+from aaow_storage_sql._schema.families import DIGEST_BYTES
+from aaow_storage_sql._schema.tables import documents, sessions, workflows
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import MAX_TRIES

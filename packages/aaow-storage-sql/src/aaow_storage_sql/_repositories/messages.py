@@ -10,7 +10,8 @@ from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._mapping.inputs import BEGINNING, EncodedInput, MessageRow, copied, digest_after, split
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
 from aaow_storage_sql._repositories import message_statements as statements
-from aaow_storage_sql._schema.tables import MESSAGE_DIGEST_BYTES, llm_executions, messages
+from aaow_storage_sql._schema.families import MESSAGE_DIGEST_BYTES
+from aaow_storage_sql._schema.tables import llm_executions, messages
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.insert import try_save
 from aaow_storage_sql._statements.insert_statements import insert_if_absent

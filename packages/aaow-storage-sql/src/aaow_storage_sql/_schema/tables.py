@@ -22,21 +22,24 @@ from aaow_storage import (
     WorkflowExecutionState,
 )
 from aaow_storage.authoring import KINDS
-from aaow_storage_sql._schema.types import (
-    AMOUNT_WIDTH,
-    Amount,
-    CompressedText,
-    Instant,
-    JSONText,
-    Truth,
-    id_text,
-    number,
-    plain_text,
+from aaow_storage_sql._schema.families import (
+    COUNT,
+    DIGEST,
+    DOCUMENT,
+    ID,
+    MARIADB,
+    MESSAGE_DIGEST,
+    NAME,
+    NUMBER,
+    POSITION,
+    POSTGRESQL,
+    SERVERS,
+    SQLITE,
+    TEXT,
+    WORD,
+    only_of,
 )
-
-DIGEST_BYTES = 32
-MESSAGE_DIGEST_BYTES = 20
-WORD_LENGTH = 32
+from aaow_storage_sql._schema.types import AMOUNT_WIDTH, Amount, CompressedText, Instant, JSONText, Truth
 
 metadata = sa.MetaData(
     naming_convention={
@@ -51,29 +54,25 @@ metadata = sa.MetaData(
 
 def _id(name: str, *constraints: Any, **options: Any) -> sa.Column[Any]:
     options.setdefault("nullable", False)
-    return sa.Column(name, id_text(), *constraints, **options)
+    return sa.Column(name, ID, *constraints, **options)
 
 
 def _instant(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, Instant(), nullable=nullable)
 
 
-def _word() -> sa.types.TypeEngine[str]:
-    return sa.String(WORD_LENGTH).with_variant(sa.VARCHAR(WORD_LENGTH, collation="C"), "postgresql")
-
-
 def _one_of(name: str, enum: type[StrEnum], *, nullable: bool = False) -> tuple[sa.Column[Any], sa.CheckConstraint]:
     words = [str(word) for word in enum]
     return (
-        sa.Column(name, _word(), nullable=nullable),
+        sa.Column(name, WORD, nullable=nullable),
         sa.CheckConstraint(sa.column(name, sa.String).in_(words), name=name),
     )
 
 
 def _amount(name: str) -> tuple[sa.Column[Any], sa.CheckConstraint]:
     """Return the column; text of another width would not compare by value."""
-    is_wide: Any = sa.CheckConstraint(f"length({name}) = {AMOUNT_WIDTH}", name=name).ddl_if(dialect="sqlite")
-    return sa.Column(name, Amount(), nullable=False), is_wide
+    is_wide = sa.CheckConstraint(f"length({name}) = {AMOUNT_WIDTH}", name=name)
+    return sa.Column(name, Amount(), nullable=False), only_of(SQLITE, is_wide)
 
 
 def _session_id(table: str) -> sa.Column[Any]:
@@ -86,27 +85,28 @@ def _index_if_set(*columns: str) -> sa.Index:
     """Return an index of the rows that have the first column.
 
     In PostgreSQL too, by its migrations: to be told here, SQLAlchemy would import that dialect wherever SQLite is used.
+    MariaDB has none of this kind, and indexes all rows.
     """
     return sa.Index(None, *columns, sqlite_where=sa.column(columns[0]).is_not(None))
 
 
 def _digest(name: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.LargeBinary(DIGEST_BYTES), sa.ForeignKey("documents.digest"), nullable=False)
+    return sa.Column(name, DIGEST, sa.ForeignKey("documents.digest"), nullable=False)
 
 
 documents = sa.Table(
     "documents",
     metadata,
-    sa.Column("digest", sa.LargeBinary(DIGEST_BYTES), primary_key=True),
-    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("digest", DIGEST, primary_key=True),
+    sa.Column("body", DOCUMENT, nullable=False),
 )
 
 workflows = sa.Table(
     "workflows",
     metadata,
     _id("id", primary_key=True),
-    sa.Column("name", plain_text(), nullable=False),
-    sa.Column("version", plain_text(), nullable=False),
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("version", TEXT, nullable=False),
     _digest("definition_digest"),
     _instant("created_at"),
     _instant("updated_at"),
@@ -151,10 +151,10 @@ node_execution_states = sa.Table(
     _id("session_id", sa.ForeignKey("execution_states.session_id", ondelete="CASCADE"), primary_key=True),
     _id("node_id", primary_key=True),
     *_one_of("status", NodeExecutionStatus),
-    sa.Column("error", plain_text()),
+    sa.Column("error", TEXT),
     _instant("started_at", nullable=True),
     _instant("completed_at", nullable=True),
-    sa.Column("retry_count", sa.BigInteger, nullable=False),
+    sa.Column("retry_count", COUNT, nullable=False),
     sa.CheckConstraint("retry_count >= 0", name="retry_count"),
     _id("pending_approval_id", nullable=True),
     sa.Column("input", JSONText("NodeExecutionState", "input")),
@@ -171,57 +171,60 @@ llm_executions = sa.Table(
     _id("node_id"),
     _instant("timestamp"),
     sa.Column("success", Truth),
-    sa.Column("prompt_tokens", sa.BigInteger),
-    sa.Column("completion_tokens", sa.BigInteger),
-    sa.Column("total_tokens", sa.BigInteger),
-    sa.Column("error", plain_text()),
-    sa.Column("text", plain_text()),
+    sa.Column("prompt_tokens", COUNT),
+    sa.Column("completion_tokens", COUNT),
+    sa.Column("total_tokens", COUNT),
+    sa.Column("error", TEXT),
+    sa.Column("text", TEXT),
     sa.Column("tool_calls", JSONText("LLMExecutionResult", "tool_calls")),
     sa.Column("metadata", JSONText("LLMExecutionResult", "metadata")),
-    sa.Column("provider", plain_text()),
-    sa.Column("model", plain_text()),
+    sa.Column("provider", TEXT),
+    sa.Column("model", TEXT),
     sa.Column("input", JSONText("LLMExecutionResult", "input")),
     sa.Column("output", JSONText("LLMExecutionResult", "output")),
     _instant("completed_at", nullable=True),
-    sa.Column("finish_reason", plain_text()),
+    sa.Column("finish_reason", TEXT),
     sa.Column("cost", Amount()),
-    sa.Column("currency", plain_text()),
-    sa.Column("attempt", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("cache_read_tokens", sa.BigInteger),
-    sa.Column("cache_write_tokens", sa.BigInteger),
-    sa.Column("reasoning_tokens", sa.BigInteger),
-    sa.Column("input_digest", sa.LargeBinary(MESSAGE_DIGEST_BYTES)),
-    sa.Index(None, "session_id", "timestamp", "id").ddl_if(dialect="postgresql"),
-    sa.Index(None, "session_id", "node_id", "timestamp", "id").ddl_if(dialect="postgresql"),
-    sa.Index(None, "timestamp", "id").ddl_if(dialect="postgresql"),
+    sa.Column("currency", TEXT),
+    sa.Column("attempt", COUNT, nullable=False, server_default="0"),
+    sa.Column("cache_read_tokens", COUNT),
+    sa.Column("cache_write_tokens", COUNT),
+    sa.Column("reasoning_tokens", COUNT),
+    sa.Column("input_digest", MESSAGE_DIGEST),
+    only_of(SERVERS, sa.Index(None, "session_id", "timestamp", "id")),
+    only_of(SERVERS, sa.Index(None, "session_id", "node_id", "timestamp", "id")),
+    only_of(SERVERS, sa.Index(None, "timestamp", "id")),
     # In SQLite, each index that a save changes is one more page in its log. So lists of a node have no index of their
     # own: they skip the entries of the session's other nodes.
-    sa.Index(None, "session_id", "timestamp", "id", "node_id").ddl_if(dialect="sqlite"),
-    sa.Index(
-        "ix_llm_executions_usage",
-        "timestamp",
-        "id",
-        "provider",
-        "model",
-        "success",
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "reasoning_tokens",
-        "cost",
-        "currency",
-        "completed_at",
-    ).ddl_if(dialect="sqlite"),  # an index of PostgreSQL refuses long texts, and a scan skips long columns
+    only_of(SQLITE, sa.Index(None, "session_id", "timestamp", "id", "node_id")),
+    only_of(
+        SQLITE,
+        sa.Index(
+            "ix_llm_executions_usage",
+            "timestamp",
+            "id",
+            "provider",
+            "model",
+            "success",
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+            "cost",
+            "currency",
+            "completed_at",
+        ),
+    ),  # an index of PostgreSQL refuses long texts, and a scan skips long columns
 )
 
 messages = sa.Table(
     "messages",
     metadata,
     _id("session_id", sa.ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("digest", sa.LargeBinary(MESSAGE_DIGEST_BYTES), primary_key=True),
-    sa.Column("previous", sa.LargeBinary(MESSAGE_DIGEST_BYTES)),
+    sa.Column("digest", MESSAGE_DIGEST, primary_key=True),
+    sa.Column("previous", MESSAGE_DIGEST),
     sa.Column("body", CompressedText(), nullable=False),
 )
 """The messages of long inputs, once a session: each row has some that follow those of the row `previous`.
@@ -236,10 +239,10 @@ tool_call_logs = sa.Table(
     _id("id", primary_key=True),
     _id("execution_id", sa.ForeignKey("llm_executions.id", ondelete="CASCADE"), nullable=True),
     _id("tool_call_id"),
-    sa.Column("tool_name", plain_text(), nullable=False),
+    sa.Column("tool_name", TEXT, nullable=False),
     _instant("timestamp"),
-    sa.Column("duration_ms", number()),
-    sa.Column("error", plain_text()),
+    sa.Column("duration_ms", NUMBER),
+    sa.Column("error", TEXT),
     sa.Column("args", JSONText("ToolCallLog", "args"), nullable=False),
     sa.Column("result", JSONText("ToolCallLog", "result")),
     _id("node_id", nullable=True),
@@ -273,8 +276,8 @@ approval_requests = sa.Table(
     _instant("created_at"),
     _instant("expires_at", nullable=True),
     _instant("resolved_at", nullable=True),
-    sa.Column("resolved_by", plain_text()),
-    sa.Column("resolution_notes", plain_text()),
+    sa.Column("resolved_by", TEXT),
+    sa.Column("resolution_notes", TEXT),
     sa.Column("context", JSONText("ApprovalRequest", "context"), nullable=False),
     sa.Index(None, "status", "created_at", "id"),
     sa.Index(None, "session_id", "created_at", "id"),
@@ -284,7 +287,7 @@ streams = sa.Table(
     "streams",
     metadata,
     _id("stream_id", primary_key=True),
-    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.Column("last_sequence", COUNT, nullable=False),
 )
 """The last sequence of each stream. In a database with several writers, each locks the row until its commit. In one
 with one writer, the events tell the last one, and the row is written when events go, so that none is given twice.
@@ -299,7 +302,7 @@ stream_events = sa.Table(
     _instant("timestamp"),
     sa.Column("data", JSONText("StreamEvent", "data")),
     _session_id("stream_events"),
-    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("sequence", COUNT, nullable=False),
     sa.Index(None, "stream_id", "timestamp", "id"),
     sa.Index(None, "stream_id", "sequence", unique=True),
     _index_if_set("session_id"),
@@ -309,9 +312,10 @@ stream_events = sa.Table(
 change_feed = sa.Table(
     "change_feed",
     metadata,
-    sa.Column("generation", sa.String(WORD_LENGTH), nullable=False),
+    sa.Column("generation", NAME, nullable=False),
     sa.Column("is_recording", Truth, nullable=False),
-    sa.Column("pruned", sa.Text),
+    sa.Column("pruned", DOCUMENT),
+    only_of(MARIADB, sa.PrimaryKeyConstraint("generation")),  # Galera replicates no table without one
 )
 """One row: the name of the feed, which is new whenever recording begins or ends; whether changes are recorded; and the
 position of the last change that was pruned."""
@@ -319,18 +323,18 @@ position of the last change that was pruned."""
 changes = sa.Table(
     "changes",
     metadata,
-    sa.Column("transaction_id", sa.BigInteger),
-    sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(), nullable=False),
+    sa.Column("transaction_id", COUNT),
+    sa.Column("position", POSITION, sa.Identity(), nullable=False),
     _instant("at"),
-    sa.Column("changes", sa.Text, nullable=False),
-    sa.PrimaryKeyConstraint("position").ddl_if(dialect="sqlite"),
-    sa.Index("ix_changes_transaction_id_position", "transaction_id", "position", unique=True).ddl_if(
-        dialect="postgresql"
-    ),
+    sa.Column("changes", DOCUMENT, nullable=False),
+    only_of((*SQLITE, *MARIADB), sa.PrimaryKeyConstraint("position")),
+    only_of(POSTGRESQL, sa.Index("ix_changes_transaction_id_position", "transaction_id", "position", unique=True)),
+    only_of(MARIADB, sa.Index(None, "transaction_id", unique=True)),
 )
 """The change feed. In a database with one writer, a row has what was committed together, and its position, the id of
-the row, is in the order of commits. In one with several writers, a row has the changes of one statement or trigger, and
-rows are ordered by the transaction, then the position.
+the row, is in the order of commits. In PostgreSQL, a row has the changes of one statement or trigger, and rows are
+ordered by the transaction, then the position. In MariaDB, a row has what was committed together, and `transaction_id`
+is its number in the feed, which a reader gives it after the commit; until then, it is NULL.
 """
 
 

@@ -11,43 +11,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aaow_storage.authoring import MAX_AMOUNT_DIGITS, MAX_ID_LENGTH, dumps, loads
+from aaow_storage.authoring import dumps, loads
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._compression import compressed, compressed_bytes, decompressed
+from aaow_storage_sql._schema.families import (
+    AMOUNT,
+    AMOUNT_DIGITS,
+    DATA,
+    DOCUMENT,
+    INSTANT,
+    MARIADB,
+    SQLITE,
+    is_of,
+)
 
 Processor = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-class NativeType(sa.types.UserDefinedType[Any]):
-    """A type of PostgreSQL by its name; the driver converts its values."""
-
-    cache_ok = True
-    render_bind_cast = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **options: Any) -> str:
-        """Return the name of the type."""
-        return self.name
-
-
-def id_text() -> sa.types.TypeEngine[str]:
-    """Return the type of ids: they sort by code point."""
-    return sa.String(MAX_ID_LENGTH).with_variant(sa.VARCHAR(MAX_ID_LENGTH, collation="C"), "postgresql")
-
-
-def plain_text() -> sa.types.TypeEngine[str]:
-    """Return the type of text: it sorts by code point."""
-    return sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
-
-
-def number() -> sa.types.TypeEngine[float]:
-    """Return the type of numbers that are not exact."""
-    return sa.Double().with_variant(NativeType("DOUBLE PRECISION"), "postgresql")
 
 
 class Truth(sa.Boolean):
@@ -68,7 +49,7 @@ def _truth_of(value: Any) -> Any:
 class Instant(sa.TypeDecorator[datetime]):
     """An aware datetime in UTC: `timestamptz` in PostgreSQL, elsewhere the number of microseconds since 1970."""
 
-    impl = sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+    impl = INSTANT
     cache_ok = True
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
@@ -99,7 +80,7 @@ def _instant_of(value: Any) -> Any:
 class JSONText(sa.TypeDecorator[Any]):
     """A JSON value as compact text; null is NULL. Errors name the `record` and the `field`."""
 
-    impl = sa.Text
+    impl = DOCUMENT
     cache_ok = True
 
     def __init__(self, record: str, field: str) -> None:
@@ -130,16 +111,16 @@ def _decoded(text: Any) -> Any:
 class CompressedText(sa.TypeDecorator[str]):
     """Text that is stored compressed if that is shorter.
 
-    SQLite stores one that is not compressed as text, because its columns take any type; PostgreSQL stores all as bytes.
-    It would compress only rows above 2 kB by itself, and not as well.
+    SQLite stores one that is not compressed as text, because its columns take any type; others store all as bytes.
+    PostgreSQL would compress only rows above 2 kB by itself, and not as well.
     """
 
-    impl = sa.LargeBinary()
+    impl = DATA
     cache_ok = True
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor:
         """Return the function that compresses a text."""
-        return compressed if dialect.name == "sqlite" else compressed_bytes
+        return compressed if is_of(dialect, SQLITE) else compressed_bytes
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
         """Return the function that restores it."""
@@ -147,12 +128,12 @@ class CompressedText(sa.TypeDecorator[str]):
 
 
 class Amount(sa.TypeDecorator[Decimal]):
-    """A decimal amount: `numeric` in PostgreSQL, elsewhere text of one width, which compares and sorts by value.
+    """A decimal amount: an exact number, or text of one width, which compares and sorts by value.
 
     The text has 18 digits, a point and 18 digits: `000000000000000012.500000000000000000` is 12.5.
     """
 
-    impl = sa.Text().with_variant(NativeType("NUMERIC"), "postgresql")
+    impl = AMOUNT
     cache_ok = True
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor | None:
@@ -160,16 +141,18 @@ class Amount(sa.TypeDecorator[Decimal]):
         return _padded if self._is_text(dialect) else None
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor | None:
-        """Return the function that reads the text."""
-        return _amount_of if self._is_text(dialect) else None
+        """Return the function that reads the text, or drops the zeros that a fixed number of places ends with."""
+        if self._is_text(dialect):
+            return _amount_of
+        return _without_zeros if is_of(dialect, MARIADB) else None
 
     def _is_text(self, dialect: sa.Dialect) -> bool:
         return isinstance(self.impl_instance.dialect_impl(dialect), sa.Text)
 
 
-AMOUNT_WIDTH = 2 * MAX_AMOUNT_DIGITS + 1
+AMOUNT_WIDTH = 2 * AMOUNT_DIGITS + 1
 """Of the text of an amount."""
-_FORMAT = f"0{AMOUNT_WIDTH}.{MAX_AMOUNT_DIGITS}f"
+_FORMAT = f"0{AMOUNT_WIDTH}.{AMOUNT_DIGITS}f"
 
 
 def _padded(value: Decimal | None) -> str | None:
@@ -181,11 +164,13 @@ def _amount_of(text: Any) -> Any:
     if type(text) is not str:
         return text
     whole, _, places = text.partition(".")
-    if (
-        len(text) == AMOUNT_WIDTH
-        and len(places) == MAX_AMOUNT_DIGITS
-        and text.isascii()
-        and (whole + places).isdecimal()
-    ):
+    if len(text) == AMOUNT_WIDTH and len(places) == AMOUNT_DIGITS and text.isascii() and (whole + places).isdecimal():
         return Decimal(text.rstrip("0"))
-    raise CorruptDataError(f"a stored amount does not have {MAX_AMOUNT_DIGITS} digits on each side of a point")
+    raise CorruptDataError(f"a stored amount does not have {AMOUNT_DIGITS} digits on each side of a point")
+
+
+def _without_zeros(value: Any) -> Any:
+    if type(value) is not Decimal:
+        return value
+    text = format(value, "f")
+    return Decimal(text.rstrip("0")) if "." in text else value

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from aaow_storage_sql._migrations.types import ID, INSTANT, TEXT, WORD
+from aaow_storage_sql._schema.families import COUNT, DIGEST, DOCUMENT, ID, INSTANT, NUMBER, TEXT, TRUTH, WORD
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -16,8 +16,8 @@ def upgrade(op: "Operations") -> None:
     """Add the tables."""
     op.create_table(
         "documents",
-        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("digest", DIGEST, nullable=False),
+        sa.Column("body", DOCUMENT, nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_documents")),
     )
     op.create_table(
@@ -25,10 +25,10 @@ def upgrade(op: "Operations") -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("version", TEXT, nullable=False),
-        sa.Column("definition_digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("definition_digest", DIGEST, nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("updated_at", INSTANT, nullable=False),
-        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.Column("metadata", DOCUMENT, nullable=True),
         sa.ForeignKeyConstraint(
             ["definition_digest"], ["documents.digest"], name=op.f("fk_workflows_definition_digest_documents")
         ),
@@ -40,12 +40,12 @@ def upgrade(op: "Operations") -> None:
         "sessions",
         sa.Column("id", ID, nullable=False),
         sa.Column("workflow_id", ID, nullable=True),
-        sa.Column("snapshot_digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("snapshot_digest", DIGEST, nullable=False),
         sa.Column("status", WORD, nullable=False),
         sa.Column("parent_session_id", ID, nullable=True),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("updated_at", INSTANT, nullable=False),
-        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.Column("metadata", DOCUMENT, nullable=True),
         sa.CheckConstraint(
             "status IN ('running', 'paused', 'completed', "
             "'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
@@ -78,7 +78,7 @@ def upgrade(op: "Operations") -> None:
         sa.Column("current_node_id", ID, nullable=True),
         sa.Column("started_at", INSTANT, nullable=True),
         sa.Column("completed_at", INSTANT, nullable=True),
-        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.Column("metadata", DOCUMENT, nullable=True),
         sa.CheckConstraint(
             "status IN ('running', 'paused', 'completed', "
             "'failed', 'waiting_for_human_review', 'waiting_for_budget_approval', 'waiting_for_workflow_approval')",
@@ -97,11 +97,11 @@ def upgrade(op: "Operations") -> None:
         sa.Column("error", TEXT, nullable=True),
         sa.Column("started_at", INSTANT, nullable=True),
         sa.Column("completed_at", INSTANT, nullable=True),
-        sa.Column("retry_count", sa.BigInteger(), nullable=False),
+        sa.Column("retry_count", COUNT, nullable=False),
         sa.Column("pending_approval_id", ID, nullable=True),
-        sa.Column("input", sa.Text(), nullable=True),
-        sa.Column("output", sa.Text(), nullable=True),
-        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.Column("input", DOCUMENT, nullable=True),
+        sa.Column("output", DOCUMENT, nullable=True),
+        sa.Column("metadata", DOCUMENT, nullable=True),
         sa.CheckConstraint("retry_count >= 0", name=op.f("ck_node_execution_states_retry_count")),
         sa.CheckConstraint(
             "status IN ('pending', 'running', 'completed', "
@@ -122,14 +122,14 @@ def upgrade(op: "Operations") -> None:
         sa.Column("session_id", ID, nullable=False),
         sa.Column("node_id", ID, nullable=False),
         sa.Column("timestamp", INSTANT, nullable=False),
-        sa.Column("success", sa.Boolean(), nullable=True),
-        sa.Column("prompt_tokens", sa.BigInteger(), nullable=True),
-        sa.Column("completion_tokens", sa.BigInteger(), nullable=True),
-        sa.Column("total_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("success", TRUTH, nullable=True),
+        sa.Column("prompt_tokens", COUNT, nullable=True),
+        sa.Column("completion_tokens", COUNT, nullable=True),
+        sa.Column("total_tokens", COUNT, nullable=True),
         sa.Column("error", TEXT, nullable=True),
         sa.Column("text", TEXT, nullable=True),
-        sa.Column("tool_calls", sa.Text(), nullable=True),
-        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.Column("tool_calls", DOCUMENT, nullable=True),
+        sa.Column("metadata", DOCUMENT, nullable=True),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.id"], name=op.f("fk_llm_executions_session_id_sessions"), ondelete="CASCADE"
         ),
@@ -150,10 +150,10 @@ def upgrade(op: "Operations") -> None:
         sa.Column("tool_call_id", ID, nullable=False),
         sa.Column("tool_name", TEXT, nullable=False),
         sa.Column("timestamp", INSTANT, nullable=False),
-        sa.Column("duration_ms", sa.Double(), nullable=True),
+        sa.Column("duration_ms", NUMBER, nullable=True),
         sa.Column("error", TEXT, nullable=True),
-        sa.Column("args", sa.Text(), nullable=False),
-        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("args", DOCUMENT, nullable=False),
+        sa.Column("result", DOCUMENT, nullable=True),
         sa.ForeignKeyConstraint(
             ["execution_id"],
             ["llm_executions.id"],

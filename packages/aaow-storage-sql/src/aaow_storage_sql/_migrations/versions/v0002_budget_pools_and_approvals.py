@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from aaow_storage_sql._migrations.types import AMOUNT, ID, INSTANT, TEXT, WORD
+from aaow_storage_sql._schema.families import AMOUNT, DOCUMENT, ID, INSTANT, TEXT, WORD
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -22,7 +22,7 @@ def upgrade(op: "Operations") -> None:
         sa.Column("used_budget", AMOUNT, nullable=False),
         sa.Column("status", WORD, nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
-        sa.Column("metadata", sa.Text(), nullable=True),
+        sa.Column("metadata", DOCUMENT, nullable=True),
         sa.CheckConstraint("status IN ('active', 'exhausted', 'suspended')", name=op.f("ck_budget_pools_status")),
         sa.ForeignKeyConstraint(
             ["parent_pool_id"],
@@ -46,7 +46,7 @@ def upgrade(op: "Operations") -> None:
         sa.Column("resolved_at", INSTANT, nullable=True),
         sa.Column("resolved_by", TEXT, nullable=True),
         sa.Column("resolution_notes", TEXT, nullable=True),
-        sa.Column("context", sa.Text(), nullable=False),
+        sa.Column("context", DOCUMENT, nullable=False),
         sa.CheckConstraint(
             "status IN ('pending', 'approved', 'rejected', 'expired')", name=op.f("ck_approval_requests_status")
         ),

@@ -8,6 +8,7 @@ as lists of the contract do.
 from typing import TYPE_CHECKING
 
 from aaow_storage_sql._migrations.connection import connection_of
+from aaow_storage_sql._migrations.constraints import is_postgresql
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -50,7 +51,7 @@ INDEXED = ("sessions", "workflows")
 def upgrade(op: "Operations") -> None:
     """Add the functions, and the indexes on metadata; one on a table that holds records is for who can wait for it."""
     connection = connection_of(op)
-    if connection.dialect.sqlalchemy_dialect.name != "postgresql":
+    if not is_postgresql(connection):
         return
     for function in FUNCTIONS:
         connection.command(function)
@@ -63,7 +64,7 @@ def upgrade(op: "Operations") -> None:
 def downgrade(op: "Operations") -> None:
     """Drop them."""
     connection = connection_of(op)
-    if connection.dialect.sqlalchemy_dialect.name != "postgresql":
+    if not is_postgresql(connection):
         return
     for table in INDEXED:
         op.drop_index(f"ix_{table}_metadata", if_exists=True)

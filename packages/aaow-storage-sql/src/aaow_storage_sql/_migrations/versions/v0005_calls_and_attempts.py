@@ -13,7 +13,7 @@ from aaow_storage_sql._migrations.constraints import (
     edit_table,
     is_postgresql,
 )
-from aaow_storage_sql._migrations.types import AMOUNT, ID, INSTANT, TEXT
+from aaow_storage_sql._schema.families import AMOUNT, COUNT, DOCUMENT, ID, INSTANT, TEXT
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -44,17 +44,17 @@ COLUMNS: dict[str, dict[str, sa.types.TypeEngine[Any]]] = {
     "llm_executions": {
         "provider": TEXT,
         "model": TEXT,
-        "input": sa.Text(),
-        "output": sa.Text(),
+        "input": DOCUMENT,
+        "output": DOCUMENT,
         "completed_at": INSTANT,
         "finish_reason": TEXT,
         "cost": AMOUNT,
         "currency": TEXT,
-        "cache_read_tokens": sa.BigInteger(),
-        "cache_write_tokens": sa.BigInteger(),
-        "reasoning_tokens": sa.BigInteger(),
+        "cache_read_tokens": COUNT,
+        "cache_write_tokens": COUNT,
+        "reasoning_tokens": COUNT,
     },
-    "node_execution_states": {"attempts": sa.Text()},
+    "node_execution_states": {"attempts": DOCUMENT},
     "tool_call_logs": {"node_id": ID},
 }
 OF_SESSION = ("tool_call_logs", "stream_events")
@@ -69,7 +69,7 @@ def upgrade(op: "Operations") -> None:
     for table, columns in COLUMNS.items():
         for name, kind in columns.items():
             op.add_column(table, sa.Column(name, kind))
-    op.add_column("llm_executions", sa.Column("attempt", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("llm_executions", sa.Column("attempt", COUNT, nullable=False, server_default="0"))
     for table in OF_SESSION:
         op.add_column(table, sa.Column("session_id", ID))
         add_constraint(connection, table, _reference(table))

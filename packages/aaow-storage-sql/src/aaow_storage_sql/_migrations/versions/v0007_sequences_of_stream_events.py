@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from aaow_storage_sql._migrations.connection import connection_of
 from aaow_storage_sql._migrations.constraints import edit_table, is_postgresql
-from aaow_storage_sql._migrations.types import ID
+from aaow_storage_sql._schema.families import COUNT, ID
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -29,10 +29,10 @@ def upgrade(op: "Operations") -> None:
     op.create_table(
         "streams",
         sa.Column("stream_id", ID, nullable=False),
-        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("last_sequence", COUNT, nullable=False),
         sa.PrimaryKeyConstraint("stream_id", name=op.f("pk_streams")),
     )
-    op.add_column("stream_events", sa.Column("sequence", sa.BigInteger()))
+    op.add_column("stream_events", sa.Column("sequence", COUNT))
     if is_postgresql(connection):
         connection.command(_NUMBER.format(row="ctid"))
         connection.command(_LAST)

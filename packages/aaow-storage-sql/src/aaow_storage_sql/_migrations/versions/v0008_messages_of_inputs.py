@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aaow_storage.errors import CorruptDataError
 from aaow_storage_sql._migrations.connection import connection_of
-from aaow_storage_sql._migrations.types import ID
+from aaow_storage_sql._schema.families import DATA, ID, MESSAGE_DIGEST
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -18,7 +18,6 @@ revision = "0008"
 
 DIGEST_BYTES = 20
 WINDOW_BITS = -12
-DIGEST = sa.LargeBinary(DIGEST_BYTES)
 PLAIN = b"\xff"
 
 _executions = sa.table("llm_executions", *map(sa.column, ("id", "session_id", "input", "input_digest")))
@@ -46,15 +45,15 @@ def upgrade(op: "Operations") -> None:
     op.create_table(
         "messages",
         sa.Column("session_id", ID, nullable=False),
-        sa.Column("digest", DIGEST, nullable=False),
-        sa.Column("previous", DIGEST),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", MESSAGE_DIGEST, nullable=False),
+        sa.Column("previous", MESSAGE_DIGEST),
+        sa.Column("body", DATA, nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.id"], name=op.f("fk_messages_session_id_sessions"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("session_id", "digest", name=op.f("pk_messages")),
     )
-    op.add_column("llm_executions", sa.Column("input_digest", DIGEST))
+    op.add_column("llm_executions", sa.Column("input_digest", MESSAGE_DIGEST))
 
 
 def downgrade(op: "Operations") -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from aaow_storage_sql._migrations.connection import connection_of
 from aaow_storage_sql._migrations.constraints import is_postgresql
 from aaow_storage_sql._schema.change_triggers import FIRST_TRIGGERS, FUNCTIONS
+from aaow_storage_sql._schema.families import COUNT, DOCUMENT, INSTANT, NAME, POSITION, TRUTH
 from aaow_storage_sql._statements.connection import SQLConnection
 
 if TYPE_CHECKING:
@@ -21,27 +22,27 @@ def upgrade(op: "Operations") -> None:
     connection = connection_of(op)
     op.create_table(
         "change_feed",
-        sa.Column("generation", sa.String(32), nullable=False),
-        sa.Column("is_recording", sa.Boolean(), nullable=False),
-        sa.Column("pruned", sa.Text()),
+        sa.Column("generation", NAME, nullable=False),
+        sa.Column("is_recording", TRUTH, nullable=False),
+        sa.Column("pruned", DOCUMENT),
     )
     begin_feed(connection)
     if not is_postgresql(connection):
         op.create_table(
             "changes",
-            sa.Column("transaction_id", sa.BigInteger()),
-            sa.Column("position", sa.Integer(), nullable=False),
-            sa.Column("at", sa.BigInteger(), nullable=False),
-            sa.Column("changes", sa.Text(), nullable=False),
+            sa.Column("transaction_id", COUNT),
+            sa.Column("position", POSITION, nullable=False),
+            sa.Column("at", INSTANT, nullable=False),
+            sa.Column("changes", DOCUMENT, nullable=False),
             sa.PrimaryKeyConstraint("position", name=op.f("pk_changes")),
         )
         return
     op.create_table(
         "changes",
-        sa.Column("transaction_id", sa.BigInteger()),
-        sa.Column("position", sa.BigInteger(), sa.Identity(), nullable=False),
-        sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("changes", sa.Text(), nullable=False),
+        sa.Column("transaction_id", COUNT),
+        sa.Column("position", POSITION, sa.Identity(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("changes", DOCUMENT, nullable=False),
     )
     op.create_index(op.f("ix_changes_transaction_id_position"), "changes", ["transaction_id", "position"], unique=True)
     for function in FUNCTIONS.values():
