@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from aaow_storage_postgresql.testing import pgbouncer_of, private_server, temporary_database
-from aaow_storage_postgresql.testing._servers import owned_folder
+from aaow_storage_sql.testing import ServerOwner
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -54,7 +54,7 @@ def test_a_forked_process_that_leaves_the_block_leaves_the_database():
 
 
 def test_a_forked_process_that_leaves_the_block_leaves_the_folder():
-    block = owned_folder()
+    block = ServerOwner("postgres").folder(prefix="aaow-")
     with block as folder:
         leave_in_a_forked_process(block)
         assert folder.is_dir()

@@ -1,18 +1,12 @@
 """Where PostgreSQL's programs are installed."""
 
-import os
 import shutil
 import subprocess
-import unittest
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from aaow_storage_postgresql._programs import USUAL_PLACES
-
-
-class NotInstalledError(RuntimeError):
-    """A program that a test needs is not installed; the message says how to install it."""
+from aaow_storage_sql.testing import NotInstalledError
 
 
 class NoPostgreSQLError(NotInstalledError):
@@ -23,21 +17,6 @@ class NoPostgreSQLError(NotInstalledError):
             "no PostgreSQL server is installed: apt-get install postgresql, or brew install postgresql; "
             "or name a server in AAOW_TEST_POSTGRESQL_URL"
         )
-
-
-@contextmanager
-def skipped_where_missing() -> Iterator[None]:
-    """Skip the test if a program is not installed; with the environment variable CI it fails.
-
-    Raises:
-        NotInstalledError: a program is missing, on CI.
-    """
-    try:
-        yield
-    except NotInstalledError as error:
-        if "CI" in os.environ:
-            raise
-        raise unittest.SkipTest(str(error)) from error
 
 
 def folder_of_binaries() -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from aaow_storage_postgresql.testing._binaries import NotInstalledError
-from aaow_storage_postgresql.testing._servers import USER, Server, as_owner, free_port, owned_folder
+from aaow_storage_postgresql.testing._servers import OWNER, PREFIX, USER, Server
+from aaow_storage_sql.testing import NotInstalledError, free_port
 
 STARTS_WITHIN_S = 20.0
 _POLL_S = 0.02
@@ -47,7 +47,7 @@ def pgbouncer_of(server: Server) -> Iterator[str]:
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     if program is None:
         raise NoPgBouncerError
-    with owned_folder() as folder:
+    with OWNER.folder(prefix=PREFIX) as folder:
         port = free_port()
         path = folder / "pgbouncer.ini"
         path.write_text(_CONFIGURATION.format(server_port=server.port, port=port, user=USER))
@@ -65,7 +65,7 @@ def pgbouncer_of(server: Server) -> Iterator[str]:
 def _start(program: str, path: Path, log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - what was found to be installed
-            [program, str(path)], stdout=output, stderr=output, stdin=subprocess.DEVNULL, **as_owner()
+            [program, str(path)], stdout=output, stderr=output, stdin=subprocess.DEVNULL, **OWNER.popen_options()
         )
     return process
 

@@ -1,33 +1,29 @@
 """Private PostgreSQL servers, each in a temporary folder."""
 
 import os
-import pwd
-import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from aaow_storage_postgresql.testing._binaries import folder_of_binaries
+from aaow_storage_sql.testing import ServerOwner, free_port
 
 USER = "aaow"
+OWNER = ServerOwner("postgres")
+PREFIX = "aaow-postgresql-"
+"""Of the names of folders."""
 STARTS_WITHIN_S = 60.0
 _POLL_S = 0.02
 _FAST: Mapping[str, str] = MappingProxyType(
     {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "max_wal_size": "256MB"}
 )
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
-_MEMORY_NEEDED_BYTES = 2 * 2**30
-"""Free space that is needed there; a container often has little."""
 _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
@@ -77,7 +73,7 @@ class Server:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[held],
-                **as_owner(),
+                **OWNER.popen_options(),
             )
         deadline = time.monotonic() + STARTS_WITHIN_S
         while True:
@@ -161,7 +157,7 @@ class Server:
             RuntimeError: it fails.
         """
         command = [str(self._binaries / program), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **as_owner())  # noqa: S603 - a program of the installation
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **OWNER.popen_options())  # noqa: S603 - a program of the installation
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
@@ -179,7 +175,7 @@ def private_server(
         NoPostgreSQLError: none is installed.
     """
     settings = {**_FAST, **settings}
-    with owned_folder(in_memory=settings["fsync"] == "off") as folder:
+    with OWNER.folder(prefix=PREFIX, in_memory=settings["fsync"] == "off") as folder:
         server = Server(folder, settings)
         server.create(initdb)
         try:
@@ -192,7 +188,7 @@ def private_server(
 @contextmanager
 def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
     """Yield a synchronous standby of a running server: it confirms every commit from now on."""
-    with owned_folder(in_memory=True) as folder:
+    with OWNER.folder(prefix=PREFIX, in_memory=True) as folder:
         standby = Server(folder, {})
         conninfo = f"{primary.url()}?application_name={name}"
         standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", conninfo,
@@ -205,54 +201,7 @@ def standby_of(primary: Server, *, name: str = "standby") -> Iterator[Server]:
             standby.stop("immediate")
 
 
-@contextmanager
-def owned_folder(*, in_memory: bool = False) -> Iterator[Path]:
-    """Yield a folder that the user of the server owns; it is removed after the block, except in a forked process.
-
-    With `in_memory` it is on a RAM disk if there is room: a database is 300 small files, which a disk creates ten times
-    slower.
-    """
-    place = _MEMORY if in_memory and _MEMORY.is_dir() and _has_room(_MEMORY) else None
-    folder = Path(tempfile.mkdtemp(prefix="aaow-postgresql-", dir=place))
-    maker = os.getpid()
-    owner = _owner()
-    if owner is not None:
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-    try:
-        yield folder
-    finally:
-        if os.getpid() == maker:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _children(process: int) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=", "-o", "ppid="], capture_output=True, text=True, check=True)  # noqa: S607 - of POSIX
     rows = [line.split() for line in listed.stdout.splitlines()]
     return [int(child) for child, parent in rows if int(parent) == process]
-
-
-def _has_room(folder: Path) -> bool:
-    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _MEMORY_NEEDED_BYTES
-
-
-def _owner() -> pwd.struct_passwd | None:
-    """Return the user to run the server as; None for the current user."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    return names.get("postgres") or names["nobody"]
-
-
-def as_owner() -> dict[str, Any]:
-    """Return the options of `Popen` to run a process as the owner of servers."""
-    owner = _owner()
-    if owner is None:
-        return {"cwd": "/"}
-    return {"cwd": "/", "user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

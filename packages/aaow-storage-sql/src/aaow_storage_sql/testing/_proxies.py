@@ -29,7 +29,8 @@ class Proxy:
     @property
     def url(self) -> str:
         """The URL of the server's database, through this proxy."""
-        return urlunsplit(self._server._replace(netloc=f"{self._server.username}@127.0.0.1:{self.port}"))
+        user, at, _ = self._server.netloc.rpartition("@")
+        return urlunsplit(self._server._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
 
     def cut_once(self, at: bytes, *, lets_through: bool) -> None:
         """Cut the next connection whose client sends this: before the server gets it, or after the server's answer."""

@@ -1,0 +1,20 @@
+"""Private MariaDB servers and databases for tests, made with the MariaDB that is installed or unpacked."""
+
+from aaow_storage_mariadb.testing._databases import URL_VARIABLE, temporary_database
+from aaow_storage_mariadb.testing._programs import BINARIES_VARIABLE, NoGaleraError, NoMariaDBError
+from aaow_storage_mariadb.testing._servers import Server, private_server
+from aaow_storage_sql.testing import NotInstalledError, Proxy, proxy_of, skipped_where_missing
+
+__all__ = [
+    "BINARIES_VARIABLE",
+    "URL_VARIABLE",
+    "NoGaleraError",
+    "NoMariaDBError",
+    "NotInstalledError",
+    "Proxy",
+    "Server",
+    "private_server",
+    "proxy_of",
+    "skipped_where_missing",
+    "temporary_database",
+]

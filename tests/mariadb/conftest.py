@@ -1,0 +1,30 @@
+"""Databases and servers for the tests of the MariaDB backend."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from aaow_storage_mariadb.testing import Server, private_server, skipped_where_missing, temporary_database
+from aaow_storage_mariadb.testing._connections import connect, fetch
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """The URL of an empty database."""
+    with skipped_where_missing(), temporary_database() as database:
+        yield database
+
+
+@pytest.fixture
+def raw(url: str) -> Iterator[Callable[..., list[tuple]]]:
+    """Run SQL on another connection, without the adapter."""
+    with closing(connect(url)) as connection:
+        yield lambda statement, *values: fetch(connection, statement, *values)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A private server, which the test may stop and kill."""
+    with skipped_where_missing(), private_server() as started:
+        yield started
