@@ -5,7 +5,14 @@ from contextlib import closing
 
 import pytest
 
-from aaow_storage_mariadb.testing import Server, private_server, skipped_where_missing, temporary_database
+from aaow_storage_mariadb.testing import (
+    Cluster,
+    Server,
+    private_cluster,
+    private_server,
+    skipped_where_missing,
+    temporary_database,
+)
 from aaow_storage_mariadb.testing._connections import connect, fetch
 
 
@@ -27,4 +34,11 @@ def raw(url: str) -> Iterator[Callable[..., list[tuple]]]:
 def server() -> Iterator[Server]:
     """A private server, which the test may stop and kill."""
     with skipped_where_missing(), private_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A Galera cluster; tests heal it by the end of `temporary_database`."""
+    with skipped_where_missing(), private_cluster() as started:
         yield started

@@ -1,5 +1,6 @@
 """Private MariaDB servers and databases for tests, made with the MariaDB that is installed or unpacked."""
 
+from aaow_storage_mariadb.testing._clusters import Cluster, Node, NodeState, private_cluster
 from aaow_storage_mariadb.testing._databases import URL_VARIABLE, temporary_database
 from aaow_storage_mariadb.testing._programs import BINARIES_VARIABLE, NoGaleraError, NoMariaDBError
 from aaow_storage_mariadb.testing._servers import Server, private_server
@@ -8,11 +9,15 @@ from aaow_storage_sql.testing import NotInstalledError, Proxy, proxy_of, skipped
 __all__ = [
     "BINARIES_VARIABLE",
     "URL_VARIABLE",
+    "Cluster",
     "NoGaleraError",
     "NoMariaDBError",
+    "Node",
+    "NodeState",
     "NotInstalledError",
     "Proxy",
     "Server",
+    "private_cluster",
     "private_server",
     "proxy_of",
     "skipped_where_missing",

@@ -24,7 +24,8 @@ PREFIX = "aaow-mariadb-"
 STARTS_WITHIN_S = 60.0
 _STOPS_WITHIN_S = 30.0
 _POLL_S = 0.02
-_SMALL: Mapping[str, str] = MappingProxyType(
+_MAX_TOLD_CHARS = 20_000
+SMALL: Mapping[str, str] = MappingProxyType(
     {
         "innodb-buffer-pool-size": "128M",
         "innodb-log-file-size": "64M",
@@ -34,7 +35,7 @@ _SMALL: Mapping[str, str] = MappingProxyType(
         "performance-schema": "OFF",
     }
 )
-_WITHOUT_FLUSHES: Mapping[str, str] = MappingProxyType(
+WITHOUT_FLUSHES: Mapping[str, str] = MappingProxyType(
     {"innodb-flush-log-at-trx-commit": "2", "innodb-flush-method": "nosync", "innodb-doublewrite": "OFF"}
 )
 """What was committed outlives the server's processes, and not the machine."""
@@ -90,8 +91,24 @@ class Server:
         Raises:
             RuntimeError: it exited, or does not answer in time.
         """
-        self._launch(arguments)
+        self.launch(arguments)
         self.wait_until_it_answers()
+
+    def launch(self, arguments: Sequence[str] = ()) -> None:
+        """Start the server, and wait for nothing."""
+        self._started_by = os.getpid()
+        self._held_by_all, held = os.pipe()
+        with (self.folder / "log").open("ab") as log, os.fdopen(held, "wb"):
+            self._process = subprocess.Popen(  # noqa: S603 - a program of the installation
+                [*self.command(), *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[held],
+                start_new_session=True,
+                env=self._programs.environment(),
+                **OWNER.popen_options(),
+            )
 
     def stop(self) -> None:
         """Stop the server, and wait until all its processes have ended; one that does not stop is killed."""
@@ -193,22 +210,7 @@ class Server:
         """
         if not self.is_running or time.monotonic() > deadline:
             state = "does not get ready" if self.is_running else "has ended"
-            raise RuntimeError(f"the MariaDB server {state}: {reason}\n{self.log()}")
-
-    def _launch(self, arguments: Sequence[str] = ()) -> None:
-        self._started_by = os.getpid()
-        self._held_by_all, held = os.pipe()
-        with (self.folder / "log").open("ab") as log, os.fdopen(held, "wb"):
-            self._process = subprocess.Popen(  # noqa: S603 - a program of the installation
-                [*self.command(), *arguments],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                pass_fds=[held],
-                start_new_session=True,
-                env=self._programs.environment(),
-                **OWNER.popen_options(),
-            )
+            raise RuntimeError(f"the MariaDB server {state}: {reason}\n{self.log()[-_MAX_TOLD_CHARS:]}")
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is None or os.getpid() != self._started_by:  # a forked process leaves the server alone
@@ -241,8 +243,8 @@ def private_server(*, settings: Mapping[str, str] = MappingProxyType({})) -> Ite
         NoMariaDBError: none is installed.
     """
     programs = find_programs()
-    flushes = not _WITHOUT_FLUSHES.keys().isdisjoint(settings)
-    chosen = {**_SMALL, **({} if flushes else _WITHOUT_FLUSHES), **settings}
+    flushes = not WITHOUT_FLUSHES.keys().isdisjoint(settings)
+    chosen = {**SMALL, **({} if flushes else WITHOUT_FLUSHES), **settings}
     with OWNER.folder(prefix=PREFIX, in_memory=not flushes) as folder:
         server = Server(folder, chosen, programs)
         server.create()
