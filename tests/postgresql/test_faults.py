@@ -8,11 +8,12 @@ import pytest
 
 from aaow_storage import BudgetPool, StorageAdapter, StoredWorkflow, create_adapter
 from aaow_storage.errors import StorageError, StorageUnavailableError, TransactionError
-from aaow_storage_postgresql import _worker, _worker_pool
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._deadlines import Deadline, Watchdog
-from aaow_storage_postgresql._interrupter import Interrupter
-from aaow_storage_sql import InteractiveTransaction, Job, WorkQueue
+from aaow_storage_postgresql._server import PostgreSQLServer
+from aaow_storage_sql import InteractiveTransaction, Job, Watchdog, WorkQueue
+from aaow_storage_sql._servers import worker, worker_pool
+from aaow_storage_sql._servers.deadlines import Deadline
+from aaow_storage_sql._servers.interrupter import Interrupter
 
 pytestmark = pytest.mark.asyncio
 
@@ -46,9 +47,9 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: Bas
 
 COLLABORATORS: dict[str, tuple[Any, str]] = {
     "getting from the queue": (WorkQueue, "get"),
-    "connecting": (_worker, "connect"),
-    "reading in a pipeline": (_worker, "fetch_pipelined"),
-    "beginning": (PostgreSQLConnection, "begin"),
+    "connecting": (PostgreSQLServer, "connect"),
+    "reading in a pipeline": (PostgreSQLServer, "read_together"),
+    "beginning": (PostgreSQLConnection, "begin_writing"),
     "running a statement": (PostgreSQLConnection, "_execute"),
     "running commands": (PostgreSQLConnection, "_run_commands"),
     "committing": (PostgreSQLConnection, "commit"),
@@ -56,14 +57,14 @@ COLLABORATORS: dict[str, tuple[Any, str]] = {
     "watching a connection": (Watchdog, "watch"),
     "being interruptible": (Interrupter, "interruptible_by"),
     "stopping to cancel": (Interrupter, "stop_cancelling"),
-    "rolling back": (_worker, "roll_back"),
+    "rolling back": (worker, "roll_back"),
     "claiming a job": (Job, "claim"),
     "running a job": (Job, "run"),
-    "delivering": (_worker, "deliver"),
+    "delivering": (worker, "deliver"),
     "serving a transaction": (InteractiveTransaction, "serve"),
-    "registering a transaction": (_worker_pool.WorkerPool, "register"),
-    "unregistering a transaction": (_worker_pool.WorkerPool, "unregister"),
-    "answering": (_worker.Worker, "answer"),
+    "registering a transaction": (worker_pool.WorkerPool, "register"),
+    "unregistering a transaction": (worker_pool.WorkerPool, "unregister"),
+    "answering": (worker.Worker, "answer"),
     "closing a connection": (PostgreSQLConnection, "close"),
 }
 AT_THE_START_OR_END = ("connecting", "watching a connection", "closing a connection")
@@ -124,7 +125,7 @@ async def test_a_collaborator_that_fails_at_the_start_of_a_thread_leaves_no_call
             assert failed
 
 
-def pools(storage: StorageAdapter) -> list[_worker_pool.WorkerPool]:
+def pools(storage: StorageAdapter) -> list[worker_pool.WorkerPool]:
     store = storage._executor._store
     return [store.point_readers, store.readers, store.writers]
 
@@ -161,7 +162,7 @@ async def test_if_no_more_threads_can_be_started_the_running_ones_take_the_work(
 async def test_the_error_of_a_call_names_what_ended_its_thread(url: str, monkeypatch: pytest.MonkeyPatch):
     async with create_adapter("postgresql", url) as storage:
         fault = Fault("odd")
-        fail_once(monkeypatch, PostgreSQLConnection, "begin", fault)
+        fail_once(monkeypatch, PostgreSQLConnection, "begin_writing", fault)
         with pytest.raises(StorageError, match="Fault ended the operation: odd") as caught:
             await storage.expire_approvals()
         assert caught.value.__cause__ is fault

@@ -6,9 +6,11 @@ import pytest
 
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._in_doubt import InDoubtError, InDoubtTransaction, identify, resolve, was_committed
+from aaow_storage_postgresql._in_doubt import InDoubtTransaction, identify
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
+from aaow_storage_sql import InDoubtError
+from aaow_storage_sql._servers.in_doubt import was_committed
 
 FORGETFUL = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 
@@ -25,7 +27,7 @@ def connected(server: Server) -> Iterator[tuple[PostgreSQLConnection, PostgreSQL
 
 def begin(connection: PostgreSQLConnection) -> InDoubtTransaction:
     """Begin a transaction that writes; return what identifies it."""
-    connection.begin("READ COMMITTED")
+    connection.begin_writing()
     connection.command("INSERT INTO notes VALUES (1)")
     transaction = identify(connection)
     assert transaction is not None
@@ -48,9 +50,9 @@ def test_an_id_assigned_again_after_a_crash_does_not_resolve_the_lost_transactio
         server.kill()
         server.start()
         again = connect(Settings(server.url()))
-        assert resolve(lost, again) is False
+        assert lost.resolve(again) is False
         commit_until(again, lost.id)
-        assert resolve(lost, again) is False
+        assert lost.resolve(again) is False
         connection.driver_connection.close()
         again.driver_connection.close()
 
@@ -58,23 +60,23 @@ def test_an_id_assigned_again_after_a_crash_does_not_resolve_the_lost_transactio
 def test_a_commit_that_survived_a_crash_is_resolved(connected: tuple, server: Server):
     one, other = connected
     known = begin(one)
-    assert resolve(known, other) is None
+    assert known.resolve(other) is None
     one.command("COMMIT")
-    assert resolve(known, other) is True
+    assert known.resolve(other) is True
     undone = begin(one)
     one.command("ROLLBACK")
-    assert resolve(undone, other) is False
+    assert undone.resolve(other) is False
     server.kill()
     server.start()
     again = connect(Settings(server.url()))
-    assert resolve(known, again) is True
-    assert resolve(undone, again) is False
+    assert known.resolve(again) is True
+    assert undone.resolve(again) is False
     again.driver_connection.close()
 
 
 def test_a_transaction_that_wrote_nothing_needs_no_resolution(connected: tuple):
     one, _ = connected
-    one.begin("READ COMMITTED")
+    one.begin_writing()
     assert identify(one) is None
     one.command("ROLLBACK")
 
@@ -85,7 +87,7 @@ def test_a_promoted_and_restarted_standby_cannot_resolve(connected: tuple):
     one.command("COMMIT")
     elsewhere = InDoubtTransaction(known.id, known.position, started="before", timeline="00000000")
     with pytest.raises(InDoubtError, match="has taken over"):
-        resolve(elsewhere, other)
+        elsewhere.resolve(other)
 
 
 def test_a_commit_is_in_doubt_if_the_question_fails(server: Server):

@@ -57,7 +57,7 @@ def holder(settings: Settings) -> Iterator[PostgreSQLConnection]:
     """A connection whose transaction holds the lock of migrations, of a database without a schema."""
     connection = connect(settings)
     connection.command("SET application_name = 'holder'")
-    connection.begin("READ COMMITTED")
+    connection.begin_writing()
     assert try_lock(connection, settings)
     yield connection
     connection.driver_connection.close()
@@ -233,7 +233,7 @@ async def test_initialize_does_not_wait_for_indexes_that_another_process_builds(
     async with create_adapter(url) as adapter:
         await adapter.create_session(Session(workflow_id=None, workflow_snapshot={}))
     raw("DROP INDEX ix_sessions_metadata")
-    holder.begin("READ COMMITTED")
+    holder.begin_writing()
     assert try_lock(holder, settings)
     async with asyncio.timeout(SOON_S), create_adapter(url, acquire_timeout=300) as adapter:
         assert await adapter.count_sessions() == 1

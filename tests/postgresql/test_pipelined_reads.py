@@ -8,12 +8,10 @@ import pytest
 
 from aaow_storage import BudgetPool, Session, StorageAdapter, create_adapter
 from aaow_storage.errors import CorruptDataError, StorageError, StorageUnavailableError
-from aaow_storage_postgresql import _worker
-from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._deadlines import Watchdog
-from aaow_storage_postgresql._settings import Settings
+from aaow_storage_postgresql._server import PostgreSQLServer
 from aaow_storage_postgresql.testing import Server
+from aaow_storage_sql import Watchdog
 
 WAITING = """
 SELECT count(*) FROM pg_stat_activity
@@ -87,16 +85,17 @@ async def test_all_callers_get_the_timeout_of_the_server(url: str):
 
 @pytest.mark.asyncio
 async def test_all_callers_learn_at_once_that_no_server_runs(server: Server, monkeypatch: pytest.MonkeyPatch):
-    tries: list[Settings] = []
+    tries: list[PostgreSQLServer] = []
+    connect = PostgreSQLServer.connect
 
-    def count_and_connect(settings: Settings, watchdog: Watchdog) -> PostgreSQLConnection:
-        tries.append(settings)
-        return connect(settings, watchdog)
+    def count_and_connect(database: PostgreSQLServer, watchdog: Watchdog) -> PostgreSQLConnection:
+        tries.append(database)
+        return connect(database, watchdog)
 
     async with create_adapter("postgresql", server.url()) as storage:
         await fill(storage)
         await asyncio.to_thread(server.kill)
-        monkeypatch.setattr(_worker, "connect", count_and_connect)
+        monkeypatch.setattr(PostgreSQLServer, "connect", count_and_connect)
         found = await answers(*(storage.get_session(f"{number}") for number in NUMBERS))
         assert [type(error) for error in found] == [StorageUnavailableError] * len(NUMBERS)
         assert 0 < len(tries) < len(NUMBERS) / 2

@@ -56,7 +56,7 @@ def connections(storage: StorageAdapter, url: str) -> Iterator[list[PostgreSQLCo
     opened = [connect(Settings(url, statement_timeout=WAITS_S)) for _ in range(2)]
     with closing(opened[0]), closing(opened[1]):
         for connection in opened:
-            connection.begin("READ COMMITTED")
+            connection.begin_writing()
         yield opened
 
 
@@ -148,12 +148,12 @@ async def test_an_unreferenced_document_is_deleted_with_the_next_release(
     store_document(one, next_one)
     one.command("COMMIT")
     store_document(other, document)
-    one.begin("READ COMMITTED")
+    one.begin_writing()
     release_document(one, document.digest)
     one.command("COMMIT")
     assert raw(DOCUMENTS) == [(2,)]
     other.command("ROLLBACK")
-    one.begin("READ COMMITTED")
+    one.begin_writing()
     release_document(one, next_one.digest)
     one.command("COMMIT")
     assert raw(DOCUMENTS) == [(0,)]

@@ -15,8 +15,8 @@ from aaow_storage.errors import (
     StoreBusyError,
 )
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._in_doubt import InDoubtError
 from aaow_storage_postgresql.testing import Server
+from aaow_storage_sql import InDoubtError
 
 pytestmark = pytest.mark.asyncio
 

@@ -168,7 +168,7 @@ async def test_applications_share_a_database_in_separate_schemas(url: str, raw: 
 @pytest.mark.asyncio
 async def test_initialize_waits_for_another_migration(url: str, settings: Settings):
     holding = connect(settings)
-    holding.begin("READ COMMITTED")
+    holding.begin_writing()
     assert try_lock(holding, attrs.evolve(settings, schema="public"))  # the schema that it finds
     adapter = create_adapter("postgresql", url, statement_timeout=0.2)
     starting = asyncio.create_task(adapter.initialize())

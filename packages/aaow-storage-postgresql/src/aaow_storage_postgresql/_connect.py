@@ -13,11 +13,11 @@ from psycopg.pq import Format
 
 from aaow_storage.authoring import storage_errors_alone
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
-from aaow_storage_postgresql._deadlines import Watchdog
+from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._dialect import PostgreSQLDialect
 from aaow_storage_postgresql._session_settings import connection_parameters
 from aaow_storage_postgresql._settings import Settings
+from aaow_storage_sql import NoAnswerError, Watchdog
 
 MIN_SERVER_VERSION = 140_000
 MAX_ATTEMPTS = 5

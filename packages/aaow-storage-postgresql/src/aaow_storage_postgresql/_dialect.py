@@ -13,9 +13,17 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._errors import is_conflict, translate
+from aaow_storage_postgresql._errors import meaning_of, translate
 from aaow_storage_postgresql._json import as_jsonb, json_at, json_text, sort_key
-from aaow_storage_sql import CompiledStatement, Dialect, FeedOrder, NativeType, Parameters, make_compiler
+from aaow_storage_sql import (
+    CompiledStatement,
+    FeedOrder,
+    Meaning,
+    NativeType,
+    Parameters,
+    ServerDialect,
+    make_compiler,
+)
 
 _INDEXED = {("sessions", "metadata"), ("workflows", "metadata")}
 
@@ -25,7 +33,7 @@ def try_advisory_lock(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.func.pg_try_advisory_xact_lock(number, type_=sa.Boolean)
 
 
-class PostgreSQLDialect(Dialect):
+class PostgreSQLDialect(ServerDialect):
     """The dialect of PostgreSQL. `place` names the database in errors; `schema` holds the tables."""
 
     sqlalchemy_dialect = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
@@ -55,8 +63,8 @@ class PostgreSQLDialect(Dialect):
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
-    def aborts_transaction(self, error: BaseException) -> bool:
-        return is_conflict(error)
+    def meaning(self, error: BaseException | None) -> Meaning | None:
+        return meaning_of(error)
 
     def for_update(self, statement: Any) -> Any:
         return _for_update(statement)

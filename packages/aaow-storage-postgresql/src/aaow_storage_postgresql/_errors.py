@@ -15,9 +15,9 @@ from aaow_storage.errors import (
     StoreBusyError,
     ValidationError,
 )
+from aaow_storage_sql import Meaning
 
 _CONFLICTS = (pg.SerializationFailure, pg.DeadlockDetected)
-_RETRYABLE = (*_CONFLICTS, pg.ForeignKeyViolation, pg.UniqueViolation)
 _CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted, pg.UndefinedFile)
 _NO_SUCH_SCHEMA = (
     pg.UndefinedTable,
@@ -61,7 +61,17 @@ _TRANSIENT_REMEDIES: dict[str, str] = {
     "No space left": "free space on the server's disk",
     "Connection refused": "check that the server runs, and its host and port",
 }
-_TOO_MANY_CONNECTIONS = ("53300", "too many clients", "too many connections", "remaining connection slots")
+_TOO_MANY_CONNECTIONS = ("too many clients", "too many connections", "remaining connection slots")
+_MEANINGS: dict[Meaning, tuple[type[Exception], ...]] = {
+    Meaning.CONFLICT: _CONFLICTS,
+    Meaning.MISSING_REFERENCE: (pg.ForeignKeyViolation,),
+    Meaning.DUPLICATE: (pg.UniqueViolation,),
+    Meaning.LATE: (pg.QueryCanceled,),
+    Meaning.LOCKED: (pg.LockNotAvailable,),
+    Meaning.TOO_MANY_CONNECTIONS: (pg.TooManyConnections,),
+    Meaning.OTHER_SCHEMA: _NO_SUCH_SCHEMA,
+    Meaning.BROKEN_RULE: (pg.DatatypeMismatch, pg.NotNullViolation, pg.CheckViolation),
+}
 
 
 def translate(error: Exception, place: str) -> StorageError:
@@ -96,29 +106,16 @@ def translate(error: Exception, place: str) -> StorageError:
     return StorageError(what)
 
 
-def is_conflict(error: BaseException | None) -> bool:
-    """Whether the transaction failed because of a concurrent one, and has to be run again as a whole."""
-    return isinstance(_driver_error(error), _CONFLICTS)
-
-
-def is_retryable(error: BaseException | None) -> bool:
-    """Whether the same operation may succeed at once if it is run again."""
-    return isinstance(_driver_error(error), _RETRYABLE)
-
-
-def is_timeout(error: BaseException) -> bool:
-    """Whether the statement reached its timeout, or was cancelled."""
-    return isinstance(_driver_error(error), pg.QueryCanceled)
-
-
-def is_lock_timeout(error: BaseException) -> bool:
-    """Whether another session held a lock for longer than `lock_timeout`."""
-    return isinstance(_driver_error(error), pg.LockNotAvailable)
-
-
-def is_too_many_connections(error: BaseException) -> bool:
-    """Whether the server has no free connection."""
-    return any(part in str(error) for part in _TOO_MANY_CONNECTIONS)
+def meaning_of(error: BaseException | None) -> Meaning | None:
+    """Return what an error means, of psycopg or caused by one; None if it is unknown."""
+    driver_error = error if isinstance(error, psycopg.Error) else _driver_error(error)
+    if not isinstance(driver_error, psycopg.Error):
+        return None
+    for meaning, classes in _MEANINGS.items():
+        if isinstance(driver_error, classes):
+            return meaning
+    is_full = any(part in str(driver_error) for part in _TOO_MANY_CONNECTIONS)
+    return Meaning.TOO_MANY_CONNECTIONS if is_full else None
 
 
 def _driver_error(error: BaseException | None) -> Any:

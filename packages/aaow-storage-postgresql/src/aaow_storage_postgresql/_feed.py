@@ -40,7 +40,7 @@ def set_recording(connection: PostgreSQLConnection, settings: Settings) -> bool:
     if wanted == records and not is_restored:
         return wanted
     try:
-        connection.begin("READ COMMITTED")
+        connection.begin_writing()
         set_timeouts(connection, settings)
         schema = "" if settings.schema is None else f"{quote_in_command(settings.schema)}."
         connection.command(f"LOCK TABLE {schema}change_feed IN ACCESS EXCLUSIVE MODE")

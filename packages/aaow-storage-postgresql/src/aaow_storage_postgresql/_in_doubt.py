@@ -6,23 +6,12 @@ before COMMIT. A server that has restarted or taken over since says up to which 
 transaction after that position is lost, and before it the id is unique.
 """
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from attrs import frozen
 
-from aaow_storage.errors import OutcomeUnknownError, StorageError, StorageUnavailableError
-from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import SQLConnection
-
-_LOST = "the connection was lost during COMMIT"
-_CHECK = "read the records to see whether it is stored"
-
-
-class InDoubtError(OutcomeUnknownError):
-    """The connection was lost during COMMIT, and no server can say whether it succeeded."""
+from aaow_storage_sql import LOST_IN_COMMIT, READ_THE_RECORDS, InDoubtError, SQLConnection
 
 
 class _TransactionId(sa.types.UserDefinedType[str]):
@@ -74,71 +63,31 @@ class InDoubtTransaction:
     timeline: str
     """The WAL timeline; a standby that takes over begins a new one."""
 
+    def resolve(self, connection: SQLConnection) -> bool | None:
+        """Ask on another connection whether the transaction was committed; None if that is not decided yet.
+
+        Raises:
+            InDoubtError: the server cannot know.
+            StorageError: the question failed.
+        """
+        row = connection.row(_IN_RECOVERY)
+        if row is None or row[0]:
+            return None
+        row = connection.row(_NOW, {"position": self.position})
+        if row is None:
+            return None
+        started, timeline, recovered_nothing, has_it = row
+        if (started, timeline) != (self.started, self.timeline):
+            if recovered_nothing and timeline != self.timeline:
+                problem = "the standby that has taken over cannot know whether it succeeded"
+                raise InDoubtError(f"{LOST_IN_COMMIT}, and {problem}; {READ_THE_RECORDS}")
+            if not recovered_nothing and not has_it:
+                return False
+        status = connection.row(_STATUS, {"id": self.id})
+        return None if status is None or status[0] == "in progress" else status[0] == "committed"
+
 
 def identify(connection: SQLConnection) -> InDoubtTransaction | None:
     """Return what identifies the open transaction; None if it has written nothing."""
     row = connection.row(_IDENTITY)
     return None if row is None or row[0] is None else InDoubtTransaction(*row)
-
-
-def resolve(transaction: InDoubtTransaction, connection: SQLConnection) -> bool | None:
-    """Ask on another connection whether a transaction was committed; None if that is not decided yet.
-
-    Raises:
-        InDoubtError: the server cannot know.
-        StorageError: the question failed.
-    """
-    row = connection.row(_IN_RECOVERY)
-    if row is None or row[0]:
-        return None
-    row = connection.row(_NOW, {"position": transaction.position})
-    if row is None:
-        return None
-    started, timeline, recovered_nothing, has_it = row
-    if (started, timeline) != (transaction.started, transaction.timeline):
-        if recovered_nothing and timeline != transaction.timeline:
-            raise InDoubtError(
-                f"{_LOST}, and the standby that has taken over cannot know whether it succeeded; {_CHECK}"
-            )
-        if not recovered_nothing and not has_it:
-            return False
-    status = connection.row(_STATUS, {"id": transaction.id})
-    return None if status is None or status[0] == "in progress" else status[0] == "committed"
-
-
-def was_committed(
-    transaction: InDoubtTransaction,
-    settings: Settings,
-    connect: Callable[[], SQLConnection],
-    *,
-    gives_up: Callable[[], bool],
-) -> bool:
-    """Ask on new connections whether a transaction was committed, until the answer is known.
-
-    Raises:
-        InDoubtError: the server cannot know; or none could be asked within `acquire_timeout`, or before `gives_up`
-            returned True.
-    """
-    deadline = time.monotonic() + settings.acquire_timeout
-    problem = "its task was cancelled"
-    while not gives_up():
-        problem = "it has not ended yet"
-        outcome = None
-        try:
-            connection = connect()
-            try:
-                outcome = resolve(transaction, connection)
-            finally:
-                connection.close()
-        except InDoubtError:
-            raise
-        except StorageUnavailableError as error:
-            problem = str(error)
-        except StorageError as error:  # not the transaction's own, so it does not mean a rollback
-            raise InDoubtError(f"{_LOST}, and its outcome cannot be asked for: {error}; {_CHECK}") from error.__cause__
-        if outcome is not None:
-            return outcome
-        if time.monotonic() > deadline:
-            break
-        time.sleep(settings.tuning.poll_pause_s())
-    raise InDoubtError(f"{_LOST}, and no server could say whether it succeeded: {problem}; {_CHECK}")

@@ -7,13 +7,12 @@ import sqlalchemy as sa
 
 from aaow_storage.errors import StorageUnavailableError
 from aaow_storage_postgresql import _catalog as catalog
+from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._errors import is_lock_timeout
 from aaow_storage_postgresql._migration_lock import try_lock
-from aaow_storage_postgresql._opening import open_connection
 from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import Opening
+from aaow_storage_sql import Meaning, Opening, open_connection
 
 LATER_INDEXES = {
     "ix_sessions_metadata": ("sessions", "USING gin ({aaow_json}(metadata) jsonb_path_ops)"),
@@ -57,8 +56,8 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
     """
     if not _missing(connection, settings):
         return
-    with open_connection(settings, opening or Opening()) as holder:
-        holder.begin("READ COMMITTED")
+    with open_connection(lambda: connect(settings), opening or Opening()) as holder:
+        holder.begin_writing()
         holder.rows(_NO_IDLE_TIMEOUTS)
         if not try_lock(holder, settings):
             _logger.info("%s: another process is building the indexes", settings.place)
@@ -68,7 +67,7 @@ def build_indexes(connection: PostgreSQLConnection, settings: Settings, opening:
         try:
             _build(connection, settings)
         except StorageUnavailableError as error:
-            if not is_lock_timeout(error):
+            if connection.dialect.meaning(error) is not Meaning.LOCKED:
                 raise
             missing = ", ".join(_missing(connection, settings))
             problem = (

@@ -9,13 +9,13 @@ from attrs import evolve
 from psycopg import sql
 
 from aaow_storage.authoring import Durability, MaintenanceFinding, StoreSizes, TableSize, storage_errors_alone
+from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._opening import open_connection
 from aaow_storage_postgresql._search_path import resolve_schema
 from aaow_storage_postgresql._session_settings import milliseconds
 from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql._upgrade import version
-from aaow_storage_sql import HEAD, VERSION_TABLE, Opening, metadata
+from aaow_storage_sql import HEAD, VERSION_TABLE, Opening, metadata, open_connection
 
 TABLES = sorted({*metadata.tables, VERSION_TABLE})
 _TABLES = """
@@ -64,7 +64,7 @@ _RESTORE = "restore a backup that was verified, or copy what can be read with `a
 def opened(settings: Settings, opening: Opening) -> Iterator[tuple[PostgreSQLConnection, Settings]]:
     """Yield a connection without a limit of time, and the settings with the schema that holds the store."""
     settings = evolve(settings, statement_timeout=None)
-    with open_connection(settings, opening) as connection:
+    with open_connection(lambda: connect(settings), opening) as connection:
         settings = resolve_schema(settings, connection)
         connection.use_settings(settings)
         if settings.has_own_sessions:

@@ -85,7 +85,7 @@ class PostgreSQLMaintenance(RecordMaintenance):
     @contextmanager
     def changing_rows(self, opening: Opening) -> Iterator[PostgreSQLConnection]:
         with opened(self._settings, opening) as (connection, _):
-            connection.begin("READ COMMITTED")
+            connection.begin_writing()
             yield connection
             connection.commit()
 
@@ -123,7 +123,7 @@ def _plan(connection: PostgreSQLConnection, settings: Settings) -> str:
     def answer(text: str) -> Any:
         if not text.startswith(_QUESTIONS):
             return Nothing()
-        connection.begin("READ COMMITTED")  # which sets the search path, on a connection of a pooler too
+        connection.begin_writing()  # which sets the search path, on a connection of a pooler too
         try:
             return connection.driver_connection.execute(text)
         except (pg.UndefinedTable, pg.UndefinedColumn):  # the upgrade makes it: no rows, or a feed that records

@@ -4,23 +4,10 @@ A round trip, with a wake-up of the server's process and of ours, costs several 
 """
 
 from collections.abc import Sequence
-from typing import Any
-
-from attrs import frozen
 
 from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
-from aaow_storage_postgresql._errors import is_timeout
-from aaow_storage_sql import Job, Lookup, Outcome, Row
-
-
-@frozen(eq=False)
-class PointRead:
-    """A job that looks one record up by its id."""
-
-    job: Job[Any]
-    lookup: Lookup[Any]
-    id: str
+from aaow_storage_postgresql._connection import PostgreSQLConnection
+from aaow_storage_sql import Meaning, NoAnswerError, Outcome, PointRead, Row
 
 
 def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection) -> list[Outcome] | None:
@@ -34,7 +21,7 @@ def fetch_pipelined(reads: Sequence[PointRead], connection: PostgreSQLConnection
             wanted = [read for read in claimed if not read.job.is_cancelled]
             rows_of_each = connection.pipeline_rows((read.lookup.statement, {"id": read.id}) for read in wanted)
     except StorageError as error:
-        if is_timeout(error) or isinstance(error, NoAnswerError):
+        if connection.dialect.meaning(error) is Meaning.LATE or isinstance(error, NoAnswerError):
             return [Outcome(read.job, error=error) for read in claimed]
         for read in claimed:
             read.job.release()

@@ -60,7 +60,7 @@ def upgrade(
         StorageUnavailableError: something held a lock for longer than `acquire_timeout`.
         asyncio.CancelledError: the opening was cancelled.
     """
-    connection.begin("READ COMMITTED")
+    connection.begin_writing()
     try:
         set_timeouts(connection, settings)
         is_due = needs_upgrade(version(connection, settings), migrate=migrate)
@@ -126,7 +126,7 @@ def _begin_with_lock(connection: PostgreSQLConnection, settings: Settings, revis
     """
     deadline = time.monotonic() + settings.acquire_timeout
     while True:
-        connection.begin("READ COMMITTED")
+        connection.begin_writing()
         set_timeouts(connection, settings)
         if try_lock(connection, settings):
             return True

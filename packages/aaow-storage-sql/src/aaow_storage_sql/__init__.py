@@ -16,6 +16,9 @@ from aaow_storage_sql._late_imports import (
     wait_for_imports,
 )
 from aaow_storage_sql._operation import FALL_BACK, Call, FallBack, Lookup, Operation, Work, operation
+from aaow_storage_sql._servers.executor import ServerExecutor
+from aaow_storage_sql._servers.settings import ServerSettings
+from aaow_storage_sql._servers.tuning import ServerTuning
 from aaow_storage_sql._threads.executor import Executor, ExecutorTransaction
 from aaow_storage_sql._threads.gil_yield import count_waiting
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back, run_in_savepoint
@@ -40,6 +43,14 @@ if TYPE_CHECKING:
     from aaow_storage_sql._schema.families import NativeType
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
+    from aaow_storage_sql._servers.connection import NoAnswerError, ServerConnection
+    from aaow_storage_sql._servers.deadlines import Watchdog
+    from aaow_storage_sql._servers.dialect import ServerDialect
+    from aaow_storage_sql._servers.in_doubt import LOST_IN_COMMIT, READ_THE_RECORDS, CommitQuestion, InDoubtError
+    from aaow_storage_sql._servers.meanings import Meaning
+    from aaow_storage_sql._servers.opening import open_connection
+    from aaow_storage_sql._servers.point_reads import PointRead
+    from aaow_storage_sql._servers.server import PreparedStore, Server
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
     from aaow_storage_sql._statements.connection import SQLConnection
     from aaow_storage_sql._statements.dialect import Dialect, FeedOrder
@@ -49,37 +60,52 @@ if TYPE_CHECKING:
 __all__ = [
     "FALL_BACK",
     "HEAD",
+    "LOST_IN_COMMIT",
+    "READ_THE_RECORDS",
     "REVISIONS",
     "TRIGGERS",
     "VERSION_TABLE",
     "Call",
     "ChangeRecorder",
+    "CommitQuestion",
     "CompiledStatement",
     "Dialect",
     "Executor",
     "ExecutorTransaction",
     "FallBack",
     "FeedOrder",
+    "InDoubtError",
     "InteractiveTransaction",
     "Job",
     "LateModule",
     "Lookup",
+    "Meaning",
     "NativeType",
+    "NoAnswerError",
     "Nothing",
     "Opening",
     "Operation",
     "Outcome",
     "Parameters",
     "PlanningConnection",
+    "PointRead",
+    "PreparedStore",
     "RecordMaintenance",
     "ReplacedRows",
     "Row",
     "SQLConnection",
     "SQLStorageAdapter",
     "SQLTransaction",
+    "Server",
+    "ServerConnection",
+    "ServerDialect",
+    "ServerExecutor",
+    "ServerSettings",
+    "ServerTuning",
     "ThreadedExecutor",
     "ThreadedMaintenance",
     "Tuning",
+    "Watchdog",
     "Work",
     "WorkQueue",
     "count_waiting",
@@ -93,6 +119,7 @@ __all__ = [
     "migrate_to",
     "needs_upgrade",
     "new_file",
+    "open_connection",
     "operation",
     "plan_upgrade",
     "refuse_foreign_tables",
@@ -120,6 +147,19 @@ _LATE = {
     "metadata": "_schema.tables",
     "table_of": "_schema.tables",
     "NativeType": "_schema.families",
+    "NoAnswerError": "_servers.connection",
+    "ServerConnection": "_servers.connection",
+    "Watchdog": "_servers.deadlines",
+    "ServerDialect": "_servers.dialect",
+    "LOST_IN_COMMIT": "_servers.in_doubt",
+    "READ_THE_RECORDS": "_servers.in_doubt",
+    "CommitQuestion": "_servers.in_doubt",
+    "InDoubtError": "_servers.in_doubt",
+    "Meaning": "_servers.meanings",
+    "open_connection": "_servers.opening",
+    "PointRead": "_servers.point_reads",
+    "PreparedStore": "_servers.server",
+    "Server": "_servers.server",
     "CompiledStatement": "_statements.compiled",
     "Parameters": "_statements.compiled",
     "Row": "_statements.compiled",

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, OutcomeUnknownError, StorageError, StorageUnavailableError
-from aaow_storage_postgresql._deadlines import Watchdog
-from aaow_storage_postgresql._requests import Request, as_storage_error, refuse
-from aaow_storage_postgresql._settings import Settings
-from aaow_storage_postgresql._worker import Worker
-from aaow_storage_sql import InteractiveTransaction, WorkQueue
+from aaow_storage_sql._servers.deadlines import Watchdog
+from aaow_storage_sql._servers.requests import Request, as_storage_error, refuse
+from aaow_storage_sql._servers.server import Server
+from aaow_storage_sql._servers.settings import ServerSettings
+from aaow_storage_sql._servers.worker import Worker
+from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction
+from aaow_storage_sql._threads.work_queue import WorkQueue
 
 
 class WorkerPool:
@@ -20,12 +22,10 @@ class WorkerPool:
     thread fails or ends.
     """
 
-    def __init__(
-        self, settings: Settings, watchdog: Watchdog, name: str, max_threads: int, *, batch_size: int = 1
-    ) -> None:
-        self._settings = settings
+    def __init__(self, server: Server, watchdog: Watchdog, role: str, max_threads: int, *, batch_size: int = 1) -> None:
+        self._server = server
         self._watchdog = watchdog
-        self._name = name
+        self._name = f"aaow-{server.name}-{role}"
         self._max_threads = max_threads
         self._batch_size = batch_size
         self._queue: WorkQueue[Request] = WorkQueue()
@@ -53,8 +53,8 @@ class WorkerPool:
 
     def _start(self) -> None:
         """Start a thread. If the system refuses, the running threads take its work."""
-        worker = Worker(self._settings, self._watchdog, self)
-        name = f"aaow-{self._name}-{self._started}"
+        worker = Worker(self._server, self._watchdog, self)
+        name = f"{self._name}-{self._started}"
         thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
         self._workers[thread] = worker
         self._started += 1
@@ -66,7 +66,7 @@ class WorkerPool:
                 raise
             if not self._workers:
                 problem = f"no thread can be started: {error}; try again when this process has fewer threads"
-                raise StorageUnavailableError(f"{self._settings.place}: {problem}") from error
+                raise StorageUnavailableError(f"{self._server.settings.place}: {problem}") from error
 
     def register(self, transaction: InteractiveTransaction) -> bool:
         """Add an open transaction; return False if the pool is stopping."""
@@ -136,14 +136,14 @@ class WorkerPool:
             waiting = [] if self._workers or ended_by is None else self._queue.get_nowait(self._load)
             self._load -= len(waiting)
         if ended_by is not None:
-            self._refuse([*worker.current, *waiting], as_storage_error(ended_by, self._settings.place))
+            self._refuse([*worker.current, *waiting], as_storage_error(ended_by, self._server.settings.place))
 
     def _refuse(self, requests: Sequence[Request], error: StorageError) -> None:
         for request in requests:
             refuse(request, error)
 
 
-def stop(pools: Sequence[WorkerPool], watchdog: Watchdog, settings: Settings) -> None:
+def stop(pools: Sequence[WorkerPool], watchdog: Watchdog, settings: ServerSettings) -> None:
     """Finish accepted requests, roll back open transactions, and close the connections. Blocks until done.
 
     After `close_timeout_s` the sockets are shut down, and unanswered requests are refused.

@@ -1,8 +1,9 @@
 """Deadlines for answers: a watchdog thread shuts down the sockets of servers that do not answer.
 
-libpq waits for an answer as long as the TCP connection lives, and the server's kernel keeps it alive while the server's
-processes are stopped: neither keepalives nor `tcp_user_timeout` end such a wait. So one thread of each adapter shuts
-down each socket whose deadline has passed. libpq then reads the end of the stream, and its wait ends with an error.
+A driver may wait for an answer as long as the TCP connection lives, and the server's kernel keeps it alive while the
+server's processes are stopped: neither keepalives nor `tcp_user_timeout` end such a wait. So one thread of each adapter
+shuts down each socket whose deadline has passed. The driver then reads the end of the stream, and its wait ends with an
+error.
 """
 
 import math
@@ -22,8 +23,8 @@ MAX_WAIT_WHILE_STOPPING_S = 0.5
 class Deadline:
     """The deadlines of one connection: of its statement, and of the job that the statement is for.
 
-    It holds a duplicate of the socket's descriptor: libpq may close its own at any time, and the number may then belong
-    to another file.
+    It holds a duplicate of the socket's descriptor: the driver may close its own at any time, and the number may then
+    belong to another file.
     """
 
     def __init__(self, descriptor: int, watchdog: "Watchdog") -> None:
@@ -64,7 +65,7 @@ class Deadline:
             self._job_expires_at, self._on_job_expired = math.inf, None
 
     def expire(self, now: float = math.inf) -> None:
-        """Shut the socket down if a deadline is at or before `now`. A wait of libpq then fails at once."""
+        """Shut the socket down if a deadline is at or before `now`. A wait of the driver then fails at once."""
         with self._lock:
             if self.at > now:
                 return

@@ -8,19 +8,17 @@ from typing import Any, Protocol
 
 from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, StorageError
-from aaow_storage_postgresql._connect import connect
-from aaow_storage_postgresql._connection import NoAnswerError, PostgreSQLConnection
-from aaow_storage_postgresql._deadlines import Watchdog
-from aaow_storage_postgresql._errors import is_retryable, is_too_many_connections
-from aaow_storage_postgresql._in_doubt import InDoubtError
-from aaow_storage_postgresql._pipelined_reads import PointRead, fetch_pipelined
-from aaow_storage_postgresql._requests import Request, as_storage_error, job_of, refuse
-from aaow_storage_postgresql._schema_watch import SchemaWatch
-from aaow_storage_postgresql._settings import Settings
-from aaow_storage_sql import InteractiveTransaction, Job, Outcome, SQLConnection, deliver, roll_back
-
-READ = "REPEATABLE READ READ ONLY"
-WRITE = "READ COMMITTED"
+from aaow_storage_sql._servers.connection import NoAnswerError, ServerConnection
+from aaow_storage_sql._servers.deadlines import Watchdog
+from aaow_storage_sql._servers.in_doubt import InDoubtError
+from aaow_storage_sql._servers.meanings import SUCCEEDS_IF_REPEATED, Meaning
+from aaow_storage_sql._servers.point_reads import PointRead
+from aaow_storage_sql._servers.requests import Request, as_storage_error, job_of, refuse
+from aaow_storage_sql._servers.schema_watch import SchemaWatch
+from aaow_storage_sql._servers.server import Server
+from aaow_storage_sql._statements.connection import SQLConnection
+from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction, roll_back
+from aaow_storage_sql._threads.job import Job, Outcome, deliver
 
 
 class TransactionRegistry(Protocol):
@@ -36,19 +34,20 @@ class TransactionRegistry(Protocol):
 class Worker:
     """Answers requests one after the other on one connection."""
 
-    def __init__(self, settings: Settings, watchdog: Watchdog, registry: TransactionRegistry) -> None:
-        self._settings = settings
+    def __init__(self, server: Server, watchdog: Watchdog, registry: TransactionRegistry) -> None:
+        self._server = server
+        self._settings = server.settings
         self._watchdog = watchdog
         self._registry = registry
-        self._schema = SchemaWatch(settings.tuning.schema_check_interval_s)
-        self._connection: PostgreSQLConnection | None = None
+        self._schema = SchemaWatch(server)
+        self._connection: ServerConnection | None = None
         self.current: Sequence[Request] = ()
         """The requests that are being answered; set by the thread."""
 
     def answer(self, requests: Sequence[Request]) -> None:
         """Answer all requests, whatever fails; point reads first."""
         try:
-            self._answer_each(self._answer_pipelined(requests))
+            self._answer_each(self._answer_together(requests))
         except BaseException as error:  # noqa: BLE001 - it is the answer
             self.close()
             for request in requests:
@@ -73,8 +72,8 @@ class Worker:
                 deliver([Outcome(job, error=outcome.error) for job in rest])
                 break
 
-    def _answer_pipelined(self, requests: Sequence[Request]) -> Sequence[Request]:
-        """Answer the point reads in one pipeline; return the remaining requests."""
+    def _answer_together(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Answer the point reads together; return the remaining requests."""
         connection = self._connection
         if len(requests) == 1 or connection is None or connection.is_lost:
             return requests
@@ -89,7 +88,7 @@ class Worker:
                 reads.append(PointRead(request, lookup, request.call.args[0]))
             else:
                 others.append(request)
-        outcomes = fetch_pipelined(reads, connection) if len(reads) > 1 else None
+        outcomes = self._server.read_together(reads, connection) if len(reads) > 1 else None
         if outcomes is None:
             return requests
         deliver(outcomes)
@@ -126,7 +125,7 @@ class Worker:
                     outcome = Outcome(job, error=self._schema.explain(outcome.error, connection))
             losses += connection.is_lost
             is_last = attempts >= tuning.max_attempts or losses >= tuning.max_reconnects
-            if is_last or not _is_retryable(outcome, connection):
+            if is_last or not _may_succeed_if_repeated(outcome, connection):
                 return outcome
             if connection.is_lost:
                 job.release()  # so that a cancelled task does not wait for a new connection
@@ -134,7 +133,7 @@ class Worker:
             else:
                 time.sleep(tuning.retry_pause_s(attempts))
 
-    def _connect(self) -> PostgreSQLConnection:
+    def _connect(self) -> ServerConnection:
         """Return the connection, on which the store has the schema of this release.
 
         Raises:
@@ -150,7 +149,7 @@ class Worker:
             connection = self._open_if_lost()
         return connection
 
-    def _open_if_lost(self) -> PostgreSQLConnection:
+    def _open_if_lost(self) -> ServerConnection:
         """Return the connection; open a new one if there is none, or it is lost.
 
         If the server has no free connection, try again for up to `acquire_timeout`.
@@ -161,22 +160,23 @@ class Worker:
         deadline = time.monotonic() + self._settings.acquire_timeout
         while True:
             try:
-                self._connection = connect(self._settings, self._watchdog)
+                self._connection = self._server.connect(self._watchdog)
             except StorageError as error:
-                if not is_too_many_connections(error) or time.monotonic() > deadline:
+                is_full = self._server.dialect.meaning(error) is Meaning.TOO_MANY_CONNECTIONS
+                if not is_full or time.monotonic() > deadline:
                     raise
                 time.sleep(self._settings.tuning.poll_pause_s())
             else:
                 return self._connection
 
-    def _write(self, job: Job[Any], connection: PostgreSQLConnection) -> Outcome:
+    def _write(self, job: Job[Any], connection: ServerConnection) -> Outcome:
         is_idempotent = job.call.operation.is_idempotent
         try:
-            if is_idempotent and self._settings.has_own_sessions:
+            if is_idempotent and self._server.may_autocommit and connection.recorder is None:
                 attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
                 if attempted is not None:
                     return attempted
-            connection.begin(WRITE)
+            connection.begin_writing()
             attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
             outcome = attempted or _run_unless_cancelled(job, connection, job.run) or Outcome(job)
             if outcome.error is not None:
@@ -190,10 +190,10 @@ class Worker:
             return Outcome(job, error=error)
         return outcome
 
-    def _serve(self, transaction: InteractiveTransaction, connection: PostgreSQLConnection) -> None:
+    def _serve(self, transaction: InteractiveTransaction, connection: ServerConnection) -> None:
         try:
             with connection.interruptible_by(transaction.opened):
-                connection.begin(WRITE, max_statement_s=transaction.timeout)
+                connection.begin_writing(transaction.timeout)
         except StorageError as error:
             transaction.refuse(error)
             roll_back(connection, error)
@@ -209,17 +209,17 @@ class Worker:
 
 
 def _run_unless_cancelled(
-    job: Job[Any], connection: PostgreSQLConnection, run: Callable[[SQLConnection], Outcome | None]
+    job: Job[Any], connection: ServerConnection, run: Callable[[SQLConnection], Outcome | None]
 ) -> Outcome | None:
     """Run a job unless its task is cancelled."""
     return Outcome(job, error=asyncio.CancelledError()) if job.is_cancelled else run(connection)
 
 
-def _read(job: Job[Any], connection: PostgreSQLConnection) -> Outcome:
+def _read(job: Job[Any], connection: ServerConnection) -> Outcome:
     if job.call.operation.lookup is not None:  # one statement reads one snapshot without a transaction
         return _run_unless_cancelled(job, connection, job.run) or Outcome(job)
     try:
-        connection.begin(READ)
+        connection.begin_reading()
     except StorageError as error:
         return Outcome(job, error=error)
     outcome = _run_unless_cancelled(job, connection, job.run) or Outcome(job)
@@ -231,9 +231,9 @@ def _read(job: Job[Any], connection: PostgreSQLConnection) -> Outcome:
     return outcome
 
 
-def _is_retryable(outcome: Outcome, connection: PostgreSQLConnection) -> bool:
+def _may_succeed_if_repeated(outcome: Outcome, connection: ServerConnection) -> bool:
     if outcome.job.is_cancelled or not isinstance(outcome.error, StorageError):
         return False
     if isinstance(outcome.error, InDoubtError | NoAnswerError):
         return False
-    return connection.is_lost or is_retryable(outcome.error)
+    return connection.is_lost or connection.dialect.meaning(outcome.error) in SUCCEEDS_IF_REPEATED

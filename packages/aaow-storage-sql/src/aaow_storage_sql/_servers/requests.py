@@ -3,7 +3,8 @@
 from typing import Any
 
 from aaow_storage.errors import StorageError
-from aaow_storage_sql import InteractiveTransaction, Job, Outcome, deliver
+from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction
+from aaow_storage_sql._threads.job import Job, Outcome, deliver
 
 Request = Job[Any] | InteractiveTransaction
 

@@ -2,25 +2,25 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import psycopg
-
-from aaow_storage_postgresql._deadlines import Deadline
-from aaow_storage_sql import Job, Outcome, deliver
+from aaow_storage.errors import StorageError
+from aaow_storage_sql._servers.deadlines import Deadline
+from aaow_storage_sql._threads.job import Job, Outcome, deliver
 
 
 class Interrupter:
     """Ends what one connection runs for some jobs, once the tasks of all of them are cancelled.
 
-    It sends a cancel request to the server. If the jobs have not ended `cancel_timeout_s` later, it shuts the socket
-    down and releases the tasks: nothing that is not sent by then reaches the server.
+    It calls `cancel`, which asks the server to end the statement, and raises a StorageError if the server does not
+    confirm that within so many seconds. If the jobs have not ended `cancel_timeout_s` later, it shuts the socket down
+    and releases the tasks: nothing that is not sent by then reaches the server.
     """
 
-    def __init__(self, driver_connection: Any, deadline: Deadline | None, cancel_timeout_s: float) -> None:
-        self._driver_connection = driver_connection
+    def __init__(self, cancel: Callable[[float], None], deadline: Deadline | None, cancel_timeout_s: float) -> None:
+        self._send_cancel = cancel
         self._deadline = deadline
         self._cancel_timeout_s = cancel_timeout_s
         self._lock = threading.Lock()
@@ -71,15 +71,15 @@ class Interrupter:
             may_cancel = self._may_cancel
         if may_cancel:
             with suppress(RuntimeError):  # no thread can be started; the deadline ends the jobs
-                threading.Thread(target=self._cancel, args=(jobs,), name="aaow-postgresql-cancel", daemon=True).start()
+                threading.Thread(target=self._cancel, args=(jobs,), name="aaow-cancel", daemon=True).start()
 
     def _cancel(self, jobs: Sequence[Job[Any]]) -> None:
         with self._cancelling:
             if self._jobs is not jobs or not self._may_cancel:
                 return
             try:
-                self._driver_connection.cancel_safe(timeout=self._cancel_timeout_s)
-            except psycopg.Error:  # the server may read the request later, and would cancel another statement
+                self._send_cancel(self._cancel_timeout_s)
+            except StorageError:  # the server may read the request later, and would cancel another statement
                 if self._deadline is not None:
                     self._deadline.expire()
 

@@ -7,37 +7,27 @@ new tables, whose rules decide whether its row is legal; if it fails, the versio
 
 import time
 
-from psycopg import errors as pg
-
 from aaow_storage.errors import SchemaVersionError, StorageError
-from aaow_storage_postgresql._connection import PostgreSQLConnection
-from aaow_storage_postgresql._upgrade import VERSION
-from aaow_storage_sql import HEAD, REVISIONS
-
-_MAY_BE_OF_SCHEMA = (
-    pg.UndefinedTable,
-    pg.UndefinedColumn,
-    pg.UndefinedFunction,
-    pg.DatatypeMismatch,
-    pg.NotNullViolation,
-    pg.CheckViolation,
-)
-"""Errors of a statement that is for another schema; records of this release keep the rules of its tables."""
+from aaow_storage_sql._schema.revisions import HEAD, REVISIONS
+from aaow_storage_sql._servers.connection import ServerConnection
+from aaow_storage_sql._servers.meanings import MAY_BE_OF_SCHEMA
+from aaow_storage_sql._servers.server import Server
 
 
 class SchemaWatch:
     """Asks for the version of the store, for one thread and its connections."""
 
-    def __init__(self, check_interval_s: float) -> None:
-        self._check_interval_s = check_interval_s
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._check_interval_s = server.settings.tuning.schema_check_interval_s
         self._checked_at = time.monotonic()
 
-    def check_if_due(self, connection: PostgreSQLConnection) -> None:
+    def check_if_due(self, connection: ServerConnection) -> None:
         """Do what `check` does, unless a check within the check interval found nothing."""
         if time.monotonic() - self._checked_at > self._check_interval_s:
             self.check(connection)
 
-    def check(self, connection: PostgreSQLConnection) -> None:
+    def check(self, connection: ServerConnection) -> None:
         """Check that no other process has migrated the store.
 
         Raises:
@@ -45,17 +35,16 @@ class SchemaWatch:
             StorageError: it cannot be found out.
         """
         checked_at = time.monotonic()
-        row = connection.row(VERSION)
-        found = None if row is None else str(row[0])
+        found = self._server.version(connection)
         if found != HEAD:
             release = "the release that the store is for now" if found in REVISIONS else "a later release"
             remedy = f"another process migrated it while it was open here; close this adapter, and use {release}"
             raise SchemaVersionError(found, HEAD, remedy)
         self._checked_at = checked_at
 
-    def explain(self, error: BaseException, connection: PostgreSQLConnection) -> BaseException:
+    def explain(self, error: BaseException, connection: ServerConnection) -> BaseException:
         """Return the error that the store has another schema, if it has, and this one may be because of that."""
-        if not isinstance(error.__cause__, _MAY_BE_OF_SCHEMA) or connection.is_lost:
+        if connection.dialect.meaning(error) not in MAY_BE_OF_SCHEMA or connection.is_lost:
             return error
         try:
             self.check(connection)
