@@ -96,10 +96,16 @@ class Dialect(ABC):
 
     @abstractmethod
     def is_in_transaction(self, driver_connection: Any) -> bool:
-        """Say whether a transaction is open, including one that can only be rolled back."""
+        """Say whether a transaction is open, including one that can only be rolled back.
+
+        It is asked after errors too. A driver that learns the state from answers alone may miss that an error ended it.
+        """
 
     def aborts_transaction(self, error: BaseException) -> bool:
-        """Say whether an error forces a rollback of the whole transaction."""
+        """Say whether an error ended the whole transaction, or forces its rollback, whatever statement it came from.
+
+        Such an error is a deadlock, even in a database that undoes other failed statements alone.
+        """
         del error
         return False
 

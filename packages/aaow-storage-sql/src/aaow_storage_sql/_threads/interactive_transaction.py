@@ -30,10 +30,12 @@ def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
     Its fast path comes first, without a savepoint if the database undoes a failed statement alone.
 
     Afterwards `connection.is_in_transaction` is False if all of the transaction was rolled back: by the database, as
-    SQLite does when the disk is full, or here, because the savepoint could not be rolled back to.
+    SQLite does when the disk is full; or here, because the error ended the transaction, as a deadlock does, or because
+    the savepoint could not be rolled back to.
     """
     has_statement_rollback = connection.dialect.has_statement_rollback
     if has_statement_rollback and (done := job.run_fast_path(connection)) is not None:
+        _roll_back_if_over(connection, done)
         return done
     try:
         connection.begin_operation()
@@ -41,9 +43,8 @@ def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
         roll_back(connection, error)
         return Outcome(job, error=error)
     outcome = (None if has_statement_rollback else job.run_fast_path(connection)) or job.run(connection)
-    if outcome.error is not None and connection.dialect.aborts_transaction(outcome.error):
-        roll_back(connection, outcome.error)
-    elif connection.is_in_transaction:
+    _roll_back_if_over(connection, outcome)
+    if connection.is_in_transaction:
         try:
             if outcome.error is None:
                 connection.keep_operation()
@@ -56,6 +57,15 @@ def run_in_savepoint(connection: "SQLConnection", job: Job[Any]) -> Outcome:
                 note_failure(outcome.error, error)
             roll_back(connection, outcome.error)
     return outcome
+
+
+def _roll_back_if_over(connection: "SQLConnection", outcome: Outcome) -> None:
+    """Roll the transaction back if the error of an operation ended it.
+
+    What its caller wrote afterwards would be committed, statement by statement.
+    """
+    if outcome.error is not None and connection.dialect.aborts_transaction(outcome.error):
+        roll_back(connection, outcome.error)
 
 
 class Control(Job[None]):
