@@ -17,6 +17,7 @@ from aaow_storage.errors import StorageError
 from aaow_storage_sql import HEAD, REVISIONS, VERSION_TABLE, SQLConnection, metadata
 from aaow_storage_sql._migrations import versions
 from aaow_storage_sql._migrations.history import HISTORY
+from aaow_storage_sql._schema.tables import kind_of
 from aaow_storage_sqlite._upgrade import migrate_store, version
 
 PATIENCE_S = 5.0
@@ -120,3 +121,8 @@ def test_the_database_itself_rejects_a_text_that_is_not_in_the_enumeration(
     migrate_store(connection, HEAD, PATIENCE_S)
     checks = [part for part in parts(declared(connection)[table])[1] if f"ck_{table}_{column}" in part]
     assert re.findall(r"'(\w+)'", checks[0]) == [str(word) for word in words]
+
+
+def test_errors_have_a_word_for_a_row_of_each_table():
+    words = [kind_of(table) for table in metadata.tables.values()]
+    assert len(set(words)) == len(words)

@@ -356,9 +356,16 @@ def table_of(record: type) -> sa.Table:
     return _TABLES[record]
 
 
-_RECORDS = {table: record for record, table in _TABLES.items()}
+_KINDS = {table: KINDS[record] for record, table in _TABLES.items() if record in KINDS} | {
+    node_execution_states: "node_state",
+    documents: "document",
+    messages: "message",
+    streams: "stream",
+    change_feed: "change_feed",
+    changes: "change",
+}
 
 
 def kind_of(table: sa.FromClause) -> str:
     """Return what errors call a row of the table."""
-    return KINDS[_RECORDS[cast("sa.Table", table)]]
+    return _KINDS[cast("sa.Table", table)]
