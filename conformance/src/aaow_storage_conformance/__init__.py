@@ -23,6 +23,7 @@ from aaow_storage_conformance.suite.closing import ClosingTests
 from aaow_storage_conformance.suite.combinations import CombinationTests
 from aaow_storage_conformance.suite.concurrency import ConcurrencyTests
 from aaow_storage_conformance.suite.conditional_updates import ConditionalUpdateTests
+from aaow_storage_conformance.suite.crosswise import CrosswiseTests
 from aaow_storage_conformance.suite.cursors import CursorTests
 from aaow_storage_conformance.suite.differential import DifferentialTests
 from aaow_storage_conformance.suite.documents import DocumentTests
@@ -93,6 +94,7 @@ __all__ = [
     "CombinationTests",
     "ConcurrencyTests",
     "ConditionalUpdateTests",
+    "CrosswiseTests",
     "CursorTests",
     "DifferentialTests",
     "DocumentTests",

@@ -12,6 +12,7 @@ from aaow_storage_conformance import (
     CombinationTests,
     ConcurrencyTests,
     ConditionalUpdateTests,
+    CrosswiseTests,
     CursorTests,
     DifferentialTests,
     DocumentTests,
@@ -112,6 +113,10 @@ class TestConcurrency(ConcurrencyTests):
 
 class TestConditionalUpdates(ConditionalUpdateTests):
     """Updates with a condition."""
+
+
+class TestCrosswise(CrosswiseTests):
+    """Transactions that write the same records in another order."""
 
 
 class TestCursors(CursorTests):

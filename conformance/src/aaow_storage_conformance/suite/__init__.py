@@ -27,7 +27,7 @@ QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions,
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
      blocks, closing, numbers, stored_streams, recorded_changes, session_status, handles, model, concurrency,
      conditional_updates, errors, inputs, lifecycle, nesting, retryability, streams, usage, waiting, lost_changes,
-     change_readers
+     change_readers, crosswise, sharing
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, change_readers, maintenance, atomicity,
      cancellation, durability, errors, following, handles, isolation, operations, transacting, waiting
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects

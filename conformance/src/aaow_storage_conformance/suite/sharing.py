@@ -2,14 +2,15 @@
 
 import asyncio
 
-from aaow_storage import StorageAdapter, Transaction
+import pytest
+
+from aaow_storage import StorageAdapter
 from aaow_storage_conformance._contract import clause
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
+from aaow_storage_conformance.harness.side_by_side import BEGINS_WITHIN_S, begun_beside_each_other
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.harness.time_limits import AT_ONCE_S
-
-BEGINS_WITHIN_S = 0.2
 
 
 class SharingTests:
@@ -21,7 +22,7 @@ class SharingTests:
     ) -> None:
         one, other = {"text": "one"}, {"text": "other"}
         async with store.open() as beside:
-            first, second = await _begun_beside_each_other(storage, beside)
+            first, second = await begun_beside_each_other(storage, beside)
             await first.create_session(samples.a_session(id="1", workflow_snapshot=one))
             async with asyncio.timeout(AT_ONCE_S):
                 await second.create_session(samples.a_session(id="2", workflow_snapshot=other))
@@ -42,7 +43,7 @@ class SharingTests:
         shared = {"text": "shared"}
         await storage.create_session(samples.a_session(id="old", workflow_snapshot=shared))
         async with store.open() as beside:
-            creating, deleting = await _begun_beside_each_other(storage, beside)
+            creating, deleting = await begun_beside_each_other(storage, beside)
             await creating.create_session(samples.a_session(id="new", workflow_snapshot=shared))
             async with asyncio.timeout(AT_ONCE_S):
                 await deleting.delete_session("old")
@@ -52,14 +53,47 @@ class SharingTests:
         stored = {each.id: each.workflow_snapshot for each in await storage.list_sessions()}
         assert stored == {"new": shared, "newer": shared}
 
+    @clause("CON-1")
+    @pytest.mark.parametrize("kind", ["session", "workflow"])
+    async def test_what_a_transaction_has_read_keeps_none_waiting_that_has_an_equal_document(
+        self, storage: StorageAdapter, store: Store, kind: str
+    ) -> None:
+        shared = {"text": "shared"}
+        await storage.save_workflow(samples.a_workflow(id="read", definition=shared))
+        for each in ("read", "other"):
+            await storage.create_session(samples.a_session(id=each, workflow_snapshot=shared))
+        async with store.open() as beside:
+            reading, writing = await begun_beside_each_other(storage, beside)
+            await (reading.get_session("read") if kind == "session" else reading.get_workflow("read"))
+            async with asyncio.timeout(AT_ONCE_S):
+                assert await writing.get_session("other") is not None
+                await writing.update_session("other", metadata={"is": "changed"})
+                await writing.create_session(samples.a_session(id="new", workflow_snapshot=shared))
+                await writing.save_workflow(samples.a_workflow(id="new", definition=shared))
+                await writing.delete_session("other")
+                if kind == "session":
+                    await writing.create_session(
+                        samples.a_session(id="its", workflow_id="read", workflow_snapshot=shared)
+                    )
+            for transaction in {reading, writing}:
+                await transaction.commit()
+        sessions, workflows = await storage.list_sessions(), await storage.list_workflows()
+        assert {each.id for each in sessions} == {"read", "new"} | ({"its"} if kind == "session" else set())
+        assert {each.id: each.definition for each in workflows} == {"read": shared, "new": shared}
 
-async def _begun_beside_each_other(one: StorageAdapter, other: StorageAdapter) -> tuple[Transaction, Transaction]:
-    """Begin two transactions; if the store opens only one at a time, return that one twice."""
-    first = await start_in_fresh_context(one.begin_transaction())
-    beginning = start_in_fresh_context(other.begin_transaction())
-    await asyncio.wait([beginning], timeout=BEGINS_WITHIN_S)
-    if not beginning.done():
-        beginning.cancel()
-        await asyncio.wait([beginning])
-        return first, first
-    return first, await beginning
+    @clause("CON-1", "TXN-2")
+    async def test_a_workflow_that_is_read_in_a_transaction_while_another_replaces_it_is_whole(
+        self, storage: StorageAdapter, store: Store
+    ) -> None:
+        async def read(beside: StorageAdapter) -> object:
+            async with beside.transaction() as transaction:
+                found = await transaction.get_workflow("w")
+            return None if found is None else found.definition
+
+        await storage.save_workflow(samples.a_workflow(id="w", definition={"text": "old"}))
+        async with store.open() as beside:
+            async with storage.transaction() as transaction:
+                await transaction.save_workflow(samples.a_workflow(id="w", definition={"text": "new"}))
+                reading = start_in_fresh_context(read(beside))
+                await asyncio.wait([reading], timeout=BEGINS_WITHIN_S)
+            assert await reading in ({"text": "old"}, {"text": "new"})

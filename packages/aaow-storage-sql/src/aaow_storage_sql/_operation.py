@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, TypeVarTuple
 
 from attrs import define, frozen
 
-from aaow_storage.errors import NotFoundError
+from aaow_storage.errors import CorruptDataError, NotFoundError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -101,8 +101,7 @@ class Lookup(Generic[T]):
 
     def find(self, connection: "SQLConnection", id: str) -> T | None:
         """Return the record, or None."""
-        row = connection.row(connection.lock_if_interactive(self.statement), {"id": id})
-        return None if row is None else self.make(row)
+        return self._locked(connection, id) if connection.is_interactive else self._read(connection, self.statement, id)
 
     def lock(self, connection: "SQLConnection", id: str) -> T:
         """Return the record, and lock its row until the transaction ends.
@@ -110,10 +109,25 @@ class Lookup(Generic[T]):
         Raises:
             NotFoundError: there is none.
         """
-        record = self.hydrate(connection.row(connection.dialect.for_update(self.statement), {"id": id}))
+        record = self._locked(connection, id)
         if record is None:
             raise NotFoundError(self.kind, id)
         return record
+
+    def _locked(self, connection: "SQLConnection", id: str) -> T | None:
+        """Return the record, and lock its row.
+
+        A second try, because PostgreSQL, after a wait for the lock, reads the new version of the row, but subqueries
+        with its old snapshot. A document that another transaction stored meanwhile is missing from that.
+        """
+        statement = connection.dialect.for_update(self.statement)
+        try:
+            return self._read(connection, statement, id)
+        except CorruptDataError:
+            return self._read(connection, statement, id)
+
+    def _read(self, connection: "SQLConnection", statement: "sa.Select[Any]", id: str) -> T | None:
+        return self.hydrate(connection.row(statement, {"id": id}))
 
     def hydrate(self, row: "Row | None") -> T | None:
         """Make the record of the row that the statement found; None if it found no row."""

@@ -36,18 +36,16 @@ from aaow_storage_sql._statements.select import Source
 
 _HYDRATED = (*SESSION_FIELDS, "workflow_snapshot")
 _ROWS = sa.select(sessions.c.snapshot_digest, *(sessions.c[name] for name in SESSION_FIELDS))
-_BY_ID = (
-    sa.select(documents.c.body, *_ROWS.selected_columns)
-    .select_from(sessions.outerjoin(documents, documents.c.digest == sessions.c.snapshot_digest))
-    .where(sessions.c.id == sa.bindparam("id"))
-)
+_BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snapshot_digest).scalar_subquery()
+_BY_ID = sa.select(_BODY.label("body"), *_ROWS.selected_columns).where(sessions.c.id == sa.bindparam("id"))
+"""With its document in a subquery: FOR UPDATE locks what is joined too, in databases that cannot name what to lock, and
+other records share the document."""
 _DIGEST = sa.select(sessions.c.snapshot_digest).where(sessions.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(sessions).where(sessions.c.id == sa.bindparam("id"))
 _CHILDREN = sa.select(sessions.c.id).where(sessions.c.parent_session_id == sa.bindparam("id")).order_by(sessions.c.id)
 _CHANGING = ("status", "updated_at", "metadata")
 _UPDATE = update_by_id(sessions, _CHANGING)
-_BODY = sa.select(documents.c.body).where(documents.c.digest == sessions.c.snapshot_digest)
-_SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY.scalar_subquery()})
+_SOURCE = Source(_ROWS, {**sessions.c, "workflow_snapshot": _BODY})
 
 
 def _create_with_known_snapshot(

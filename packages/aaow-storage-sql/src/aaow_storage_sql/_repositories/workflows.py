@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from aaow_storage import QueryFilter, StoredWorkflow
 from aaow_storage.authoring import QueryPlan, plan_query
-from aaow_storage.errors import CorruptDataError, NotFoundError
+from aaow_storage.errors import NotFoundError
 from aaow_storage_sql._mapping.documents import Document
 from aaow_storage_sql._mapping.record_rows import WORKFLOW_FIELDS, workflow_row
 from aaow_storage_sql._mapping.row_encoder import InsertedRow
@@ -28,16 +28,14 @@ from aaow_storage_sql._statements.select import Source
 
 _HYDRATED = (*WORKFLOW_FIELDS, "definition")
 _ROWS = sa.select(workflows.c.definition_digest, *(workflows.c[name] for name in WORKFLOW_FIELDS))
-_BY_ID = (
-    sa.select(documents.c.body, *_ROWS.selected_columns)
-    .select_from(workflows.outerjoin(documents, documents.c.digest == workflows.c.definition_digest))
-    .where(workflows.c.id == sa.bindparam("id"))
-)
+_BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest).scalar_subquery()
+_BY_ID = sa.select(_BODY.label("body"), *_ROWS.selected_columns).where(workflows.c.id == sa.bindparam("id"))
+"""With its document in a subquery: FOR UPDATE locks what is joined too, in databases that cannot name what to lock, and
+other records share the document."""
 _DIGEST = sa.select(workflows.c.definition_digest).where(workflows.c.id == sa.bindparam("id"))
 _DELETE = sa.delete(workflows).where(workflows.c.id == sa.bindparam("id"))
 _SESSIONS = sa.select(sessions.c.id).where(sessions.c.workflow_id == sa.bindparam("id")).order_by(sessions.c.id)
-_BODY = sa.select(documents.c.body).where(documents.c.digest == workflows.c.definition_digest)
-_SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY.scalar_subquery()})
+_SOURCE = Source(_ROWS, {**workflows.c, "definition": _BODY})
 
 
 @operation(writes=True, is_idempotent=True)
@@ -81,21 +79,9 @@ def count(connection: SQLConnection, filter: QueryFilter | None) -> int:
 @operation(writes=True)
 def update(connection: SQLConnection, id: str, only_if: QueryPlan | None, changes: Any) -> StoredWorkflow:
     """Apply the changes to the stored workflow."""
-    changed = change_stored(_to_change(connection, id), only_if, changes)
+    changed = change_stored(_LOOKUP.lock(connection, id), only_if, changes)
     save.run(connection, *workflow_row(changed))
     return changed
-
-
-def _to_change(connection: SQLConnection, id: str) -> StoredWorkflow:
-    """Return the stored workflow, and lock its row.
-
-    A second try, because PostgreSQL, after a wait for the lock, reads the new version of the row but joins it with its
-    old snapshot of the documents. A definition that another transaction stored meanwhile is missing from that.
-    """
-    try:
-        return _LOOKUP.lock(connection, id)
-    except CorruptDataError:
-        return _LOOKUP.lock(connection, id)
 
 
 @operation(writes=True)
