@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         plan_upgrade,
         schema_status_of,
     )
+    from aaow_storage_sql._migrations.migration_lock import LostLockError, MigrationLock, RowLease
     from aaow_storage_sql._new_files import new_file
     from aaow_storage_sql._record_maintenance import RecordMaintenance
     from aaow_storage_sql._schema.change_triggers import TRIGGERS
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from aaow_storage_sql._statements.connection import SQLConnection
     from aaow_storage_sql._statements.dialect import Dialect, FeedOrder
     from aaow_storage_sql._statements.recorder import ChangeRecorder, ReplacedRows
+    from aaow_storage_sql._stepwise_upgrade import plan_steps, stored_version, upgrade_in_steps
     from aaow_storage_sql._upgrade import migrate_to, needs_upgrade, refuse_foreign_tables
 
 __all__ = [
@@ -79,7 +81,9 @@ __all__ = [
     "Job",
     "LateModule",
     "Lookup",
+    "LostLockError",
     "Meaning",
+    "MigrationLock",
     "NativeType",
     "NoAnswerError",
     "Nothing",
@@ -93,6 +97,7 @@ __all__ = [
     "RecordMaintenance",
     "ReplacedRows",
     "Row",
+    "RowLease",
     "SQLConnection",
     "SQLStorageAdapter",
     "SQLTransaction",
@@ -121,18 +126,27 @@ __all__ = [
     "new_file",
     "open_connection",
     "operation",
+    "plan_steps",
     "plan_upgrade",
     "refuse_foreign_tables",
     "roll_back",
     "run_in_savepoint",
     "schema_status_of",
     "start_thread",
+    "stored_version",
     "table_of",
     "thread_ended_error",
+    "upgrade_in_steps",
     "wait_for_imports",
 ]
 
 _LATE = {
+    "LostLockError": "_migrations.migration_lock",
+    "MigrationLock": "_migrations.migration_lock",
+    "RowLease": "_migrations.migration_lock",
+    "plan_steps": "_stepwise_upgrade",
+    "stored_version": "_stepwise_upgrade",
+    "upgrade_in_steps": "_stepwise_upgrade",
     "Nothing": "_maintenance",
     "PlanningConnection": "_maintenance",
     "ThreadedMaintenance": "_maintenance",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aaow_storage.authoring import SchemaStatus, StoreMaintenance, cleaning_up_after, unforeseen
 from aaow_storage.errors import SchemaVersionError, StorageError
 from aaow_storage_sql._late_imports import LateModule, import_migrations
-from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
+from aaow_storage_sql._schema import revisions
+from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE, installed_revision
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._threads.opening import Opening
 from aaow_storage_sql._threads.run_in_thread import run_in_thread, wait_despite_cancellation
@@ -62,21 +63,24 @@ def _run(function: Callable[[Opening], T], opening: Opening) -> T:
 
 
 def schema_status_of(found: str | None) -> SchemaStatus:
-    """Return the status of a store with that revision, None for one without a schema."""
-    is_newer = found is not None and found not in REVISIONS
-    due = () if is_newer else tuple(f"{each}: {_title(each)}" for each in _due(found))
-    return SchemaStatus(found=found, expected=HEAD, pending=due, is_newer=is_newer)
+    """Return the status of a store with that version, None for one without a schema."""
+    unfinished = installed_revision(found)
+    is_newer = found is not None and (unfinished or found) not in revisions.REVISIONS
+    due: tuple[str, ...] = ()
+    if not is_newer:
+        due = ("the tables that are missing",) if unfinished else tuple(map(_title, _due(found)))
+    return SchemaStatus(found=found, expected=revisions.HEAD, pending=due, is_newer=is_newer)
 
 
 def _due(found: str | None) -> Sequence[str]:
-    return REVISIONS[("", *REVISIONS).index(found or "") :]
+    return revisions.REVISIONS[("", *revisions.REVISIONS).index(found or "") :]
 
 
 def _title(revision: str) -> str:
-    """Return the first sentence of what a revision says of itself."""
+    """Return the revision, and the first line of what it says of itself."""
     import_migrations()
     (step,) = (each for each in history.HISTORY if each.revision == revision)
-    return (step.__doc__ or "").partition("\n")[0]
+    return history.title_of(step)
 
 
 def plan_upgrade(connection: "PlanningConnection", found: str | None) -> str:
@@ -93,7 +97,7 @@ def plan_upgrade(connection: "PlanningConnection", found: str | None) -> str:
         migrate_to(connection, before, revision)
         before = revision
         statements = [*connection.taken()]
-        parts += [f"-- {revision}: {_title(revision)}", *(statements or ["-- nothing to change in this store"]), ""]
+        parts += [f"-- {_title(revision)}", *(statements or ["-- nothing to change in this store"]), ""]
     if parts:
         delete, insert = f"DELETE FROM {VERSION_TABLE};", f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}');"  # noqa: S608 - names of ours
         parts += ["-- the version of the store", delete, insert]

@@ -67,6 +67,12 @@ class Tuning:
     """From how many characters on a row of messages is compressed."""
     max_compressed_chars: int = 64 * 1024
     """And up to how many: a longer one would keep the thread that writes busy, and fills pages of its own anyway."""
+    migration_lease_s: float = 30.0
+    """How long a process that died, or that runs one long statement, keeps others from migrating a store in steps."""
+    lease_interval_s: float = 0.2
+    """How often a process that waits for such a migration looks at the store."""
+    max_step_tries: int = 10
+    """How often to run a step of a migration that concurrent transactions abort."""
     max_deferred_documents: int = 1000
     """How many documents that another transaction locked are kept, for each connection, to be deleted later."""
     deferred_per_release: int = 4

@@ -15,19 +15,12 @@ from aaow_storage.authoring import loads
 from aaow_storage_sql._migrations.connection import OperationsConnection
 from aaow_storage_sql._migrations.history import HISTORY
 from aaow_storage_sql._migrations.versions.v0010_change_feed import begin_feed
-from aaow_storage_sql._schema.revisions import REVISIONS, VERSION_TABLE
+from aaow_storage_sql._schema.revisions import REVISIONS
+from aaow_storage_sql._schema.tables import schema_version
 from aaow_storage_sql._statements.connection import SQLConnection
 
-_version = sa.Table(
-    VERSION_TABLE,
-    sa.MetaData(),
-    sa.Column("version_num", sa.String(32), nullable=False),
-    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
-)
-
-
-_delete_version = sa.delete(_version)
-_insert_version = sa.insert(_version)
+_delete_version = sa.delete(schema_version)
+_insert_version = sa.insert(schema_version)
 _new_schemas: dict[str, tuple[str, ...]] = {}
 """The statements that make a new store, for each dialect that lists them: alembic takes 20 ms to make one."""
 
@@ -64,7 +57,7 @@ def schema_of(connection: SQLConnection) -> tuple[str, ...]:
 
 
 def _create_version_table(op: Operations) -> None:
-    op.get_bind().execute(sa.schema.CreateTable(_version, if_not_exists=True))
+    op.get_bind().execute(sa.schema.CreateTable(schema_version, if_not_exists=True))
 
 
 def _run(connection: SQLConnection, change: Callable[[Operations], None]) -> None:

@@ -35,7 +35,13 @@ def is_of(dialect: sa.Dialect, family: tuple[str, ...]) -> bool:
 def only_of(family: tuple[str, ...], item: T) -> T:
     """Return the constraint or index as one that databases of other families do not have."""
     item.ddl_if(dialect=family)  # type: ignore[arg-type]  # several names are documented, but not in its types
+    item.info["family"] = family
     return item
+
+
+def is_for(item: sa.Index, dialect: sa.Dialect) -> bool:
+    """Say whether databases of a dialect have the index."""
+    return is_of(dialect, item.info.get("family", (dialect.name,)))
 
 
 class NativeType(sa.types.UserDefinedType[Any]):

@@ -39,6 +39,7 @@ from aaow_storage_sql._schema.families import (
     WORD,
     only_of,
 )
+from aaow_storage_sql._schema.revisions import VERSION_TABLE
 from aaow_storage_sql._schema.types import AMOUNT_WIDTH, Amount, CompressedText, Instant, JSONText, Truth
 
 metadata = sa.MetaData(
@@ -337,6 +338,14 @@ ordered by the transaction, then the position. In MariaDB, a row has what was co
 is its number in the feed, which a reader gives it after the commit; until then, it is NULL.
 """
 
+
+schema_version = sa.Table(
+    VERSION_TABLE,
+    sa.MetaData(),  # not one of the tables of a revision
+    sa.Column("version_num", NAME, nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+"""The version of the store, in the form of alembic."""
 
 _TABLES = {
     StoredWorkflow: workflows,

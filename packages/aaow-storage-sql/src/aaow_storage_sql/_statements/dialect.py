@@ -71,6 +71,13 @@ class Dialect(ABC):
     """
     list_schema: ClassVar[str | None] = None
     """The query for the statements that make the tables and indexes of a store, as one JSON array; None for no such."""
+    ddl_commits: ClassVar[bool] = False
+    """Whether a statement that changes the schema commits the open transaction. If so, a store is made and upgraded by
+    `upgrade_in_steps`, which needs `list_tables` and `clock`."""
+    list_tables: ClassVar[str]
+    """The query for the names of the tables and views of a store in lower case, as one JSON array."""
+    clock: ClassVar[str]
+    """The expression for the time of the server, as the whole number of microseconds since 1970."""
     compile: "Callable[[Any], CompiledStatement]"
     """Compiles a statement and caches it; see `make_compiler`."""
     schema: str | None = None

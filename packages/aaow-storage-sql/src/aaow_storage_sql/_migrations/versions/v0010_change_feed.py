@@ -54,9 +54,12 @@ def upgrade(op: "Operations") -> None:
 
 def begin_feed(connection: SQLConnection) -> None:
     """Store the settings of a feed that records, and whose positions are unlike those of any other."""
-    connection.command(
-        f"INSERT INTO change_feed (generation, is_recording) VALUES ('{secrets.token_hex(4)}', true)"  # noqa: S608 - a number
-    )
+    connection.command(first_row(secrets.token_hex(4)))
+
+
+def first_row(generation: str) -> str:
+    """Return the statement that stores the settings of a feed of that name."""
+    return f"INSERT INTO change_feed (generation, is_recording) VALUES ('{generation}', true)"  # noqa: S608 - a number
 
 
 def downgrade(op: "Operations") -> None:
