@@ -1,7 +1,7 @@
 """The SQL of PostgreSQL that differs from other databases."""
 
 import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 import psycopg
@@ -12,13 +12,11 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
-from aaow_storage.errors import StorageError
-from aaow_storage_postgresql._errors import meaning_of, translate
+from aaow_storage_postgresql._errors import ERRORS
 from aaow_storage_postgresql._json import as_jsonb, json_at, json_text, sort_key
 from aaow_storage_sql import (
     CompiledStatement,
     FeedOrder,
-    Meaning,
     NativeType,
     Parameters,
     ServerDialect,
@@ -38,6 +36,7 @@ class PostgreSQLDialect(ServerDialect):
 
     sqlalchemy_dialect = psycopg_dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     driver_error: ClassVar[type[Exception]] = psycopg.Error
+    errors = ERRORS
     insert = staticmethod(insert)
     has_statements_that_insert_into_two_tables: ClassVar[bool] = True
     has_statement_rollback: ClassVar[bool] = False
@@ -56,15 +55,8 @@ class PostgreSQLDialect(ServerDialect):
     def __hash__(self) -> int:
         return hash(self.schema)
 
-    def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
-        del values  # PostgreSQL reports a value that is too large by a code of its own
-        return translate(error, self.place)
-
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
-
-    def meaning(self, error: BaseException | None) -> Meaning | None:
-        return meaning_of(error)
 
     def for_update(self, statement: Any) -> Any:
         return _for_update(statement)

@@ -1,59 +1,71 @@
-"""Translation of psycopg's exceptions into errors of storage; no other module does it."""
+"""What PostgreSQL's errors mean, by their SQLSTATE, and what to do about them."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 import psycopg
-from psycopg import errors as pg
 
-from aaow_storage.authoring import redacted_text
-from aaow_storage.errors import (
-    ContentionError,
-    CorruptDataError,
-    StorageError,
-    StorageUnavailableError,
-    StoreBusyError,
-    ValidationError,
-)
-from aaow_storage_sql import Meaning
+from aaow_storage_sql import ErrorTable, Meaning
 
-_CONFLICTS = (pg.SerializationFailure, pg.DeadlockDetected)
-_CORRUPT = (pg.DataCorrupted, pg.IndexCorrupted, pg.UndefinedFile)
-_NO_SUCH_SCHEMA = (
-    pg.UndefinedTable,
-    pg.UndefinedColumn,
-    pg.UndefinedFunction,
-    pg.UndefinedObject,
-    pg.InvalidSchemaName,
-    pg.InvalidColumnReference,
-)
-"""Errors of a statement whose table, column or function is missing."""
-_TRANSIENT = (
-    pg.QueryCanceled,
-    pg.ReadOnlySqlTransaction,
-    pg.InsufficientResources,
-    pg.TooManyConnections,
-    pg.AdminShutdown,
-    pg.CrashShutdown,
-    pg.CannotConnectNow,
-    pg.IdleInTransactionSessionTimeout,
-    pg.ObjectInUse,
-    pg.IoError,
-)
-_PERMANENT = (
-    pg.InvalidPassword,
-    pg.InvalidAuthorizationSpecification,
-    pg.InvalidCatalogName,
-    pg.InsufficientPrivilege,
-)
-_PERMANENT_REMEDIES: dict[str, str] = {
+_CODES: Final = {
+    "40001": Meaning.CONFLICT,  # serialization_failure
+    "40P01": Meaning.CONFLICT,  # deadlock_detected
+    "23503": Meaning.MISSING_REFERENCE,  # foreign_key_violation
+    "23505": Meaning.DUPLICATE,  # unique_violation
+    "57014": Meaning.LATE,  # query_canceled
+    "55P03": Meaning.LOCKED,  # lock_not_available
+    "57P01": Meaning.LOST,  # admin_shutdown
+    "57P02": Meaning.LOST,  # crash_shutdown
+    "57P05": Meaning.LOST,  # idle_session_timeout
+    "25P03": Meaning.LOST,  # idle_in_transaction_session_timeout
+    "53300": Meaning.TOO_MANY_CONNECTIONS,  # too_many_connections
+    "25006": Meaning.UNAVAILABLE,  # read_only_sql_transaction
+    "53000": Meaning.UNAVAILABLE,  # insufficient_resources
+    "53100": Meaning.UNAVAILABLE,  # disk_full
+    "53200": Meaning.UNAVAILABLE,  # out_of_memory
+    "55006": Meaning.UNAVAILABLE,  # object_in_use
+    "57P03": Meaning.UNAVAILABLE,  # cannot_connect_now
+    "58030": Meaning.UNAVAILABLE,  # io_error
+    "22001": Meaning.TOO_LARGE,  # string_data_right_truncation
+    "54000": Meaning.TOO_LARGE,  # program_limit_exceeded
+    "22P02": Meaning.CORRUPT,  # invalid_text_representation
+    "58P01": Meaning.CORRUPT,  # undefined_file
+    "XX001": Meaning.CORRUPT,  # data_corrupted
+    "XX002": Meaning.CORRUPT,  # index_corrupted
+    "3F000": Meaning.OTHER_SCHEMA,  # invalid_schema_name
+    "42703": Meaning.OTHER_SCHEMA,  # undefined_column
+    "42704": Meaning.OTHER_SCHEMA,  # undefined_object
+    "42883": Meaning.OTHER_SCHEMA,  # undefined_function
+    "42P01": Meaning.OTHER_SCHEMA,  # undefined_table
+    "42P10": Meaning.OTHER_SCHEMA,  # invalid_column_reference
+    "23502": Meaning.BROKEN_RULE,  # not_null_violation
+    "23514": Meaning.BROKEN_RULE,  # check_violation
+    "42804": Meaning.BROKEN_RULE,  # datatype_mismatch
+    "28000": Meaning.REFUSED,  # invalid_authorization_specification
+    "28P01": Meaning.REFUSED,  # invalid_password
+    "3D000": Meaning.REFUSED,  # invalid_catalog_name
+    "42501": Meaning.REFUSED,  # insufficient_privilege
+}
+_CONNECTING: Final = {
+    "password authentication failed": Meaning.REFUSED,
+    "no password supplied": Meaning.REFUSED,
+    "no pg_hba.conf entry": Meaning.REFUSED,
+    "does not exist": Meaning.REFUSED,
+    "permission denied": Meaning.REFUSED,
+    "too many clients": Meaning.TOO_MANY_CONNECTIONS,
+    "too many connections": Meaning.TOO_MANY_CONNECTIONS,
+    "remaining connection slots": Meaning.TOO_MANY_CONNECTIONS,
+}
+"""libpq passes on the text of a server that refuses a connection, without its code."""
+_REMEDIES: Final = {
+    "22P02": "a stored document is not JSON: restore a backup",
+    "55P03": "another session holds the lock: pg_locks and pg_stat_activity show it; end it, or try again",
+}
+_REMEDIES_OF_TEXTS: Final = {
     "password authentication failed": "check user and password",
     "no password supplied": "give the password in the URL, in PGPASSWORD or in a password file",
     "no pg_hba.conf entry": "allow this user and host in the server's pg_hba.conf",
     "does not exist": "check the names of the database and the role",
     "permission denied": "grant the role the missing privilege",
-}
-_TRANSIENT_REMEDIES: dict[str, str] = {
     "statement timeout": "raise statement_timeout, or look up in pg_locks what it waited for",
     "read-only transaction": "connect to the primary, for example with target_session_attrs=read-write",
     "too many c": "lower pool_size, or raise max_connections of the server",
@@ -61,76 +73,15 @@ _TRANSIENT_REMEDIES: dict[str, str] = {
     "No space left": "free space on the server's disk",
     "Connection refused": "check that the server runs, and its host and port",
 }
-_TOO_MANY_CONNECTIONS = ("too many clients", "too many connections", "remaining connection slots")
-_MEANINGS: dict[Meaning, tuple[type[Exception], ...]] = {
-    Meaning.CONFLICT: _CONFLICTS,
-    Meaning.MISSING_REFERENCE: (pg.ForeignKeyViolation,),
-    Meaning.DUPLICATE: (pg.UniqueViolation,),
-    Meaning.LATE: (pg.QueryCanceled,),
-    Meaning.LOCKED: (pg.LockNotAvailable,),
-    Meaning.TOO_MANY_CONNECTIONS: (pg.TooManyConnections,),
-    Meaning.OTHER_SCHEMA: _NO_SUCH_SCHEMA,
-    Meaning.BROKEN_RULE: (pg.DatatypeMismatch, pg.NotNullViolation, pg.CheckViolation),
-}
 
-
-def translate(error: Exception, place: str) -> StorageError:
-    """Return the error of storage for a driver's exception."""
-    what = f"{place}: {_text(error)}"
-    match error:
-        case _ if isinstance(error, _CONFLICTS):
-            return ContentionError(f"another transaction changed the same records; try again: {what}")
-        case pg.ForeignKeyViolation():
-            return ContentionError(f"a referenced record was deleted at the same time; try again: {what}")
-        case pg.UniqueViolation():
-            return ContentionError(
-                f"another transaction stored a record with this id at the same time; try again: {what}"
-            )
-        case _ if isinstance(error, _CORRUPT):
-            return CorruptDataError(f"{what}; restore a backup")
-        case pg.InvalidTextRepresentation():
-            return CorruptDataError(f"a stored document is not JSON; restore a backup: {what}")
-        case _ if isinstance(error, _NO_SUCH_SCHEMA):
-            return CorruptDataError(f"{what}: the schema was changed after initialize(); restore a backup")
-        case pg.ProgramLimitExceeded() | pg.StringDataRightTruncation():
-            return ValidationError("postgresql", "value", f"is larger than PostgreSQL can store: {_text(error)}")
-        case _ if isinstance(error, _PERMANENT):
-            return StorageError(_with_remedy(what, _PERMANENT_REMEDIES))
-        case pg.LockNotAvailable():
-            remedy = "another session holds the lock: pg_locks and pg_stat_activity show it; end it, or try again"
-            return StoreBusyError(f"{what}; {remedy}")
-        case psycopg.OperationalError() if error.sqlstate is None and _remedy(what, _PERMANENT_REMEDIES):
-            return StorageError(_with_remedy(what, _PERMANENT_REMEDIES))
-        case _ if isinstance(error, (*_TRANSIENT, psycopg.OperationalError, psycopg.InterfaceError)):
-            return StorageUnavailableError(_with_remedy(what, _TRANSIENT_REMEDIES, "try again later"))
-    return StorageError(what)
-
-
-def meaning_of(error: BaseException | None) -> Meaning | None:
-    """Return what an error means, of psycopg or caused by one; None if it is unknown."""
-    driver_error = error if isinstance(error, psycopg.Error) else _driver_error(error)
-    if not isinstance(driver_error, psycopg.Error):
-        return None
-    for meaning, classes in _MEANINGS.items():
-        if isinstance(driver_error, classes):
-            return meaning
-    is_full = any(part in str(driver_error) for part in _TOO_MANY_CONNECTIONS)
-    return Meaning.TOO_MANY_CONNECTIONS if is_full else None
-
-
-def _driver_error(error: BaseException | None) -> Any:
-    return None if error is None else error.__cause__
-
-
-def _text(error: Exception) -> str:
-    text = " ".join(redacted_text(str(error)).split())
-    return f"{text} ({type(error).__name__})"
-
-
-def _with_remedy(what: str, remedies: Mapping[str, str], otherwise: str = "") -> str:
-    remedy = _remedy(what, remedies) or otherwise
-    return f"{what}; {remedy}" if remedy else what
-
-
-def _remedy(what: str, remedies: Mapping[str, str]) -> str | None:
-    return next((remedy for part, remedy in remedies.items() if part in what), None)
+ERRORS: Final = ErrorTable(
+    backend="postgresql",
+    database="PostgreSQL",
+    code_of=lambda error: getattr(error, "sqlstate", None),
+    describe=lambda error: f"{error} ({type(error).__name__})",
+    codes=_CODES,
+    texts=_CONNECTING,
+    classes={psycopg.OperationalError: Meaning.UNAVAILABLE, psycopg.InterfaceError: Meaning.UNAVAILABLE},
+    remedies=_REMEDIES,
+    remedies_of_texts=_REMEDIES_OF_TEXTS,
+)

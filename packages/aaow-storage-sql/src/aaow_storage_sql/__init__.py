@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from aaow_storage_sql._servers.connection import NoAnswerError, ServerConnection
     from aaow_storage_sql._servers.deadlines import Watchdog
     from aaow_storage_sql._servers.dialect import ServerDialect
+    from aaow_storage_sql._servers.error_table import ErrorTable
     from aaow_storage_sql._servers.in_doubt import LOST_IN_COMMIT, READ_THE_RECORDS, CommitQuestion, InDoubtError
     from aaow_storage_sql._servers.meanings import Meaning
     from aaow_storage_sql._servers.opening import open_connection
@@ -72,6 +73,7 @@ __all__ = [
     "CommitQuestion",
     "CompiledStatement",
     "Dialect",
+    "ErrorTable",
     "Executor",
     "ExecutorTransaction",
     "FallBack",
@@ -165,6 +167,7 @@ _LATE = {
     "ServerConnection": "_servers.connection",
     "Watchdog": "_servers.deadlines",
     "ServerDialect": "_servers.dialect",
+    "ErrorTable": "_servers.error_table",
     "LOST_IN_COMMIT": "_servers.in_doubt",
     "READ_THE_RECORDS": "_servers.in_doubt",
     "CommitQuestion": "_servers.in_doubt",

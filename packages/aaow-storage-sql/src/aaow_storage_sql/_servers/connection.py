@@ -14,6 +14,7 @@ from aaow_storage_sql._servers.deadlines import Deadline, Watchdog
 from aaow_storage_sql._servers.dialect import ServerDialect
 from aaow_storage_sql._servers.in_doubt import CommitQuestion, was_committed
 from aaow_storage_sql._servers.interrupter import Interrupter
+from aaow_storage_sql._servers.meanings import Meaning
 from aaow_storage_sql._servers.settings import ServerSettings
 from aaow_storage_sql._statements.connection import SQLConnection
 from aaow_storage_sql._statements.recorder import ChangeRecorder
@@ -216,11 +217,16 @@ class ServerConnection(SQLConnection, ABC):
             os.close(null)
 
     def _execute(self, text: str, values: Sequence[Any]) -> Any:
-        if self._deadline is None:
-            return super()._execute(text, values)
-        timeout = self._answer_timeout_s
-        within_s = min(timeout, self._settings.tuning.rollback_timeout_s) if text == "ROLLBACK" else timeout
-        return self._answered_within(within_s, self._deadline, super()._execute, text, values)
+        try:
+            if self._deadline is None:
+                return super()._execute(text, values)
+            timeout = self._answer_timeout_s
+            within_s = min(timeout, self._settings.tuning.rollback_timeout_s) if text == "ROLLBACK" else timeout
+            return self._answered_within(within_s, self._deadline, super()._execute, text, values)
+        except StorageError as error:
+            if self.dialect.meaning(error) is Meaning.LOST:
+                self.close()
+            raise
 
     def answered(self, run: Callable[[*Args], T], *args: *Args) -> T:
         """Run something that waits for one answer of the server and raises storage errors, and limit the wait."""

@@ -12,7 +12,7 @@ class Meaning(Enum):
     DUPLICATE = "a row with the same key is stored already"
     LATE = "the statement reached its limit of time, or was cancelled"
     LOCKED = "another session held a lock for longer than a statement waits for locks"
-    LOST = "the connection is gone, or of no use any more"
+    LOST = "the connection is gone, or must not be used any more; it is closed"
     TOO_MANY_CONNECTIONS = "the server has no free connection"
     UNAVAILABLE = "the server cannot do it now, and may do it later"
     TOO_LARGE = "a value is larger than the server can store"
