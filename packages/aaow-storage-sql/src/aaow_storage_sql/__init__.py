@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from aaow_storage_sql._new_files import new_file
     from aaow_storage_sql._record_maintenance import RecordMaintenance
     from aaow_storage_sql._schema.change_triggers import TRIGGERS
+    from aaow_storage_sql._schema.commit_marks import commit_marks
     from aaow_storage_sql._schema.families import NativeType
     from aaow_storage_sql._schema.revisions import HEAD, REVISIONS, VERSION_TABLE
     from aaow_storage_sql._schema.tables import metadata, table_of
+    from aaow_storage_sql._servers.commit_marks import remove_old_marks
     from aaow_storage_sql._servers.connection import NoAnswerError, ServerConnection
     from aaow_storage_sql._servers.deadlines import Watchdog
     from aaow_storage_sql._servers.dialect import ServerDialect
@@ -115,6 +117,7 @@ __all__ = [
     "Watchdog",
     "Work",
     "WorkQueue",
+    "commit_marks",
     "count_waiting",
     "deliver",
     "import_late",
@@ -131,6 +134,7 @@ __all__ = [
     "plan_steps",
     "plan_upgrade",
     "refuse_foreign_tables",
+    "remove_old_marks",
     "roll_back",
     "run_in_savepoint",
     "schema_status_of",
@@ -163,6 +167,8 @@ _LATE = {
     "metadata": "_schema.tables",
     "table_of": "_schema.tables",
     "NativeType": "_schema.families",
+    "commit_marks": "_schema.commit_marks",
+    "remove_old_marks": "_servers.commit_marks",
     "NoAnswerError": "_servers.connection",
     "ServerConnection": "_servers.connection",
     "Watchdog": "_servers.deadlines",

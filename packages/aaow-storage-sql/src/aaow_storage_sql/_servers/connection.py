@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from aaow_storage.authoring import given_up_after_fork
 from aaow_storage.errors import StorageError, StorageUnavailableError
 from aaow_storage_sql._late_imports import LateModule
+from aaow_storage_sql._servers.commit_marks import CommitMarks
 from aaow_storage_sql._servers.deadlines import Deadline, Watchdog
 from aaow_storage_sql._servers.dialect import ServerDialect
 from aaow_storage_sql._servers.in_doubt import CommitQuestion, was_committed
@@ -37,8 +38,8 @@ class NoAnswerError(StorageUnavailableError):
 class ServerConnection(SQLConnection, ABC):
     """One connection of a driver to a server, used by one thread at a time. Replace it when it `is_lost`.
 
-    A backend says how its driver begins a transaction, cancels a statement, and knows whether a COMMIT took effect.
-    What it overrides beyond that waits for the server only inside `answered`.
+    A backend says how its driver begins a transaction and cancels a statement. What it overrides beyond that waits for
+    the server only inside `answered`.
 
     With a watchdog, no wait for an answer is longer than `statement_timeout` and a few seconds, and a statement that
     runs for cancelled tasks ends soon, or the socket is shut down.
@@ -69,6 +70,7 @@ class ServerConnection(SQLConnection, ABC):
         self._deadline = None if watchdog is None else watchdog.watch(self.socket_descriptor)
         self._interrupter = Interrupter(self.send_cancel, self._deadline, settings.tuning.cancel_timeout_s)
         self._answer_timeout_s = settings.connect_timeout
+        self._marks: CommitMarks | None = None
         if not dialect.records_changes:
             self.recorder = ChangeRecorder()
         given_up_after_fork(self)
@@ -105,12 +107,17 @@ class ServerConnection(SQLConnection, ABC):
         The server, not this process, ends a statement that takes longer than `max_statement_s`.
         """
 
-    @abstractmethod
     def prepare_commit(self) -> CommitQuestion | None:
         """Return what one can ask on another connection about the open transaction, if its COMMIT gets no answer.
 
-        None if the transaction has written nothing, so that it does not matter. It is called just before COMMIT.
+        It is called just before COMMIT. None if the transaction has written nothing, so that it does not matter.
+
+        Without means of the server's own, the transaction stores a mark: then the store has the table `commit_marks`,
+        and `_servers/commit_marks.py` says what the server has to guarantee.
         """
+        if self._marks is None:
+            self._marks = CommitMarks()
+        return self._marks.mark(self)
 
     # What all have.
 

@@ -1,0 +1,81 @@
+"""The pool of a server's connections that record changes themselves, and the connections."""
+
+import sqlite3
+
+import pytest
+from sqlite_as_server import Connection, Settings, SQLiteServer, adapter_of
+
+from aaow_storage import BudgetPool, ChangeAction, StorageAdapter, Transaction
+from aaow_storage.errors import AlreadyExistsError, StorageUnavailableError
+
+
+class UndoneError(Exception):
+    """Undoes a savepoint or a transaction."""
+
+
+async def create_and_fail(transaction: Transaction) -> None:
+    async with transaction.savepoint():
+        await transaction.create_budget_pool(BudgetPool(id="undone", total_budget=10))
+        raise UndoneError
+
+
+async def changed(storage: StorageAdapter) -> list[tuple[str, ChangeAction]]:
+    """Return the ids of the change feed, and what was done."""
+    return [(change.id, change.action) for change in await storage.get_changes()]
+
+
+@pytest.mark.asyncio
+async def test_changes_are_stored_with_the_operation_that_made_them(settings: Settings):
+    async with adapter_of(settings) as storage:
+        await storage.create_budget_pool(BudgetPool(id="p", total_budget=10))
+        await storage.consume_budget("p", 1)
+        with pytest.raises(AlreadyExistsError):
+            await storage.create_budget_pool(BudgetPool(id="p", total_budget=10))
+        assert await changed(storage) == [("p", ChangeAction.CREATED), ("p", ChangeAction.UPDATED)]
+
+
+@pytest.mark.asyncio
+async def test_changes_that_a_savepoint_undoes_are_not_stored(settings: Settings):
+    async with adapter_of(settings) as storage:
+        async with storage.transaction() as transaction:
+            await transaction.create_budget_pool(BudgetPool(id="kept", total_budget=10))
+            with pytest.raises(UndoneError):
+                await create_and_fail(transaction)
+        assert await changed(storage) == [("kept", ChangeAction.CREATED)]
+
+
+@pytest.mark.asyncio
+async def test_changes_of_a_transaction_that_is_rolled_back_are_not_stored_by_the_next(settings: Settings):
+    async with adapter_of(settings) as storage:
+        transaction = await storage.begin_transaction()
+        await transaction.create_budget_pool(BudgetPool(id="undone", total_budget=10))
+        await transaction.rollback()
+        await storage.create_budget_pool(BudgetPool(id="kept", total_budget=10))
+        assert await changed(storage) == [("kept", ChangeAction.CREATED)]
+
+
+def test_changes_of_a_transaction_that_the_server_ended_are_forgotten(connection_to_server: Connection):
+    connection_to_server.begin_writing()
+    connection_to_server.record("budget_pool", "undone", None, "created")
+    connection_to_server.driver_connection.execute("ROLLBACK")
+    connection_to_server.begin_writing()
+    assert connection_to_server.recorder.entries == []
+
+
+def test_an_error_that_means_that_the_connection_is_lost_closes_it(
+    connection_to_server: Connection, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(connection: Connection, text: str, values: object) -> None:
+        raise sqlite3.OperationalError("the connection was lost")
+
+    monkeypatch.setattr(Connection, "execute", fail)
+    with pytest.raises(StorageUnavailableError):
+        connection_to_server.command("SELECT 1")
+    assert connection_to_server.is_lost
+
+
+def test_a_lost_connection_is_in_no_transaction(server: SQLiteServer):
+    connection = server.connect()
+    connection.begin_writing()
+    connection.close()
+    assert not connection.is_in_transaction
