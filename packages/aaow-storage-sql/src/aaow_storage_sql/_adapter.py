@@ -5,7 +5,7 @@ cancellations, and errors that end the interpreter.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from aaow_storage import Capability, StorageAdapter, Transaction, TransactionOutcome, now
@@ -23,7 +23,7 @@ from aaow_storage.authoring import (
     storage_errors_alone,
     unforeseen,
 )
-from aaow_storage.errors import StorageError, TransactionError
+from aaow_storage.errors import AdapterClosedError, StorageError, TransactionError
 from aaow_storage_sql._mapping.inputs import KnownInputs
 from aaow_storage_sql._operation import Call, Operation
 from aaow_storage_sql._operations import SQLOperations
@@ -96,8 +96,9 @@ class SQLTransaction(SQLOperations, Transaction):
     async def _run(self, operation: Operation[*Args, T], *args: *Args) -> T:
         bind_transaction(self)
         try:
-            if operation.reads_feed:
-                await _number_changes(self._executor)
+            if operation.reads_feed and self.outcome is None:
+                with suppress(AdapterClosedError):  # the transaction has ended, and says so
+                    await _number_changes(self._executor)
             return await self._transaction.run(Call(operation, args))
         except StorageError:
             raise

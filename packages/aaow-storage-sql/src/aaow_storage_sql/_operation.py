@@ -52,6 +52,8 @@ class Operation(Generic[*Args, T]):
     """The select that a point read consists of; None if it needs several statements."""
     reads_feed: bool = False
     """Whether it reads the change feed, whose committed rows must have their numbers first; see `FeedOrder`."""
+    is_for_readers: bool = False
+    """Whether it writes what readers wait for, so that it must not wait for a connection that writers use."""
 
 
 @define(eq=False, repr=False)
@@ -74,6 +76,7 @@ def operation(
     is_idempotent: bool = False,
     is_point_read: bool = False,
     reads_feed: bool = False,
+    is_for_readers: bool = False,
 ) -> Callable[[Callable[["SQLConnection", *Args], T]], Operation[*Args, T]]:
     """Make an `Operation` of the decorated function; one of a single statement is its own fast path."""
 
@@ -85,6 +88,7 @@ def operation(
             is_idempotent=is_idempotent,
             is_point_read=is_point_read,
             reads_feed=reads_feed,
+            is_for_readers=is_for_readers,
         )
 
     return decorate

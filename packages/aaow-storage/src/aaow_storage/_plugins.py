@@ -225,6 +225,8 @@ def _is_like_a_path(name: str) -> bool:
 
 
 _OTHER_NAMES = {
+    "maria": "mariadb",
+    "mysql": "mariadb",
     "pg": "postgresql",
     "pgsql": "postgresql",
     "postgis": "postgresql",

@@ -24,7 +24,7 @@ from aaow_storage.authoring import (
     parse_position,
     position_in,
 )
-from aaow_storage.errors import ContentionError, CorruptDataError, UnsupportedOperationError, ValidationError
+from aaow_storage.errors import CorruptDataError, UnsupportedOperationError, ValidationError
 from aaow_storage_sql._corrupt_data import unreadable
 from aaow_storage_sql._operation import operation
 from aaow_storage_sql._repositories import feed_statements as statements
@@ -72,12 +72,11 @@ def has_unnumbered(connection: SQLConnection) -> bool:
     return connection.row(statements.UNNUMBERED, {"limit": 1}) is not None
 
 
-@operation(writes=True)
+@operation(writes=True, is_for_readers=True)
 def number(connection: SQLConnection) -> None:
     """Give committed rows that have no number the next ones, up to some at a time.
 
-    Raises:
-        ContentionError: another process did so at the same time.
+    If another process does so at the same time, the numbers are taken, and the operation runs again.
     """
     rows = connection.rows(statements.UNNUMBERED, {"limit": DEFAULT.max_feed_rows})
     feed = connection.row(_FEED)
@@ -90,8 +89,7 @@ def number(connection: SQLConnection) -> None:
         values: dict[str, int] = {}
         for index, (position, new) in enumerate(numbered[:count]):
             values |= {f"position_{index}": position, f"number_{index}": new}
-        if connection.run(statements.set_numbers(count), values) != count:
-            raise ContentionError("another process numbered the same changes at the same time; try again")
+        connection.run(statements.set_numbers(count), values)
         del numbered[:count]
 
 

@@ -19,7 +19,7 @@ from aaow_storage_sql._repositories.recording import CREATED
 from aaow_storage_sql._schema.tables import llm_executions, tool_call_logs
 from aaow_storage_sql._statements.compiled import Row
 from aaow_storage_sql._statements.connection import SQLConnection
-from aaow_storage_sql._statements.insert import done_by_upsert, insert_row, require_new, save_row
+from aaow_storage_sql._statements.insert import done_by_upsert, insert_row, require_new, save_last, save_row
 from aaow_storage_sql._statements.plan import plan_count, plan_rows
 from aaow_storage_sql._statements.select import Source
 
@@ -114,7 +114,7 @@ _OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
 @operation(writes=True, is_single_statement=True, is_idempotent=True)
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
-    connection.record("llm_execution", row["id"], row["session_id"], save_row(connection, llm_executions, row))
+    save_last(connection, llm_executions, row, "llm_execution")
 
 
 def _save_after_known(

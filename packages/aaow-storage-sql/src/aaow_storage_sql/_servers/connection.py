@@ -71,6 +71,8 @@ class ServerConnection(SQLConnection, ABC):
         self._interrupter = Interrupter(self.send_cancel, self._deadline, settings.tuning.cancel_timeout_s)
         self._answer_timeout_s = settings.connect_timeout
         self._marks: CommitMarks | None = None
+        self.may_commit = False
+        """Whether the operation that runs is all of its transaction, and may be repeated; see `run_and_commit`."""
         if not dialect.records_changes:
             self.recorder = ChangeRecorder()
         given_up_after_fork(self)

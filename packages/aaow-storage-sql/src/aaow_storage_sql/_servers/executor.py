@@ -55,7 +55,7 @@ class ServerExecutor(ThreadedExecutor):
             raise self._not_open()
         operation = call.operation
         job = Job(call)
-        if operation.writes:
+        if operation.writes and not operation.is_for_readers:
             pool = store.writers
         elif operation.lookup is None:
             pool = store.readers

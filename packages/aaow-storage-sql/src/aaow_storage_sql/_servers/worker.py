@@ -177,8 +177,12 @@ class Worker:
                 if attempted is not None:
                     return attempted
             connection.begin_writing()
-            attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
-            outcome = attempted or _run_unless_cancelled(job, connection, job.run) or Outcome(job)
+            connection.may_commit = is_idempotent
+            try:
+                attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
+                outcome = attempted or _run_unless_cancelled(job, connection, job.run) or Outcome(job)
+            finally:
+                connection.may_commit = False
             if outcome.error is not None:
                 return outcome
             if is_idempotent:

@@ -112,6 +112,14 @@ class SQLConnection:
         touched: int = self._execute(compiled.text, compiled.bind(parameters)).rowcount
         return touched
 
+    def run_and_commit(self, statement: Any, parameters: "Parameters", kind: str, session_id: str | None) -> bool:
+        """Run an upsert of one row that is all that the transaction does, note the change, and commit, in one request.
+
+        Return False, and do nothing, unless the connection can do that, and what runs may be repeated.
+        """
+        del statement, parameters, kind, session_id
+        return False
+
     def run_at_once(self, statement: Any, parameters: "Parameters") -> int:
         """Run an INSERT, UPDATE or DELETE that waits for no other transaction; return how many rows it changed.
 

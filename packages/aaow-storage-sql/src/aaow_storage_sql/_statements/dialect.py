@@ -197,6 +197,14 @@ class Dialect(ABC):
         The condition has the shape of its operand in the place of the operand; `json_parameters` makes the parameters.
         """
 
+    def sorts_whole(self, expression: "sa.ColumnElement[Any]") -> bool:
+        """Say whether ORDER BY compares the whole values of an expression; if not, Python sorts.
+
+        It is asked if `compared_here` names a kind.
+        """
+        del expression
+        return True
+
     def narrows(self, condition: Condition) -> bool:
         """Say whether `json_condition` returns a weaker condition for one that is worked out in Python."""
         del condition

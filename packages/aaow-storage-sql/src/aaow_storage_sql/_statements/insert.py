@@ -77,6 +77,24 @@ _REPLACED = 2
 """What the rowcount of an upsert is that replaced a row, if `upserts_where` is False."""
 
 
+def save_last(connection: SQLConnection, table: sa.Table, row: InsertedRow, kind: str) -> None:
+    """Save a row of a session as `save_row` does, as the last statement of an operation, and note the change.
+
+    If it is the only statement of a transaction, the commit may come with it.
+    """
+    dialect = connection.dialect
+    session_id = row["session_id"]
+    if dialect.has_statement_rollback and not dialect.upserts_where:
+        statement = optimistic_upsert(dialect.insert, table, tuple(row), dialect.replaces, upserts_where=False)
+        try:
+            if connection.run_and_commit(statement, row, kind, session_id):
+                return
+        except StorageError as error:
+            if not dialect.is_foreign_key_violation(error):
+                raise
+    connection.record(kind, row["id"], session_id, save_row(connection, table, row))
+
+
 def try_save(connection: SQLConnection, table: sa.Table, row: InsertedRow) -> bool:
     """Save a row with one statement, where the database undoes that alone if it fails; False if it changed nothing."""
     return _try_optimistic(connection, _upsert, table, row)

@@ -32,7 +32,7 @@ def plan_rows(
     scope: Parameters = {},  # noqa: B006 - never changed
 ) -> list[Row]:
     """Return the rows of a plan; `scope` has the parameters of the source's own SELECT."""
-    if not _has_part_here(connection.dialect, plan):
+    if not _has_part_here(connection.dialect, source, plan):
         return select_rows(connection, source, plan, scope)
     return _rows(connection, source, plan, scope)
 
@@ -44,7 +44,7 @@ def plan_count(
     scope: Parameters = {},  # noqa: B006 - never changed
 ) -> int:
     """Count the rows of a plan."""
-    if not _has_part_here(connection.dialect, plan):
+    if not _has_part_here(connection.dialect, source, plan):
         return select_count(connection, source, plan, scope)
     return len(_rows(connection, source, plan, scope))
 
@@ -60,7 +60,7 @@ def plan_groups(
 
     The first column of the source is the id.
     """
-    if not _has_part_here(connection.dialect, plan):
+    if not _has_part_here(connection.dialect, source, plan):
         return select_groups(connection, source, plan, grouping, scope)
     ids = [row[0] for row in _rows(connection, source, plan, scope)]
     found: list[Row] = []
@@ -82,14 +82,16 @@ def _conditions_here(dialect: Dialect, plan: QueryPlan) -> tuple[Condition | Con
     )
 
 
-def _sorts_here(dialect: Dialect, plan: QueryPlan) -> bool:
-    return any(_is_here(dialect, field) for field, _ in plan.order)
+def _sorts_here(dialect: Dialect, source: Source, plan: QueryPlan) -> bool:
+    return any(
+        _is_here(dialect, field) or not dialect.sorts_whole(source.columns[field.name]) for field, _ in plan.order
+    )
 
 
-def _has_part_here(dialect: Dialect, plan: QueryPlan) -> bool:
+def _has_part_here(dialect: Dialect, source: Source, plan: QueryPlan) -> bool:
     if not dialect.compared_here:
         return False
-    return _sorts_here(dialect, plan) or bool(_conditions_here(dialect, plan))
+    return _sorts_here(dialect, source, plan) or bool(_conditions_here(dialect, plan))
 
 
 def _rows(connection: SQLConnection, source: Source, plan: QueryPlan, scope: Parameters) -> list[Row]:
@@ -102,7 +104,7 @@ def _rows(connection: SQLConnection, source: Source, plan: QueryPlan, scope: Par
     asked = attrs.evolve(plan, conditions=tuple(there))
     rest = attrs.evolve(plan, conditions=here)
     width = len(source.select.selected_columns)
-    if _sorts_here(dialect, plan):
+    if _sorts_here(dialect, source, plan):
         unsorted = attrs.evolve(asked, order=(), limit=None, offset=0, after=None)
         found = [wide.values_of(row) for row in select_rows(connection, wide.source, unsorted, scope)]
         return [values.row[:width] for values in rest.select_whole(found)]

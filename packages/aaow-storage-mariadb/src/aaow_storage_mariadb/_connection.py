@@ -1,0 +1,171 @@
+"""One connection to a MariaDB server."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pymysql
+
+from aaow_storage.authoring import storage_errors_alone
+from aaow_storage.errors import ValidationError
+from aaow_storage_mariadb._dialect import MariaDBDialect
+from aaow_storage_mariadb._feed_statements import STORE_AFTER_UPSERT, feed_values
+from aaow_storage_mariadb._settings import Settings
+from aaow_storage_sql import CommitQuestion, Parameters, Row, ServerConnection, Watchdog
+
+_PACKET_MARGIN = 64 * 1024
+"""For what is sent together with a statement."""
+_MAX_BYTES_A_CHARACTER = 4
+_MAX_SECONDS = 31_536_000
+
+
+class MariaDBConnection(ServerConnection):
+    """One PyMySQL connection. The server commits each statement outside of a transaction by itself.
+
+    After an error that ended the transaction it is rolled back here at once, because the answer to a failed statement
+    does not say whether a transaction is open.
+    """
+
+    def __init__(
+        self,
+        driver_connection: "pymysql.Connection[Any]",
+        settings: Settings,
+        dialect: MariaDBDialect,
+        watchdog: Watchdog | None = None,
+        *,
+        reconnect: "Callable[[], MariaDBConnection]",
+        kill: Callable[[int, float], None],
+        max_packet: int,
+    ) -> None:
+        super().__init__(driver_connection, settings, dialect, watchdog, reconnect=reconnect)
+        self._kill = kill
+        self._max_query = max_packet - _PACKET_MARGIN
+        self._isolation = ""
+        self._default_limit_s = math.inf if settings.statement_timeout is None else settings.statement_timeout
+        self._statement_limit_s = self._default_limit_s
+        self._waiting: list[str] = []
+        """What is sent with the next statement: a round trip costs as much as a small statement."""
+        self._gathers = False
+
+    @property
+    def socket_descriptor(self) -> int:
+        descriptor: int = self.driver_connection._sock.fileno()  # noqa: SLF001 - PyMySQL has no name for it
+        return descriptor
+
+    @property
+    def is_closed(self) -> bool:
+        return not self.driver_connection.open
+
+    def send_cancel(self, timeout_s: float) -> None:
+        with storage_errors_alone(self.dialect.to_storage_error):
+            self._kill(self.driver_connection.thread_id(), timeout_s)
+
+    def prepare_commit(self) -> CommitQuestion | None:
+        if not super().is_in_transaction:
+            return None
+        self._gathers = True
+        try:
+            return super().prepare_commit()
+        finally:
+            self._gathers = False
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open, or begins with the next statement."""
+        return bool(self._waiting) or super().is_in_transaction
+
+    def begin_transaction(self, *, writes: bool, max_statement_s: float = math.inf) -> None:
+        isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
+        limit_s = min(self._default_limit_s, max_statement_s)
+        if self._isolation != isolation:
+            self._waiting.append(f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}")
+        if self._statement_limit_s != limit_s:
+            self._waiting.append(f"SET SESSION max_statement_time = {server_seconds(limit_s)}")
+        self._isolation, self._statement_limit_s = isolation, limit_s
+        self._waiting.append("START TRANSACTION" if writes else "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+    def command(self, text: str) -> Row | None:
+        if text in {"COMMIT", "ROLLBACK"} and not super().is_in_transaction:
+            self._forget_waiting()
+            return None
+        self._gathers = text == "COMMIT"
+        try:
+            return super().command(text)
+        finally:
+            self._gathers = False
+
+    def _forget_waiting(self) -> None:
+        """Forget a transaction that has sent nothing, and what was to be set for it."""
+        if self._waiting:
+            self._waiting.clear()
+            self._isolation, self._statement_limit_s = "", math.nan
+        if self.recorder is not None:
+            self.recorder.follow("ROLLBACK")
+
+    def begin_operation(self) -> None:
+        """Begin an operation that may be undone alone. Its savepoint takes the place of the one before."""
+        self._waiting.append(f"SAVEPOINT {self.operation_savepoint}")
+        if self.recorder is not None:
+            self.recorder.follow(self._waiting[-1])
+
+    def keep_operation(self) -> None:
+        """End the operation; what it did stays."""
+
+    def undo_operation(self) -> None:
+        """End the operation, and undo what it did."""
+        self.command(f"ROLLBACK TO {self.operation_savepoint}")
+
+    def execute(self, text: str, values: Sequence[Any]) -> Any:
+        """Run a statement; what waits is sent with it.
+
+        What is stored just before COMMIT waits for that, too.
+        """
+        cursor = self.driver_connection.cursor()
+        query = cursor.mogrify(text, tuple(values))
+        self._check_length(query)
+        if self._gathers and text != "COMMIT":
+            self._waiting.append(query)
+            return cursor
+        queries, self._waiting = [*self._waiting, query], []
+        try:
+            cursor.execute(";".join(queries))
+            while cursor.nextset():
+                pass
+        except pymysql.MySQLError as error:
+            if self.dialect.aborts_transaction(error):
+                with suppress(pymysql.MySQLError, OSError):
+                    self.driver_connection.rollback()
+            raise
+        return cursor
+
+    def run_and_commit(self, statement: Any, parameters: Parameters, kind: str, session_id: str | None) -> bool:
+        if not self.may_commit or (self.recorder is not None and self.recorder.entries):
+            return False
+        compiled = self.dialect.compile(statement)
+        store, values = self.dialect.compile(STORE_AFTER_UPSERT), feed_values(kind, parameters["id"], session_id)
+        cursor = self.driver_connection.cursor()
+        query = cursor.mogrify(compiled.text, tuple(compiled.bind(parameters)))
+        self._check_length(query)
+        self._waiting += [query, cursor.mogrify(store.text, tuple(store.bind(values)))]
+        super().command("COMMIT")
+        return True
+
+    def _check_length(self, query: str) -> None:
+        """Check that the server accepts a query: it would close the connection, as if it were lost.
+
+        Raises:
+            ValidationError: it is too long.
+        """
+        if len(query) * _MAX_BYTES_A_CHARACTER <= self._max_query:
+            return
+        length = len(query.encode(errors="surrogateescape"))
+        if length > self._max_query:
+            problem = f"is larger than the server accepts: {length} bytes with what has to be escaped"
+            remedy = f"raise max_allowed_packet of the server, which is {self._max_query + _PACKET_MARGIN}"
+            raise ValidationError("mariadb", "value", f"{problem}; {remedy}")
+
+
+def server_seconds(seconds: float) -> str:
+    """Return a limit of time for `max_statement_time`, in which 0 is no limit."""
+    return "0" if math.isinf(seconds) else f"{min(max(seconds, 0.001), _MAX_SECONDS):.3f}"

@@ -1,0 +1,119 @@
+"""What MariaDB's errors mean, by their codes, and what to do about them."""
+
+from typing import Final
+
+import pymysql
+
+from aaow_storage_sql import ErrorTable, Meaning
+
+_CODES: Final = {
+    1213: Meaning.CONFLICT,  # a deadlock; on Galera, another node committed a change of the same rows
+    1020: Meaning.CONFLICT,  # the record has changed since the transaction's snapshot
+    1216: Meaning.MISSING_REFERENCE,
+    1217: Meaning.MISSING_REFERENCE,  # of a row that is deleted: another transaction has inserted a child
+    1451: Meaning.MISSING_REFERENCE,
+    1452: Meaning.MISSING_REFERENCE,
+    1062: Meaning.DUPLICATE,
+    1586: Meaning.DUPLICATE,
+    1317: Meaning.LATE,  # KILL QUERY
+    1969: Meaning.LATE,  # max_statement_time
+    3024: Meaning.LATE,
+    1205: Meaning.LOCKED,
+    1047: Meaning.LOST,  # the node has left the cluster
+    1053: Meaning.LOST,  # the server shuts down
+    1180: Meaning.LOST,  # the node left the cluster during COMMIT
+    1290: Meaning.LOST,  # the server has become read-only
+    1836: Meaning.LOST,
+    1927: Meaning.LOST,  # the connection was killed
+    2006: Meaning.LOST,
+    2013: Meaning.LOST,
+    2014: Meaning.LOST,
+    2055: Meaning.LOST,
+    1040: Meaning.TOO_MANY_CONNECTIONS,
+    1203: Meaning.TOO_MANY_CONNECTIONS,
+    1226: Meaning.TOO_MANY_CONNECTIONS,
+    1021: Meaning.UNAVAILABLE,  # the disk is full
+    1037: Meaning.UNAVAILABLE,
+    1038: Meaning.UNAVAILABLE,
+    1041: Meaning.UNAVAILABLE,
+    1114: Meaning.UNAVAILABLE,  # the table is full
+    1158: Meaning.UNAVAILABLE,
+    1159: Meaning.UNAVAILABLE,
+    1160: Meaning.UNAVAILABLE,
+    1161: Meaning.UNAVAILABLE,
+    1206: Meaning.UNAVAILABLE,  # too many locks
+    2002: Meaning.UNAVAILABLE,
+    2003: Meaning.UNAVAILABLE,
+    2005: Meaning.UNAVAILABLE,
+    1118: Meaning.TOO_LARGE,
+    1153: Meaning.TOO_LARGE,
+    1301: Meaning.TOO_LARGE,
+    1406: Meaning.TOO_LARGE,
+    1034: Meaning.CORRUPT,
+    1035: Meaning.CORRUPT,
+    1194: Meaning.CORRUPT,
+    1195: Meaning.CORRUPT,
+    1712: Meaning.CORRUPT,
+    1054: Meaning.OTHER_SCHEMA,
+    1091: Meaning.OTHER_SCHEMA,
+    1109: Meaning.OTHER_SCHEMA,
+    1146: Meaning.OTHER_SCHEMA,
+    1305: Meaning.OTHER_SCHEMA,
+    1048: Meaning.BROKEN_RULE,
+    1264: Meaning.BROKEN_RULE,
+    1364: Meaning.BROKEN_RULE,
+    1366: Meaning.BROKEN_RULE,
+    4025: Meaning.BROKEN_RULE,
+    1044: Meaning.REFUSED,
+    1045: Meaning.REFUSED,
+    1049: Meaning.REFUSED,
+    1142: Meaning.REFUSED,
+    1143: Meaning.REFUSED,
+    1227: Meaning.REFUSED,
+    1251: Meaning.REFUSED,
+    1698: Meaning.REFUSED,
+}
+_REMEDIES: Final = {
+    1021: "free space on the server's disk",
+    1040: "lower pool_size, or raise max_connections of the server",
+    1044: "grant the user the missing privilege",
+    1045: "check user and password",
+    1047: "the node has no quorum: bring other nodes of the cluster back, or name them in the URL",
+    1049: "create the database, or check its name in the URL",
+    1142: "grant the user the missing privilege",
+    1143: "grant the user the missing privilege",
+    1153: "raise max_allowed_packet of the server",
+    1203: "lower pool_size, or raise max_user_connections of the user",
+    1205: "another session holds the lock: information_schema.INNODB_TRX shows it; end it, or try again",
+    1226: "lower pool_size, or raise the limit of the user",
+    1227: "grant the user the missing privilege",
+    1290: "the server is read-only: name one that takes writes in the URL",
+    1698: "check user and password",
+    1836: "the server is read-only: name one that takes writes in the URL",
+    1969: "raise statement_timeout, or look up in information_schema.INNODB_TRX what it waited for",
+    2003: "check that the server runs, and its host and port",
+}
+
+
+def _code_of(error: Exception) -> int | None:
+    code = error.args[0] if error.args else None
+    return code if isinstance(error, pymysql.MySQLError) and type(code) is int and code else None
+
+
+def _describe(error: Exception) -> str:
+    code = _code_of(error)
+    return f"{error} ({type(error).__name__})" if code is None else f"{error.args[-1]} (error {code})"
+
+
+ERRORS: Final = ErrorTable(
+    backend="mariadb",
+    database="MariaDB",
+    code_of=_code_of,
+    describe=_describe,
+    codes=_CODES,
+    classes={
+        pymysql.InterfaceError: Meaning.LOST,  # the connection is used after it was closed
+        pymysql.OperationalError: Meaning.UNAVAILABLE,
+    },
+    remedies=_REMEDIES,
+)

@@ -1,0 +1,28 @@
+"""The executor of MariaDB. The modules with SQLAlchemy are imported by the thread that opens the first store."""
+
+from typing import TYPE_CHECKING
+
+from aaow_storage_mariadb._settings import Settings
+from aaow_storage_sql import ServerExecutor, import_late
+
+if TYPE_CHECKING:
+    from aaow_storage_mariadb._server import MariaDBServer
+
+
+class MariaDBExecutor(ServerExecutor):
+    """Runs operations on the threads of one adapter."""
+
+    numbers_changes = True
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._mariadb_settings = settings
+        self._server: MariaDBServer | None = None
+
+    def make_server(self) -> "MariaDBServer":
+        import_late("aaow_storage_mariadb._server")
+        from aaow_storage_mariadb._server import MariaDBServer  # noqa: PLC0415 - imports SQLAlchemy
+
+        if self._server is None:
+            self._server = MariaDBServer(self._mariadb_settings)
+        return self._server

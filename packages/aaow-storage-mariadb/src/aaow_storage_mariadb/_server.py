@@ -1,0 +1,50 @@
+"""MariaDB as the threads of an adapter use it."""
+
+from typing import ClassVar
+
+from attrs import field, frozen
+
+from aaow_storage_mariadb._connect import connect
+from aaow_storage_mariadb._connection import MariaDBConnection
+from aaow_storage_mariadb._dialect import MariaDBDialect
+from aaow_storage_mariadb._feed import set_recording
+from aaow_storage_mariadb._hosts import Hosts
+from aaow_storage_mariadb._settings import Settings
+from aaow_storage_mariadb._upgrade import VERSION, upgrade
+from aaow_storage_sql import Opening, PreparedStore, Server, ServerConnection, Watchdog, open_connection
+
+
+@frozen(eq=False)
+class MariaDBServer(Server):
+    """The database that the settings name."""
+
+    name: ClassVar[str] = "mariadb"
+    settings: Settings
+    dialect: MariaDBDialect = field(init=False)
+    _hosts: Hosts = field(init=False)
+
+    @dialect.default
+    def _make_dialect(self) -> MariaDBDialect:
+        return MariaDBDialect(self.settings.place)
+
+    @_hosts.default
+    def _make_hosts(self) -> Hosts:
+        return Hosts(self.settings.location.hosts)
+
+    @property
+    def may_autocommit(self) -> bool:
+        """A commit stores changes, too, so it takes several statements."""
+        return False
+
+    def connect(self, watchdog: Watchdog | None = None) -> MariaDBConnection:
+        return connect(self.settings, self._hosts, watchdog)
+
+    def prepare(self, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> PreparedStore:
+        with open_connection(lambda: self.connect(watchdog), opening) as connection:
+            upgrade(connection, self.settings, migrate=migrate, opening=opening)
+            records = set_recording(connection, self.settings)
+        return PreparedStore(self, records)
+
+    def version(self, connection: ServerConnection) -> str | None:
+        row = connection.row(VERSION)
+        return None if row is None else str(row[0])
