@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aaow_storage import QueryFilter, Session, StorageAdapter, StoredWorkflow, create_adapter
+from aaow_storage_mariadb import testing as mariadb
 from aaow_storage_memory import MemoryAdapter
 from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
 
@@ -66,7 +67,7 @@ async def stall_ms(operation: Callable[[], Awaitable[Any]]) -> float:
     return 1000 * ticks.longest_s
 
 
-@pytest.fixture(params=["sqlite", "memory", "postgresql"])
+@pytest.fixture(params=["sqlite", "memory", "postgresql", "mariadb"])
 def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageAdapter]:
     """An adapter of each backend, not open."""
     urls = {"sqlite": str(tmp_path / "store.db"), "memory": "memory://"}
@@ -74,6 +75,9 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageA
         if request.param == "postgresql":
             stack.enter_context(skipped_where_missing())
             urls["postgresql"] = stack.enter_context(temporary_database())
+        if request.param == "mariadb":
+            stack.enter_context(skipped_where_missing())
+            urls["mariadb"] = stack.enter_context(mariadb.temporary_database())
         yield create_adapter(request.param, urls[request.param])
 
 

@@ -11,7 +11,13 @@ from aaow_storage import StorageAdapter, create_adapter
 from aaow_storage.authoring import check_event_loop
 from aaow_storage.errors import StorageError
 
-PLACES = (("memory",), ("sqlite", "agents.db"), ("sqlite", ":memory:"), ("postgresql", "postgresql://127.0.0.1:1/none"))
+PLACES = (
+    ("memory",),
+    ("sqlite", "agents.db"),
+    ("sqlite", ":memory:"),
+    ("postgresql", "postgresql://127.0.0.1:1/none"),
+    ("mariadb", "mariadb://127.0.0.1:1/none"),
+)
 
 
 def drive(coroutine: Coroutine[Any, Any, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-USABLE = ["edited", "maker", "memory", "postgresql", "sqlite", "wheeled"]
+USABLE = ["edited", "maker", "mariadb", "memory", "postgresql", "sqlite", "wheeled"]
 UNUSABLE = ["broken", "empty", "impostor", "quitter", "raiser", "stranger", "twice", "typo"]
 
 

@@ -387,6 +387,11 @@ def test_a_plugin_that_is_installed_while_the_process_runs_is_found(tmp_path: Pa
             "postgresql://ann:secret@db.example/agents",
             "<SQLStorageAdapter on PostgreSQL database 'agents' on db.example>",
         ),
+        (
+            "mariadb",
+            "mariadb://ann:secret@db.example/agents",
+            "<SQLStorageAdapter on MariaDB database 'agents' on db.example:3306>",
+        ),
     ],
 )
 def test_the_repr_of_an_adapter_shows_its_store_without_secrets(name: str, url: str | None, shown: str):

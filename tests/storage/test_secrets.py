@@ -69,6 +69,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 ENTRIES: dict[str, Callable[[str], StorageAdapter]] = {
     "create_adapter(url)": create_adapter,
     "create_adapter('postgresql', url)": lambda url: create_adapter("postgresql", url),
+    "create_adapter('mariadb', url)": lambda url: create_adapter("mariadb", url),
     "create_adapter('sqlite', url)": lambda url: create_adapter("sqlite", url),
     "create_adapter('memory', url)": lambda url: create_adapter("memory", url),
     "open_adapter(url)": open_adapter,

@@ -1,4 +1,4 @@
-"""Every page on backends other than SQLite: PostgreSQL, memory, one of contract 1.0, and one that offers little."""
+"""Every page on backends other than SQLite: servers, memory, one of contract 1.0, and one that offers little."""
 
 from collections.abc import Iterator
 
@@ -11,6 +11,7 @@ from studio_serving import Studio, serving
 
 from aaow_storage import Backend, Capability, StorageAdapter, create_adapter, register_plugin, unregister_plugin
 from aaow_storage.hookspecs import hookimpl
+from aaow_storage_mariadb import testing as mariadb
 from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
 from aaow_storage_studio import StudioSettings
 
@@ -29,11 +30,15 @@ class OldPlugin:
         return Backend(name="old", summary="of contract 1.0", create=create)
 
 
-@pytest.fixture(scope="module", params=["postgresql", "memory", "old", "plain"])
+@pytest.fixture(scope="module", params=["postgresql", "mariadb", "memory", "old", "plain"])
 def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     name: str = request.param
     if name == "postgresql":
         with skipped_where_missing(), temporary_database() as url, serving(url, DECIDING, runs.fill) as served:
+            yield served
+        return
+    if name == "mariadb":
+        with skipped_where_missing(), mariadb.temporary_database() as url, serving(url, DECIDING, runs.fill) as served:
             yield served
         return
     plugins = {"old": OldPlugin(), "plain": plain_backend.Plugin()}

@@ -27,6 +27,7 @@ from aaow_storage import (
     now,
     open_adapter,
 )
+from aaow_storage_mariadb import testing as mariadb
 from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
 from aaow_storage_tools._looking.query_language import QueryError, parse_order, parse_query
 
@@ -161,11 +162,14 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
 def url(request: pytest.FixtureRequest):
     """The URL of an empty store."""
     if request.param == "postgresql":
         with skipped_where_missing(), temporary_database() as url:
+            yield url
+    elif request.param == "mariadb":
+        with skipped_where_missing(), mariadb.temporary_database() as url:
             yield url
     else:
         yield f"{request.param}://"

@@ -11,6 +11,7 @@ from aaow_storage.authoring import storage_errors_alone
 from aaow_storage.errors import ValidationError
 from aaow_storage_mariadb._dialect import MariaDBDialect
 from aaow_storage_mariadb._feed_statements import STORE_AFTER_UPSERT, feed_values
+from aaow_storage_mariadb._literals import with_values
 from aaow_storage_mariadb._settings import Settings
 from aaow_storage_sql import CommitQuestion, Parameters, Row, ServerConnection, Watchdog
 
@@ -122,7 +123,7 @@ class MariaDBConnection(ServerConnection):
         What is stored just before COMMIT waits for that, too.
         """
         cursor = self.driver_connection.cursor()
-        query = cursor.mogrify(text, tuple(values))
+        query = with_values(text, values)
         self._check_length(query)
         if self._gathers and text != "COMMIT":
             self._waiting.append(query)
@@ -144,10 +145,9 @@ class MariaDBConnection(ServerConnection):
             return False
         compiled = self.dialect.compile(statement)
         store, values = self.dialect.compile(STORE_AFTER_UPSERT), feed_values(kind, parameters["id"], session_id)
-        cursor = self.driver_connection.cursor()
-        query = cursor.mogrify(compiled.text, tuple(compiled.bind(parameters)))
+        query = with_values(compiled.text, compiled.bind(parameters))
         self._check_length(query)
-        self._waiting += [query, cursor.mogrify(store.text, tuple(store.bind(values)))]
+        self._waiting += [query, with_values(store.text, store.bind(values))]
         super().command("COMMIT")
         return True
 
