@@ -135,8 +135,8 @@ def _check(driver_connection: "pymysql.Connection[Any]", place: str) -> int:
         raise StorageError(f"{place}: innodb_rollback_on_timeout is on; set it to OFF, and start the server again")
     if max_packet < MIN_PACKET:
         raise StorageError(f"{place}: max_allowed_packet is {max_packet}; set it to 64M, or at least {MIN_PACKET}")
-    states = dict(each.split("=") for each in (cluster or "").split(",") if each)
-    if states.get("wsrep_cluster_status", "").lower() != "disconnected" and states.get("wsrep_ready") == "OFF":
+    states = dict(each.split("=") for each in (cluster or "").lower().split(",") if each)
+    if states.get("wsrep_cluster_status") != "disconnected" and states.get("wsrep_ready") == "off":
         raise StorageUnavailableError(f"{place}: wsrep_ready is OFF: the node is not a part of a cluster with a quorum")
     if is_read_only:
         raise StorageUnavailableError(f"{place}: the server is read-only; name one that takes writes in the URL")
