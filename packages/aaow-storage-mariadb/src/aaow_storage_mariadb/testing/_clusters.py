@@ -91,13 +91,24 @@ class Node(Server):
             time.sleep(_POLL_S)
         return state
 
-    def begin(self, *, cluster_is_new: bool = False) -> None:
-        """Start the server, and wait for nothing: it joins the others, or begins a new cluster.
+    def wait_for_database(self, name: str) -> None:
+        """Wait until it has a database that was created on another node; until then a login to it fails.
+
+        Raises:
+            RuntimeError: the server has ended, or it takes too long.
+        """
+        deadline = time.monotonic() + SETTLES_WITHIN_S
+        while not self.execute("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", name):
+            self.fail_if_ended_or_after(deadline, f"the database {name} is missing")
+            time.sleep(_POLL_S)
+
+    def begin(self) -> None:
+        """Start the server, and wait for nothing: it joins the others.
 
         After a crash it first finds out what it has, as the service of Debian does. So it asks the others for what it
         lacks, and not for everything.
         """
-        arguments = [_BOOTSTRAP] if cluster_is_new else []
+        arguments: list[str] = []
         if (self.data / "grastate.dat").exists():
             found = _POSITION.search(self.run([*self.command(), "--wsrep-recover"]))
             if found is not None and not found[1].endswith(":-1"):
@@ -150,8 +161,11 @@ class Cluster:
     def temporary_database(self, *, first: int = 0) -> Iterator[str]:
         """Yield the URL of an empty database on all nodes. After the block the cluster is healed, and it is dropped."""
         with closing(Databases(self.nodes[0].url())) as databases, databases.temporary() as url:
+            name = url.rpartition("/")[2]
             try:
-                yield self.url(url.rpartition("/")[2], first=first)
+                for node in self.nodes:
+                    node.wait_for_database(name)
+                yield self.url(name, first=first)
             finally:
                 self.heal()
 
@@ -165,11 +179,14 @@ class Cluster:
         for node in self.nodes:
             if node not in down:
                 node.cut_off_from_nodes(is_cut_off=False)
-        if len(down) == len(self.nodes):
-            down.sort(key=lambda node: not _was_last(node))
-            down[0].begin(cluster_is_new=_was_last(down[0]))
-        for node in down:
-            if not node.is_running:
+        if len(down) == len(self.nodes) and (last := next(filter(_was_last, down), None)) is not None:
+            last.start([_BOOTSTRAP])
+            down.remove(last)
+        if any(node.state().is_ready for node in self.nodes):
+            for node in down:
+                node.start()
+        else:  # it takes several of them until one is ready
+            for node in down:
                 node.begin()
         self.wait_until_synced()
 
