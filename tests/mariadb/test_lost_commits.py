@@ -13,9 +13,10 @@ from aaow_storage_mariadb._connection import MariaDBConnection
 from aaow_storage_mariadb._location import location_of
 from aaow_storage_mariadb._server import MariaDBServer
 from aaow_storage_mariadb._settings import Settings
-from aaow_storage_mariadb.testing import Cluster, proxy_of
+from aaow_storage_mariadb.testing import Cluster
 from aaow_storage_sql import ServerConnection
 from aaow_storage_sql._servers.commit_marks import CommitMark, CommitMarks
+from aaow_storage_sql.testing import proxy_of
 
 WAYS = pytest.mark.parametrize(
     "lets_through", [False, True], ids=["before the server has it", "after the server has it"]

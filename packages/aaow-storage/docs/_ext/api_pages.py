@@ -27,7 +27,6 @@ MODULES = [
     "aaow_storage_conformance",
     "aaow_storage_postgresql.testing",
     "aaow_storage_mariadb.testing",
-    "aaow_storage_sql.testing",
 ]
 INTRODUCTION = """
 These pages are made from the docstrings. The hand-written :doc:`reference <../reference>` has the same names with

@@ -4,7 +4,7 @@ from aaow_storage_mariadb.testing._clusters import Cluster, Node, NodeState, pri
 from aaow_storage_mariadb.testing._databases import URL_VARIABLE, temporary_database
 from aaow_storage_mariadb.testing._programs import BINARIES_VARIABLE, NoGaleraError, NoMariaDBError
 from aaow_storage_mariadb.testing._servers import Server, private_server
-from aaow_storage_sql.testing import NotInstalledError, Proxy, proxy_of, skipped_where_missing
+from aaow_storage_sql.testing import skipped_where_missing
 
 __all__ = [
     "BINARIES_VARIABLE",
@@ -14,12 +14,9 @@ __all__ = [
     "NoMariaDBError",
     "Node",
     "NodeState",
-    "NotInstalledError",
-    "Proxy",
     "Server",
     "private_cluster",
     "private_server",
-    "proxy_of",
     "skipped_where_missing",
     "temporary_database",
 ]
