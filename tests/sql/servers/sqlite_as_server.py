@@ -10,7 +10,6 @@ from attrs import field, frozen
 
 from aaow_storage import Capability
 from aaow_storage_sql import (
-    VERSION_TABLE,
     ErrorTable,
     Meaning,
     Opening,
@@ -22,6 +21,8 @@ from aaow_storage_sql import (
     ServerSettings,
     SQLStorageAdapter,
     Watchdog,
+    open_connection,
+    set_recording,
 )
 from aaow_storage_sqlite._dialect import SQLiteDialect
 from aaow_storage_sqlite._functions import install
@@ -121,11 +122,8 @@ class SQLiteServer(Server):
         return connection
 
     def prepare(self, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> PreparedStore:
-        return PreparedStore(self, records_changes=True)
-
-    def version(self, connection: ServerConnection) -> str | None:
-        row = connection.command(f"SELECT version_num FROM {VERSION_TABLE}")
-        return None if row is None else row[0]
+        with open_connection(self.connect, opening) as connection:
+            return PreparedStore(self, set_recording(connection, self.settings))
 
 
 class Executor(ServerExecutor):

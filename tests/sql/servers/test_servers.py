@@ -3,9 +3,10 @@
 import sqlite3
 
 import pytest
+from attrs import evolve
 from sqlite_as_server import Connection, Settings, SQLiteServer, adapter_of
 
-from aaow_storage import BudgetPool, ChangeAction, StorageAdapter, Transaction
+from aaow_storage import BudgetPool, Capability, ChangeAction, StorageAdapter, Transaction
 from aaow_storage.errors import AlreadyExistsError, StorageUnavailableError
 
 
@@ -52,6 +53,18 @@ async def test_changes_of_a_transaction_that_is_rolled_back_are_not_stored_by_th
         await transaction.rollback()
         await storage.create_budget_pool(BudgetPool(id="kept", total_budget=10))
         assert await changed(storage) == [("kept", ChangeAction.CREATED)]
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_records_no_changes_begins_another_feed_when_it_does(settings: Settings):
+    async with adapter_of(settings) as storage:
+        await storage.create_budget_pool(BudgetPool(id="before", total_budget=10))
+    async with adapter_of(evolve(settings, changes=False)) as storage:
+        await storage.create_budget_pool(BudgetPool(id="meanwhile", total_budget=10))
+        assert Capability.CHANGES not in storage.capabilities
+    async with adapter_of(evolve(settings, changes=True)) as storage:
+        await storage.create_budget_pool(BudgetPool(id="after", total_budget=10))
+        assert await changed(storage) == [("after", ChangeAction.CREATED)]
 
 
 def test_changes_of_a_transaction_that_the_server_ended_are_forgotten(connection_to_server: Connection):

@@ -7,11 +7,10 @@ from attrs import field, frozen
 from aaow_storage_mariadb._connect import connect
 from aaow_storage_mariadb._connection import MariaDBConnection
 from aaow_storage_mariadb._dialect import MariaDBDialect
-from aaow_storage_mariadb._feed import set_recording
 from aaow_storage_mariadb._hosts import Hosts
 from aaow_storage_mariadb._settings import Settings
-from aaow_storage_mariadb._upgrade import VERSION, upgrade
-from aaow_storage_sql import Opening, PreparedStore, Server, ServerConnection, Watchdog, open_connection
+from aaow_storage_mariadb._upgrade import upgrade
+from aaow_storage_sql import Opening, PreparedStore, Server, Watchdog, open_connection, set_recording
 
 
 @frozen(eq=False)
@@ -44,7 +43,3 @@ class MariaDBServer(Server):
             upgrade(connection, self.settings, migrate=migrate, opening=opening)
             records = set_recording(connection, self.settings)
         return PreparedStore(self, records)
-
-    def version(self, connection: ServerConnection) -> str | None:
-        row = connection.row(VERSION)
-        return None if row is None else str(row[0])

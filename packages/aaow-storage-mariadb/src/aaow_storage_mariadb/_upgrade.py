@@ -1,12 +1,8 @@
 """The schema of a store, which `initialize` makes and upgrades in steps: MariaDB commits each change of a schema."""
 
-import sqlalchemy as sa
-
 from aaow_storage_mariadb._connection import MariaDBConnection
 from aaow_storage_mariadb._settings import Settings
-from aaow_storage_sql import VERSION_TABLE, Opening, commit_marks, remove_old_marks, upgrade_in_steps
-
-VERSION = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table(VERSION_TABLE))
+from aaow_storage_sql import Opening, commit_marks, remove_old_marks, upgrade_in_steps
 
 
 def upgrade(connection: MariaDBConnection, settings: Settings, *, migrate: bool, opening: Opening) -> None:

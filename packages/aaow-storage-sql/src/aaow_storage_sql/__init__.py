@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from aaow_storage_sql._servers.meanings import Meaning
     from aaow_storage_sql._servers.opening import open_connection
     from aaow_storage_sql._servers.point_reads import PointRead
+    from aaow_storage_sql._servers.recording import set_recording
     from aaow_storage_sql._servers.server import PreparedStore, Server
     from aaow_storage_sql._statements.compiled import CompiledStatement, Parameters, Row, make_compiler
     from aaow_storage_sql._statements.connection import SQLConnection
@@ -138,6 +139,7 @@ __all__ = [
     "roll_back",
     "run_in_savepoint",
     "schema_status_of",
+    "set_recording",
     "start_thread",
     "stored_version",
     "table_of",
@@ -181,6 +183,7 @@ _LATE = {
     "Meaning": "_servers.meanings",
     "open_connection": "_servers.opening",
     "PointRead": "_servers.point_reads",
+    "set_recording": "_servers.recording",
     "PreparedStore": "_servers.server",
     "Server": "_servers.server",
     "CompiledStatement": "_statements.compiled",

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from aaow_storage_sql._schema.revisions import VERSION_TABLE
 from aaow_storage_sql._servers.connection import ServerConnection
 from aaow_storage_sql._servers.deadlines import Watchdog
 from aaow_storage_sql._servers.dialect import ServerDialect
@@ -13,6 +14,8 @@ from aaow_storage_sql._servers.point_reads import PointRead
 from aaow_storage_sql._servers.settings import ServerSettings
 from aaow_storage_sql._threads.job import Outcome
 from aaow_storage_sql._threads.opening import Opening
+
+_VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours
 
 
 @frozen(eq=False)
@@ -83,6 +86,9 @@ class Server(ABC):
     def prepare(self, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> PreparedStore:
         """Open the store: upgrade its schema if that is due and `migrate` is True, begin or end to record changes.
 
+        Where changes of the schema can be rolled back, that is one transaction of `migrate_to`; elsewhere the steps of
+        `upgrade_in_steps`. Where connections record changes, `set_recording` does that.
+
         Use `open_connection` for its connections, so that a cancelled `initialize` ends their waits.
 
         Raises:
@@ -92,12 +98,13 @@ class Server(ABC):
             asyncio.CancelledError: the opening was cancelled.
         """
 
-    @abstractmethod
     def version(self, connection: ServerConnection) -> str | None:
         """Return the revision of the store, in one quick statement; None if there is none.
 
         Each thread asks for it now and then, since another process may migrate the store while it is open here.
         """
+        row = connection.command(_VERSION)
+        return None if row is None else str(row[0])
 
     def read_together(self, reads: Sequence[PointRead], connection: ServerConnection) -> list[Outcome] | None:
         """Claim the jobs of several point reads and answer them, in fewer round trips than one for each.

@@ -1,23 +1,23 @@
-"""Whether a store records changes: a setting of the store, which an adapter may change when it opens the store."""
+"""Whether a store records changes, where its connections do that: a setting of the store, which adapters may change."""
 
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from aaow_storage_mariadb._connection import MariaDBConnection
-from aaow_storage_mariadb._settings import Settings
-from aaow_storage_sql import LateModule, roll_back
+from aaow_storage_sql._late_imports import LateModule
+from aaow_storage_sql._servers.connection import ServerConnection
+from aaow_storage_sql._servers.settings import ServerSettings
+from aaow_storage_sql._threads.interactive_transaction import roll_back
 
 if TYPE_CHECKING:
     from aaow_storage_sql._repositories import changes
 else:
     changes = LateModule("aaow_storage_sql._repositories.changes")
 
-_feed = sa.table("change_feed", sa.column("is_recording", sa.Boolean))
-_STATE = sa.select(_feed.c.is_recording)
+_STATE = sa.select(sa.column("is_recording", sa.Boolean)).select_from(sa.table("change_feed"))
 
 
-def set_recording(connection: MariaDBConnection, settings: Settings) -> bool:
+def set_recording(connection: ServerConnection, settings: ServerSettings) -> bool:
     """Begin or end to record changes, if the settings ask for that and it is not so; return whether the store does.
 
     Raises:
@@ -38,6 +38,6 @@ def set_recording(connection: MariaDBConnection, settings: Settings) -> bool:
     return wanted
 
 
-def _records(connection: MariaDBConnection) -> bool:
+def _records(connection: ServerConnection) -> bool:
     row = connection.row(_STATE)
     return row is not None and bool(row[0])
