@@ -42,8 +42,8 @@ WORKERS = [
 
 The environment variable of `pytest -n auto`, PYTEST_XDIST_AUTO_NUM_WORKERS, sets another number.
 """
-LONGEST_FIRST = [WORKERS[0], "--dist=load", "--maxschedchunk=1"]
-"""Tests begin in the order in which they are collected."""
+LONGEST_FIRST = [WORKERS[0], "--dist=loadgroup"]
+"""Tests begin in the order in which they are collected; those of one `xdist_group` are first, in one process."""
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]

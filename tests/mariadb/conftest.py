@@ -39,6 +39,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A Galera cluster; tests heal it by the end of `temporary_database`."""
+    """A Galera cluster; tests heal it by the end of `temporary_database`.
+
+    Each process has its own, so tests that use it are of the `xdist_group` "mariadb cluster".
+    """
     with skipped_where_missing(), private_cluster() as started:
         yield started

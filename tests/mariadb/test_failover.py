@@ -15,7 +15,12 @@ from aaow_storage import BudgetPool, LLMExecutionResult, Session, StorageAdapter
 from aaow_storage.errors import OutcomeUnknownError, StorageError, StorageUnavailableError
 from aaow_storage_mariadb.testing import Cluster, NodeState
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.cluster, pytest.mark.slow(seconds=75)]
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.cluster,
+    pytest.mark.slow(seconds=75),
+    pytest.mark.xdist_group("mariadb cluster"),
+]
 
 CALLERS = 6
 SOME = 60

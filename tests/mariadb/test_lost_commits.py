@@ -140,6 +140,7 @@ def nodes(cluster: Cluster) -> Iterator[list[str]]:
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("mariadb cluster")
 @pytest.mark.slow(seconds=25)
 @pytest.mark.parametrize("is_marked", [False, True], ids=["with its mark", "after its mark"])
 def test_a_commit_that_arrives_after_another_node_said_that_it_did_not_fails(nodes: list[str], is_marked: bool):
@@ -157,6 +158,7 @@ def test_a_commit_that_arrives_after_another_node_said_that_it_did_not_fails(nod
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("mariadb cluster")
 @pytest.mark.slow(seconds=5)
 def test_every_node_says_of_a_commit_that_it_succeeded(nodes: list[str]):
     with closing(LateCommit(nodes[0])) as late:
