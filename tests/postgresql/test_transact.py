@@ -30,10 +30,12 @@ def session(id: str) -> Session:
 async def test_of_two_transactions_that_deadlock_one_is_run_again(storage: StorageAdapter):
     await storage.create_session(session("a"))
     await storage.create_session(session("b"))
-    has_first = [asyncio.Event(), asyncio.Event()]
+    has_first, is_stored = [[asyncio.Event(), asyncio.Event()] for _ in range(2)]
     runs: list[int] = []
 
     async def write(transaction: Transaction, number: int) -> None:
+        if number in runs:  # a row is free as soon as the loser is rolled back: whoever comes first gets it
+            await is_stored[1 - number].wait()
         runs.append(number)
         mine, others = ("a", "b") if number == 0 else ("b", "a")
         await transaction.update_session(mine, metadata={"last": number})
@@ -41,7 +43,11 @@ async def test_of_two_transactions_that_deadlock_one_is_run_again(storage: Stora
         await has_first[1 - number].wait()
         await transaction.update_session(others, metadata={"last": number})
 
-    await asyncio.gather(*(storage.transact(partial(write, number=number)) for number in (0, 1)))
+    async def store(number: int) -> None:
+        await storage.transact(partial(write, number=number))
+        is_stored[number].set()
+
+    await asyncio.gather(store(0), store(1))
     assert len(runs) == 3
     last = runs[-1]
     assert [each.metadata for each in await storage.list_sessions()] == [{"last": last}] * 2
