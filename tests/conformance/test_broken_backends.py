@@ -2,9 +2,10 @@
 
 import pytest
 
-from aaow_storage import DelegatingTransaction, Transaction, available_backends
+from aaow_storage import Capability, DelegatingTransaction, Transaction, available_backends
 from aaow_storage_conformance import test_contract
 from aaow_storage_conformance.broken import BROKEN, BrokenBackend, Delegating, Querying
+from aaow_storage_conformance.broken._certifying import CertifyingAdapter
 from aaow_storage_conformance.broken._matrix import main
 from aaow_storage_conformance.broken._runner import (
     LARGE,
@@ -44,6 +45,34 @@ class Sound(Querying):
 def test_a_sound_backend_is_not_caught(suite: list[ContractTest], area: str):
     tests = [test for test in suite if test.owner.__name__ == area and not test.is_slow]
     assert failures(available_backends()["memory"], Sound, tests) == []
+
+
+OF_TRANSACTIONS = (
+    *("Cancellation", "Closing", "Concurrency", "Crosswise", "Following", "Holders", "Isolation", "Losing"),
+    *("Races", "Retryability", "Sharing", "Transact", "Transactions"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("area", OF_TRANSACTIONS)
+def test_a_sound_backend_whose_writers_do_not_wait_is_not_caught(suite: list[ContractTest], area: str):
+    tests = [test for test in suite if test.owner.__name__ == f"Test{area}" and not test.is_slow]
+    assert tests
+    assert failures(available_backends()["memory"], CertifyingAdapter, tests) == []
+
+
+class Modest(Sound):
+    """Does not claim that its writers wait, though they do."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return super().capabilities - {Capability.WRITERS_WAIT}
+
+
+@pytest.mark.slow
+def test_a_sound_backend_whose_writers_wait_untold_is_not_caught(suite: list[ContractTest]):
+    tests = [test for test in suite if test.owner.__name__ == "TestLosing"]
+    assert failures(available_backends()["memory"], Modest, tests) == []
 
 
 def test_the_large_tests_of_the_runner_are_tests_of_the_suite(suite: list[ContractTest]):

@@ -264,7 +264,7 @@ def test_json_and_html_are_written_and_are_the_same_with_workers(pytester: pytes
     for name in ("backend", "contract", "environment", "seed", "sentence", "suite", "verdict"):
         assert one[name] == two[name]
     assert one["backend"]["distribution"] == "aaow-storage-memory"
-    assert one["backend"]["capabilities"] == [Capability.CHANGES, Capability.STREAM_EVENTS]
+    assert one["backend"]["capabilities"] == [Capability.CHANGES, Capability.STREAM_EVENTS, Capability.WRITERS_WAIT]
     assert {name: test["outcome"] for name, test in one["tests"].items()} == {
         name: test["outcome"] for name, test in two["tests"].items()
     }

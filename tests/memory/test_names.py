@@ -16,7 +16,7 @@ EVENT = StreamEvent(id="e", stream_id="s", node_id="n", data=1)
 def test_the_backend_is_found_by_its_name():
     backend = available_backends()["memory"]
     assert backend.problem is None
-    assert backend.capabilities == {Capability.STREAM_EVENTS, Capability.CHANGES}
+    assert backend.capabilities == {Capability.STREAM_EVENTS, Capability.CHANGES, Capability.WRITERS_WAIT}
     assert isinstance(create_adapter("memory"), MemoryAdapter)
 
 
@@ -94,7 +94,7 @@ def test_stream_events_must_be_a_bool(value: object):
 @pytest.mark.asyncio
 async def test_an_adapter_without_stream_events_refuses_them_and_stores_none(storage: StorageAdapter, url: str):
     async with create_adapter(url, stream_events=False) as without:
-        assert without.capabilities == frozenset({Capability.CHANGES})
+        assert without.capabilities == {Capability.CHANGES, Capability.WRITERS_WAIT}
         with pytest.raises(UnsupportedOperationError, match="save_stream_event"):
             await without.save_stream_event(EVENT)
         with pytest.raises(UnsupportedOperationError, match="get_stream_events"):

@@ -199,7 +199,7 @@ async def test_commits_are_as_durable_as_asked_for(path: Path, option: str, leve
 
 async def test_a_store_in_memory_claims_no_durability_and_is_gone_when_closed():
     async with create_adapter("sqlite", "sqlite://") as storage:
-        assert storage.capabilities == {Capability.STREAM_EVENTS, Capability.CHANGES}
+        assert storage.capabilities == {Capability.STREAM_EVENTS, Capability.CHANGES, Capability.WRITERS_WAIT}
         await storage.create_session(Session(workflow_id=None, workflow_snapshot={}))
         ((folder, _),) = _memory_stores._folders.values()
     assert not folder.path.exists()

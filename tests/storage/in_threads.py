@@ -372,7 +372,7 @@ def aaow_storage_backend() -> Backend:
         summary="the memory backend, by synchronous calls in threads",
         create=create,
         options=described.options,
-        capabilities={Capability.STREAM_EVENTS, Capability.CHANGES},
+        capabilities={Capability.STREAM_EVENTS, Capability.CHANGES, Capability.WRITERS_WAIT},
         contract=described.contract,
         temporary_store=temporary_store,
     )

@@ -155,7 +155,7 @@ async def test_the_transaction_of_a_plain_one_is_wrapped_and_named():
             assert isinstance(transaction.wrapped, Transaction)
             assert transaction.outcome is None
         assert transaction.outcome is TransactionOutcome.COMMITTED
-        assert storage.capabilities == frozenset({Capability.STREAM_EVENTS, Capability.CHANGES})
+        assert storage.capabilities == {Capability.STREAM_EVENTS, Capability.CHANGES, Capability.WRITERS_WAIT}
 
 
 @pytest.mark.asyncio

@@ -35,7 +35,7 @@ def test_the_installed_backends_are_listed(run):
     assert done.code == ExitCode.DONE
     found = {each["name"]: each for each in done.document["backends"]}
     assert found["sqlite"]["distribution"] == "aaow-storage-sqlite"
-    assert found["sqlite"]["capabilities"] == ["changes", "durable", "stream_events"]
+    assert found["sqlite"]["capabilities"] == ["changes", "durable", "stream_events", "writers_wait"]
     assert (found["sqlite"]["contract"], found["sqlite"]["problem"]) == ("1.1", None)
 
 

@@ -41,6 +41,7 @@ from aaow_storage_conformance.suite.isolation import IsolationTests
 from aaow_storage_conformance.suite.leaving import LeavingTests
 from aaow_storage_conformance.suite.lifecycle import LifecycleTests
 from aaow_storage_conformance.suite.long_lists import LongListTests
+from aaow_storage_conformance.suite.losing import LosingTests
 from aaow_storage_conformance.suite.lost_changes import LostChangeTests, UnsupportedChangeTests
 from aaow_storage_conformance.suite.maintenance import MaintenanceTests
 from aaow_storage_conformance.suite.model import ModelTests
@@ -113,6 +114,7 @@ __all__ = [
     "Level",
     "LifecycleTests",
     "LongListTests",
+    "LosingTests",
     "LostChangeTests",
     "MaintenanceTests",
     "ModelTests",

@@ -312,6 +312,16 @@ def since(version: str) -> pytest.MarkDecorator:
     return pytest.mark.since_version(version)
 
 
+OF_ALL_BEFORE = {Capability.WRITERS_WAIT: "1.1"}
+"""Capabilities that every backend had to have before the version of the contract that introduced them."""
+
+
+def claims_of(capabilities: Iterable[str], contract: str) -> frozenset[str]:
+    """Return what a store has to be able to do that claims capabilities, by a backend built for that contract."""
+    untold = {each for each, version in OF_ALL_BEFORE.items() if parsed(contract) < parsed(version)}
+    return frozenset(capabilities) | untold
+
+
 def needed_version(marks: Iterable[pytest.Mark]) -> str:
     """Return the version of the contract that a test with these marks is for: the latest of its clauses and marks."""
     versions = [CLAUSES[name].since for mark in marks if mark.name == "clause" for name in mark.args]

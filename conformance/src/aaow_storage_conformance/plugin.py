@@ -22,7 +22,14 @@ from _pytest.terminal import TerminalReporter
 
 from aaow_storage import Backend, Capability, StorageAdapter, available_backends
 from aaow_storage.authoring import redacted_url
-from aaow_storage_conformance._contract import CLAUSES, CONTRACT_VERSION, needed_version, parsed
+from aaow_storage_conformance._contract import (
+    CLAUSES,
+    CONTRACT_VERSION,
+    OF_ALL_BEFORE,
+    claims_of,
+    needed_version,
+    parsed,
+)
 from aaow_storage_conformance.data.seed import set_seed
 from aaow_storage_conformance.data.versions import set_tested_version
 from aaow_storage_conformance.harness.leaks import find_leaks, open_resources, watched_folders
@@ -183,12 +190,13 @@ def pytest_runtest_call(item: pytest.Item) -> None:
             pytest.skip(
                 f"the test is for the contract {needed}, and the backend was built for {store.backend.contract}"
             )
+        claims = claims_of(store.capabilities, store.backend.contract)
         for mark in item.iter_markers("requires_capability"):
-            if mark.args[0] not in store.capabilities:
+            if mark.args[0] not in claims:
                 item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_CLAIMED
                 pytest.skip(f"the store does not claim the capability {mark.args[0]}")
         for mark in item.iter_markers("lacks_capability"):
-            if mark.args[0] in store.capabilities:
+            if mark.args[0] in claims:
                 item.stash[NOT_FOR_THIS_STORE] = Outcome.NOT_APPLICABLE
                 pytest.skip(f"the store claims the capability {mark.args[0]}")
         if item.get_closest_marker("needs_newer_schema") is not None and store.backend.newer_schema is None:
@@ -346,7 +354,7 @@ async def model_store(
     assert backend.temporary_store is not None
     with backend.temporary_store(tmp_path_factory.mktemp("model")) as url:
         model = Store(backend, url)
-        if missing := store.capabilities - model.capabilities - {Capability.DURABLE}:
+        if missing := store.capabilities - model.capabilities - {Capability.DURABLE, Capability.WRITERS_WAIT}:
             raise pytest.UsageError(
                 f"--storage-model={name} lacks the capabilities {', '.join(missing)} of the backend under test"
             )
@@ -375,7 +383,7 @@ def _check_claims(store: Store, checked: set[str]) -> None:
     """Fail if adapters claim capabilities that their backend does not declare; checked once per set of options."""
     key = repr((store.backend.name, sorted(store.options.items())))
     if key not in checked:
-        if undeclared := store.capabilities - store.backend.capabilities:
+        if undeclared := store.capabilities - store.backend.capabilities - set(OF_ALL_BEFORE):
             names = ", ".join(sorted(undeclared))
             pytest.fail(
                 f"the adapter claims {names}, which its `Backend.capabilities` lacks: add or unclaim it",

@@ -30,6 +30,7 @@ from aaow_storage_conformance import (
     LeavingTests,
     LifecycleTests,
     LongListTests,
+    LosingTests,
     LostChangeTests,
     MaintenanceTests,
     ModelTests,
@@ -185,6 +186,10 @@ class TestLifecycle(LifecycleTests):
 
 class TestLongLists(LongListTests):
     """Lists of more records than a page of the defaults has."""
+
+
+class TestLosing(LosingTests):
+    """Transactions that lose to others."""
 
 
 class TestLostChanges(LostChangeTests):

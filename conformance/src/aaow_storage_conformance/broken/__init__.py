@@ -36,6 +36,7 @@ from aaow_storage_conformance.broken import (  # noqa: F401 - importing them fil
     _large_filters,
     _large_numbers,
     _long_texts,
+    _losing,
     _newer_schemas,
     _observability,
     _omitted_documents,

@@ -7,7 +7,7 @@ that make mistakes with that are made of it.
 from contextlib import asynccontextmanager
 from weakref import WeakSet
 
-from aaow_storage import TransactionOutcome
+from aaow_storage import Capability, TransactionOutcome
 from aaow_storage.authoring import announce_commit, check_timeout
 from aaow_storage.errors import ContentionError
 from aaow_storage_memory import MemoryAdapter
@@ -80,6 +80,10 @@ class CertifyingAdapter(MemoryAdapter):
     """Lets any number of transactions be open at once, each until it ends, or a commit is in its way."""
 
     Transaction = CertifyingTransaction
+
+    @property
+    def capabilities(self):
+        return super().capabilities - {Capability.WRITERS_WAIT}
 
     async def begin_transaction(self, timeout=30.0):
         self._check()

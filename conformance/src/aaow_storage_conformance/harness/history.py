@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from aaow_storage import StorageAdapter, StorageOperations
+from aaow_storage import ConflictError, StorageAdapter, StorageOperations
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.calls import Call
 from aaow_storage_conformance.data.contents import everything_in, first_difference
@@ -97,15 +97,25 @@ class Writers:
             if len(unit) == 1:
                 await unit[0].on(storage)
             else:
-                async with storage.transaction() as transaction:
-                    for call in unit:
-                        await call.on(transaction)
+                while not await _is_written(storage, unit):
+                    continue
             report((name, None))
 
     def _units_of(self, name: str) -> Iterator[Unit]:
         for turn in itertools.count() if self.turns is None else range(self.turns):
             calls = calls_of_turn(name, turn)
             yield from [tuple(calls)] if self.in_transactions else [(call,) for call in calls]
+
+
+async def _is_written(storage: StorageAdapter, unit: Unit) -> bool:
+    """Make the calls in one transaction; return False if another transaction was in its way."""
+    try:
+        async with storage.transaction() as transaction:
+            for call in unit:
+                await call.on(transaction)
+    except ConflictError:
+        return False
+    return True
 
 
 class History:

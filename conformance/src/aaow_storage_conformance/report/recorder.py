@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from aaow_storage_conformance._contract import CLAUSES, needed_version, parsed
+from aaow_storage_conformance._contract import CLAUSES, claims_of, needed_version, parsed
 from aaow_storage_conformance.harness.store import Store
 from aaow_storage_conformance.report.inventory import name_of, suite_tests
 from aaow_storage_conformance.report.results import Outcome, Results, TestResult, merge_results
@@ -182,7 +182,7 @@ class Recorder:
             seen = self._seen.get(place, Seen())
             names.add(test.name.partition("[")[0])
             outcome = seen.outcome
-            lacks = claimed is not None and not set(test.needs) <= set(claimed)
+            lacks = claimed is not None and not set(test.needs) <= claims_of(claimed, built_for)
             if outcome is Outcome.NOT_RUN and (lacks or parsed(test.since) > parsed(built_for)):
                 outcome = Outcome.NOT_CLAIMED
             if seen.backend in (None, backend):

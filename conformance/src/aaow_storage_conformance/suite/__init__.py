@@ -15,7 +15,8 @@ STA  observability, states, session_status, store_wide, recorded_changes, number
      isolation, operations, races, resemblances, side_effects
 LLM  inputs, executions, omissions, observability, store_wide, combinations, numbers, sequences, side_effects
 TOO  observability, executions, store_wide, numbers
-BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences
+BUD  budgets, amounts, side_effects, plain_values, numbers, returns, atomicity, concurrency, races, sequences,
+     losing
 APR  approvals, waiting, session_status, side_effects, returns, sequences, plain_values, concurrency,
      conditional_updates, numbers, queries, races, recorded_changes, leaving
 STR  stored_streams, stream_order, following, streams, errors, transactions
@@ -27,12 +28,12 @@ QRY  operators, paging, cursors, queries, filter_sizes, differential, omissions,
 TXN  transacting, sequences, transactions, isolation, snapshots, holders, documents, store_wide, races, cancellation,
      blocks, closing, numbers, stored_streams, recorded_changes, session_status, handles, model, concurrency,
      conditional_updates, errors, inputs, lifecycle, nesting, retryability, streams, usage, waiting, lost_changes,
-     change_readers, crosswise, sharing
+     change_readers, crosswise, sharing, losing
 LIF  lifecycle, closing, schemas, blocks, handling, leaving, model, change_readers, maintenance, atomicity,
-     cancellation, durability, errors, following, handles, isolation, operations, transacting, waiting
+     cancellation, durability, errors, following, handles, isolation, operations, transacting, waiting, losing
 ERR  errors, retryability, conditional_updates, handling, returns, side_effects
 CON  cancellation, races, concurrency, lifecycle, atomicity, leaving, handles, closing, following, transactions,
      change_readers, isolation, sharing, waiting, durability, errors, inputs, numbers, states, stored_streams,
-     session_status
+     session_status, losing
 DUR  durability, change_readers
 """

@@ -7,6 +7,7 @@ import pytest
 
 from aaow_storage import (
     AdapterClosedError,
+    Capability,
     StorageAdapter,
     StorageError,
     StorageOperations,
@@ -14,7 +15,7 @@ from aaow_storage import (
     Transaction,
     TransactionError,
 )
-from aaow_storage_conformance._contract import clause
+from aaow_storage_conformance._contract import clause, requires
 from aaow_storage_conformance.data import samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in
 from aaow_storage_conformance.data.kinds import STREAM_ID, fill_store
@@ -135,6 +136,7 @@ class ClosingTests:
         assert all(ids == ["stored"] for ids in found)
 
     @clause("LIF-2")
+    @requires(Capability.WRITERS_WAIT)
     async def test_closing_waits_for_what_another_adapter_holds_up(self, storage: StorageAdapter, store: Store) -> None:
         adapter = store.adapter()
         await adapter.initialize()

@@ -98,6 +98,7 @@ class ConcurrencyTests:
             assert found.name == name
 
     @clause("CON-1")
+    @requires(Capability.WRITERS_WAIT)
     @pytest.mark.parametrize(
         "seconds", [LONG_S, pytest.param(VERY_LONG_S, marks=pytest.mark.slow)], ids=["long", "very long"]
     )

@@ -146,7 +146,7 @@ class MemoryAdapter(MemoryOperations, StorageAdapter):
     def __init__(
         self,
         store: Store | None = None,
-        capabilities: Iterable[Capability] = (Capability.STREAM_EVENTS, Capability.CHANGES),
+        capabilities: Iterable[Capability] = (Capability.STREAM_EVENTS, Capability.CHANGES, Capability.WRITERS_WAIT),
         *,
         changes: bool | None = None,
     ) -> None:

@@ -27,7 +27,7 @@ def aaow_storage_backend() -> Backend:
             "changes": "whether the store records its changes; None leaves it as it is, and a new one does (None)",
             "stream_events": "whether the adapter has the capability of that name (True)",
         },
-        capabilities={Capability.STREAM_EVENTS, Capability.CHANGES},
+        capabilities={Capability.STREAM_EVENTS, Capability.CHANGES, Capability.WRITERS_WAIT},
         contract="1.1",
         temporary_store=temporary_store,
         maintenance=maintenance,
@@ -44,7 +44,7 @@ def create(url: str | None = None, *, stream_events: bool = True, changes: bool 
         raise ValidationError("memory", "stream_events", f"must be True or False, not {shown(stream_events)}")
     if changes is not None and not isinstance(changes, bool):
         raise ValidationError("memory", "changes", f"must be True, False or None, not {shown(changes)}")
-    capabilities = {Capability.CHANGES, *([Capability.STREAM_EVENTS] if stream_events else [])}
+    capabilities = {Capability.CHANGES, Capability.WRITERS_WAIT, *([Capability.STREAM_EVENTS] if stream_events else [])}
     return MemoryAdapter(store_at(url), capabilities, changes=changes)
 
 

@@ -15,7 +15,7 @@ from aaow_storage_sql import SQLStorageAdapter
 if TYPE_CHECKING:
     from aaow_storage.authoring import StoreMaintenance
 
-_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
+_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES, Capability.WRITERS_WAIT})
 _DEFAULT = Settings("")
 _OPTIONS = {
     "schema": "the schema of the tables, created if it is missing (the first of the search path)",

@@ -16,7 +16,7 @@ from aaow_storage_sqlite._settings import parse_settings
 if TYPE_CHECKING:
     from aaow_storage.authoring import StoreMaintenance
 
-_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
+_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES, Capability.WRITERS_WAIT})
 _OPTIONS = {
     "synchronous": "'FULL' (the default): a commit survives a loss of power; 'NORMAL': only the death of the process",
     "busy_timeout": "how many seconds to wait for another process's lock (30.0)",

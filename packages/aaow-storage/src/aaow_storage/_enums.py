@@ -111,13 +111,16 @@ class Capability(StrEnum):
     `UnsupportedOperationError`."""
     DURABLE = "durable"
     """What was stored survives the end of the process, even a killed one, and other processes see it."""
+    WRITERS_WAIT = "writers_wait"
+    """A writer waits for an open transaction that is in its way; otherwise it goes first, and aborts that one."""
 
 
 class TransactionOutcome(StrEnum):
     """How a transaction ended.
 
-    It was committed or rolled back by a call, timed out, or was aborted because its adapter closed or its connection
-    failed. It is unknown if the connection failed during the commit, and nobody can say whether that succeeded.
+    It was committed or rolled back by a call, timed out, or was aborted because another transaction was in its way, its
+    adapter closed or its connection failed. It is unknown if the connection failed during the commit, and nobody can
+    say whether that succeeded.
     """
 
     COMMITTED = "committed"

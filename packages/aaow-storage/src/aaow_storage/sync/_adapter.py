@@ -21,8 +21,13 @@ class SyncTransaction(SyncOperations, TransactionCalls):
     """Several operations that are stored together, or not at all.
 
     Operations of the transaction see its own writes; others see them only after the commit. An operation that raises
-    leaves the transaction as it was before that operation, and usable. After the end, every call raises
-    `TransactionError`.
+    leaves the transaction as it was before that operation, and usable, unless the transaction is over.
+
+    Another transaction may abort it before its time: one that it waits for and that waits for it, or, in a store
+    without the capability `writers_wait`, any that is in its way and is committed first. One call, an operation or the
+    commit, then raises `ContentionError`, and all of it was rolled back; `transact` runs it again.
+
+    After the end, every call raises `TransactionError`.
     """
 
     @property
@@ -35,7 +40,7 @@ class SyncTransaction(SyncOperations, TransactionCalls):
 
         Raises:
             TransactionError: it has ended already, or timed out.
-            ContentionError: another transaction was in the way; all of it was rolled back.
+            ContentionError: another transaction was in the way; all of it was rolled back, and may be run again.
             OutcomeUnknownError: the connection was lost, and nobody can say whether it is stored.
         """
         self._run(self.wrapped.commit)
