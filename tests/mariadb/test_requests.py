@@ -52,7 +52,7 @@ async def test_a_save_and_its_change_and_its_commit_are_one_request(storage: Sto
     for _ in range(2):
         await storage.save_llm_execution("s", "n", result)
     await storage.save_llm_execution("s", "m", result)
-    assert [request.endswith(";COMMIT") for request in requests] == [True] * 3
+    assert [request.endswith(";COMMIT;END") for request in requests] == [True] * 3
     assert [each.node_id for each in await storage.get_llm_executions("s")] == ["m"]
     changes = [(each.kind, each.id, each.action) for each in await storage.get_changes()]
     kind = "llm_execution"

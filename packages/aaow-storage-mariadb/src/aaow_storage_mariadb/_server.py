@@ -2,15 +2,16 @@
 
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from aaow_storage_mariadb._connect import connect
 from aaow_storage_mariadb._connection import MariaDBConnection
 from aaow_storage_mariadb._dialect import MariaDBDialect
+from aaow_storage_mariadb._feed_statements import VERSION_AND_FEED
 from aaow_storage_mariadb._hosts import Hosts
 from aaow_storage_mariadb._settings import Settings
 from aaow_storage_mariadb._upgrade import upgrade
-from aaow_storage_sql import Opening, PreparedStore, Server, Watchdog, open_connection, set_recording
+from aaow_storage_sql import Opening, PreparedStore, Server, ServerConnection, Watchdog, open_connection, set_recording
 
 
 @frozen(eq=False)
@@ -19,6 +20,7 @@ class MariaDBServer(Server):
 
     name: ClassVar[str] = "mariadb"
     settings: Settings
+    _records: bool = False
     dialect: MariaDBDialect = field(init=False)
     _hosts: Hosts = field(init=False)
 
@@ -36,10 +38,19 @@ class MariaDBServer(Server):
         return False
 
     def connect(self, watchdog: Watchdog | None = None) -> MariaDBConnection:
-        return connect(self.settings, self._hosts, watchdog)
+        connection = connect(self.settings, self._hosts, watchdog)
+        connection.is_known_to_record = self._records
+        return connection
 
     def prepare(self, opening: Opening, watchdog: Watchdog, *, migrate: bool) -> PreparedStore:
         with open_connection(lambda: self.connect(watchdog), opening) as connection:
             upgrade(connection, self.settings, migrate=migrate, opening=opening)
             records = set_recording(connection, self.settings)
-        return PreparedStore(self, records)
+        return PreparedStore(evolve(self, records=records), records)
+
+    def version(self, connection: ServerConnection) -> str | None:
+        row = connection.row(VERSION_AND_FEED)
+        if row is None:
+            return None
+        connection.is_known_to_record = bool(row[1])
+        return str(row[0])

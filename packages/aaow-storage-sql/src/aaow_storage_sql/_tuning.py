@@ -67,7 +67,7 @@ class Tuning:
     """From how many characters on a row of messages is compressed."""
     max_compressed_chars: int = 64 * 1024
     """And up to how many: a longer one would keep the thread that writes busy, and fills pages of its own anyway."""
-    migration_lease_s: float = 30.0
+    migration_lease_s: float = 5.0
     """How long a process that died, or that runs one long statement, keeps others from migrating a store in steps."""
     lease_interval_s: float = 0.2
     """How often a process that waits for such a migration looks at the store."""

@@ -63,7 +63,8 @@ def store(connection: SQLConnection, entries: list[Any]) -> None:
         text = dumps_unchecked(entries)
     except TypeError as error:
         raise unreadable("an id", "", error) from error
-    connection.run(statements.store(connection.dialect), {"at": now(), "changes": text})
+    statement = statements.STORE if connection.is_known_to_record else statements.store_if_recording(connection.dialect)
+    connection.run(statement, {"at": now(), "changes": text})
 
 
 @operation(writes=False)

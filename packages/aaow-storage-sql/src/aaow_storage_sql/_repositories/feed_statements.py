@@ -26,17 +26,22 @@ VERSION: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.table
 """Selects the row that says which schema the store has. Whoever commits changes shares its lock."""
 
 
+_ROW = {"at": sa.bindparam("at", type_=changes.c.at.type), "changes": sa.bindparam("changes", type_=sa.Text)}
+STORE = sa.insert(changes).values(_ROW)
+"""Stores what a transaction has changed."""
+
+
 @functools.cache
-def store(dialect: Dialect) -> Any:
-    """Return the INSERT of what a transaction has changed, which does nothing if the store records no changes."""
-    row = sa.select(sa.bindparam("at", type_=changes.c.at.type), sa.bindparam("changes", type_=sa.Text))
+def store_if_recording(dialect: Dialect) -> Any:
+    """Return the INSERT that does the same, or nothing if the store records no changes."""
+    row = sa.select(*_ROW.values())
     if dialect.has_one_writer:
         chosen = row.where(sa.select(change_feed.c.is_recording).scalar_subquery())
     else:
         chosen = row.select_from(change_feed).where(
             change_feed.c.is_recording, VERSION.with_for_update(read=True).exists()
         )
-    return sa.insert(changes).from_select(["at", "changes"], chosen, include_defaults=False)
+    return sa.insert(changes).from_select([*_ROW], chosen, include_defaults=False)
 
 
 def _is_final(dialect: Dialect) -> list[sa.ColumnElement[bool]]:

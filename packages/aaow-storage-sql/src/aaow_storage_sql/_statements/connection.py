@@ -32,6 +32,11 @@ class SQLConnection:
         """Whether an interactive transaction is open: its caller may be about to change what it reads."""
         self.recorder: ChangeRecorder | None = None
         """What the open transaction changed; None if the connection does not write, or the database records changes."""
+        self.is_known_to_record = False
+        """Whether the store was just seen to record changes, so that those are stored without asking again.
+
+        If the feed was switched off since, some of them are stored for nobody, and go when it is switched on.
+        """
         self.replaced = ReplacedRows()
         """What the last upsert replaced, if the dialect counts that."""
         self.failures: list[Exception] = []
