@@ -33,7 +33,7 @@ SITE = f"{DOCS}/_build/html"
 EVERYTHING = [STORAGE, SQL, SQLITE, POSTGRESQL, MARIADB, MEMORY, TOOLS, STUDIO, CONFORMANCE]
 
 EMBEDDED = ["sqlite", "memory"]
-BACKENDS = [*EMBEDDED, "postgresql"]  # the slow tests on a server are for the session `conformance`
+BACKENDS = [*EMBEDDED, "postgresql", "mariadb"]  # the slow tests on a server are for the session `conformance`
 WORKERS = [
     f"--numprocesses={os.environ.get('PYTEST_XDIST_AUTO_NUM_WORKERS', 2 * (os.cpu_count() or 1))}",
     "--dist=worksteal",
@@ -67,7 +67,7 @@ SECOND_PYTHON = INSTALLED_PYTHONS[1 % len(INSTALLED_PYTHONS)]
 SUITES = {version: [("sqlite", QUICK)] for version in INSTALLED_PYTHONS[2:-1]}
 """The runs of the suite that `tests` leaves out, by the Python that has them."""
 SUITES[OLDEST_PYTHON] = [("sqlite", SLOW if OLDEST_PYTHON == NEWEST_PYTHON else []), ("memory", SLOW)]
-SUITES[SECOND_PYTHON] = [*SUITES.get(SECOND_PYTHON, []), ("postgresql", QUICK)]
+SUITES[SECOND_PYTHON] = [*SUITES.get(SECOND_PYTHON, []), ("postgresql", QUICK), ("mariadb", QUICK)]
 
 
 @nox.session
@@ -92,8 +92,8 @@ def tests(session: nox.Session):
 def tests_full(session: nox.Session, part: str):
     """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on each.
 
-    The oldest has the slow tests. The suite runs on PostgreSQL on the second oldest, and on SQLite on all others, where
-    `tests` runs it on the newest. The session `conformance` has each combination.
+    The oldest has the slow tests. The suite runs on the servers on the second oldest, and on SQLite on all others; on
+    the newest, `tests` does that. The session `conformance` has each combination.
     """
     suites = SUITES.get(session.python, []) if part == "suite" else []
     if not suites and (part, session.python) != ("slow", OLDEST_PYTHON):
@@ -234,8 +234,10 @@ def run_own_tests(session: nox.Session, pytest: list[str], chosen: list[str], wo
 def run_suite(session: nox.Session, pytest: list[str], backend: str, chosen: list[str]) -> None:
     """Run the conformance suite on a backend.
 
-    On a server, random histories run beside SQLite rather than a model, and most tests get a copy of a migrated store.
+    On a server, random histories run beside SQLite rather than a model; on PostgreSQL, most tests get a copy of a
+    migrated store.
     """
-    on_server = [] if backend in EMBEDDED else ["-p", "on_migrated_copies", "--storage-model=sqlite"]
+    beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
+    copies = ["-p", "on_migrated_copies"] if backend == "postgresql" else []
     suite = [*WORKERS, "--pyargs", "aaow_storage_conformance", f"--storage-backend={backend}"]
-    session.run(*pytest, *suite, *on_server, *chosen, env={"PYTHONPATH": PYTEST_PLUGINS} if on_server else None)
+    session.run(*pytest, *suite, *copies, *beside, *chosen, env={"PYTHONPATH": PYTEST_PLUGINS} if copies else None)
