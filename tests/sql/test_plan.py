@@ -60,12 +60,6 @@ class ComparesInPython(SQLiteDialect):
 
     compared_here: ClassVar[frozenset[FieldKind]] = frozenset({FieldKind.JSON})
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is ComparesInPython
-
-    def __hash__(self) -> int:
-        return hash(ComparesInPython)
-
 
 class ComparesWithHelp(ComparesInPython):
     """The same, if it could find the rows that may match some conditions."""

@@ -52,13 +52,6 @@ class MariaDBDialect(ServerDialect):
     def __init__(self, place: str) -> None:
         self.place = place
 
-    def __eq__(self, other: object) -> bool:
-        """All are equal, so that stores share compiled statements: only errors have `place`."""
-        return isinstance(other, MariaDBDialect)
-
-    def __hash__(self) -> int:
-        return hash(MariaDBDialect)
-
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.open and bool(driver_connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 

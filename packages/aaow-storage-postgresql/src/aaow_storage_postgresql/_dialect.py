@@ -48,13 +48,6 @@ class PostgreSQLDialect(ServerDialect):
         self.schema = schema
         self.compile = _compiler_of(schema)
 
-    def __eq__(self, other: object) -> bool:
-        """Compare the schema alone: stores with the same schema share compiled statements."""
-        return isinstance(other, PostgreSQLDialect) and self.schema == other.schema
-
-    def __hash__(self) -> int:
-        return hash(self.schema)
-
     def is_in_transaction(self, driver_connection: Any) -> bool:
         return driver_connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 

@@ -97,13 +97,6 @@ class SQLiteDialect(Dialect):
     def __init__(self, location: str) -> None:
         self.location = location
 
-    def __eq__(self, other: object) -> bool:
-        """All are equal, so that stores and connections share compiled statements: only errors have `location`."""
-        return isinstance(other, SQLiteDialect)
-
-    def __hash__(self) -> int:
-        return hash(SQLiteDialect)
-
     @property
     def sqlalchemy_dialect(self) -> "sa.Dialect":  # type: ignore[override]  # a property, so that it comes late
         return expressions.DIALECT

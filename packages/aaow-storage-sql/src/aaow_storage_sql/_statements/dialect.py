@@ -83,6 +83,13 @@ class Dialect(ABC):
     schema: str | None = None
     """The schema that qualifies the tables in statements, or None."""
 
+    def __eq__(self, other: object) -> bool:
+        """Compare what the text of statements depends on, so that stores share those that are compiled."""
+        return type(other) is type(self) and isinstance(other, Dialect) and other.schema == self.schema
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.schema))
+
     @abstractmethod
     def translate(self, error: Exception, values: Sequence[Any] = ()) -> StorageError:
         """Return the storage error for an exception of the driver. No other code makes this decision.
