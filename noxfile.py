@@ -159,7 +159,7 @@ def docs(session: nox.Session):
 @nox.session
 def benchmarks(session: nox.Session):
     """Measure a backend beside its bare driver; `-- --help` lists what may be asked for."""
-    install(session, STORAGE, SQL, SQLITE, POSTGRESQL, group="benchmarks")
+    install(session, STORAGE, SQL, SQLITE, POSTGRESQL, MARIADB, group="benchmarks")
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tests"})
 
 

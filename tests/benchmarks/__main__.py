@@ -68,6 +68,15 @@ def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
                 )
         yield options.backend
         return
+    if options.backend == "mariadb":
+        from benchmarks import on_mariadb  # noqa: PLC0415 - as above
+
+        with on_mariadb.flushing_server() as mariadb:
+            report.ratios += on_mariadb.on_mariadb(
+                mariadb, callers=options.callers, rounds=options.rounds, share=options.share, only=options.only
+            )
+        yield options.backend
+        return
     if options.peers:
         report.bounds += beside_peers(folder, options, None)
         yield "peers"

@@ -171,7 +171,7 @@ def get_session(connection: sqlite3.Connection) -> BareOperation:
 
     def get(number: int) -> Session:
         row = connection.execute(READ_SESSION, (f"session-{number % RECORDS:07}",)).fetchone()
-        return _session(row, orjson.loads(row[-1]))
+        return session_of(row, orjson.loads(row[-1]))
 
     return get
 
@@ -249,14 +249,14 @@ def list_sessions(connection: sqlite3.Connection) -> BareOperation:
         digests = {row[7] for row in rows}
         bodies = {digest: connection.execute(READ_BODY, (digest,)).fetchone()[0] for digest in digests}
         snapshots = {digest: orjson.loads(body) for digest, body in bodies.items()}
-        return [_session(row, snapshots[row[7]]) for row in rows]
+        return [session_of(row, snapshots[row[7]]) for row in rows]
 
     return list_all
 
 
 def list_sessions_without_documents(connection: sqlite3.Connection) -> BareOperation:
     """Read the first hundred sessions, and no document."""
-    return lambda number: [without_documents(_session(row, {})) for row in connection.execute(LIST_SESSIONS)]
+    return lambda number: [without_documents(session_of(row, {})) for row in connection.execute(LIST_SESSIONS)]
 
 
 # rows and values
@@ -267,7 +267,8 @@ def _node_row(session_id: str, node_id: str, number: int) -> tuple[Any, ...]:
     return session_id, node_id, "completed", number % 3, node_input, _json({"text": payloads.SENTENCE * 3})
 
 
-def _session(row: tuple[Any, ...], snapshot: dict[str, Any]) -> Session:
+def session_of(row: tuple[Any, ...], snapshot: dict[str, Any]) -> Session:
+    """Make a session of a row."""
     return Session(
         id=row[0],
         workflow_id=row[1],

@@ -4,8 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from typing import Any
 
 import orjson
@@ -16,6 +15,7 @@ from aaow_storage import Session, create_adapter, now
 from aaow_storage_postgresql.testing import Server, private_server
 from benchmarks import baselines, cases, payloads
 from benchmarks.cases import Case
+from benchmarks.in_threads import run_in_threads
 from benchmarks.measuring import BareOperation, Run, run_callers
 from benchmarks.payloads import RECORDS
 from benchmarks.results import Ratio
@@ -100,35 +100,9 @@ def on_postgresql(
 
 
 def _pair(bare: Bare, url: str, operations: int, callers: int) -> Pair:
-    baseline = _in_threads(bare, url, operations, callers)
+    baseline = run_in_threads(lambda: psycopg.connect(url), bare.baseline, operations, callers)
     ours = asyncio.run(_through_adapter(bare.case, url, operations, callers))
     return Pair(baseline, ours, 0, 0)
-
-
-def _in_threads(bare: Bare, url: str, operations: int, callers: int) -> Run:
-    numbers = iter(range(operations))
-    latencies: list[float] = []
-    begin = threading.Barrier(callers + 1)
-
-    def call(operation: BareOperation) -> None:
-        begin.wait()
-        for number in numbers:
-            before = time.perf_counter()
-            operation(number)
-            latencies.append(time.perf_counter() - before)
-
-    with ExitStack() as stack:
-        connections = [stack.enter_context(psycopg.connect(url)) for _ in range(callers)]
-        bare_operations = [bare.baseline(each) for each in connections]
-        for operation in bare_operations:
-            operation(0)
-        threads = stack.enter_context(ThreadPoolExecutor(callers))
-        calls = [threads.submit(call, operation) for operation in bare_operations]
-        begin.wait()
-        cpu, started = time.process_time(), time.perf_counter()
-        for each in calls:
-            each.result()
-        return Run(operations, time.perf_counter() - started, latencies, time.process_time() - cpu)
 
 
 async def _fill(case: Case, url: str) -> None:

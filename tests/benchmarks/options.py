@@ -7,6 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 SESSIONS = 1_000_000
+ON_SERVERS = ("postgresql", "mariadb")
 
 
 @frozen
@@ -52,14 +53,14 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     )
     parser.add_argument("--peers", action="store_true", help="measure other libraries instead")
     parser.add_argument(
-        "--backend", default="sqlite", choices=["sqlite", "postgresql"], help="what is measured (sqlite)"
+        "--backend", default="sqlite", choices=["sqlite", *ON_SERVERS], help="what is measured (sqlite)"
     )
     parser.add_argument("--folder", type=Path, default=Path(), help="where the stores are, on the disk to be measured")
     given = parser.parse_args(arguments)
     return Options(
         only=given.only,
         rounds=given.rounds or (2 if given.quick else 5),
-        callers=tuple(given.callers or ((1, 32, 64) if given.backend == "postgresql" else (1, 16, 64, 256))),
+        callers=tuple(given.callers or ((1, 32, 64) if given.backend in ON_SERVERS else (1, 16, 64, 256))),
         synchronous=tuple(given.synchronous),
         share=0.2 if given.quick else 1.0,
         seconds=1.0 if given.quick else 10.0,

@@ -23,6 +23,8 @@ from benchmarks.cases import READS, WRITES, Case
 from benchmarks.handover import CASES, handover
 from benchmarks.measuring import percentile
 from benchmarks.migrating import migrating
+from benchmarks.on_mariadb import flushing_server as flushing_mariadb
+from benchmarks.on_mariadb import on_mariadb
 from benchmarks.on_postgresql import flushing_server, on_postgresql
 from benchmarks.options import parsed
 from benchmarks.plot import throughput_svg
@@ -237,6 +239,18 @@ def test_every_peer_has_a_program():
 
 def test_postgresql_is_measured_beside_its_bare_driver(server: Server):
     ratios = list(on_postgresql(server, callers=(1, 4), rounds=1, share=0.01))
+    assert [(ratio.case, ratio.callers) for ratio in ratios] == [
+        ("save_llm_execution", 1),
+        ("save_llm_execution", 4),
+        ("get_session", 1),
+        ("get_session", 4),
+    ]
+    assert all(ratio.ratio > 0 for ratio in ratios)
+
+
+def test_mariadb_is_measured_beside_its_bare_driver():
+    with skipped_where_missing(), flushing_mariadb() as started:
+        ratios = list(on_mariadb(started, callers=(1, 4), rounds=1, share=0.01))
     assert [(ratio.case, ratio.callers) for ratio in ratios] == [
         ("save_llm_execution", 1),
         ("save_llm_execution", 4),
