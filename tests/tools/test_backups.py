@@ -25,6 +25,7 @@ from aaow_storage import (
 )
 from aaow_storage.hookspecs import hookimpl
 from aaow_storage_conformance.data import samples
+from aaow_storage_mariadb import testing as mariadb
 from aaow_storage_postgresql import _programs
 from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
 from aaow_storage_sql import HEAD
@@ -467,6 +468,19 @@ def test_a_store_in_postgresql_is_backed_up_and_restored_by_commands(run, tmp_pa
         (tmp_path / "damaged.backup.manifest.json").write_text(manifest)
         assert run("verify", tmp_path / "damaged.backup").code == 1
         assert run("restore", tmp_path / "damaged.backup", "--storage", target).code == 1
+        assert run("restore", made, "--storage", target).code == 0
+        assert run("restore", made, "--storage", target).code == 13
+        assert asyncio.run(sessions_in(target)) == sessions
+        assert run("migrate", "status", "--storage", target).code == 0
+
+
+def test_a_store_in_mariadb_is_backed_up_and_restored_as_an_export(run, tmp_path: Path):
+    made = tmp_path / "made.backup"
+    with mariadb.skipped_where_missing(), mariadb.temporary_database() as url, mariadb.temporary_database() as target:
+        sessions = asyncio.run(fill(url))
+        assert run("backup", made, "--storage", url, "--json").document["format"] == "export"
+        assert run("verify", made, "--json").document["is_sound"]
+        assert run("migrate", "status", "--storage", target).code != 0
         assert run("restore", made, "--storage", target).code == 0
         assert run("restore", made, "--storage", target).code == 13
         assert asyncio.run(sessions_in(target)) == sessions

@@ -1,13 +1,14 @@
 """Copying a store into another, and comparing two."""
 
 import asyncio
+import itertools
 import json
 import select
 import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -103,31 +104,53 @@ def test_copies_of_many_random_stores_are_brought_up_to_date(tmp_path_factory, f
     asyncio.run(check_a_second_copy(tmp_path_factory.mktemp("copy"), first, later))
 
 
+async def check_a_round_trip(folder: Path, calls, urls: Sequence[str]) -> None:
+    """Copy a store in a file to each of the others in turn, and back into a file."""
+    here, back = f"file:{folder}/here.db", f"file:{folder}/back.db"
+    async with create_adapter(here) as source:
+        await demo_store.fill(source)
+        await write_first(source, *calls)
+        before = await contents_of(source)
+    for first, second in itertools.pairwise([here, *urls, back]):
+        async with create_adapter(first) as source, create_adapter(second) as target:
+            result = await copy_store(source, target)
+            assert result.comparison is not None
+            assert result.comparison.differences == ()
+            assert await contents_of(target) == before
+
+
 @settings(quick, max_examples=2)
 @given(random_writes)
 def test_nothing_is_lost_on_the_way_to_postgresql_and_back(tmp_path_factory, calls):
     from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database  # noqa: PLC0415 - may be missing
 
-    folder = tmp_path_factory.mktemp("copy")
+    with skipped_where_missing(), temporary_database() as url:
+        asyncio.run(check_a_round_trip(tmp_path_factory.mktemp("copy"), calls, [url]))
 
-    async def run(url: str) -> None:
-        async with (
-            create_adapter(f"file:{folder}/here.db") as here,
-            create_adapter(url) as there,
-            create_adapter(f"file:{folder}/back.db") as back,
-        ):
-            await demo_store.fill(here)
-            await write_first(here, *calls)
-            before = await contents_of(here)
-            for source, target in ((here, there), (there, back)):
-                result = await copy_store(source, target)
-                assert result.comparison is not None
-                assert result.comparison.differences == ()
-            assert await contents_of(back) == before
-            assert await contents_of(there) == before
+
+@settings(quick, max_examples=2)
+@given(random_writes)
+def test_nothing_is_lost_on_the_way_to_mariadb_and_back(tmp_path_factory, calls):
+    from aaow_storage_mariadb.testing import skipped_where_missing, temporary_database  # noqa: PLC0415 - may be missing
 
     with skipped_where_missing(), temporary_database() as url:
-        asyncio.run(run(url))
+        asyncio.run(check_a_round_trip(tmp_path_factory.mktemp("copy"), calls, [url]))
+
+
+@pytest.mark.slow(seconds=20)  # copies twenty random stores to two servers
+@settings(thorough, max_examples=20)
+@given(random_writes)
+def test_nothing_is_lost_on_the_way_to_mariadb_and_postgresql_and_back(tmp_path_factory, calls):
+    from aaow_storage_mariadb import testing as mariadb  # noqa: PLC0415 - may be missing
+    from aaow_storage_postgresql import testing as postgresql  # noqa: PLC0415 - may be missing
+
+    with (
+        mariadb.skipped_where_missing(),
+        postgresql.skipped_where_missing(),
+        mariadb.temporary_database() as one,
+        postgresql.temporary_database() as other,
+    ):
+        asyncio.run(check_a_round_trip(tmp_path_factory.mktemp("copy"), calls, [one, other]))
 
 
 def in_memory(test):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
@@ -11,6 +11,9 @@ from aaow_storage_mariadb._executor import MariaDBExecutor
 from aaow_storage_mariadb._location import location_of
 from aaow_storage_mariadb._settings import Settings
 from aaow_storage_sql import SQLStorageAdapter
+
+if TYPE_CHECKING:
+    from aaow_storage.authoring import StoreMaintenance
 
 _CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
 _OPTIONS = {
@@ -35,6 +38,7 @@ def aaow_storage_backend() -> Backend:
         contract="1.1",
         temporary_store=temporary_store,
         newer_schema=newer_schema,
+        maintenance=maintenance,
     )
 
 
@@ -63,6 +67,17 @@ def create(
         changes=changes,
     )
     return adapter_of(settings)
+
+
+def maintenance(url: str | None = None, **options: Any) -> "StoreMaintenance":
+    """Return the maintenance of the store at a URL, with the options of `create`.
+
+    Raises:
+        ValidationError: the URL or an option is wrong.
+    """
+    from aaow_storage_mariadb._maintenance import MariaDBMaintenance  # noqa: PLC0415 - for tools alone
+
+    return MariaDBMaintenance(Settings(location=location_of(url), **options))
 
 
 def adapter_of(settings: Settings) -> SQLStorageAdapter:

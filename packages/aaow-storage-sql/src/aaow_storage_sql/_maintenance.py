@@ -62,13 +62,20 @@ def _run(function: Callable[[Opening], T], opening: Opening) -> T:
         opening.end()
 
 
-def schema_status_of(found: str | None) -> SchemaStatus:
-    """Return the status of a store with that version, None for one without a schema."""
+def schema_status_of(found: str | None, *, is_made_whole: bool = False) -> SchemaStatus:
+    """Return the status of a store with that version, None for one without a schema.
+
+    Args:
+        found: the version.
+        is_made_whole: whether a new store is made from the tables of this release, not by all revisions.
+    """
     unfinished = installed_revision(found)
     is_newer = found is not None and (unfinished or found) not in revisions.REVISIONS
     due: tuple[str, ...] = ()
-    if not is_newer:
-        due = ("the tables that are missing",) if unfinished else tuple(map(_title, _due(found)))
+    if unfinished or (found is None and is_made_whole):
+        due = () if is_newer else ("the tables that are missing",)
+    elif not is_newer:
+        due = tuple(map(_title, _due(found)))
     return SchemaStatus(found=found, expected=revisions.HEAD, pending=due, is_newer=is_newer)
 
 

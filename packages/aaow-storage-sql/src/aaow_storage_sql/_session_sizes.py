@@ -99,9 +99,10 @@ _LIMIT = sa.bindparam("limit", type_=sa.Integer)
 def _some(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Any:
     """Return the DELETE of at most so many rows that meet the conditions."""
     key = [*table.primary_key.columns]
-    chosen = sa.select(*key).where(*conditions).limit(_LIMIT)
+    # MariaDB has no LIMIT in the query of an IN, but in a table that it selects from.
+    chosen = sa.select(*key).where(*conditions).limit(_LIMIT).subquery()
     named = key[0] if len(key) == 1 else sa.tuple_(*key)
-    return sa.delete(table).where(named.in_(chosen))
+    return sa.delete(table).where(named.in_(sa.select(*chosen.columns)))
 
 
 _EXECUTIONS = sa.select(llm_executions.c.id).where(llm_executions.c.session_id == _SESSION)

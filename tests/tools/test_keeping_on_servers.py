@@ -1,4 +1,4 @@
-"""Checking, pruning and erasing on PostgreSQL, where several transactions write at once."""
+"""Checking, pruning and erasing on servers, where several transactions write at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,16 +10,17 @@ from histories import History
 from whole_sessions import NOW, WHOLE, add, left
 
 from aaow_storage import Session, StorageAdapter, create_adapter, maintenance_of
-from aaow_storage_postgresql.testing import skipped_where_missing, temporary_database
+from aaow_storage_mariadb import testing as mariadb
+from aaow_storage_postgresql import testing as postgresql
 from aaow_storage_tools import PrunePolicy, PruneRule, check_store, erase, prune, verify_receipt
 
 pytestmark = pytest.mark.asyncio
 POLICY = PrunePolicy(rules=[PruneRule(older_than=timedelta(days=90))])
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    with skipped_where_missing(), temporary_database() as database:
+@pytest.fixture(params=[postgresql, mariadb], ids=["postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with request.param.skipped_where_missing(), request.param.temporary_database() as database:
         yield database
 
 
