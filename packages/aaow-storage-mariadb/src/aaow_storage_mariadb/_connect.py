@@ -63,7 +63,7 @@ def _connect(settings: Settings, hosts: Hosts, host: Host, watchdog: Watchdog | 
     with storage_errors_alone(dialect.to_storage_error):
         driver_connection = log_in(settings.location, host, settings.connect_timeout)
         try:
-            max_packet = _check(driver_connection, place)
+            max_packet, is_node = _check(driver_connection, place)
             _set_session(driver_connection, settings)
             vars(driver_connection)["_read_timeout"] = None  # from now on, the watchdog limits the waits
             return MariaDBConnection(
@@ -74,6 +74,7 @@ def _connect(settings: Settings, hosts: Hosts, host: Host, watchdog: Watchdog | 
                 reconnect=lambda: connect(settings, hosts, watchdog),
                 kill=lambda thread, timeout_s: _kill(settings.location, host, thread, timeout_s),
                 max_packet=max_packet,
+                is_node=is_node,
             )
         except BaseException:
             driver_connection.close()
@@ -118,8 +119,8 @@ def _tls(parameters: tuple[tuple[str, str], ...]) -> ssl.SSLContext | None:
     return context
 
 
-def _check(driver_connection: "pymysql.Connection[Any]", place: str) -> int:
-    """Check that the server can be used; return the longest query that it accepts, in bytes.
+def _check(driver_connection: "pymysql.Connection[Any]", place: str) -> tuple[int, bool]:
+    """Check that the server can be used; return the longest query that it accepts, in bytes, and if it is in a cluster.
 
     Raises:
         StorageUnavailableError: it does not serve now.
@@ -136,11 +137,12 @@ def _check(driver_connection: "pymysql.Connection[Any]", place: str) -> int:
     if max_packet < MIN_PACKET:
         raise StorageError(f"{place}: max_allowed_packet is {max_packet}; set it to 64M, or at least {MIN_PACKET}")
     states = dict(each.split("=") for each in (cluster or "").lower().split(",") if each)
-    if states.get("wsrep_cluster_status") != "disconnected" and states.get("wsrep_ready") == "off":
+    is_node = states.get("wsrep_cluster_status", "disconnected") != "disconnected"
+    if is_node and states.get("wsrep_ready") == "off":
         raise StorageUnavailableError(f"{place}: wsrep_ready is OFF: the node is not a part of a cluster with a quorum")
     if is_read_only:
         raise StorageUnavailableError(f"{place}: the server is read-only; name one that takes writes in the URL")
-    return int(max_packet)
+    return int(max_packet), is_node
 
 
 def _set_session(driver_connection: "pymysql.Connection[Any]", settings: Settings) -> None:

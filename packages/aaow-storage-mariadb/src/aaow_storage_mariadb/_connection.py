@@ -40,10 +40,13 @@ class MariaDBConnection(ServerConnection):
         reconnect: "Callable[[], MariaDBConnection]",
         kill: Callable[[int, float], None],
         max_packet: int,
+        is_node: bool,
     ) -> None:
         super().__init__(driver_connection, settings, dialect, watchdog, reconnect=reconnect)
         self._kill = kill
         self._max_query = max_packet - _PACKET_MARGIN
+        self._is_node = is_node
+        """Whether the server is a node of a Galera cluster, where another node may abort a transaction at any time."""
         self._isolation = ""
         self._default_limit_s = math.inf if settings.statement_timeout is None else settings.statement_timeout
         self._statement_limit_s = self._default_limit_s
@@ -132,14 +135,26 @@ class MariaDBConnection(ServerConnection):
             return cursor
         queries, self._waiting = [*self._waiting, query], []
         try:
-            cursor.execute(";".join(queries))
-            while cursor.nextset():
-                pass
+            for request in self._requests(queries):
+                cursor.execute(request)
+                while cursor.nextset():
+                    pass
         except pymysql.MySQLError as error:
             if self.dialect.aborts_transaction(error):
                 roll_back_at_once(self.driver_connection)
             raise
         return cursor
+
+    def _requests(self, queries: Sequence[str]) -> Sequence[str]:
+        """Return the texts to send, each with as many of the queries as one request may have.
+
+        A node of a cluster does not say that a transaction was aborted between two queries of a request: it executes
+        the others, each by itself, and reports success, of COMMIT too. It does say so of a compound statement, and
+        between requests. Before its first query locks something, a transaction is not aborted.
+        """
+        if len(queries) == 1 or not self._is_node or _START_WRITING in queries or _START_READING in queries:
+            return [";".join(queries)]
+        return [f"BEGIN NOT ATOMIC {';'.join(queries)};END"] if queries[-1] == "COMMIT" else queries
 
     def run_and_commit(self, statement: Any, parameters: Parameters, kind: str, session_id: str | None) -> bool:
         if (
