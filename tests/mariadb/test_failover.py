@@ -2,16 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import attrs
 import pytest
 
-from aaow_storage import BudgetPool, LLMExecutionResult, Session, StorageAdapter, ToolCallLog, create_adapter, new_id
+from aaow_storage import (
+    BudgetPool,
+    Change,
+    LLMExecutionResult,
+    Session,
+    StorageAdapter,
+    ToolCallLog,
+    create_adapter,
+    new_id,
+)
 from aaow_storage.errors import OutcomeUnknownError, StorageError, StorageUnavailableError
 from aaow_storage_mariadb.testing import Cluster, NodeState
 
@@ -23,7 +31,7 @@ pytestmark = [
 ]
 
 CALLERS = 6
-SOME = 60
+SOME, MANY = 60, 3000
 ENDS_WITHIN_S = 120.0
 PAUSE_S = 0.005
 OPTIONS = {"pool_size": CALLERS, "connect_timeout": 2.0, "acquire_timeout": 5.0, "statement_timeout": 5.0}
@@ -48,8 +56,8 @@ class Calls:
 class Load:
     """Callers that make one call after the other, and never the same twice."""
 
-    def __init__(self, adapter: StorageAdapter) -> None:
-        self.adapter = adapter
+    def __init__(self, adapters: Sequence[StorageAdapter]) -> None:
+        self.adapters = adapters
         self.executions = Calls()
         self.consumptions = Calls()
         self.transactions = Calls()
@@ -59,11 +67,12 @@ class Load:
         """How long calls took that failed."""
         self.is_over = False
 
-    async def call(self) -> None:
+    async def call(self, number: int) -> None:
+        adapter = self.adapters[number % len(self.adapters)]
         while not self.is_over:
-            await self._note(self._save, self.executions)
-            await self._note(self._consume, self.consumptions)
-            await self._note(self._transact, self.transactions)
+            await self._note(adapter, _save, self.executions)
+            await self._note(adapter, _consume, self.consumptions)
+            await self._note(adapter, _transact, self.transactions)
             await asyncio.sleep(PAUSE_S)
 
     async def until_more(self, count: int = SOME) -> None:
@@ -80,10 +89,12 @@ class Load:
             while len(self.failed_calls_s) < wanted:
                 await asyncio.sleep(PAUSE_S)
 
-    async def _note(self, call: Callable[[str], Any], calls: Calls) -> None:
+    async def _note(
+        self, adapter: StorageAdapter, call: Callable[[StorageAdapter, str], Awaitable[None]], calls: Calls
+    ) -> None:
         made, begun = new_id(), time.monotonic()
         try:
-            await call(made)
+            await call(adapter, made)
         except OutcomeUnknownError:
             calls.unknown.add(made)
         except StorageError as error:
@@ -96,38 +107,47 @@ class Load:
             return
         self.failed_calls_s.append(time.monotonic() - begun)
 
-    async def _save(self, id: str) -> None:
-        await self.adapter.save_llm_execution("s", "n", LLMExecutionResult(id=id))
 
-    async def _consume(self, id: str) -> None:
-        del id
-        await self.adapter.consume_budget("leaf", 1)
+async def _save(adapter: StorageAdapter, id: str) -> None:
+    await adapter.save_llm_execution("s", "n", LLMExecutionResult(id=id))
 
-    async def _transact(self, id: str) -> None:
-        log = ToolCallLog(id=id, session_id="s", node_id="n", tool_call_id="c", tool_name="t", args={})
-        async with self.adapter.transaction() as transaction:
-            await transaction.log_tool_call(log)
-            await transaction.consume_budget("other", 1)
+
+async def _consume(adapter: StorageAdapter, id: str) -> None:
+    del id
+    await adapter.consume_budget("leaf", 1)
+
+
+async def _transact(adapter: StorageAdapter, id: str) -> None:
+    log = ToolCallLog(id=id, session_id="s", node_id="n", tool_call_id="c", tool_name="t", args={})
+    async with adapter.transaction() as transaction:
+        await transaction.log_tool_call(log)
+        await transaction.consume_budget("other", 1)
 
 
 @asynccontextmanager
-async def loaded(cluster: Cluster, url: str, *, may_be_unknown: bool = False) -> AsyncIterator[Load]:
-    """Yield callers at work; after the block, check what each node has."""
-    async with create_adapter("mariadb", url, **OPTIONS) as adapter:
+async def loaded(
+    cluster: Cluster, database: str, *, firsts: Sequence[int] = (0,), may_be_unknown: bool = False
+) -> AsyncIterator[Load]:
+    """Yield callers at work, with an adapter for each of the first nodes; after the block, check what each node has."""
+    async with AsyncExitStack() as stack:
+        urls = [cluster.url(database, first=first) for first in firsts]
+        made = [create_adapter("mariadb", url, sync_wait=1, **OPTIONS) for url in urls]
+        adapters = [await stack.enter_async_context(each) for each in made]
+        adapter = adapters[0]
         await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
         await adapter.create_budget_pool(BudgetPool(id="root", total_budget=1_000_000))
         for pool in ("leaf", "other"):
             await adapter.create_budget_pool(BudgetPool(id=pool, parent_pool_id="root", total_budget=1_000_000))
-        load = Load(adapter)
+        load = Load(adapters)
         async with asyncio.TaskGroup() as group:
-            for _ in range(CALLERS):
-                group.create_task(load.call())
+            for number in range(CALLERS):
+                group.create_task(load.call(number))
             await load.until_more()
             yield load
             load.is_over = True
     await asyncio.to_thread(cluster.heal)
     for node in cluster.nodes:
-        await check(node.url(url.rpartition("/")[2]), load)
+        await check(node.url(database), load)
     if not may_be_unknown:
         assert load.executions.unknown | load.consumptions.unknown | load.transactions.unknown == set()
 
@@ -138,11 +158,23 @@ async def check(url: str, load: Load) -> None:
         logs = [each.id for each in await adapter.get_session_tool_calls("s")]
         load.transactions.check(logs)
         used = {pool.id: pool.used_budget for pool in await adapter.list_budget_pools()}
+        changes = [change async for change in all_changes(adapter)]
+    created = [change.id for change in changes if change.kind == "tool_call"]
+    assert sorted(created) == sorted(logs)
+    assert sum(change.id == "root" for change in changes) - 1 == used["root"]
     consumed = len(load.consumptions.acknowledged)
     assert consumed <= used["leaf"] <= consumed + len(load.consumptions.unknown)
     assert used["other"] == len(logs)
     assert used["root"] == used["leaf"] + used["other"]
     assert all(each == Decimal(int(each)) for each in used.values())
+
+
+async def all_changes(adapter: StorageAdapter) -> AsyncIterator[Change]:
+    after = None
+    while page := await adapter.get_changes(after):
+        for change in page:
+            yield change
+        after = page[-1].position
 
 
 def gap_s(load: Load) -> float:
@@ -188,7 +220,7 @@ async def lose_the_majority(cluster: Cluster, load: Load) -> None:
     await load.until_failures()
     acknowledged = len(load.times)
     with pytest.raises(StorageUnavailableError):
-        await load.adapter.get_session("s")
+        await load.adapters[0].get_session("s")
     await load.until_failures()
     assert len(load.times) == acknowledged
     await asyncio.to_thread(cluster.heal)
@@ -218,7 +250,15 @@ async def test_nothing_acknowledged_is_missing_or_there_twice_whatever_happens_t
 ):
     for happens in (kill_two_in_turn, stand_still, cut_off, *WITHOUT_SERVERS):
         with subtests.test(happens.__name__), cluster.temporary_database() as url:
-            async with loaded(cluster, url, may_be_unknown=happens in WITHOUT_SERVERS) as load:
+            database = url.rpartition("/")[2]
+            async with loaded(cluster, database, may_be_unknown=happens in WITHOUT_SERVERS) as load:
                 await happens(cluster, load)
                 await load.until_more()
             record_property(f"{happens.__name__}: longest time without an acknowledgement, s", round(gap_s(load), 3))
+
+
+async def test_transactions_that_meet_others_of_another_node_are_stored_or_refused(cluster: Cluster):
+    with cluster.temporary_database() as url:
+        async with loaded(cluster, url.rpartition("/")[2], firsts=(0, 1, 2)) as load:
+            await load.until_more(MANY)
+        assert load.transactions.refused
