@@ -8,7 +8,7 @@ from typing import Any
 import pymysql
 
 from aaow_storage.authoring import storage_errors_alone
-from aaow_storage.errors import StorageError, ValidationError
+from aaow_storage.errors import ContentionError, StorageError, ValidationError
 from aaow_storage_mariadb._dialect import MariaDBDialect
 from aaow_storage_mariadb._feed_statements import STORE_AFTER_UPSERT, STORE_FOR_SURE, feed_values
 from aaow_storage_mariadb._literals import with_values
@@ -98,6 +98,11 @@ class MariaDBConnection(ServerConnection):
         self._gathers = text == "COMMIT"
         try:
             return super().command(text)
+        except ContentionError:
+            if text != "ROLLBACK":
+                raise
+            self._forget_waiting()  # another node of a cluster has aborted the transaction before
+            return None
         finally:
             self._gathers = False
 
