@@ -205,3 +205,14 @@ async def test_a_connection_that_cannot_be_rolled_back_after_a_deadlock_is_close
     assert server.is_closed
     with pytest.raises(TransactionError):
         await transaction.commit()
+
+
+async def test_a_rollback_that_finds_the_transaction_ended_by_another_is_no_error(
+    transaction: InteractiveTransaction, server: Server
+):
+    await transaction.run(write("first", at_once=True))
+    server.fails_at = {"ROLLBACK": DeadlockError}
+    await transaction.rollback()
+    assert transaction.outcome is TransactionOutcome.ROLLED_BACK
+    assert server.stored == []
+    assert server.pending is None

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aaow_storage import StorageAdapter, Transaction
+from aaow_storage import Capability, ContentionError, StorageAdapter, Transaction
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 
 BEGINS_WITHIN_S = 0.2
@@ -18,3 +18,17 @@ async def begun_beside_each_other(one: StorageAdapter, other: StorageAdapter) ->
         await asyncio.wait([beginning])
         return first, first
     return first, await beginning
+
+
+async def commit_those_that_may(storage: StorageAdapter, *transactions: Transaction) -> set[Transaction]:
+    """Commit the transactions, and return those that did not lose; none may where writers wait."""
+    stored = set()
+    for transaction in dict.fromkeys(transactions):
+        try:
+            await transaction.commit()
+        except ContentionError:
+            if Capability.WRITERS_WAIT in storage.capabilities:
+                raise
+        else:
+            stored.add(transaction)
+    return stored

@@ -64,6 +64,8 @@ def _connect(settings: Settings, hosts: Hosts, host: Host, watchdog: Watchdog | 
         driver_connection = log_in(settings.location, host, settings.connect_timeout)
         try:
             max_packet, is_node = _check(driver_connection, place)
+            if is_node:
+                hosts.note_cluster()
             _set_session(driver_connection, settings)
             vars(driver_connection)["_read_timeout"] = None  # from now on, the watchdog limits the waits
             return MariaDBConnection(

@@ -17,6 +17,8 @@ class Hosts:
         self._hosts = hosts
         self._lock = threading.Lock()
         self._current = 0
+        self.are_of_cluster = False
+        """Whether one that served is a node of a Galera cluster."""
 
     def __iter__(self) -> Iterator[Host]:
         """Yield the hosts in the order in which to try them."""
@@ -29,3 +31,7 @@ class Hosts:
         """Note that a host serves, so that it is tried first."""
         with self._lock:
             self._current = self._hosts.index(host)
+
+    def note_cluster(self) -> None:
+        """Note that a host is a node of a Galera cluster."""
+        self.are_of_cluster = True

@@ -22,13 +22,13 @@ class MariaDBServer(Server):
     settings: Settings
     _records: bool = False
     dialect: MariaDBDialect = field(init=False)
-    _hosts: Hosts = field(init=False)
+    hosts: Hosts = field(init=False)
 
     @dialect.default
     def _make_dialect(self) -> MariaDBDialect:
         return MariaDBDialect(self.settings.place)
 
-    @_hosts.default
+    @hosts.default
     def _make_hosts(self) -> Hosts:
         return Hosts(self.settings.location.hosts)
 
@@ -38,7 +38,7 @@ class MariaDBServer(Server):
         return False
 
     def connect(self, watchdog: Watchdog | None = None) -> MariaDBConnection:
-        connection = connect(self.settings, self._hosts, watchdog)
+        connection = connect(self.settings, self.hosts, watchdog)
         connection.is_known_to_record = self._records
         return connection
 

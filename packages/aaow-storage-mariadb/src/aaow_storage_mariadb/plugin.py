@@ -15,7 +15,7 @@ from aaow_storage_sql import SQLStorageAdapter
 if TYPE_CHECKING:
     from aaow_storage.authoring import StoreMaintenance
 
-_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES})
+_CAPABILITIES = frozenset({Capability.STREAM_EVENTS, Capability.DURABLE, Capability.CHANGES, Capability.WRITERS_WAIT})
 _OPTIONS = {
     "pool_size": f"the most connections of an adapter; each has a thread ({Settings.default_pool_size})",
     "connect_timeout": "how many seconds to wait for a server to answer (10.0)",

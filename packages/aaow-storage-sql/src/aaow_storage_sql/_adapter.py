@@ -121,8 +121,9 @@ class SQLStorageAdapter(SQLOperations, StorageAdapter):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        records = self._executor.records_changes
-        return self._capabilities if records else self._capabilities - {Capability.CHANGES}
+        executor = self._executor
+        may_claim = {Capability.CHANGES: executor.records_changes, Capability.WRITERS_WAIT: executor.writers_wait}
+        return self._capabilities - {each for each, is_so in may_claim.items() if not is_so}
 
     async def initialize(self, *, migrate: bool = True) -> None:
         check_event_loop()

@@ -75,6 +75,7 @@ class Server:
         """Make the data folder, without the user."""
         self.run(
             [str(self._programs.installer), "--no-defaults", *self._programs.options(), f"--datadir={self.data}",
+             f"--tmpdir={self.folder}",
              "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
              f"--innodb-log-file-size={self._settings['innodb-log-file-size']}", "--innodb-use-native-aio=OFF"]
         )  # fmt: skip
@@ -177,6 +178,7 @@ class Server:
         options = {
             "plugin-dir": str(self._programs.prefix / "lib/mysql/plugin"),
             "datadir": str(self.data),
+            "tmpdir": str(self.folder),  # a server that starts removes the temporary tables that it finds there
             "port": str(self.port),
             "bind-address": "127.0.0.1",
             "socket": str(self.folder / "socket"),

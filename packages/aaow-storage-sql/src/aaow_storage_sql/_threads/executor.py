@@ -65,6 +65,11 @@ class Executor(ABC):
     poll_interval_s: float = POLL_INTERVAL_S
 
     @property
+    def writers_wait(self) -> bool:
+        """Whether a writer waits for an open transaction that is in its way, as far as is known."""
+        return True
+
+    @property
     def place(self) -> str:
         """The name of the store for messages, without secrets."""
         return "a SQL store"

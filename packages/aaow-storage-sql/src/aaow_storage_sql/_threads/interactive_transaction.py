@@ -223,7 +223,7 @@ class InteractiveTransaction(ExecutorTransaction):
                     connection.commit()
                     verify()
                 else:
-                    connection.command("ROLLBACK")
+                    _roll_back_as_asked(connection)
         except StorageError as failure:
             error = failure
             roll_back(connection, error)
@@ -288,6 +288,20 @@ class InteractiveTransaction(ExecutorTransaction):
 
     def _over(self) -> TransactionError:
         return TransactionError(f"the transaction is over: {self._reason}")
+
+
+def _roll_back_as_asked(connection: "SQLConnection") -> None:
+    """Roll the open transaction back. It is no error if another one has ended it meanwhile, and the database says so.
+
+    Raises:
+        StorageError: ROLLBACK failed otherwise.
+    """
+    try:
+        connection.command("ROLLBACK")
+    except StorageError as error:
+        if not connection.dialect.aborts_transaction(error):
+            raise
+        roll_back(connection, error)
 
 
 def _described(error: BaseException) -> str:
