@@ -12,7 +12,11 @@ from aaow_storage_mariadb._settings import Settings
 from aaow_storage_mariadb.testing import Cluster
 from aaow_storage_sql import HEAD, Opening, RowLease, metadata, stored_version, upgrade_in_steps
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow(seconds=30)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow(seconds=30),
+    pytest.mark.xdist_group("mariadb cluster"),
+]
 TIMES = 5
 
 
