@@ -189,11 +189,11 @@ def of_unfinished(store: Store) -> str:
 
 
 def test_an_unfinished_store_is_refused_without_migrate_and_not_changed(store: Store):
-    version = of_unfinished(store)
+    of_unfinished(store)
     before = store.schema()
-    with pytest.raises(SchemaVersionError, match="migrate=True to go on") as refused:
+    with pytest.raises(SchemaVersionError, match=r"has no schema.* migrate=True to go on") as refused:
         store.initialize(migrate=False)
-    assert refused.value.found == version
+    assert refused.value.found is None
     assert store.schema() == before
 
 

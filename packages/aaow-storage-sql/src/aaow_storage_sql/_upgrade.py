@@ -43,10 +43,10 @@ def needs_upgrade(version: str | None, *, migrate: bool) -> bool:
     if version is not None and (unfinished or version) not in revisions.REVISIONS:
         raise SchemaVersionError(version, head, "it was made by a newer release; install that release or a later one")
     if not migrate:
-        remedy = "call initialize() with migrate=True to bring it up to date"
-        if unfinished:
+        if unfinished:  # so far it has no version
             remedy = "its tables are being made, or that was interrupted; call initialize() with migrate=True to go on"
-        raise SchemaVersionError(version, head, remedy)
+            raise SchemaVersionError(None, head, remedy)
+        raise SchemaVersionError(version, head, "call initialize() with migrate=True to bring it up to date")
     return True
 
 
