@@ -82,7 +82,7 @@ def test_an_unknown_backend_is_refused_with_those_that_are_installed(run: Run):
     result = run("--backend", "postgrseql")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
-    assert "installed: memory, postgresql, sqlite" in result.stderr
+    assert "installed: mariadb, memory, postgresql, sqlite" in result.stderr
 
 
 def test_a_store_that_cannot_be_opened_is_refused_without_a_traceback(run: Run, tmp_path: Path):
