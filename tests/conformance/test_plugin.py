@@ -34,7 +34,7 @@ def test_without_a_backend_the_suite_says_which_are_installed(pytester: pytest.P
     result = suite_on(pytester, "-n", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: choose the backend to test with --storage-backend=NAME; *: memory, postgresql, sqlite"]
+        ["ERROR: choose the backend to test with --storage-backend=NAME; *: mariadb, memory, postgresql, sqlite"]
     )
 
 

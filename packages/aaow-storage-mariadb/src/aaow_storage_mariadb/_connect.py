@@ -108,16 +108,24 @@ def log_in(location: Location, host: Host, timeout_s: float) -> "pymysql.Connect
 
 @functools.lru_cache(maxsize=16)
 def _tls(parameters: tuple[tuple[str, str], ...]) -> ssl.SSLContext | None:
-    """Return how to trust a server; None to encrypt if it can, without a check who it is."""
+    """Return how to trust a server; None to encrypt if it can, without a check who it is.
+
+    Raises:
+        StorageError: a file cannot be read, or is none of certificates.
+    """
     if not parameters:
         return None
     files = dict(parameters)
-    context = ssl.create_default_context(cafile=files.get("ssl_ca"))
+    try:
+        context = ssl.create_default_context(cafile=files.get("ssl_ca"))
+        if "ssl_cert" in files:
+            context.load_cert_chain(files["ssl_cert"], files.get("ssl_key"))
+    except OSError as error:
+        named = ", ".join(f"{name}={files[name]}" for name in ("ssl_ca", "ssl_cert", "ssl_key") if name in files)
+        raise StorageError(f"the files of the URL cannot be used ({named}): {error}; check their names") from error
     if files.get("ssl_verify") == "off":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if "ssl_cert" in files:
-        context.load_cert_chain(files["ssl_cert"], files.get("ssl_key"))
     return context
 
 

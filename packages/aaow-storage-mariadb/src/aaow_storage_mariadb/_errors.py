@@ -71,7 +71,9 @@ _CODES: Final = {
     1143: Meaning.REFUSED,
     1227: Meaning.REFUSED,
     1251: Meaning.REFUSED,
+    1665: Meaning.REFUSED,
     1698: Meaning.REFUSED,
+    2026: Meaning.REFUSED,  # TLS
 }
 _REMEDIES: Final = {
     1021: "free space on the server's disk",
@@ -88,10 +90,15 @@ _REMEDIES: Final = {
     1226: "lower pool_size, or raise the limit of the user",
     1227: "grant the user the missing privilege",
     1290: "the server is read-only: name one that takes writes in the URL",
+    1665: "set binlog_format of the server to ROW or MIXED",
     1698: "check user and password",
     1836: "the server is read-only: name one that takes writes in the URL",
     1969: "raise statement_timeout, or look up in information_schema.INNODB_TRX what it waited for",
-    2003: "check that the server runs, and its host and port",
+    2026: "let the server speak TLS, or leave the parameters ssl_ca, ssl_cert and ssl_key out of the URL",
+}
+_REMEDIES_OF_TEXTS: Final = {
+    "CERTIFICATE_VERIFY_FAILED": "name the certificate of the server's authority by ssl_ca= in the URL",
+    "Can't connect to": "check that the server runs, and its host and port",
 }
 
 
@@ -116,4 +123,5 @@ ERRORS: Final = ErrorTable(
         pymysql.OperationalError: Meaning.UNAVAILABLE,
     },
     remedies=_REMEDIES,
+    remedies_of_texts=_REMEDIES_OF_TEXTS,
 )
