@@ -42,10 +42,13 @@ WORKERS = [
 
 The environment variable of `pytest -n auto`, PYTEST_XDIST_AUTO_NUM_WORKERS, sets another number.
 """
-LONGEST_FIRST = [WORKERS[0], "--dist=loadgroup"]
-"""Tests begin in the order in which they are collected; those of one `xdist_group` are first, in one process."""
+LONGEST_FIRST = [WORKERS[0], "--dist=load", "--maxschedchunk=1"]
+"""Tests begin in the order in which they are collected."""
+ONE_BY_ONE = ["--numprocesses=0"]
 QUICK = ["-m", "not slow"]
 SLOW = ["-m", "slow"]
+SLOW_TESTS = ["-m", "slow and not cluster"]
+CLUSTERS = ["-m", "cluster"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
 PYTEST_PLUGINS = "tests/postgresql/plugins"
 
@@ -88,19 +91,22 @@ def tests(session: nox.Session):
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("part", ["slow", "suite"], ids=["slow", "suite"])
+@nox.parametrize("part", ["slow", "suite", "clusters"], ids=["slow", "suite", "clusters"])
 def tests_full(session: nox.Session, part: str):
     """Run what `tests` leaves out, shared out among the Pythons: each test runs on one, and the suite on each.
 
-    The oldest has the slow tests. The suite runs on the servers on the second oldest, and on SQLite on all others; on
+    The oldest has the slow tests, and those of clusters, whose nodes need the machine to themselves to tell in time
+    which of them has failed. The suite runs on the servers on the second oldest, and on SQLite on all others; on
     the newest, `tests` does that. The session `conformance` has each combination.
     """
     suites = SUITES.get(session.python, []) if part == "suite" else []
-    if not suites and (part, session.python) != ("slow", OLDEST_PYTHON):
+    if not suites and (part == "suite" or session.python != OLDEST_PYTHON):
         session.skip("another Python runs them")
     install(session, *EVERYTHING, group="test")
     if part == "slow":
-        run_own_tests(session, ["pytest"], SLOW, LONGEST_FIRST)
+        run_own_tests(session, ["pytest"], SLOW_TESTS, LONGEST_FIRST)
+    elif part == "clusters":
+        run_own_tests(session, ["pytest"], CLUSTERS, ONE_BY_ONE)
     for backend, chosen in suites:
         run_suite(session, ["pytest"], backend, chosen)
 

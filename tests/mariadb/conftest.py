@@ -41,7 +41,8 @@ def server() -> Iterator[Server]:
 def cluster() -> Iterator[Cluster]:
     """A Galera cluster; tests heal it by the end of `temporary_database`.
 
-    Each process has its own, so tests that use it are of the `xdist_group` "mariadb cluster".
+    Each process has its own, so tests that use it are of one `xdist_group`, "mariadb cluster": a run with several
+    processes needs `--dist=loadgroup` for that.
     """
     with skipped_where_missing(), private_cluster() as started:
         yield started
