@@ -135,7 +135,7 @@ def test_a_backend_subclasses_the_suite_in_its_own_tests(project: pytest.Pyteste
             @clause("STR-1")
             @lacks(Capability.STREAM_EVENTS)
             async def test_something_of_its_own(self, storage, store):
-                assert storage.capabilities == {Capability.CHANGES}
+                assert storage.capabilities == {Capability.CHANGES, Capability.WRITERS_WAIT}
                 assert store.capabilities == storage.capabilities
                 assert store.backend.name == "memory"
         """
