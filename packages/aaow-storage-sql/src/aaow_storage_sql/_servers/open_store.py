@@ -15,8 +15,9 @@ from aaow_storage_sql._threads.opening import Opening
 class OpenStore:
     """The worker threads of one adapter.
 
-    One connection in `connections_per_reader` only reads, so that reads never wait for writes that wait for locks. The
-    first of these serves point reads; if it is the only one, it serves all reads.
+    One connection in `connections_per_reader` only reads, so that reads never wait for writes that wait for locks. If
+    the server answers several point reads together, the first of these serves them; else, or if it is the only one, all
+    of these serve all reads.
     """
 
     server: Server
@@ -55,8 +56,11 @@ def open_store(server: Server, opening: Opening, *, migrate: bool) -> OpenStore:
     pool_size = server.settings.pool_size
     reading = max(1, pool_size // server.settings.tuning.connections_per_reader)
     writing = max(1, pool_size - reading)
-    readers = point_readers = WorkerPool(server, watchdog, "point-reader", 1, batch_size=server.max_reads_together)
-    if reading > 1:
-        readers = WorkerPool(server, watchdog, "reader", reading - 1)
+    point_reading = 1 if server.max_reads_together > 1 else reading
+    readers = point_readers = WorkerPool(
+        server, watchdog, "point-reader", point_reading, batch_size=server.max_reads_together
+    )
+    if reading > point_reading:
+        readers = WorkerPool(server, watchdog, "reader", reading - point_reading)
     writers = WorkerPool(server, watchdog, "writer", writing)
     return OpenStore(server, watchdog, point_readers, readers, writers, prepared.records_changes)
