@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 class MariaDBExecutor(ServerExecutor):
     """Runs operations on the threads of one adapter."""
 
-    numbers_changes = True
-
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._mariadb_settings = settings

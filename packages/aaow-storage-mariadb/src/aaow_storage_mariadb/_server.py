@@ -21,8 +21,9 @@ class MariaDBServer(Server):
     name: ClassVar[str] = "mariadb"
     settings: Settings
     _records: bool = False
-    dialect: MariaDBDialect = field(init=False)
-    hosts: Hosts = field(init=False)
+    dialect: MariaDBDialect = field()
+    hosts: Hosts = field()
+    """Shared by the server of an open store with the one that opened it."""
 
     @dialect.default
     def _make_dialect(self) -> MariaDBDialect:
@@ -31,11 +32,6 @@ class MariaDBServer(Server):
     @hosts.default
     def _make_hosts(self) -> Hosts:
         return Hosts(self.settings.location.hosts)
-
-    @property
-    def may_autocommit(self) -> bool:
-        """A commit stores changes, too, so it takes several statements."""
-        return False
 
     def connect(self, watchdog: Watchdog | None = None) -> MariaDBConnection:
         connection = connect(self.settings, self.hosts, watchdog)

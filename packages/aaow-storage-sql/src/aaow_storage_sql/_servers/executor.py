@@ -14,6 +14,7 @@ from aaow_storage.errors import StorageError, StoreBusyError
 from aaow_storage_sql._late_imports import import_late, import_repositories
 from aaow_storage_sql._operation import Call
 from aaow_storage_sql._servers.settings import ServerSettings
+from aaow_storage_sql._statements.dialect import FeedOrder
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction
 from aaow_storage_sql._threads.job import Job, Outcome
 from aaow_storage_sql._threads.opening import Opening
@@ -102,8 +103,10 @@ class ServerExecutor(ThreadedExecutor):
         import_late("aaow_storage_sql._servers.open_store")
         from aaow_storage_sql._servers.open_store import open_store  # noqa: PLC0415 - imported by the thread
 
-        store = open_store(self.make_server(), opening, migrate=migrate)
+        server = self.make_server()
+        store = open_store(server, opening, migrate=migrate)
         self.records_changes = store.records_changes
+        self.numbers_changes = server.dialect.orders_changes is FeedOrder.NUMBERED
         self._store = store
 
     def shut(self) -> None:
