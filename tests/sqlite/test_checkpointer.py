@@ -1,5 +1,6 @@
 """The write-ahead log stays short, even beside overlapping readers."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -20,8 +21,11 @@ from aaow_storage_sqlite._tuning import Tuning
 pytestmark = pytest.mark.asyncio
 
 MEBIBYTE = 2**20
-EARLY = Tuning(checkpoint_bytes=MEBIBYTE // 8, restart_bytes=MEBIBYTE // 2, initial_checkpoint_changes=4)
-"""Checkpoints begin at a fraction of the usual size."""
+ENDS_WITHIN_S = 60.0
+EARLY = Tuning(
+    checkpoint_bytes=MEBIBYTE // 8, restart_bytes=MEBIBYTE // 2, initial_checkpoint_changes=4, max_restart_wait_ms=10_000
+)
+"""Checkpoints begin at a fraction of the usual size, and wait for readers that wait for a processor."""
 Create = Callable[..., StorageAdapter]
 
 
@@ -72,10 +76,35 @@ async def test_the_log_stays_short_beside_readers_that_overlap(path: Path, creat
     assert 0 < max(sizes) < 8 * MEBIBYTE
 
 
-async def test_the_log_is_overwritten_from_its_beginning_before_it_is_long(path: Path, create_tuned: Create):
-    async with create_tuned(path, attrs.evolve(EARLY, restart_bytes=2**62)) as storage:
-        await write(storage, 32)
-        assert 0 < log_of(path).stat().st_size < 16 * MEBIBYTE
+async def test_the_log_stays_short_if_the_thread_that_copies_it_is_late(
+    path: Path, create_tuned: Create, monkeypatch: pytest.MonkeyPatch
+):
+    is_over, late = threading.Event(), []
+
+    def wait(checkpointer: _checkpointer.Checkpointer, connection: SQLConnection) -> None:
+        del checkpointer, connection
+        late.append(is_over.wait(ENDS_WITHIN_S))
+
+    monkeypatch.setattr(_checkpointer.Checkpointer, "_copy", wait)
+    async with create_tuned(path, EARLY) as storage:
+        try:
+            with readers_that_overlap(path) as sizes:
+                await write(storage, 16)
+        finally:
+            is_over.set()
+    assert late
+    assert 0 < max(sizes) < 8 * MEBIBYTE
+
+
+async def test_the_log_is_overwritten_from_its_beginning_without_a_restart(path: Path, create_tuned: Create):
+    async with (
+        asyncio.timeout(ENDS_WITHIN_S),
+        create_tuned(path, attrs.evolve(EARLY, restart_bytes=2**62)) as storage,
+    ):
+        sizes = [0, MEBIBYTE]
+        while sizes[-1] > sizes[-2]:
+            await write(storage, 1)
+            sizes.append(log_of(path).stat().st_size)
 
 
 async def test_the_log_stays_short_if_the_store_was_locked_when_it_grew(

@@ -5,7 +5,8 @@ the writer copies them between two commits. If no reader uses the log at that mo
 beginning of the log: overwriting costs two thirds of what extending the file costs.
 
 Overlapping readers keep SQLite from starting the log anew, and it would grow for ever. So a long log is restarted by
-the writer in any case, which waits for the current readers.
+the writer in any case, which waits for the current readers. The thread reports how long the log is. The writer need not
+wait for that report: the file grows only while the log is as long as the file.
 
 The length of the log is read from a descriptor and not by `stat`: Linux 6.13 and later remember that the times of a
 file were read, and update them at its next write. Each flush would then write the inode too, a second write to the
@@ -45,6 +46,7 @@ class Checkpointer:
         self._changes_between_checkpoints = self._tuning.initial_checkpoint_changes
         self._restart_above_pages = self._min_restart_pages
         self._pages = 0
+        self._longest_bytes = 0
         self._thread: threading.Thread | None = None
         self._is_wanted = threading.Event()
         self._is_almost_copied = False
@@ -55,7 +57,7 @@ class Checkpointer:
 
         If the thread is to copy, it is only woken, which does not block.
         """
-        if self._pages > self._restart_above_pages:
+        if self._pages > self._restart_above_pages or self._is_thread_late():
             return self._restart
         if self._is_almost_copied:
             return self._copy_rest
@@ -91,10 +93,7 @@ class Checkpointer:
             changes = self._writing.driver_connection.total_changes
         except sqlite3.ProgrammingError:  # the connection was discarded, and is not reopened yet
             return False
-        try:
-            size = os.lseek(self._files.log, 0, os.SEEK_END)  # not stat: see above
-        except OSError:  # the program has closed descriptors that are not its own
-            size = self._bytes_seen
+        size = self._size()
         if (
             changes - self._changes_seen < self._changes_between_checkpoints
             and size - self._bytes_seen < self._tuning.checkpoint_bytes
@@ -102,6 +101,24 @@ class Checkpointer:
             return False
         self._changes_seen, self._bytes_seen = changes, size
         return True
+
+    def _is_thread_late(self) -> bool:
+        """Say whether the file has grown to twice the length at which the log is restarted; noted once a length."""
+        size = self._size()
+        if size <= self._longest_bytes:
+            return False
+        self._longest_bytes = size
+        pages = size // PAGE_BYTES
+        if pages <= 2 * self._restart_above_pages:
+            return False
+        self._pages = pages
+        return True
+
+    def _size(self) -> int:
+        try:
+            return os.lseek(self._files.log, 0, os.SEEK_END)  # not stat: see above
+        except OSError:  # the program has closed descriptors that are not its own
+            return self._bytes_seen
 
     def _restart(self) -> None:
         """Let the next commit start at the beginning of the log; if readers forbid it, retry when it is longer."""
