@@ -103,22 +103,20 @@ def temporary_store(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def newer_schema(url: str, *, schema: str | None = None, **options: Any) -> Iterator[None]:
+def newer_schema(url: str, **options: Any) -> Iterator[None]:
     """Mark the store as migrated by a later release, for as long as the block lasts."""
-    import psycopg  # noqa: PLC0415 - for tests
-    from psycopg import sql  # noqa: PLC0415 - for tests
+    import sqlalchemy as sa  # noqa: PLC0415 - for tests
 
+    from aaow_storage_postgresql._connect import connect  # noqa: PLC0415 - for tests
     from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - for tests
 
-    del options
-    table = sql.Identifier(*([schema] if schema is not None else []), VERSION_TABLE)
-    set_version = sql.SQL("UPDATE {} SET version_num = %s").format(table)
-    # A connection before and one after: the server may end one that is idle during the block.
-    with closing(psycopg.connect(url, autocommit=True)) as connection:
-        ((version,),) = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
-        connection.execute(set_version, (f"after {version}",))
-    try:
-        yield
-    finally:
-        with closing(psycopg.connect(url, autocommit=True)) as connection:
-            connection.execute(set_version, (version,))
+    versions = sa.table(VERSION_TABLE, sa.column("version_num", sa.Text))
+    set_version = sa.update(versions).values(version_num=sa.bindparam("version"))
+    # Connected as the store is, since a role may end an idle session before its first statement.
+    with closing(connect(Settings(conninfo_of(url), **options))) as connection:
+        ((version,),) = connection.rows(sa.select(versions))
+        connection.run(set_version, {"version": f"after {version}"})
+        try:
+            yield
+        finally:
+            connection.run(set_version, {"version": version})
