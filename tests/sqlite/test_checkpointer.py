@@ -23,7 +23,10 @@ pytestmark = pytest.mark.asyncio
 MEBIBYTE = 2**20
 ENDS_WITHIN_S = 60.0
 EARLY = Tuning(
-    checkpoint_bytes=MEBIBYTE // 8, restart_bytes=MEBIBYTE // 2, initial_checkpoint_changes=4, max_restart_wait_ms=10_000
+    checkpoint_bytes=MEBIBYTE // 8,
+    restart_bytes=MEBIBYTE // 2,
+    initial_checkpoint_changes=4,
+    max_restart_wait_ms=10_000,
 )
 """Checkpoints begin at a fraction of the usual size, and wait for readers that wait for a processor."""
 Create = Callable[..., StorageAdapter]
