@@ -12,7 +12,7 @@ from pymysql.constants import CLIENT
 
 from aaow_storage.authoring import storage_errors_alone
 from aaow_storage.errors import StorageError, StorageUnavailableError
-from aaow_storage_mariadb._connection import MariaDBConnection, server_seconds
+from aaow_storage_mariadb._connection import MariaDBConnection, lock_wait, server_seconds
 from aaow_storage_mariadb._dialect import MariaDBDialect
 from aaow_storage_mariadb._hosts import Host, Hosts
 from aaow_storage_mariadb._location import Location
@@ -21,7 +21,6 @@ from aaow_storage_sql import Watchdog
 
 MIN_VERSION = (10, 6)
 MIN_PACKET = 2**20
-_MAX_SECONDS = 31_536_000
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 """Hosts to which nothing is encrypted unless the URL asks for it."""
 _COLLATION = "utf8mb4_nopad_bin"
@@ -165,7 +164,7 @@ def _set_session(driver_connection: "pymysql.Connection[Any]", settings: Setting
         "unique_checks": "1",
         "sql_select_limit": "DEFAULT",
         "group_concat_max_len": "4294967295",
-        "innodb_lock_wait_timeout": str(_MAX_SECONDS if timeout_s is None else math.ceil(timeout_s) + 1),
+        "innodb_lock_wait_timeout": lock_wait(settings),
         "max_statement_time": server_seconds(math.inf if timeout_s is None else timeout_s),
     }
     if settings.sync_wait is not None:

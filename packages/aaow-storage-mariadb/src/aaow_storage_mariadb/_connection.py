@@ -13,7 +13,7 @@ from aaow_storage_mariadb._dialect import MariaDBDialect
 from aaow_storage_mariadb._feed_statements import STORE_AFTER_UPSERT, STORE_FOR_SURE, feed_values
 from aaow_storage_mariadb._literals import with_values
 from aaow_storage_mariadb._settings import Settings
-from aaow_storage_sql import CommitQuestion, Parameters, Row, ServerConnection, Watchdog
+from aaow_storage_sql import CommitQuestion, Job, Outcome, Parameters, Row, ServerConnection, Watchdog
 
 _START_WRITING = "START TRANSACTION"
 _START_READING = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
@@ -50,8 +50,12 @@ class MariaDBConnection(ServerConnection):
         self._isolation = ""
         self._default_limit_s = math.inf if settings.statement_timeout is None else settings.statement_timeout
         self._statement_limit_s = self._default_limit_s
+        self._waits_for_locks: bool | None = True
+        """None if that is not known."""
         self._waiting: list[str] = []
         """What is sent with the next statement: a round trip costs as much as a small statement."""
+        self._saves: list[str] | None = None
+        """What `save_together` commits; None if each save is sent alone."""
         self._gathers = False
 
     @property
@@ -84,11 +88,14 @@ class MariaDBConnection(ServerConnection):
     def begin_transaction(self, *, writes: bool, max_statement_s: float = math.inf) -> None:
         isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
         limit_s = min(self._default_limit_s, max_statement_s)
+        waits = self._saves is None
         if self._isolation != isolation:
             self._waiting.append(f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}")
         if self._statement_limit_s != limit_s:
             self._waiting.append(f"SET SESSION max_statement_time = {server_seconds(limit_s)}")
-        self._isolation, self._statement_limit_s = isolation, limit_s
+        if self._waits_for_locks is not waits:
+            self._waiting.append(f"SET SESSION innodb_lock_wait_timeout = {lock_wait(self._settings) if waits else 0}")
+        self._isolation, self._statement_limit_s, self._waits_for_locks = isolation, limit_s, waits
         self._waiting.append(_START_WRITING if writes else _START_READING)
 
     def command(self, text: str) -> Row | None:
@@ -110,7 +117,7 @@ class MariaDBConnection(ServerConnection):
         """Forget a transaction that has sent nothing, and what was to be set for it."""
         if self._waiting:
             self._waiting.clear()
-            self._isolation, self._statement_limit_s = "", math.nan
+            self._isolation, self._statement_limit_s, self._waits_for_locks = "", math.nan, None
         if self.recorder is not None:
             self.recorder.follow("ROLLBACK")
 
@@ -132,6 +139,8 @@ class MariaDBConnection(ServerConnection):
 
         What is stored just before COMMIT waits for that, too.
         """
+        if self._saves is not None:
+            raise StorageError(f"{self._settings.place}: more than a save is to be done")
         cursor = self.driver_connection.cursor()
         query = with_values(text, values)
         self._check_length(query)
@@ -170,11 +179,53 @@ class MariaDBConnection(ServerConnection):
             return False
         compiled = self.dialect.compile(statement)
         query = with_values(compiled.text, compiled.bind(parameters))
-        self._check_length(query)
         store = self.dialect.compile(STORE_FOR_SURE if self.is_known_to_record else STORE_AFTER_UPSERT)
         change = with_values(store.text, store.bind(feed_values(kind, parameters["id"], session_id)))
-        # One compound statement has one answer, which costs the client less to read than one for each statement.
-        block = f"BEGIN NOT ATOMIC START TRANSACTION;{query};{change};COMMIT;END"
+        save = f"{query};IF ROW_COUNT() THEN {change};END IF" if self.is_known_to_record else f"{query};{change}"
+        if self._saves is None:
+            self._commit_at_once([save])
+        elif self.is_known_to_record:
+            self._saves.append(save)
+        else:
+            return False
+        return True
+
+    def save_together(self, jobs: Sequence[Job[Any]]) -> list[Outcome]:
+        """Run jobs whose fast path is one `run_and_commit`, in one transaction that fails if it would wait for a lock.
+
+        Raises:
+            StorageError: nothing was stored, or the connection is lost.
+        """
+        try:
+            outcomes, saves = self._gather_saves(jobs)
+            self._commit_at_once(saves)
+        except BaseException:
+            self._forget_waiting()
+            raise
+        return outcomes
+
+    def _gather_saves(self, jobs: Sequence[Job[Any]]) -> tuple[list[Outcome], list[str]]:
+        """Begin; return the outcomes that the jobs have once what they save is committed, and that. Send nothing."""
+        outcomes: list[Outcome] = []
+        saves: list[str] = []
+        self.may_commit, self._saves = True, saves
+        try:
+            self.begin_writing()
+            for job in jobs:
+                outcomes.append(job.run_fast_path(self) or Outcome(job))
+                if (error := outcomes[-1].error) is not None:
+                    raise error
+        finally:
+            self.may_commit, self._saves = False, None
+        return outcomes, saves
+
+    def _commit_at_once(self, saves: Sequence[str]) -> None:
+        """Send what is all of the transaction that waits to begin, with its values and COMMIT, in one request.
+
+        It is one compound statement: that has one answer, which costs the client less to read than one for each.
+        """
+        block = f"BEGIN NOT ATOMIC {_START_WRITING};{';'.join(saves)};COMMIT;END"
+        self._check_length(block)
         self._waiting.remove(_START_WRITING)
         try:
             super().command(block.replace("%", "%%"))  # it has its values already
@@ -183,7 +234,6 @@ class MariaDBConnection(ServerConnection):
                 roll_back_at_once(self.driver_connection)
             self._waiting.append(_START_WRITING)
             raise
-        return True
 
     def _check_length(self, query: str) -> None:
         """Check that the server accepts a query: it would close the connection, as if it were lost.
@@ -204,6 +254,12 @@ def roll_back_at_once(driver_connection: "pymysql.Connection[Any]") -> None:
     """Roll back, whether or not the last answer says that a transaction is open. An error means that it is lost."""
     with suppress(pymysql.MySQLError, OSError):
         driver_connection.rollback()
+
+
+def lock_wait(settings: Settings) -> str:
+    """Return for how many seconds a statement waits for a lock: a little longer than it may run."""
+    timeout_s = settings.statement_timeout
+    return str(_MAX_SECONDS if timeout_s is None else math.ceil(timeout_s) + 1)
 
 
 def server_seconds(seconds: float) -> str:

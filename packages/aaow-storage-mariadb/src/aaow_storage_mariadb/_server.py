@@ -1,6 +1,7 @@
 """MariaDB as the threads of an adapter use it."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from attrs import evolve, field, frozen
 
@@ -11,7 +12,20 @@ from aaow_storage_mariadb._feed_statements import VERSION_AND_FEED
 from aaow_storage_mariadb._hosts import Hosts
 from aaow_storage_mariadb._settings import Settings
 from aaow_storage_mariadb._upgrade import upgrade
-from aaow_storage_sql import Opening, PreparedStore, Server, ServerConnection, Watchdog, open_connection, set_recording
+from aaow_storage_sql import (
+    Job,
+    Opening,
+    Outcome,
+    PreparedStore,
+    Server,
+    ServerConnection,
+    Watchdog,
+    open_connection,
+    set_recording,
+)
+
+_MAX_SAVES = 32
+"""More at once would save less: the flush that they share is a small part of them then."""
 
 
 @frozen(eq=False)
@@ -43,6 +57,14 @@ class MariaDBServer(Server):
             upgrade(connection, self.settings, migrate=migrate, opening=opening)
             records = set_recording(connection, self.settings)
         return PreparedStore(evolve(self, records=records), records)
+
+    @property
+    def max_saves_together(self) -> int:
+        return _MAX_SAVES
+
+    def save_together(self, jobs: Sequence[Job[Any]], connection: ServerConnection) -> list[Outcome]:
+        assert isinstance(connection, MariaDBConnection)  # noqa: S101 - `connect` opened it
+        return connection.save_together(jobs)
 
     def version(self, connection: ServerConnection) -> str | None:
         row = connection.row(VERSION_AND_FEED)

@@ -54,6 +54,8 @@ class Operation(Generic[*Args, T]):
     """Whether it reads the change feed, whose committed rows must have their numbers first; see `FeedOrder`."""
     is_for_readers: bool = False
     """Whether it writes what readers wait for, so that it must not wait for a connection that writers use."""
+    saves_one_row: bool = False
+    """Whether it does nothing but `save_last`, so that a server may save the rows of several callers together."""
 
 
 @define(eq=False, repr=False)
@@ -77,6 +79,7 @@ def operation(
     is_point_read: bool = False,
     reads_feed: bool = False,
     is_for_readers: bool = False,
+    saves_one_row: bool = False,
 ) -> Callable[[Callable[["SQLConnection", *Args], T]], Operation[*Args, T]]:
     """Make an `Operation` of the decorated function; one of a single statement is its own fast path."""
 
@@ -89,6 +92,7 @@ def operation(
             is_point_read=is_point_read,
             reads_feed=reads_feed,
             is_for_readers=is_for_readers,
+            saves_one_row=saves_one_row,
         )
 
     return decorate

@@ -111,7 +111,7 @@ _EXECUTION_OF_CALL = sa.select(llm_executions.c.session_id, llm_executions.c.nod
 _OF_CALL = {"tool_call_id", "tool_name", "args", "result", "error"}
 
 
-@operation(writes=True, is_single_statement=True, is_idempotent=True)
+@operation(writes=True, is_single_statement=True, is_idempotent=True, saves_one_row=True)
 def save(connection: SQLConnection, row: InsertedRow) -> None:
     """Insert the execution, or replace the whole row; its logged tool calls stay."""
     save_last(connection, llm_executions, row, "llm_execution")

@@ -56,7 +56,9 @@ class ServerExecutor(ThreadedExecutor):
             raise self._not_open()
         operation = call.operation
         job = Job(call)
-        if operation.writes and not operation.is_for_readers:
+        if operation.saves_one_row:
+            pool = store.savers
+        elif operation.writes and not operation.is_for_readers:
             pool = store.writers
         elif operation.lookup is None:
             pool = store.readers

@@ -1,11 +1,13 @@
 """Opening a store: its schema is upgraded on one connection; then pools of worker threads serve the operations."""
 
+import functools
 from collections.abc import Iterator
 
 from attrs import frozen
 
 from aaow_storage.authoring import run_all
 from aaow_storage_sql._servers.deadlines import Watchdog
+from aaow_storage_sql._servers.saver import Saver
 from aaow_storage_sql._servers.server import Server
 from aaow_storage_sql._servers.worker_pool import WorkerPool, stop
 from aaow_storage_sql._threads.opening import Opening
@@ -14,6 +16,8 @@ from aaow_storage_sql._threads.opening import Opening
 @frozen
 class OpenStore:
     """The worker threads of one adapter.
+
+    If the server saves rows of several callers together, a few of the connections that write are `savers`.
 
     One connection in `connections_per_reader` only reads, so that reads never wait for writes that wait for locks. If
     the server answers several point reads together, the first of these serves them; else, or if it is the only one, all
@@ -25,6 +29,7 @@ class OpenStore:
     point_readers: WorkerPool
     readers: WorkerPool
     writers: WorkerPool
+    savers: WorkerPool
     records_changes: bool
 
     def stop(self) -> None:
@@ -36,7 +41,7 @@ class OpenStore:
         run_all(*(pool.release for pool in self._pools()), self.watchdog.stop)
 
     def _pools(self) -> Iterator[WorkerPool]:
-        yield from dict.fromkeys((self.point_readers, self.readers, self.writers))
+        yield from dict.fromkeys((self.point_readers, self.readers, self.savers, self.writers))
 
 
 def open_store(server: Server, opening: Opening, *, migrate: bool) -> OpenStore:
@@ -62,5 +67,12 @@ def open_store(server: Server, opening: Opening, *, migrate: bool) -> OpenStore:
     )
     if reading > point_reading:
         readers = WorkerPool(server, watchdog, "reader", reading - point_reading)
-    writers = WorkerPool(server, watchdog, "writer", writing)
-    return OpenStore(server, watchdog, point_readers, readers, writers, prepared.records_changes)
+    saving = 0
+    if server.max_saves_together > 1 and prepared.records_changes:
+        saving = min(server.settings.tuning.max_savers, writing // 2)
+    savers = writers = WorkerPool(server, watchdog, "writer", writing - saving)
+    if saving:
+        make_saver = functools.partial(Saver, hand_over=writers.submit)
+        batch_size = server.max_saves_together
+        savers = WorkerPool(server, watchdog, "saver", saving, batch_size=batch_size, make_worker=make_saver)
+    return OpenStore(server, watchdog, point_readers, readers, writers, savers, prepared.records_changes)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import frozen
 
@@ -12,7 +12,7 @@ from aaow_storage_sql._servers.deadlines import Watchdog
 from aaow_storage_sql._servers.dialect import ServerDialect
 from aaow_storage_sql._servers.point_reads import PointRead
 from aaow_storage_sql._servers.settings import ServerSettings
-from aaow_storage_sql._threads.job import Outcome
+from aaow_storage_sql._threads.job import Job, Outcome
 from aaow_storage_sql._threads.opening import Opening
 
 _VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a name of ours
@@ -57,6 +57,11 @@ class Server(ABC):
     @property
     def max_reads_together(self) -> int:
         """How many point reads are passed to `read_together` at most; 1 if each is sent alone."""
+        return 1
+
+    @property
+    def max_saves_together(self) -> int:
+        """How many rows are passed to `save_together` at most; 1 if each is saved alone."""
         return 1
 
     @property
@@ -114,3 +119,13 @@ class Server(ABC):
         """
         del reads, connection
         return None
+
+    def save_together(self, jobs: Sequence[Job[Any]], connection: ServerConnection) -> list[Outcome]:
+        """Run claimed jobs, each of which saves one row, in one transaction that waits for no lock.
+
+        Inside `connection.interruptible_by` the statements end once all of the tasks are cancelled.
+
+        Raises:
+            StorageError: nothing was stored, or the connection is lost. Each job may be run alone.
+        """
+        raise NotImplementedError

@@ -12,6 +12,9 @@ class ServerTuning:
     connections_per_reader: int = 4
     """One in so many connections only reads, so that a read never waits for a write that waits for a lock."""
 
+    max_savers: int = 2
+    """How many connections save rows of several callers together, if the server can. More would save fewer at once."""
+
     max_attempts: int = 30
     """How often an operation is run if it conflicts with other transactions."""
     max_reconnects: int = 2

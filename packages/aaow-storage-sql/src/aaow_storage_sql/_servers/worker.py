@@ -133,31 +133,33 @@ class Worker:
             else:
                 time.sleep(tuning.retry_pause_s(attempts))
 
-    def _connect(self) -> ServerConnection:
+    def _connect(self, *, waits: bool = True) -> ServerConnection:
         """Return the connection, on which the store has the schema of this release.
+
+        Without `waits`, raise the error of a server that has no free connection at once.
 
         Raises:
             SchemaVersionError: another process has migrated the store.
             StorageError: no connection can be opened.
         """
-        connection = self._open_if_lost()
+        connection = self._open_if_lost(waits=waits)
         try:
             self._schema.check_if_due(connection)
         except StorageError:
             if not connection.is_lost:
                 raise
-            connection = self._open_if_lost()
+            connection = self._open_if_lost(waits=waits)
         return connection
 
-    def _open_if_lost(self) -> ServerConnection:
+    def _open_if_lost(self, *, waits: bool) -> ServerConnection:
         """Return the connection; open a new one if there is none, or it is lost.
 
-        If the server has no free connection, try again for up to `acquire_timeout`.
+        If the server has no free connection, wait for one for up to `acquire_timeout`.
         """
         if self._connection is not None and not self._connection.is_lost:
             return self._connection
         self.close()
-        deadline = time.monotonic() + self._settings.acquire_timeout
+        deadline = time.monotonic() + (self._settings.acquire_timeout if waits else 0)
         while True:
             try:
                 self._connection = self._server.connect(self._watchdog)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aaow_storage.authoring import CLOSED
 from aaow_storage.errors import AdapterClosedError, OutcomeUnknownError, StorageError, StorageUnavailableError
@@ -10,7 +10,7 @@ from aaow_storage_sql._servers.deadlines import Watchdog
 from aaow_storage_sql._servers.requests import Request, as_storage_error, refuse
 from aaow_storage_sql._servers.server import Server
 from aaow_storage_sql._servers.settings import ServerSettings
-from aaow_storage_sql._servers.worker import Worker
+from aaow_storage_sql._servers.worker import TransactionRegistry, Worker
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction
 from aaow_storage_sql._threads.work_queue import WorkQueue
 
@@ -22,9 +22,19 @@ class WorkerPool:
     thread fails or ends.
     """
 
-    def __init__(self, server: Server, watchdog: Watchdog, role: str, max_threads: int, *, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        server: Server,
+        watchdog: Watchdog,
+        role: str,
+        max_threads: int,
+        *,
+        batch_size: int = 1,
+        make_worker: Callable[[Server, Watchdog, TransactionRegistry], Worker] = Worker,
+    ) -> None:
         self._server = server
         self._watchdog = watchdog
+        self._make_worker = make_worker
         self._name = f"aaow-{server.name}-{role}"
         self._max_threads = max_threads
         self._batch_size = batch_size
@@ -53,7 +63,7 @@ class WorkerPool:
 
     def _start(self) -> None:
         """Start a thread. If the system refuses, the running threads take its work."""
-        worker = Worker(self._server, self._watchdog, self)
+        worker = self._make_worker(self._server, self._watchdog, self)
         name = f"{self._name}-{self._started}"
         thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
         self._workers[thread] = worker
