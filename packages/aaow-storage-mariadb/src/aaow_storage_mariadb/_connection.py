@@ -13,7 +13,7 @@ from aaow_storage_mariadb._dialect import MariaDBDialect
 from aaow_storage_mariadb._feed_statements import STORE_AFTER_UPSERT, STORE_FOR_SURE, feed_values
 from aaow_storage_mariadb._literals import with_values
 from aaow_storage_mariadb._settings import Settings
-from aaow_storage_sql import CommitQuestion, Job, Outcome, Parameters, Row, ServerConnection, Watchdog
+from aaow_storage_sql import CommitQuestion, Job, Outcome, Parameters, Row, ServerConnection, ServerSettings, Watchdog
 
 _START_WRITING = "START TRANSACTION"
 _START_READING = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
@@ -256,7 +256,7 @@ def roll_back_at_once(driver_connection: "pymysql.Connection[Any]") -> None:
         driver_connection.rollback()
 
 
-def lock_wait(settings: Settings) -> str:
+def lock_wait(settings: ServerSettings) -> str:
     """Return for how many seconds a statement waits for a lock: a little longer than it may run."""
     timeout_s = settings.statement_timeout
     return str(_MAX_SECONDS if timeout_s is None else math.ceil(timeout_s) + 1)

@@ -6,7 +6,7 @@ whose `sql_mode` is that of this backend: without NO_BACKSLASH_ESCAPES.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -26,17 +26,43 @@ def literal(value: Any) -> str:
     Raises:
         TypeError: it is of a type that no column has.
     """
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    if isinstance(value, int):
-        return str(int(value))  # of True and False, too
-    if isinstance(value, bytes):
-        return f"X'{value.hex()}'"
-    if isinstance(value, float) and math.isfinite(value):
-        text = repr(value)
-        return text if "e" in text else f"{text}e0"  # without an exponent it would be an exact number
-    if isinstance(value, Decimal) and value.is_finite():
-        return format(value, "f")
-    raise TypeError(f"no column has the value {value!r:.100}")
+    write = _OF_TYPE.get(type(value)) or _of_subclass(value)
+    return write(value)
+
+
+def _of_text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _of_float(value: float) -> str:
+    if not math.isfinite(value):
+        raise _unknown(value)
+    text = repr(value)
+    return text if "e" in text else f"{text}e0"  # without an exponent it would be an exact number
+
+
+def _of_decimal(value: Decimal) -> str:
+    if not value.is_finite():
+        raise _unknown(value)
+    return format(value, "f")
+
+
+def _of_subclass(value: Any) -> Callable[[Any], str]:
+    for kind, write in _OF_TYPE.items():
+        if isinstance(value, kind):
+            return write
+    raise _unknown(value)
+
+
+def _unknown(value: Any) -> TypeError:
+    return TypeError(f"no column has the value {value!r:.100}")
+
+
+_OF_TYPE: dict[type, Callable[[Any], str]] = {
+    str: _of_text,
+    int: lambda value: str(int(value)),  # of True and False, too
+    type(None): lambda _: "NULL",
+    bytes: lambda value: f"X'{value.hex()}'",
+    float: _of_float,
+    Decimal: _of_decimal,
+}

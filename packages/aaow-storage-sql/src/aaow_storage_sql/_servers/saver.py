@@ -12,17 +12,15 @@ from aaow_storage_sql._servers.connection import NoAnswerError
 from aaow_storage_sql._servers.deadlines import Watchdog
 from aaow_storage_sql._servers.requests import Request, job_of
 from aaow_storage_sql._servers.server import Server
-from aaow_storage_sql._servers.worker import TransactionRegistry, Worker
+from aaow_storage_sql._servers.worker import Owner, Worker
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
 
 
 class Saver(Worker):
     """Answers requests that save one row each; `hand_over` passes a request on, and raises if nobody accepts it."""
 
-    def __init__(
-        self, server: Server, watchdog: Watchdog, registry: TransactionRegistry, hand_over: Callable[[Request], None]
-    ) -> None:
-        super().__init__(server, watchdog, registry)
+    def __init__(self, server: Server, watchdog: Watchdog, owner: Owner, hand_over: Callable[[Request], None]) -> None:
+        super().__init__(server, watchdog, owner)
         self._hand_over = hand_over
 
     def _answer_together(self, requests: Sequence[Request]) -> Sequence[Request]:
@@ -41,6 +39,7 @@ class Saver(Worker):
             for job in jobs:
                 job.release()
             return self._handed_over(jobs)
+        self._owner.free(self)
         deliver(outcomes)
         return ()
 

@@ -21,8 +21,8 @@ from aaow_storage_sql._threads.interactive_transaction import InteractiveTransac
 from aaow_storage_sql._threads.job import Job, Outcome, deliver
 
 
-class TransactionRegistry(Protocol):
-    """Keeps track of open transactions, so that closing the adapter ends them."""
+class Owner(Protocol):
+    """The pool of a worker. It keeps track of open transactions, so that closing the adapter ends them."""
 
     def register(self, transaction: InteractiveTransaction) -> bool:
         """Add an open transaction; return False if the adapter is closing."""
@@ -30,19 +30,27 @@ class TransactionRegistry(Protocol):
     def unregister(self, transaction: InteractiveTransaction) -> None:
         """Remove a transaction that has ended."""
 
+    def free(self, worker: "Worker") -> None:
+        """Count the requests of a worker as answered; called before the last answer is delivered.
+
+        The caller who gets it may come with the next request at once, for which no second thread is started.
+        """
+
 
 class Worker:
     """Answers requests one after the other on one connection."""
 
-    def __init__(self, server: Server, watchdog: Watchdog, registry: TransactionRegistry) -> None:
+    def __init__(self, server: Server, watchdog: Watchdog, owner: Owner) -> None:
         self._server = server
         self._settings = server.settings
         self._watchdog = watchdog
-        self._registry = registry
+        self._owner = owner
         self._schema = SchemaWatch(server)
         self._connection: ServerConnection | None = None
         self.current: Sequence[Request] = ()
         """The requests that are being answered; set by the thread."""
+        self.load = 0
+        """How many of them the pool still counts; see `Owner.free`."""
 
     def answer(self, requests: Sequence[Request]) -> None:
         """Answer all requests, whatever fails; point reads first."""
@@ -66,6 +74,8 @@ class Worker:
             outcome = self._run(request)
             if outcome is None:
                 continue
+            if number + 1 == len(requests):
+                self._owner.free(self)
             deliver([outcome])
             if self._connection is None:
                 rest = [job for job in map(job_of, requests[number + 1 :]) if job.claim()]
@@ -91,6 +101,8 @@ class Worker:
         outcomes = self._server.read_together(reads, connection) if len(reads) > 1 else None
         if outcomes is None:
             return requests
+        if not others:
+            self._owner.free(self)
         deliver(outcomes)
         return others
 
@@ -204,14 +216,14 @@ class Worker:
             transaction.refuse(error)
             roll_back(connection, error)
             return
-        if not self._registry.register(transaction):
+        if not self._owner.register(transaction):
             roll_back(connection)
             transaction.refuse(AdapterClosedError(CLOSED))
             return
         try:
             transaction.serve(connection)
         finally:
-            self._registry.unregister(transaction)
+            self._owner.unregister(transaction)
 
 
 def _run_unless_cancelled(

@@ -10,7 +10,7 @@ from aaow_storage_sql._servers.deadlines import Watchdog
 from aaow_storage_sql._servers.requests import Request, as_storage_error, refuse
 from aaow_storage_sql._servers.server import Server
 from aaow_storage_sql._servers.settings import ServerSettings
-from aaow_storage_sql._servers.worker import TransactionRegistry, Worker
+from aaow_storage_sql._servers.worker import Owner, Worker
 from aaow_storage_sql._threads.interactive_transaction import InteractiveTransaction
 from aaow_storage_sql._threads.work_queue import WorkQueue
 
@@ -30,7 +30,7 @@ class WorkerPool:
         max_threads: int,
         *,
         batch_size: int = 1,
-        make_worker: Callable[[Server, Watchdog, TransactionRegistry], Worker] = Worker,
+        make_worker: Callable[[Server, Watchdog, Owner], Worker] = Worker,
     ) -> None:
         self._server = server
         self._watchdog = watchdog
@@ -90,6 +90,12 @@ class WorkerPool:
         with self._lock:
             self._transactions.discard(transaction)
 
+    def free(self, worker: Worker) -> None:
+        """Count the requests of a worker as answered, so that no thread is started for what it can take next."""
+        with self._lock:
+            self._load -= worker.load
+            worker.load = 0
+
     def begin_stop(self) -> None:
         """Accept no more requests, and roll back open transactions."""
         with self._lock:
@@ -124,13 +130,12 @@ class WorkerPool:
         ended_by: BaseException | None = None
         try:
             while requests := self._queue.get(self._batch_size):
-                worker.current = requests
+                worker.current, worker.load = requests, len(requests)
                 try:
                     worker.answer(requests)
                     worker.current = ()
                 finally:
-                    with self._lock:
-                        self._load -= len(requests)
+                    self.free(worker)
         except BaseException as error:  # noqa: BLE001 - it answers the waiting requests
             ended_by = error
         finally:
