@@ -1,7 +1,7 @@
 """Rows of several callers, saved in one transaction: one round trip and one flush serve all of them.
 
-That transaction waits for no lock, so that no caller waits for what another one's row is locked by. If it fails,
-each row is saved alone, by the threads whose transactions may wait.
+That transaction waits for no lock, so that no caller waits for what another one's row is locked by. If it fails, each
+row is saved by itself. What fails then is run again by the threads whose transactions may wait.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,24 +24,43 @@ class Saver(Worker):
         self._hand_over = hand_over
 
     def _answer_together(self, requests: Sequence[Request]) -> Sequence[Request]:
-        """Save all, or hand all over; return those that nobody else accepts."""
+        """Save all; if that fails, save one after the other, and hand over those that fail alone.
+
+        Return those that no other thread accepts.
+        """
+        outcomes = self._saved(requests)
+        if outcomes is not None:
+            self._owner.free(self)
+            deliver(outcomes)
+            return ()
+        if len(requests) == 1:
+            return self._handed_over(requests)
+        failed: list[Request] = []
+        for request in requests:
+            if (outcomes := self._saved([request])) is None:
+                failed.append(request)
+            else:
+                deliver(outcomes)
+        return self._handed_over(failed)
+
+    def _saved(self, requests: Sequence[Request]) -> list[Outcome] | None:
+        """Claim the requests, and save them in one transaction; None, and none is claimed, if that failed."""
         try:
             connection = self._connect(waits=False)
         except StorageError:
-            return self._handed_over(requests)
+            return None
         jobs: list[Job[Any]] = [job for job in map(job_of, requests) if job.claim()]
+        if not jobs:
+            return []
         try:
             with connection.interruptible_by(*jobs):
-                outcomes = self._server.save_together(jobs, connection)
+                return self._server.save_together(jobs, connection)
         except NoAnswerError as error:
-            outcomes = [Outcome(job, error=error) for job in jobs]
+            return [Outcome(job, error=error) for job in jobs]
         except StorageError:
             for job in jobs:
                 job.release()
-            return self._handed_over(jobs)
-        self._owner.free(self)
-        deliver(outcomes)
-        return ()
+            return None
 
     def _handed_over(self, requests: Sequence[Request]) -> Sequence[Request]:
         refused: list[Request] = []
