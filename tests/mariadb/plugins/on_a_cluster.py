@@ -1,7 +1,8 @@
 """A pytest plugin that runs the conformance suite on a Galera cluster of three nodes.
 
-All adapters use the first node, or with `--cluster-nodes=random` each one of its own: then what one of them has stored
-is read by others elsewhere. A process of pytest-xdist has a cluster of its own, so use few.
+All adapters use the first node; with `--cluster-nodes=apart`, their connections that only read use the second; with
+`--cluster-nodes=random`, each adapter uses one of its own. Then what was stored on a node is read on another. A process
+of pytest-xdist has a cluster of its own, so use few.
 """
 
 import random
@@ -9,9 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from aaow_storage_mariadb._hosts import Hosts
+from aaow_storage_mariadb._server import MariaDBServer
 from aaow_storage_mariadb.testing import Cluster, private_cluster
+from aaow_storage_sql import Watchdog
+from aaow_storage_sql._servers import open_store
+from aaow_storage_sql._servers.worker_pool import WorkerPool
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +35,10 @@ def nodes(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def chosen_nodes(nodes: str) -> Iterator[None]:
-    """Let each adapter begin with a node of its own, if it is asked for."""
+    """Let each adapter begin with a node of its own, or read on another node, if it is asked for."""
     with pytest.MonkeyPatch.context() as patch:
+        if nodes == "apart":
+            patch.setattr(open_store, "WorkerPool", pool_apart)
         if nodes == "random":
             made = Hosts.__init__
             chosen = random.Random(0)
@@ -40,6 +48,14 @@ def chosen_nodes(nodes: str) -> Iterator[None]:
 
             patch.setattr(Hosts, "__init__", begin_with_any)
         yield
+
+
+def pool_apart(server: MariaDBServer, watchdog: Watchdog, role: str, *arguments: Any, **options: Any) -> WorkerPool:
+    """Make a pool of threads; those that only read begin with the second node."""
+    if role.endswith("reader"):
+        first, *others = server.settings.location.hosts
+        server = evolve(server, hosts=Hosts((*others, first)))
+    return WorkerPool(server, watchdog, role, *arguments, **options)
 
 
 class FixturesOfTests:
@@ -54,12 +70,14 @@ class FixturesOfTests:
     @pytest.fixture
     def storage_options(self, nodes: str) -> dict[str, Any]:
         """The options with which a read on a node sees what was committed on others."""
-        return {"sync_wait": 1} if nodes == "random" else {}
+        return {} if nodes == "first" else {"sync_wait": 1}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option for which nodes are used."""
-    parser.addoption("--cluster-nodes", choices=["first", "random"], default="first", help="which nodes adapters use")
+    parser.addoption(
+        "--cluster-nodes", choices=["first", "apart", "random"], default="first", help="which nodes adapters use"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
