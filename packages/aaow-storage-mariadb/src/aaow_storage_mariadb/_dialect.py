@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import pymysql
@@ -15,6 +15,7 @@ from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
 from aaow_storage_mariadb._errors import ERRORS
 from aaow_storage_mariadb._inserts import insert
 from aaow_storage_mariadb._lists import listed_as
+from aaow_storage_mariadb._page_index import with_page_index
 from aaow_storage_sql import ErrorTable, FeedOrder, Parameters, ServerDialect, make_compiler
 
 _MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
@@ -101,6 +102,9 @@ class MariaDBDialect(ServerDialect):
     def sorts_whole(self, expression: sa.ColumnElement[Any]) -> bool:
         """Say so of all but long texts: of those, MariaDB sorts by the first 1,024 bytes."""
         return not isinstance(expression.type, sa.Text)
+
+    def page_after(self, statement: sa.Select[Any], keys: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
+        return with_page_index(statement, keys)
 
     def narrows(self, condition: Condition) -> bool:
         operand = condition.operand

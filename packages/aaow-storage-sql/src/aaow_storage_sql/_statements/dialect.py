@@ -212,6 +212,14 @@ class Dialect(ABC):
         del expression
         return True
 
+    def page_after(self, statement: "sa.Select[Any]", keys: "Sequence[sa.ColumnElement[Any]]") -> "sa.Select[Any]":
+        """Return the SELECT of a page after a cursor, sorted by those keys; a dialect may name the index to use.
+
+        It has no other conditions than those of its list, which compare columns with one value each, and the cursor's.
+        """
+        del keys
+        return statement
+
     def narrows(self, condition: Condition) -> bool:
         """Say whether `json_condition` returns a weaker condition for one that is worked out in Python."""
         del condition

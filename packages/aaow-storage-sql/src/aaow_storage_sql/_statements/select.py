@@ -221,6 +221,8 @@ def _select(dialect: Dialect, source: Source, shape: _Shape) -> sa.Select[Any]:
         statement = statement.where(_where(dialect, source, condition, names))
     if shape.after is not None:
         statement = statement.where(_after(keys, shape.after))
+        if not shape.conditions:
+            statement = dialect.page_after(statement, [key for key, _ in keys])
     statement = statement.order_by(*(dialect.sort_expression(key, direction) for key, direction in keys))
     if shape.has_limit or shape.has_offset:
         limit = sa.bindparam("limit", type_=sa.BigInteger) if shape.has_limit else sa.literal(_NO_LIMIT, sa.BigInteger)
