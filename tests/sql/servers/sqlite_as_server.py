@@ -51,6 +51,7 @@ class Dialect(ServerDialect, SQLiteDialect):
         database="SQLite",
         code_of=lambda error: getattr(error, "sqlite_errorcode", None),
         codes={
+            sqlite3.SQLITE_ABORT: Meaning.CONFLICT,
             sqlite3.SQLITE_BUSY: Meaning.LOCKED,
             sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: Meaning.MISSING_REFERENCE,
             sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: Meaning.DUPLICATE,

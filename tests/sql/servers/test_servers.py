@@ -1,13 +1,16 @@
 """The pool of a server's connections that record changes themselves, and the connections."""
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from attrs import evolve
 from sqlite_as_server import Connection, Settings, SQLiteServer, adapter_of
 
 from aaow_storage import BudgetPool, Capability, ChangeAction, StorageAdapter, Transaction
-from aaow_storage.errors import AlreadyExistsError, StorageUnavailableError
+from aaow_storage.errors import AlreadyExistsError, ContentionError, StorageUnavailableError, StoreBusyError
+from aaow_storage_sql import ServerTuning
 
 
 class UndoneError(Exception):
@@ -65,6 +68,46 @@ async def test_a_store_that_records_no_changes_begins_another_feed_when_it_does(
     async with adapter_of(evolve(settings, changes=True)) as storage:
         await storage.create_budget_pool(BudgetPool(id="after", total_budget=10))
         assert await changed(storage) == [("after", ChangeAction.CREATED)]
+
+
+@pytest.fixture
+def inserts_in_vain(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts of INSERTs, each of which another transaction was quicker than."""
+    attempts: list[str] = []
+    execute = Connection.execute
+
+    def lose(connection: Connection, text: str, values: Sequence[Any]) -> Any:
+        if not text.startswith("INSERT INTO budget_pools"):
+            return execute(connection, text, values)
+        attempts.append(text)
+        error = sqlite3.OperationalError("another was quicker")
+        error.sqlite_errorcode = sqlite3.SQLITE_ABORT
+        raise error
+
+    monkeypatch.setattr(Connection, "execute", lose)
+    return attempts
+
+
+@pytest.mark.asyncio
+async def test_an_operation_that_loses_to_others_each_time_finds_a_busy_store(
+    settings: Settings, inserts_in_vain: list[str]
+):
+    few = evolve(settings, tuning=ServerTuning(max_attempts=3))
+    async with adapter_of(few) as storage:
+        with pytest.raises(StoreBusyError, match="at each of 3 attempts; try again") as caught:
+            await storage.create_budget_pool(BudgetPool(id="p", total_budget=10))
+        assert isinstance(caught.value.__cause__, ContentionError)
+        assert len(inserts_in_vain) == 3
+        assert await storage.list_budget_pools() == []
+
+
+@pytest.mark.asyncio
+async def test_an_operation_in_a_transaction_that_loses_says_so(settings: Settings, inserts_in_vain: list[str]):
+    async with adapter_of(settings) as storage:
+        transaction = await storage.begin_transaction()
+        with pytest.raises(ContentionError):
+            await transaction.create_budget_pool(BudgetPool(id="p", total_budget=10))
+        assert len(inserts_in_vain) == 1
 
 
 def test_changes_of_a_transaction_that_the_server_ended_are_forgotten(connection_to_server: Connection):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from aaow_storage.authoring import CLOSED
-from aaow_storage.errors import AdapterClosedError, StorageError
+from aaow_storage.errors import AdapterClosedError, ContentionError, StorageError, StoreBusyError
 from aaow_storage_sql._servers.connection import NoAnswerError, ServerConnection
 from aaow_storage_sql._servers.deadlines import Watchdog
 from aaow_storage_sql._servers.in_doubt import InDoubtError
@@ -137,13 +137,24 @@ class Worker:
                     outcome = Outcome(job, error=self._schema.explain(outcome.error, connection))
             losses += connection.is_lost
             is_last = attempts >= tuning.max_attempts or losses >= tuning.max_reconnects
-            if is_last or not _may_succeed_if_repeated(outcome, connection):
+            if not _may_succeed_if_repeated(outcome, connection):
                 return outcome
+            if is_last:
+                return self._given_up(outcome, attempts)
             if connection.is_lost:
                 job.release()  # so that a cancelled task does not wait for a new connection
                 is_claimed = False
             else:
                 time.sleep(tuning.retry_pause_s(attempts))
+
+    def _given_up(self, outcome: Outcome, attempts: int) -> Outcome:
+        """Return the outcome of the last attempt. That others were quicker each time is a busy store."""
+        if not isinstance(outcome.error, ContentionError):
+            return outcome
+        problem = f"other transactions changed the same records first, at each of {attempts} attempts; try again"
+        busy = StoreBusyError(f"{self._settings.place}: {problem}")
+        busy.__cause__ = outcome.error
+        return Outcome(outcome.job, error=busy)
 
     def _connect(self, *, waits: bool = True) -> ServerConnection:
         """Return the connection, on which the store has the schema of this release.
