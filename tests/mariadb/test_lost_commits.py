@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from aaow_storage import BudgetPool, Session, TransactionOutcome, create_adapter
-from aaow_storage.errors import StorageError, StorageUnavailableError
+from aaow_storage import BudgetPool, LLMExecutionResult, Session, TransactionOutcome, create_adapter
+from aaow_storage.errors import OutcomeUnknownError, StorageError, StorageUnavailableError
 from aaow_storage_mariadb._connection import MariaDBConnection
 from aaow_storage_mariadb._location import location_of
 from aaow_storage_mariadb._server import MariaDBServer
 from aaow_storage_mariadb._settings import Settings
-from aaow_storage_mariadb.testing import Cluster
+from aaow_storage_mariadb.testing import Cluster, Server
 from aaow_storage_sql import ServerConnection
 from aaow_storage_sql._servers.commit_marks import CommitMark, CommitMarks
 from aaow_storage_sql.testing import proxy_of
@@ -61,6 +61,35 @@ async def test_a_commit_that_loses_its_connection_reports_its_outcome(url: str, 
                     await transaction.commit()
                 assert transaction.outcome is TransactionOutcome.ABORTED
             assert [pool.id for pool in await adapter.list_budget_pools()] == ["p"] * lets_through
+
+
+@pytest.mark.asyncio
+@WAYS
+async def test_a_save_whose_outcome_no_server_can_tell_says_so(url: str, lets_through: bool):
+    with proxy_of(url) as proxy:
+        async with create_adapter("mariadb", proxy.url, pool_size=2, acquire_timeout=0.5) as adapter:
+            await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+            await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="before"))
+            proxy.close()
+            proxy.cut_once(b"in doubt", lets_through=lets_through)
+            with pytest.raises(OutcomeUnknownError, match="read the records"):
+                await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="in doubt"))
+    async with create_adapter("mariadb", url) as adapter:
+        expected = ["before", "in doubt"] if lets_through else ["before"]
+        assert sorted(each.id for each in await adapter.get_llm_executions("s")) == expected
+
+
+@pytest.mark.asyncio
+async def test_a_save_that_no_server_got_says_that_it_may_be_repeated(server: Server):
+    server.create_database("agents")
+    url = server.url("agents")
+    async with create_adapter("mariadb", url, acquire_timeout=0.5) as adapter:
+        await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+        await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="before"))
+        server.kill()
+        with pytest.raises(StorageUnavailableError) as caught:
+            await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="after"))
+        assert caught.value.is_retryable
 
 
 @pytest.fixture

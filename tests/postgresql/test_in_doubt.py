@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from aaow_storage import LLMExecutionResult, Session, create_adapter
+from aaow_storage.errors import OutcomeUnknownError, StorageUnavailableError
 from aaow_storage_postgresql._connect import connect
 from aaow_storage_postgresql._connection import PostgreSQLConnection
 from aaow_storage_postgresql._in_doubt import InDoubtTransaction, identify
@@ -11,7 +13,11 @@ from aaow_storage_postgresql._settings import Settings
 from aaow_storage_postgresql.testing import Server, private_server, skipped_where_missing
 from aaow_storage_sql import InDoubtError
 from aaow_storage_sql._servers.in_doubt import was_committed
+from aaow_storage_sql.testing import proxy_of
 
+WAYS = pytest.mark.parametrize(
+    "lets_through", [False, True], ids=["before the server has it", "after the server has it"]
+)
 FORGETFUL = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 
 
@@ -99,3 +105,32 @@ def test_a_commit_is_in_doubt_if_the_question_fails(server: Server):
     missing = Settings(server.url("missing"))
     with pytest.raises(InDoubtError, match=r"cannot be asked for.*does not exist"):
         was_committed(lost, missing, lambda: connect(missing), gives_up=lambda: False)
+
+
+@pytest.mark.asyncio
+@WAYS
+async def test_a_save_whose_outcome_no_server_can_tell_says_so(url: str, lets_through: bool):
+    with proxy_of(url) as proxy:
+        async with create_adapter("postgresql", proxy.url, pool_size=2, acquire_timeout=0.5) as adapter:
+            await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+            await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="before"))
+            proxy.close()
+            proxy.cut_once(b"in doubt", lets_through=lets_through)
+            with pytest.raises(OutcomeUnknownError, match="read the records"):
+                await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="in doubt"))
+    async with create_adapter("postgresql", url) as adapter:
+        expected = ["before", "in doubt"] if lets_through else ["before"]
+        assert sorted(each.id for each in await adapter.get_llm_executions("s")) == expected
+
+
+@pytest.mark.asyncio
+async def test_a_save_that_no_server_got_says_that_it_may_be_repeated(server: Server):
+    server.create_database("agents")
+    url = server.url("agents")
+    async with create_adapter("postgresql", url, acquire_timeout=0.5) as adapter:
+        await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
+        await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="before"))
+        server.kill()
+        with pytest.raises(StorageUnavailableError) as caught:
+            await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="after"))
+        assert caught.value.is_retryable

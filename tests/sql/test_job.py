@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aaow_storage.errors import NotFoundError
+from aaow_storage.errors import NotFoundError, OutcomeUnknownError, StorageUnavailableError
 from aaow_storage_sql import Call, Job, Operation, Outcome, deliver
 from aaow_storage_sql._threads.job import MAX_WAKEUPS
 
@@ -87,3 +87,23 @@ async def test_a_job_that_is_released_undone_may_be_claimed_again():
     assert job.claim()
     job.settle(Outcome(job, value="done"))
     assert await task == "done"
+
+
+async def test_a_job_that_may_be_stored_never_ends_with_an_error_that_says_it_is_not():
+    job = a_job()
+    job.may_be_stored = True
+    refused = StorageUnavailableError("the server refuses connections")
+    assert refused.is_retryable
+    job.settle(Outcome(job, error=refused))
+    with pytest.raises(OutcomeUnknownError, match="the server refuses connections; read the records") as caught:
+        await job.wait()
+    assert not caught.value.is_retryable
+    assert caught.value.__cause__ is refused
+
+
+async def test_a_job_that_may_be_stored_ends_with_the_refusal_of_a_later_attempt():
+    job = a_job()
+    job.may_be_stored = True
+    job.settle(Outcome(job, error=NotFoundError("session", "s")))
+    with pytest.raises(NotFoundError):
+        await job.wait()

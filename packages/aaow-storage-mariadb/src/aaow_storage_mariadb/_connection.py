@@ -228,7 +228,8 @@ class MariaDBConnection(ServerConnection):
         self._check_length(block)
         self._waiting.remove(_START_WRITING)
         try:
-            super().command(block.replace("%", "%%"))  # it has its values already
+            with self.committing():
+                super().command(block.replace("%", "%%"))  # it has its values already
         except StorageError:
             if not self.is_closed:
                 roll_back_at_once(self.driver_connection)

@@ -3,8 +3,8 @@
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from aaow_storage.authoring import given_up_after_fork
@@ -73,6 +73,8 @@ class ServerConnection(SQLConnection, ABC):
         self._marks: CommitMarks | None = None
         self.may_commit = False
         """Whether the operation that runs is all of its transaction, and may be repeated; see `run_and_commit`."""
+        self.is_in_doubt = False
+        """Whether the connection was lost before the answer to a request that commits."""
         if not dialect.records_changes:
             self.recorder = ChangeRecorder()
         given_up_after_fork(self)
@@ -127,6 +129,22 @@ class ServerConnection(SQLConnection, ABC):
     def is_lost(self) -> bool:
         """Whether the connection to the server is gone."""
         return self.is_closed or (self._deadline is not None and self._deadline.has_expired)
+
+    @property
+    def is_closed_by_server(self) -> bool:
+        """Whether the server has closed the idle connection, as far as this machine knows; asks no server.
+
+        A request on it would fail, and perhaps leave open whether it had an effect.
+        """
+        return self._deadline is not None and self._deadline.is_peer_gone
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Run a request that commits what it does, by itself or because it is COMMIT; see `is_in_doubt`."""
+        try:
+            yield
+        finally:
+            self.is_in_doubt = self.is_lost
 
     def begin_reading(self) -> None:
         """Begin a transaction that only reads, on one snapshot."""

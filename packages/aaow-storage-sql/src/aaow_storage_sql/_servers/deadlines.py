@@ -7,6 +7,7 @@ error.
 """
 
 import math
+import select
 import socket
 import threading
 import time
@@ -31,6 +32,7 @@ class Deadline:
         self._watchdog = watchdog
         self._lock = threading.Lock()
         self._socket: socket.socket | None = socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
+        self._ends = _poll_for_end(self._socket)
         self._statement_expires_at = math.inf
         self._job_expires_at = math.inf
         self._on_job_expired: Callable[[], None] | None = None
@@ -41,6 +43,11 @@ class Deadline:
     def at(self) -> float:
         """The earlier of the two deadlines, by the monotonic clock."""
         return min(self._statement_expires_at, self._job_expires_at)
+
+    @property
+    def is_peer_gone(self) -> bool:
+        """Whether the other end has closed the connection, as far as this machine knows; False where none can tell."""
+        return self._ends is not None and bool(self._ends.poll(0))
 
     def begin(self, within_s: float) -> None:
         """Start the deadline of a statement."""
@@ -95,6 +102,15 @@ class Deadline:
     def __del__(self) -> None:
         if self._socket is not None:
             self._socket.close()
+
+
+def _poll_for_end(connection: socket.socket) -> "select.poll | None":
+    """Return what finds out at once whether the other end of a connection was closed, where the system can tell."""
+    if not hasattr(select, "POLLRDHUP"):  # it is Linux's
+        return None
+    ends = select.poll()
+    ends.register(connection, select.POLLRDHUP)
+    return ends
 
 
 class Watchdog:

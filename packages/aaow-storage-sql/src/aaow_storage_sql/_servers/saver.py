@@ -55,9 +55,11 @@ class Saver(Worker):
         try:
             with connection.interruptible_by(*jobs):
                 return self._server.save_together(jobs, connection)
-        except NoAnswerError as error:
-            return [Outcome(job, error=error) for job in jobs]
-        except StorageError:
+        except StorageError as error:
+            for job in jobs:
+                job.may_be_stored |= connection.is_in_doubt
+            if isinstance(error, NoAnswerError):
+                return [Outcome(job, error=error) for job in jobs]
             for job in jobs:
                 job.release()
             return None

@@ -132,6 +132,7 @@ class Worker:
             with connection.interruptible_by(job):
                 outcome = self._write(job, connection) if job.call.operation.writes else _read(job, connection)
                 if outcome.error is not None:
+                    job.may_be_stored |= connection.is_in_doubt
                     connection.stop_cancelling()
                     roll_back(connection, outcome.error)
                     outcome = Outcome(job, error=self._schema.explain(outcome.error, connection))
@@ -179,7 +180,7 @@ class Worker:
 
         If the server has no free connection, wait for one for up to `acquire_timeout`.
         """
-        if self._connection is not None and not self._connection.is_lost:
+        if self._connection is not None and not (self._connection.is_lost or self._connection.is_closed_by_server):
             return self._connection
         self.close()
         deadline = time.monotonic() + (self._settings.acquire_timeout if waits else 0)
@@ -198,7 +199,8 @@ class Worker:
         is_idempotent = job.call.operation.is_idempotent
         try:
             if is_idempotent and self._server.may_autocommit and connection.recorder is None:
-                attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
+                with connection.committing():
+                    attempted = _run_unless_cancelled(job, connection, job.run_fast_path)
                 if attempted is not None:
                     return attempted
             connection.begin_writing()
@@ -212,7 +214,8 @@ class Worker:
                 return outcome
             if is_idempotent:
                 connection.stop_cancelling()
-                connection.command("COMMIT")
+                with connection.committing():
+                    connection.command("COMMIT")
             else:
                 connection.commit()
         except StorageError as error:

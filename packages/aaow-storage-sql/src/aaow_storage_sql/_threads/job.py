@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from aaow_storage.errors import OutcomeUnknownError, StorageError
 from aaow_storage_sql._operation import FALL_BACK, Call
 from aaow_storage_sql._threads.gil_yield import guard_of
 from aaow_storage_sql._tuning import DEFAULT
@@ -25,7 +26,7 @@ class Job(Generic[T]):
     A job never runs if its task is cancelled before a thread claims it. A claimed job runs to its end.
     """
 
-    __slots__ = ("_end", "_future", "_interrupt", "_is_claimed", "call", "guard", "loop")
+    __slots__ = ("_end", "_future", "_interrupt", "_is_claimed", "call", "guard", "loop", "may_be_stored")
 
     def __init__(self, call: Call[T]) -> None:
         self.call = call
@@ -35,6 +36,8 @@ class Job(Generic[T]):
         self._end: asyncio.Event | None = None
         self._is_claimed = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
+        self.may_be_stored = False
+        """Whether an attempt was sent to be committed and got no answer. Then no later failure means that it is not."""
 
     @property
     def is_cancelled(self) -> bool:
@@ -105,7 +108,8 @@ class Job(Generic[T]):
                 self._end = self._end or asyncio.Event()
                 self._end.set()
         elif outcome.error is not None:
-            self._future.set_exception(_as_future_error(outcome.error))
+            error = _in_doubt(outcome.error) if self.may_be_stored else outcome.error
+            self._future.set_exception(_as_future_error(error))
         else:
             self._future.set_result(outcome.value)
 
@@ -138,6 +142,18 @@ class Outcome:
         self.job = job
         self.value = value
         self.error = error
+
+
+def _in_doubt(error: BaseException) -> BaseException:
+    """Return the error of a job that may be stored: none that promises that nothing is."""
+    if not isinstance(error, StorageError) or not error.is_retryable:
+        return error
+    unknown = OutcomeUnknownError(
+        f"the connection was lost while the store committed, and no later attempt succeeded: {error}; read the records "
+        f"to see whether it is stored, or do the same again, which changes nothing then"
+    )
+    unknown.__cause__ = error
+    return unknown
 
 
 def _as_future_error(error: BaseException) -> BaseException:

@@ -48,6 +48,7 @@ class Proxy:
 
     def close(self) -> None:
         """Accept no more connections."""
+        _shut_down(self._listening)  # `accept` in another thread would still take one
         self._listening.close()
 
     def _accept(self) -> None:
