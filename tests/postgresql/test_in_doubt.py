@@ -1,5 +1,6 @@
 """In-doubt commits are resolved, even if the server assigns a transaction id twice."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from aaow_storage_sql import InDoubtError
 from aaow_storage_sql._servers.in_doubt import was_committed
 from aaow_storage_sql.testing import proxy_of
 
+SOON_S = 20.0
 WAYS = pytest.mark.parametrize(
     "lets_through", [False, True], ids=["before the server has it", "after the server has it"]
 )
@@ -131,6 +133,10 @@ async def test_a_save_that_no_server_got_says_that_it_may_be_repeated(server: Se
         await adapter.create_session(Session(id="s", workflow_id=None, workflow_snapshot={}))
         await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="before"))
         server.kill()
+        (worker,) = adapter._executor._store.writers._workers.values()
+        async with asyncio.timeout(SOON_S):
+            while not worker._connection.is_closed_by_server:  # its process closes the socket last
+                await asyncio.sleep(0.001)
         with pytest.raises(StorageUnavailableError) as caught:
             await adapter.save_llm_execution("s", "n", LLMExecutionResult(id="after"))
         assert caught.value.is_retryable
