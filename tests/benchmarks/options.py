@@ -57,6 +57,8 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     )
     parser.add_argument("--folder", type=Path, default=Path(), help="where the stores are, on the disk to be measured")
     given = parser.parse_args(arguments)
+    if given.peers and given.backend == "mariadb":
+        parser.error("--peers: the other libraries are measured on SQLite and PostgreSQL; pass --backend postgresql")
     return Options(
         only=given.only,
         rounds=given.rounds or (2 if given.quick else 5),
