@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 2
 """How often `transact` runs at most."""
 _POLL_S = 0.002
+_OPEN_FOR_S = 600.0
+"""How long a transaction may be open: a busy machine may take longer for a history than transactions usually have."""
 _MAX_LEVELS = 40
 """Most levels of pools in a history."""
 _ALL_CHANGES = random_calls.ReadChanges(None, None, 1000)
@@ -156,7 +158,10 @@ class Pair:
     async def begin_transaction(self) -> None:
         """Begin a transaction on both."""
         storage, model = self.adapters
-        self.transactions = (await storage.begin_transaction(), await model.begin_transaction())
+        self.transactions = (
+            await storage.begin_transaction(timeout=_OPEN_FOR_S),
+            await model.begin_transaction(timeout=_OPEN_FOR_S),
+        )
 
     async def end_transaction(self, *, commit: bool) -> None:
         """End the transaction on both."""
