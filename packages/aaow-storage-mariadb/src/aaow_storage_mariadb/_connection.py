@@ -215,6 +215,8 @@ class MariaDBConnection(ServerConnection):
                 outcomes.append(job.run_fast_path(self) or Outcome(job))
                 if (error := outcomes[-1].error) is not None:
                     raise error
+                if sum(map(len, saves)) > self._max_query:  # before more of them are in memory
+                    raise StorageError(f"{self._settings.place}: what is saved together is too long for one request")
         finally:
             self.may_commit, self._saves = False, None
         return outcomes, saves
