@@ -1,7 +1,6 @@
 """The package that `new-backend` writes: the code of the guide for authors, which the suite is run on elsewhere."""
 
 import ast
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,23 +8,30 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import write_templates
 
 from aaow_storage import ConflictError, ValidationError
 from aaow_storage_tools import new_backend
 
-WRITER = Path(__file__).parent / "write_templates.py"
+MODULES = write_templates.modules()
 
 
-def test_the_templates_are_the_code_of_the_guide():
-    spec = importlib.util.spec_from_file_location("write_templates", WRITER)
-    assert spec is not None
-    assert spec.loader is not None
-    writer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(writer)
-    for name, text in writer.modules().items():
-        there = (writer.TEMPLATES / f"{name}.template").read_text("utf-8")
-        same = meaning(writer.without_marks(there)) == meaning(writer.without_marks(text))
-        assert same, f"{name} differs: run python tests/tools/write_templates.py"
+@pytest.mark.parametrize("name", MODULES)
+def test_a_template_is_the_code_of_its_guide(name: str):
+    there = (write_templates.TEMPLATES / f"{name}.template").read_text("utf-8")
+    same = meaning(write_templates.without_marks(there)) == meaning(write_templates.without_marks(MODULES[name]))
+    assert same, "run python tests/tools/write_templates.py"
+
+
+def test_all_modules_of_a_new_package_but_the_empty_one_come_from_a_guide():
+    there = {path.relative_to(write_templates.TEMPLATES).as_posix() for path in modules_of_templates()}
+    assert there == {f"{name}.template" for name in MODULES}
+
+
+def modules_of_templates() -> list[Path]:
+    """Return the templates of the modules of a package, without those of its tests and of `__init__.py`."""
+    found = write_templates.TEMPLATES.rglob("*.py.template")
+    return [path for path in found if path.name not in {"__init__.py.template", "test_backend.py.template"}]
 
 
 def meaning(text: str) -> tuple[set[str], list[str]]:
@@ -61,14 +67,32 @@ def test_the_tests_of_a_new_package_pass(tmp_path: Path, sql: bool, count: int):
     assert not [text for text in texts if any(mark in text for mark in marks)]
 
 
-@pytest.mark.slow(seconds=3)  # the suite takes two seconds to collect
-@pytest.mark.parametrize("sql", [False, True], ids=["rows", "sql"])
-def test_the_suite_runs_on_a_new_package_with_its_waivers(tmp_path: Path, sql: bool):
+def test_an_adapter_of_a_new_sql_package_is_made_without_sqlalchemy_and_the_driver(tmp_path: Path):
+    folder = new_backend("acme", tmp_path / "package", sql=True).folder
+    program = """
+import sys
+from aaow_storage import create_adapter
+create_adapter("acme://store.db")
+names = {"sqlalchemy", "sqlite3", "aaow_storage_acme._server"}
+print("aaow_storage_acme.plugin" in sys.modules, names & {*sys.modules})
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=installed(folder, tmp_path), check=True, capture_output=True, text=True)
+    assert done.stdout == "True set()\n"
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize(
+    ("sql", "clauses"),
+    [(False, ["OPS-1"]), (True, ["OPS-1", "CHG-1", "CON-1", "CON-2", "DUR-1", "LIF-1"])],
+    ids=["rows", "sql"],
+)
+def test_the_suite_runs_on_a_new_package_with_its_waivers(tmp_path: Path, sql: bool, clauses: list[str]):
     folder = new_backend("acme", tmp_path / "package", sql=sql).folder
     options = [
         "--storage-backend=acme",
         "--storage-waivers=waivers.toml",
-        "--conformance-clause=OPS-1",
+        *(f"--conformance-clause={each}" for each in clauses),
         "-q",
         "-n",
         "0",

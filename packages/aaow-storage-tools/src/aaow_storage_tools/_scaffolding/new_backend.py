@@ -34,10 +34,11 @@ _OF_ROWS = {
 _OF_SQL = {
     "pyproject.toml": "sql/pyproject.toml",
     "README.md": "sql/README.md",
-    "src/@MODULE@/_functions.py": "sql/_functions.py",
+    "src/@MODULE@/_errors.py": "sql/_errors.py",
     "src/@MODULE@/_dialect.py": "sql/_dialect.py",
     "src/@MODULE@/_connection.py": "sql/_connection.py",
-    "src/@MODULE@/_worker.py": "sql/_worker.py",
+    "src/@MODULE@/_settings.py": "sql/_settings.py",
+    "src/@MODULE@/_server.py": "sql/_server.py",
     "src/@MODULE@/_executor.py": "sql/_executor.py",
     "src/@MODULE@/plugin.py": "sql/plugin.py",
     "tests/test_backend.py": "sql/test_backend.py",
@@ -75,8 +76,9 @@ def new_backend(name: str, folder: str | PathLike[str] | None = None, *, sql: bo
 
     The package has the backend, its entry point, tests, waivers, a README and a workflow for continuous integration.
     The backend is that of the guide for authors: it keeps rows in memory, and passes the conformance suite for what it
-    claims. With `sql` it is built on `aaow-storage-sql`, which has the tables, the operations and the migrations; its
-    database is SQLite until yours is in its place.
+    claims. With `sql` it is that of the guide for SQL engines, on `aaow-storage-sql`, which has the tables, the
+    operations, the migrations and the threads; its database is SQLite, used as if it were a server, until yours is in
+    its place.
 
     Args:
         name: the name of the backend: lower-case letters, digits, and single hyphens between them.

@@ -20,13 +20,14 @@ async def run(
     """Write a package for a backend of your own, which passes the conformance suite from the first minute.
 
     It has the backend, its entry point, tests, waivers, a README and a workflow for continuous integration. The backend
-    keeps rows in memory, or with --sql in SQLite; put your database behind it step by step, and run the suite after
-    each.
+    keeps rows in memory, or with --sql in SQLite, used as if it were a server; put your database behind it step by
+    step, and run the suite after each.
 
     Args:
         name: the name of the backend, which is the scheme of its URLs as well.
         folder: where to write it; aaow-storage-NAME in the current folder by default.
-        sql: build it on the package for SQL databases, which has the tables, the operations and the migrations.
+        sql: build it on the package for SQL databases, which has the tables, the operations, the migrations and the
+            threads.
     """
     from aaow_storage_tools import new_backend
 
