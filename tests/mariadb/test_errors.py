@@ -7,7 +7,7 @@ import pytest
 
 from aaow_storage import create_adapter
 from aaow_storage.errors import ContentionError, StorageError, StorageUnavailableError, StoreBusyError, ValidationError
-from aaow_storage_mariadb._dialect import MariaDBDialect
+from aaow_storage_mariadb._drivers.pymysql import PyMySQLDialect
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from aaow_storage_mariadb._dialect import MariaDBDialect
     ],
 )
 def test_an_error_of_the_driver_says_what_to_do(error: Exception, kind: type[StorageError], remedy: str):
-    made = MariaDBDialect("MariaDB database 'agents' on db:3306").translate(error)
+    made = PyMySQLDialect("MariaDB database 'agents' on db:3306").translate(error)
     assert type(made) is kind
     assert remedy in str(made)
 

@@ -1,8 +1,6 @@
-"""What MariaDB's errors mean, by their codes, and what to do about them."""
+"""What MariaDB's errors mean, by their codes, which all drivers have, and what to do about them."""
 
 from typing import Final
-
-import pymysql
 
 from aaow_storage_sql import ErrorTable, Meaning
 
@@ -104,7 +102,7 @@ _REMEDIES_OF_TEXTS: Final = {
 
 def _code_of(error: Exception) -> int | None:
     code = error.args[0] if error.args else None
-    return code if isinstance(error, pymysql.MySQLError) and type(code) is int and code else None
+    return code if type(code) is int and code else None
 
 
 def _describe(error: Exception) -> str:
@@ -112,16 +110,19 @@ def _describe(error: Exception) -> str:
     return f"{error} ({type(error).__name__})" if code is None else f"{error.args[-1]} (error {code})"
 
 
-ERRORS: Final = ErrorTable(
-    backend="mariadb",
-    database="MariaDB",
-    code_of=_code_of,
-    describe=_describe,
-    codes=_CODES,
-    classes={
-        pymysql.InterfaceError: Meaning.LOST,  # the connection is used after it was closed
-        pymysql.OperationalError: Meaning.UNAVAILABLE,
-    },
-    remedies=_REMEDIES,
-    remedies_of_texts=_REMEDIES_OF_TEXTS,
-)
+def errors_of(*, used_after_close: type[Exception], others: type[Exception]) -> ErrorTable:
+    """Return what the errors of a driver mean.
+
+    Those without a code are of two classes: that of a connection that is used after it was closed, and that of the
+    others that another attempt may not have.
+    """
+    return ErrorTable(
+        backend="mariadb",
+        database="MariaDB",
+        code_of=_code_of,
+        describe=_describe,
+        codes=_CODES,
+        classes={used_after_close: Meaning.LOST, others: Meaning.UNAVAILABLE},
+        remedies=_REMEDIES,
+        remedies_of_texts=_REMEDIES_OF_TEXTS,
+    )

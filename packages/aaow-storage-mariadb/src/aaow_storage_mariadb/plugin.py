@@ -101,22 +101,24 @@ def temporary_store(folder: Path) -> Iterator[str]:
 @contextmanager
 def newer_schema(url: str, **options: Any) -> Iterator[None]:
     """Mark the store as migrated by a later release, for as long as the block lasts."""
-    from aaow_storage_mariadb._connect import log_in  # noqa: PLC0415 - for tests
+    from aaow_storage_mariadb._drivers.choice import DEFAULT, driver_named  # noqa: PLC0415 - for tests
+    from aaow_storage_mariadb._literals import literal  # noqa: PLC0415 - for tests
     from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - for tests
 
-    del options
     location = location_of(url)
-    set_version = f"UPDATE {VERSION_TABLE} SET version_num = %s"  # noqa: S608 - a name of ours
+    driver = driver_named(options.get("driver", DEFAULT))
 
-    def run(query: str, *values: str) -> Any:
+    def run(query: str) -> Any:
         # A connection before and one after: the server may end one that is idle during the block.
-        with closing(log_in(location, location.hosts[0], timeout_s=10)) as connection, connection.cursor() as cursor:
-            cursor.execute(query, values)
-            return cursor.fetchone()
+        with closing(driver.log_in(location, location.hosts[0], 10)) as connection:
+            return connection.request([query]).fetchone()
+
+    def set_version(version: str) -> None:
+        run(f"UPDATE {VERSION_TABLE} SET version_num = {literal(version)}")  # noqa: S608 - a name of ours
 
     (version,) = run(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a name of ours
-    run(set_version, f"after {version}")
+    set_version(f"after {version}")
     try:
         yield
     finally:
-        run(set_version, version)
+        set_version(version)
