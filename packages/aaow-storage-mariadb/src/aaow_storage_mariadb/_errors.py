@@ -73,6 +73,9 @@ _CODES: Final = {
     1698: Meaning.REFUSED,
     2026: Meaning.REFUSED,  # TLS
 }
+_NAME_THE_AUTHORITY: Final = (
+    "name the certificate of the server's authority by ssl_ca= in the URL, and the host as its certificate has it"
+)
 _REMEDIES: Final = {
     1021: "free space on the server's disk",
     1040: "lower pool_size, or raise max_connections of the server",
@@ -92,10 +95,11 @@ _REMEDIES: Final = {
     1698: "check user and password",
     1836: "the server is read-only: name one that takes writes in the URL",
     1969: "raise statement_timeout, or look up in information_schema.INNODB_TRX what it waited for",
-    2026: "let the server speak TLS, or leave the parameters ssl_ca, ssl_cert and ssl_key out of the URL",
 }
 _REMEDIES_OF_TEXTS: Final = {
-    "CERTIFICATE_VERIFY_FAILED": "name the certificate of the server's authority by ssl_ca= in the URL",
+    "CERTIFICATE_VERIFY_FAILED": _NAME_THE_AUTHORITY,
+    "certificate": _NAME_THE_AUTHORITY,
+    "error 2026": "let the server speak TLS, or leave the parameters ssl_ca, ssl_cert and ssl_key out of the URL",
     "Can't connect to": "check that the server runs, and its host and port",
 }
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from attrs import Attribute, field, frozen
 
 from aaow_storage.authoring import shown
-from aaow_storage_mariadb._drivers.choice import DEFAULT, problem_of
+from aaow_storage_mariadb._drivers.choice import DEFAULT_DRIVER, problem_of
 from aaow_storage_mariadb._location import Location
 from aaow_storage_sql import ServerSettings
 
@@ -39,7 +39,7 @@ class Settings(ServerSettings):
     location: Location
     sync_wait: int | None = field(default=None, validator=_check_sync_wait)
     """`wsrep_sync_wait` of the connections; None leaves that of the server."""
-    driver: str = field(default=DEFAULT, validator=_check_driver)
+    driver: str = field(default=DEFAULT_DRIVER, validator=_check_driver)
     """The Python driver of the connections."""
 
     @property

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from aaow_storage_mariadb._drivers.driver import Driver
 
-DEFAULT: Final = "pymysql"
-_MODULES: Final = {DEFAULT: "pymysql"}
-"""The Python module of each driver."""
+DEFAULT_DRIVER: Final = "pymysql"
+_OPTIONAL: Final = {"mysqlclient": "MySQLdb._mysql"}
+"""The drivers that are not always installed, and the Python module of each."""
+_NAMES: Final = (DEFAULT_DRIVER, *_OPTIONAL)
 
 
 def driver_named(name: str) -> "Driver":
@@ -19,6 +20,12 @@ def driver_named(name: str) -> "Driver":
 
 def problem_of(name: Any) -> str | None:
     """Return why there is no such driver, with the remedy; None if there is."""
-    if not isinstance(name, str) or name not in _MODULES:
-        return f"must be one of {', '.join(_MODULES)}, not {name!a:.100}"
+    if not isinstance(name, str) or name not in _NAMES:
+        return f"must be one of {', '.join(_NAMES)}, not {name!a:.100}"
+    if name in _OPTIONAL:
+        try:
+            importlib.import_module(_OPTIONAL[name])
+        except ImportError as error:
+            remedy = f"pip install aaow-storage-mariadb[{name}]"
+            return f"names {name}, which cannot be imported ({error}); {remedy}, or leave the option out"
     return None
