@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -40,16 +41,16 @@ def make_certificates(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the certificates."""
+def folder() -> Iterator[Path]:
+    """The folder of the certificates, which the owner of the server may read."""
     with skipped_where_missing():
         if shutil.which("openssl") is None:
             raise NotInstalledError("openssl is missing: apt-get install openssl")
-    made = tmp_path_factory.mktemp("certificates")
-    for each in (made, *made.parents[:2]):
-        each.chmod(0o755)
-    make_certificates(made)
-    return made
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        make_certificates(made)
+        made.chmod(0o755)
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ process, may ask for is read when it is opened.
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -37,6 +38,8 @@ _TEXTS: Final = (
     FIELD_TYPE.VAR_STRING,
 )
 """The types of texts and of binary data: the character set of a column says which it is."""
+_ROWS_A_CALL: Final = 10
+"""A call that makes objects of rows holds the interpreter's lock until it has made all, and documents may be long."""
 _CONVERSIONS: Final[Mapping[Any, Any]] = {
     **{kind: convert for kind, convert in conversions.items() if isinstance(kind, int)},
     **dict.fromkeys(_TEXTS, _TEXT_OR_BYTES),
@@ -69,11 +72,17 @@ class MySQLClientAnswer:
         return rows[0] if rows else None
 
     def fetchmany(self, size: int) -> Sequence[Any]:
-        rows: Sequence[Any] = () if self._result is None else self._result.fetch_row(size)
+        rows: list[Any] = []
+        if self._result is not None:
+            while (wanted := min(size - len(rows), _ROWS_A_CALL)) > 0:
+                some = self._result.fetch_row(wanted)
+                rows += some
+                if len(some) < wanted:
+                    break
         return rows
 
     def fetchall(self) -> Sequence[Any]:
-        return self.fetchmany(0)  # in which 0 stands for all
+        return self.fetchmany(sys.maxsize)
 
     def close(self) -> None:
         self._result = None
