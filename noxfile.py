@@ -50,7 +50,7 @@ SLOW = ["-m", "slow"]
 SLOW_TESTS = ["-m", "slow and not cluster"]
 CLUSTERS = ["-m", "cluster"]
 OTHER_SESSIONS = ["tests/docs", "tests/packaging"]
-PYTEST_PLUGINS = "tests/postgresql/plugins"
+PYTEST_PLUGINS = os.pathsep.join(["tests/postgresql/plugins", "tests/mariadb/plugins"])
 
 
 def is_installed(version: str) -> bool:
@@ -59,6 +59,13 @@ def is_installed(version: str) -> bool:
     if shutil.which(command[0]) is None:
         return False
     return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - a Python
+
+
+def has_mariadb_library() -> bool:
+    """Say whether mysqlclient, the optional driver of MariaDB, finds the library that it is compiled with."""
+    if shutil.which("pkg-config") is None:
+        return False
+    return subprocess.run(["pkg-config", "--exists", "libmariadb"], check=False).returncode == 0  # noqa: S607
 
 
 # A Python that is not installed is skipped; the one that runs nox is there, so one at least runs.
@@ -71,6 +78,11 @@ SUITES = {version: [("sqlite", QUICK)] for version in INSTALLED_PYTHONS[2:-1]}
 """The runs of the suite that `tests` leaves out, by the Python that has them."""
 SUITES[OLDEST_PYTHON] = [("sqlite", SLOW if OLDEST_PYTHON == NEWEST_PYTHON else []), ("memory", SLOW)]
 SUITES[SECOND_PYTHON] = [*SUITES.get(SECOND_PYTHON, []), ("postgresql", QUICK), ("mariadb", QUICK)]
+
+HAS_MARIADB_LIBRARY = has_mariadb_library()
+if HAS_MARIADB_LIBRARY:
+    PART = [*QUICK, "-k", "TestTransactions or TestCancellation", "-p", "with_driver", "--mariadb-driver=mysqlclient"]
+    SUITES[SECOND_PYTHON] += [("mariadb", PART)]
 
 
 @nox.session
@@ -214,9 +226,14 @@ def coverage(session: nox.Session):
 
 
 def install(session: nox.Session, *distributions: str, group: str) -> None:
-    """Install a dependency group, and distributions of this repository as editable, all at once."""
+    """Install a dependency group, and distributions of this repository as editable, all at once.
+
+    Tests get mysqlclient too, where it can be compiled; its own tests are skipped elsewhere.
+    """
     requirements = nox.project.dependency_groups(PYPROJECT, group)
     session.install(*requirements, *(f"--editable={path}" for path in distributions))
+    if HAS_MARIADB_LIBRARY and group in {"test", "coverage"}:
+        session.install(*nox.project.dependency_groups(PYPROJECT, "mysqlclient"), success_codes=[0, 1, 2])
 
 
 def set_version(path: Path, version: str) -> None:
@@ -246,4 +263,4 @@ def run_suite(session: nox.Session, pytest: list[str], backend: str, chosen: lis
     beside = [] if backend in EMBEDDED else ["--storage-model=sqlite"]
     copies = ["-p", "on_migrated_copies"] if backend == "postgresql" else []
     suite = [*WORKERS, "--pyargs", "aaow_storage_conformance", f"--storage-backend={backend}"]
-    session.run(*pytest, *suite, *copies, *beside, *chosen, env={"PYTHONPATH": PYTEST_PLUGINS} if copies else None)
+    session.run(*pytest, *suite, *copies, *beside, *chosen, env={"PYTHONPATH": PYTEST_PLUGINS})

@@ -27,9 +27,9 @@ VALUES = st.one_of(
 
 
 @pytest.fixture
-def read(url: str) -> Callable[..., tuple]:
+def read(url: str, driver: str) -> Callable[..., tuple]:
     """Return a function that lets the server read values, in the session of an adapter."""
-    settings = Settings(location=location_of(url))
+    settings = Settings(location=location_of(url), driver=driver)
     with closing(connect(settings, Hosts(settings.location.hosts))) as connection:
         yield lambda *values: connection.execute(f"SELECT {', '.join(['%s'] * len(values))}", values).fetchone()
 

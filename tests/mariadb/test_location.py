@@ -51,6 +51,7 @@ def test_without_a_url_the_environment_names_it(monkeypatch: pytest.MonkeyPatch)
         ("mariadb://app:secret@db/agents?charset=utf8", "utf8mb4"),
         ("mariadb://app:secret@db/agents?pool_size=3", "option pool_size="),
         ("mariadb://app:secret@db/agents?ssl_mode=REQUIRED", "ssl_ca"),
+        ("mariadb://app:secret@db/agents?driver=mysqlclient", "option driver="),
         ("mariadb://app:secret@db/agents?colour=red", "there are"),
         ("mariadb://app:secret@db/agents?ssl_verify=maybe", "neither on nor off"),
     ],

@@ -25,9 +25,9 @@ WAYS = pytest.mark.parametrize(
 
 @pytest.mark.asyncio
 @WAYS
-async def test_an_operation_whose_commit_loses_its_connection_is_done_once(url: str, lets_through: bool):
+async def test_an_operation_whose_commit_loses_its_connection_is_done_once(url: str, driver: str, lets_through: bool):
     with proxy_of(url) as proxy:
-        async with create_adapter("mariadb", proxy.url) as adapter:
+        async with create_adapter("mariadb", proxy.url, driver=driver) as adapter:
             pool = BudgetPool(total_budget=100)
             proxy.cut_once(b"COMMIT", lets_through=lets_through)
             await adapter.create_budget_pool(pool)
@@ -47,9 +47,9 @@ async def test_an_operation_whose_commit_loses_its_connection_is_done_once(url: 
 
 @pytest.mark.asyncio
 @WAYS
-async def test_a_commit_that_loses_its_connection_reports_its_outcome(url: str, lets_through: bool):
+async def test_a_commit_that_loses_its_connection_reports_its_outcome(url: str, driver: str, lets_through: bool):
     with proxy_of(url) as proxy:
-        async with create_adapter("mariadb", proxy.url) as adapter:
+        async with create_adapter("mariadb", proxy.url, driver=driver) as adapter:
             transaction = await adapter.begin_transaction()
             await transaction.create_budget_pool(BudgetPool(id="p", total_budget=1))
             proxy.cut_once(b"COMMIT", lets_through=lets_through)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import pymysql
 import pytest
 import pytest_asyncio
 
@@ -24,35 +23,28 @@ A_SESSION = Session(id="s", workflow_id=None, workflow_snapshot={})
 
 
 @pytest_asyncio.fixture
-async def storage(url: str) -> AsyncIterator[StorageAdapter]:
+async def storage(url: str, driver: str) -> AsyncIterator[StorageAdapter]:
     """An adapter whose connections are open."""
-    async with create_adapter("mariadb", url, pool_size=2) as adapter:
+    async with create_adapter("mariadb", url, driver=driver, pool_size=2) as adapter:
         await adapter.create_session(A_SESSION)
         await adapter.list_sessions()
         yield adapter
 
 
 @pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is sent, a text for each request; without the question for the version of the store."""
-    sent: list[str] = []
-    query = pymysql.Connection.query
-
-    def noting(self: pymysql.Connection, sql: str, unbuffered: bool = False) -> int:
-        if not sql.startswith("SELECT version_num"):
-            sent.append(sql)
-        return query(self, sql, unbuffered)
-
-    monkeypatch.setattr(pymysql.Connection, "query", noting)
-    return sent
+def sent(storage: StorageAdapter, requests: list[str]) -> list[str]:
+    """What is sent from now on."""
+    del storage
+    requests.clear()
+    return requests
 
 
-async def test_a_save_and_its_change_and_its_commit_are_one_request(storage: StorageAdapter, requests: list[str]):
+async def test_a_save_and_its_change_and_its_commit_are_one_request(storage: StorageAdapter, sent: list[str]):
     result = LLMExecutionResult(id="e", text="An answer; with 'quotes' and \\ and %s.")
     for _ in range(2):
         await storage.save_llm_execution("s", "n", result)
     await storage.save_llm_execution("s", "m", result)
-    assert [request.endswith(";COMMIT;END") for request in requests] == [True] * 3
+    assert [request.endswith(";COMMIT;END") for request in sent] == [True] * 3
     assert [each.node_id for each in await storage.get_llm_executions("s")] == ["m"]
     changes = [(each.kind, each.id, each.action) for each in await storage.get_changes()]
     kind = "llm_execution"
@@ -60,18 +52,18 @@ async def test_a_save_and_its_change_and_its_commit_are_one_request(storage: Sto
 
 
 async def test_an_operation_begins_with_its_first_statement_and_commits_with_its_change(
-    storage: StorageAdapter, requests: list[str]
+    storage: StorageAdapter, sent: list[str]
 ):
     await storage.save_execution_state(WorkflowExecutionState(session_id="s", status="running"))
-    assert requests[0].startswith("START TRANSACTION;")
-    assert requests[-1].startswith("INSERT INTO changes")
-    assert requests[-1].endswith(";COMMIT")
+    assert sent[0].startswith("START TRANSACTION;")
+    assert sent[-1].startswith("INSERT INTO changes")
+    assert sent[-1].endswith(";COMMIT")
 
 
-async def test_a_transaction_that_does_nothing_sends_nothing(storage: StorageAdapter, requests: list[str]):
+async def test_a_transaction_that_does_nothing_sends_nothing(storage: StorageAdapter, sent: list[str]):
     async with storage.transaction():
         pass
-    assert requests == []
+    assert sent == []
 
 
 async def test_a_save_that_fails_leaves_nothing_of_the_request(storage: StorageAdapter):

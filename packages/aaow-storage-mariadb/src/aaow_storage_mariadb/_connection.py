@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import pymysql
-
 from aaow_storage.authoring import storage_errors_alone
 from aaow_storage.errors import ContentionError, StorageError, ValidationError
 from aaow_storage_mariadb._dialect import MariaDBDialect
+from aaow_storage_mariadb._drivers.driver import NOT_SENT, Answer, DriverConnection
 from aaow_storage_mariadb._feed_statements import STORE_AFTER_UPSERT, STORE_FOR_SURE, feed_values
 from aaow_storage_mariadb._literals import with_values
 from aaow_storage_mariadb._settings import Settings
@@ -24,7 +23,7 @@ _MAX_SECONDS = 31_536_000
 
 
 class MariaDBConnection(ServerConnection):
-    """One PyMySQL connection. The server commits each statement outside of a transaction by itself.
+    """One connection of a driver. The server commits each statement outside of a transaction by itself.
 
     After an error that ended the transaction it is rolled back here at once, because the answer to a failed statement
     does not say whether a transaction is open.
@@ -32,7 +31,7 @@ class MariaDBConnection(ServerConnection):
 
     def __init__(
         self,
-        driver_connection: "pymysql.Connection[Any]",
+        driver_connection: DriverConnection,
         settings: Settings,
         dialect: MariaDBDialect,
         watchdog: Watchdog | None = None,
@@ -60,7 +59,7 @@ class MariaDBConnection(ServerConnection):
 
     @property
     def socket_descriptor(self) -> int:
-        descriptor: int = self.driver_connection._sock.fileno()  # noqa: SLF001 - PyMySQL has no name for it
+        descriptor: int = self.driver_connection.descriptor
         return descriptor
 
     @property
@@ -134,41 +133,41 @@ class MariaDBConnection(ServerConnection):
         """End the operation, and undo what it did."""
         self.command(f"ROLLBACK TO {self.operation_savepoint}")
 
-    def execute(self, text: str, values: Sequence[Any]) -> Any:
+    def execute(self, text: str, values: Sequence[Any]) -> Answer:
         """Run a statement; what waits is sent with it.
 
         What is stored just before COMMIT waits for that, too.
         """
         if self._saves is not None:
             raise StorageError(f"{self._settings.place}: more than a save is to be done")
-        cursor = self.driver_connection.cursor()
         query = with_values(text, values)
         self._check_length(query)
         if self._gathers and text != "COMMIT":
             self._waiting.append(query)
-            return cursor
+            return NOT_SENT
         queries, self._waiting = [*self._waiting, query], []
+        answer = NOT_SENT
         try:
             for request in self._requests(queries):
-                cursor.execute(request)
-                while cursor.nextset():
-                    pass
-        except pymysql.MySQLError as error:
+                answer = self.driver_connection.request(request)
+        except self.dialect.driver_error as error:
             if self.dialect.aborts_transaction(error):
-                roll_back_at_once(self.driver_connection)
+                self._roll_back_at_once()
             raise
-        return cursor
+        return answer
 
-    def _requests(self, queries: Sequence[str]) -> Sequence[str]:
-        """Return the texts to send, each with as many of the queries as one request may have.
+    def _requests(self, queries: Sequence[str]) -> Sequence[Sequence[str]]:
+        """Return the requests to send, each with as many of the queries as one may have.
 
         A node of a cluster does not say that a transaction was aborted between two queries of a request: it executes
         the others, each by itself, and reports success, of COMMIT too. It does say so of a compound statement, and
         between requests. Before its first query locks something, a transaction is not aborted.
         """
         if len(queries) == 1 or not self._is_node or _START_WRITING in queries or _START_READING in queries:
-            return [";".join(queries)]
-        return [f"BEGIN NOT ATOMIC {';'.join(queries)};END"] if queries[-1] == "COMMIT" else queries
+            return [queries]
+        if queries[-1] == "COMMIT":
+            return [[f"BEGIN NOT ATOMIC {';'.join(queries)};END"]]
+        return [[query] for query in queries]
 
     def run_and_commit(self, statement: Any, parameters: Parameters, kind: str, session_id: str | None) -> bool:
         if (
@@ -234,9 +233,14 @@ class MariaDBConnection(ServerConnection):
                 super().command(block.replace("%", "%%"))  # it has its values already
         except StorageError:
             if not self.is_closed:
-                roll_back_at_once(self.driver_connection)
+                self._roll_back_at_once()
             self._waiting.append(_START_WRITING)
             raise
+
+    def _roll_back_at_once(self) -> None:
+        """Roll back, whether or not the last answer says that a transaction is open. An error means that it is lost."""
+        with suppress(self.dialect.driver_error, OSError):
+            self.driver_connection.rollback()
 
     def _check_length(self, query: str) -> None:
         """Check that the server accepts a query: it would close the connection, as if it were lost.
@@ -251,12 +255,6 @@ class MariaDBConnection(ServerConnection):
             problem = f"is larger than the server accepts: {length} bytes with what has to be escaped"
             remedy = f"raise max_allowed_packet of the server, which is {self._max_query + _PACKET_MARGIN}"
             raise ValidationError("mariadb", "value", f"{problem}; {remedy}")
-
-
-def roll_back_at_once(driver_connection: "pymysql.Connection[Any]") -> None:
-    """Roll back, whether or not the last answer says that a transaction is open. An error means that it is lost."""
-    with suppress(pymysql.MySQLError, OSError):
-        driver_connection.rollback()
 
 
 def lock_wait(settings: ServerSettings) -> str:

@@ -5,18 +5,15 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
-import pymysql
 import sqlalchemy as sa
-from pymysql.constants import SERVER_STATUS
 from sqlalchemy.dialects.mysql import mariadb
 
 from aaow_storage import Direction
 from aaow_storage.authoring import Condition, FieldKind, Operator, dumps
-from aaow_storage_mariadb._errors import ERRORS
 from aaow_storage_mariadb._inserts import insert
 from aaow_storage_mariadb._lists import listed_as
 from aaow_storage_mariadb._page_index import with_page_index
-from aaow_storage_sql import ErrorTable, FeedOrder, Parameters, ServerDialect, make_compiler
+from aaow_storage_sql import FeedOrder, Parameters, ServerDialect, make_compiler
 
 _MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
 _PLAIN_KEY = re.compile("[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -32,10 +29,9 @@ def _sqlalchemy_dialect() -> sa.Dialect:
 
 
 class MariaDBDialect(ServerDialect):
-    """The dialect of MariaDB. `place` names the database in errors."""
+    """The dialect of MariaDB, but for the errors of the driver. `place` names the database in errors."""
 
     sqlalchemy_dialect = _sqlalchemy_dialect()
-    driver_error: ClassVar[type[Exception]] = pymysql.MySQLError
     insert = staticmethod(insert)
     upserts_where: ClassVar[bool] = False
     compared_here: ClassVar[frozenset[FieldKind]] = frozenset({FieldKind.JSON})
@@ -45,7 +41,6 @@ class MariaDBDialect(ServerDialect):
         "SELECT JSON_ARRAYAGG(LOWER(TABLE_NAME)) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
     )
     clock: ClassVar[str] = "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
-    errors: ClassVar[ErrorTable] = ERRORS
     records_changes: ClassVar[bool] = False
     orders_changes: ClassVar[FeedOrder] = FeedOrder.NUMBERED
     compile = staticmethod(make_compiler(sqlalchemy_dialect))
@@ -54,7 +49,8 @@ class MariaDBDialect(ServerDialect):
         self.place = place
 
     def is_in_transaction(self, driver_connection: Any) -> bool:
-        return driver_connection.open and bool(driver_connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+        is_open: bool = driver_connection.is_in_transaction
+        return is_open
 
     @staticmethod
     def run_at_once(text: str) -> str:

@@ -1,8 +1,6 @@
-"""What MariaDB's errors mean, by their codes, and what to do about them."""
+"""What MariaDB's errors mean, by their codes, which all drivers have, and what to do about them."""
 
 from typing import Final
-
-import pymysql
 
 from aaow_storage_sql import ErrorTable, Meaning
 
@@ -75,6 +73,9 @@ _CODES: Final = {
     1698: Meaning.REFUSED,
     2026: Meaning.REFUSED,  # TLS
 }
+_NAME_THE_AUTHORITY: Final = (
+    "name the certificate of the server's authority by ssl_ca= in the URL, and the host as its certificate has it"
+)
 _REMEDIES: Final = {
     1021: "free space on the server's disk",
     1040: "lower pool_size, or raise max_connections of the server",
@@ -94,17 +95,18 @@ _REMEDIES: Final = {
     1698: "check user and password",
     1836: "the server is read-only: name one that takes writes in the URL",
     1969: "raise statement_timeout, or look up in information_schema.INNODB_TRX what it waited for",
-    2026: "let the server speak TLS, or leave the parameters ssl_ca, ssl_cert and ssl_key out of the URL",
 }
 _REMEDIES_OF_TEXTS: Final = {
-    "CERTIFICATE_VERIFY_FAILED": "name the certificate of the server's authority by ssl_ca= in the URL",
+    "CERTIFICATE_VERIFY_FAILED": _NAME_THE_AUTHORITY,
+    "certificate": _NAME_THE_AUTHORITY,
+    "error 2026": "let the server speak TLS, or leave the parameters ssl_ca, ssl_cert and ssl_key out of the URL",
     "Can't connect to": "check that the server runs, and its host and port",
 }
 
 
 def _code_of(error: Exception) -> int | None:
     code = error.args[0] if error.args else None
-    return code if isinstance(error, pymysql.MySQLError) and type(code) is int and code else None
+    return code if type(code) is int and code else None
 
 
 def _describe(error: Exception) -> str:
@@ -112,16 +114,19 @@ def _describe(error: Exception) -> str:
     return f"{error} ({type(error).__name__})" if code is None else f"{error.args[-1]} (error {code})"
 
 
-ERRORS: Final = ErrorTable(
-    backend="mariadb",
-    database="MariaDB",
-    code_of=_code_of,
-    describe=_describe,
-    codes=_CODES,
-    classes={
-        pymysql.InterfaceError: Meaning.LOST,  # the connection is used after it was closed
-        pymysql.OperationalError: Meaning.UNAVAILABLE,
-    },
-    remedies=_REMEDIES,
-    remedies_of_texts=_REMEDIES_OF_TEXTS,
-)
+def errors_of(*, used_after_close: type[Exception], others: type[Exception]) -> ErrorTable:
+    """Return what the errors of a driver mean.
+
+    Those without a code are of two classes: that of a connection that is used after it was closed, and that of the
+    others that another attempt may not have.
+    """
+    return ErrorTable(
+        backend="mariadb",
+        database="MariaDB",
+        code_of=_code_of,
+        describe=_describe,
+        codes=_CODES,
+        classes={used_after_close: Meaning.LOST, others: Meaning.UNAVAILABLE},
+        remedies=_REMEDIES,
+        remedies_of_texts=_REMEDIES_OF_TEXTS,
+    )

@@ -1,4 +1,4 @@
-"""Values as they stand in the text of a statement, since the protocol of PyMySQL sends text alone.
+"""Values as they stand in the text of a statement, since the drivers send text alone.
 
 PyMySQL's own escaping looks each character of a text up in a table. That takes 30 ms for a million characters, and
 holds the interpreter's lock, and so the event loop, for as long. MariaDB needs two characters escaped, in a session

@@ -40,6 +40,7 @@ _IN_OTHER_TOOLS = {
     "connect_timeout": "pass it as the option connect_timeout=, in seconds",
     "read_timeout": "pass it as the option statement_timeout=, in seconds",
     "write_timeout": "pass it as the option statement_timeout=, in seconds",
+    "driver": "pass it as the option driver=",
     "wsrep_sync_wait": "pass it as the option sync_wait=",
 }
 """URL parameters of other tools, in lower case, and what to write instead."""

@@ -8,6 +8,7 @@ from attrs import evolve, field, frozen
 from aaow_storage_mariadb._connect import connect
 from aaow_storage_mariadb._connection import MariaDBConnection
 from aaow_storage_mariadb._dialect import MariaDBDialect
+from aaow_storage_mariadb._drivers.choice import driver_named
 from aaow_storage_mariadb._feed_statements import VERSION_AND_FEED
 from aaow_storage_mariadb._hosts import Hosts
 from aaow_storage_mariadb._settings import Settings
@@ -41,7 +42,7 @@ class MariaDBServer(Server):
 
     @dialect.default
     def _make_dialect(self) -> MariaDBDialect:
-        return MariaDBDialect(self.settings.place)
+        return driver_named(self.settings.driver).dialect(self.settings.place)
 
     @hosts.default
     def _make_hosts(self) -> Hosts:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from attrs import Attribute, field, frozen
 
 from aaow_storage.authoring import shown
+from aaow_storage_mariadb._drivers.choice import DEFAULT_DRIVER, problem_of
 from aaow_storage_mariadb._location import Location
 from aaow_storage_sql import ServerSettings
 
@@ -15,6 +16,12 @@ def _check_sync_wait(settings: "Settings", attribute: "Attribute[Any]", value: A
     del attribute
     if value is not None and (type(value) is not int or not 0 <= value <= _MAX_SYNC_WAIT):
         raise settings.invalid("sync_wait", f"must be None or an int from 0 to {_MAX_SYNC_WAIT}, not {shown(value)}")
+
+
+def _check_driver(settings: "Settings", attribute: "Attribute[Any]", value: Any) -> None:
+    del attribute
+    if (problem := problem_of(value)) is not None:
+        raise settings.invalid("driver", problem)
 
 
 @frozen(kw_only=True)
@@ -32,6 +39,8 @@ class Settings(ServerSettings):
     location: Location
     sync_wait: int | None = field(default=None, validator=_check_sync_wait)
     """`wsrep_sync_wait` of the connections; None leaves that of the server."""
+    driver: str = field(default=DEFAULT_DRIVER, validator=_check_driver)
+    """The Python driver of the connections."""
 
     @property
     def place(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aaow_storage import Backend, Capability
 from aaow_storage.hookspecs import hookimpl
+from aaow_storage_mariadb._drivers.choice import DEFAULT_DRIVER, driver_named
 from aaow_storage_mariadb._executor import MariaDBExecutor
 from aaow_storage_mariadb._location import location_of
 from aaow_storage_mariadb._settings import Settings
@@ -22,6 +23,7 @@ _OPTIONS = {
     "acquire_timeout": "how many seconds an operation waits for a free connection (30.0)",
     "statement_timeout": "how many seconds a statement may take, None for no limit (30.0)",
     "sync_wait": "wsrep_sync_wait: 1 if reads see what was committed on other nodes of a Galera cluster (None)",
+    "driver": "the Python driver: pymysql, or mysqlclient, which aaow-storage-mariadb[mysqlclient] installs (pymysql)",
     "changes": "whether the store records its changes; None leaves it as it is, and a new one does (None)",
 }
 
@@ -50,6 +52,7 @@ def create(
     acquire_timeout: float = 30.0,
     statement_timeout: float | None = 30.0,
     sync_wait: int | None = None,
+    driver: str = DEFAULT_DRIVER,
     changes: bool | None = None,
 ) -> SQLStorageAdapter:
     """Make an adapter of the database at a `mariadb://` URL; without a URL, MARIADB_URL names it.
@@ -64,6 +67,7 @@ def create(
         acquire_timeout=acquire_timeout,
         statement_timeout=statement_timeout,
         sync_wait=sync_wait,
+        driver=driver,
         changes=changes,
     )
     return adapter_of(settings)
@@ -101,22 +105,23 @@ def temporary_store(folder: Path) -> Iterator[str]:
 @contextmanager
 def newer_schema(url: str, **options: Any) -> Iterator[None]:
     """Mark the store as migrated by a later release, for as long as the block lasts."""
-    from aaow_storage_mariadb._connect import log_in  # noqa: PLC0415 - for tests
+    from aaow_storage_mariadb._literals import literal  # noqa: PLC0415 - for tests
     from aaow_storage_sql import VERSION_TABLE  # noqa: PLC0415 - for tests
 
-    del options
     location = location_of(url)
-    set_version = f"UPDATE {VERSION_TABLE} SET version_num = %s"  # noqa: S608 - a name of ours
+    driver = driver_named(options.get("driver", DEFAULT_DRIVER))
 
-    def run(query: str, *values: str) -> Any:
+    def run(query: str) -> Any:
         # A connection before and one after: the server may end one that is idle during the block.
-        with closing(log_in(location, location.hosts[0], timeout_s=10)) as connection, connection.cursor() as cursor:
-            cursor.execute(query, values)
-            return cursor.fetchone()
+        with closing(driver.log_in(location, location.hosts[0], 10)) as connection:
+            return connection.request([query]).fetchone()
+
+    def set_version(version: str) -> None:
+        run(f"UPDATE {VERSION_TABLE} SET version_num = {literal(version)}")  # noqa: S608 - a name of ours
 
     (version,) = run(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a name of ours
-    run(set_version, f"after {version}")
+    set_version(f"after {version}")
     try:
         yield
     finally:
-        run(set_version, version)
+        set_version(version)
