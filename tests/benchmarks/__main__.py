@@ -73,7 +73,12 @@ def measured(report: Report, folder: Path, options: Options) -> Iterator[str]:
 
         with on_mariadb.flushing_server() as mariadb:
             report.ratios += on_mariadb.on_mariadb(
-                mariadb, callers=options.callers, rounds=options.rounds, share=options.share, only=options.only
+                mariadb,
+                callers=options.callers,
+                rounds=options.rounds,
+                share=options.share,
+                only=options.only,
+                driver=options.driver,
             )
         yield options.backend
         return

@@ -91,21 +91,23 @@ def flushing_server() -> AbstractContextManager[Server]:
     return private_server(settings={"innodb-flush-log-at-trx-commit": "1"})
 
 
-def on_mariadb(server: Server, *, callers: Sequence[int], rounds: int, share: float, only: str = "") -> Iterator[Ratio]:
-    """Yield the ratios, each in a database of its own."""
+def on_mariadb(
+    server: Server, *, callers: Sequence[int], rounds: int, share: float, only: str = "", driver: str = "pymysql"
+) -> Iterator[Ratio]:
+    """Yield the ratios, each in a database of its own; the adapter uses that driver."""
     for number, bare in enumerate(each for each in COMPARED if only in each.case.name):
         name = f"bench_{number}"
         server.create_database(name)
         asyncio.run(_fill(bare.case, server.url(name)))
         operations = max(1, round(bare.case.operations * share))
         for count in callers:
-            pairs = [_pair(bare, server.url(name), max(operations, 2 * count), count) for _ in range(rounds)]
+            pairs = [_pair(bare, server.url(name), driver, max(operations, 2 * count), count) for _ in range(rounds)]
             yield ratio_of(bare.case, "FULL", count, pairs)
 
 
-def _pair(bare: Bare, url: str, operations: int, callers: int) -> Pair:
+def _pair(bare: Bare, url: str, driver: str, operations: int, callers: int) -> Pair:
     baseline = run_in_threads(lambda: _connect(url), bare.baseline, operations, callers)
-    ours = asyncio.run(_through_adapter(bare.case, url, operations, callers))
+    ours = asyncio.run(_through_adapter(bare.case, url, driver, operations, callers))
     return Pair(baseline, ours, 0, 0)
 
 
@@ -128,8 +130,8 @@ async def _fill(case: Case, url: str) -> None:
         await case.fill(storage)
 
 
-async def _through_adapter(case: Case, url: str, operations: int, callers: int) -> Run:
-    async with create_adapter("mariadb", url) as storage:
+async def _through_adapter(case: Case, url: str, driver: str, operations: int, callers: int) -> Run:
+    async with create_adapter("mariadb", url, driver=driver) as storage:
         operation = case.ours(storage)
         await asyncio.gather(*(operation(0) for _ in range(callers)))
         return await run_callers(operation, operations, callers)

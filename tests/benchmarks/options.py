@@ -28,6 +28,8 @@ class Options:
     scale: int | None
     peers: bool
     backend: str
+    driver: str
+    """The driver of the MariaDB adapter."""
     folder: Path
 
 
@@ -55,6 +57,7 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     parser.add_argument(
         "--backend", default="sqlite", choices=["sqlite", *ON_SERVERS], help="what is measured (sqlite)"
     )
+    parser.add_argument("--driver", default="pymysql", help="the driver of the MariaDB adapter (pymysql)")
     parser.add_argument("--folder", type=Path, default=Path(), help="where the stores are, on the disk to be measured")
     given = parser.parse_args(arguments)
     if given.peers and given.backend == "mariadb":
@@ -72,5 +75,6 @@ def parsed(arguments: Sequence[str] | None) -> Options:
         scale=given.scale,
         peers=given.peers,
         backend=given.backend,
+        driver=given.driver,
         folder=given.folder,
     )
