@@ -12,7 +12,8 @@ from aaow_storage import (
     TransactionError,
     ValidationError,
 )
-from aaow_storage_conformance.data.random_calls import INITIAL_CALLS, RandomCall, writes
+from aaow_storage_conformance.data.initial_calls import INITIAL_CALLS
+from aaow_storage_conformance.data.random_calls import RandomCall, writes
 from aaow_storage_tools._kinds import KINDS
 from aaow_storage_tools._pages import records_of_kind
 

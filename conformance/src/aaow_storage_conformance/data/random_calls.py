@@ -1,4 +1,4 @@
-"""Random calls with valid arguments, and the records stored before the first, so that calls find some."""
+"""Random calls with valid arguments; `initial_calls` has the records that the first of them find."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +12,6 @@ from aaow_storage import (
     BudgetPoolStatus,
     Change,
     LLMExecution,
-    LLMExecutionResult,
-    NodeExecutionState,
     NodeState,
     QueryFilter,
     Session,
@@ -159,89 +157,6 @@ class ReadChanges:
 AnyCall = RandomCall | Walk | ReadOn
 _PAGES = 4
 
-
-INITIAL_CALLS = (
-    RandomCall(
-        "save_workflow",
-        {
-            "workflow": StoredWorkflow(
-                id="w", name="a", version="1", definition={}, created_at=records.START, updated_at=records.START
-            )
-        },
-    ),
-    RandomCall(
-        "create_session",
-        {
-            "session": Session(
-                id="s", workflow_id="w", workflow_snapshot={"a": 0}, created_at=records.START, updated_at=records.START
-            )
-        },
-    ),
-    RandomCall(
-        "create_session",
-        {
-            "session": Session(
-                id="S_",
-                workflow_id=None,
-                workflow_snapshot={},
-                parent_session_id="s",
-                created_at=records.START,
-                updated_at=records.START,
-            )
-        },
-    ),
-    RandomCall(
-        "save_execution_state",
-        {
-            "state": WorkflowExecutionState(
-                session_id="s", status="running", node_states={"n": NodeExecutionState(node_id="n", error="a")}
-            )
-        },
-    ),
-    RandomCall(
-        "save_llm_execution",
-        {"session_id": "s", "node_id": "n", "result": LLMExecutionResult(id="e", timestamp=records.START, text="a")},
-    ),
-    RandomCall(
-        "log_tool_call",
-        {
-            "log": ToolCallLog(
-                id="c", execution_id="e", tool_call_id="c", tool_name="a", args={}, timestamp=records.START
-            )
-        },
-    ),
-    *(
-        RandomCall(
-            "create_budget_pool",
-            {"pool": BudgetPool(id=pool_id, parent_pool_id=parent_id, total_budget=total, created_at=records.START)},
-        )
-        for pool_id, parent_id, total in zip(records.POOLS, (None, *records.POOLS), (1, 10, 10), strict=False)
-    ),
-    *(
-        RandomCall(
-            "create_approval_request",
-            {
-                "request": ApprovalRequest(
-                    id=request_id,
-                    session_id=session_id,
-                    node_id="n",
-                    type="human_review",
-                    context={"a": 0},
-                    created_at=created_at,
-                    expires_at=expires_at,
-                )
-            },
-        )
-        for request_id, session_id, created_at, expires_at in zip(
-            records.REQUESTS,
-            ("s", "s", "S_"),
-            records.INSTANTS,
-            (None, records.PAST, records.FUTURE),
-            strict=True,
-        )
-    ),
-)
-"""Records stored before the first random call."""
 
 _LISTS: dict[str, tuple[type, Mapping[str, tuple[str, ...]]]] = {
     "list_workflows": (StoredWorkflow, {}),

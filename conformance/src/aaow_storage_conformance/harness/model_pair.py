@@ -28,6 +28,7 @@ from aaow_storage import (
 )
 from aaow_storage_conformance.data import random_calls, random_records, samples
 from aaow_storage_conformance.data.contents import assert_identical, everything_in, set_by_the_store
+from aaow_storage_conformance.data.initial_calls import INITIAL_CALLS
 from aaow_storage_conformance.data.versions import is_tested_since
 from aaow_storage_conformance.harness.fresh_context import start_in_fresh_context
 from aaow_storage_conformance.harness.stop import Stop
@@ -83,7 +84,7 @@ class Pair:
                     for event in (await storage.get_stream_events(stream_id))[len(known) :]:
                         await model.save_stream_event(event)
         await self._begin_to_read_changes()
-        await self.call(*random_calls.INITIAL_CALLS)
+        await self.call(*INITIAL_CALLS)
 
     async def _begin_to_read_changes(self) -> None:
         """Compare what is recorded from now on, once each feed shows what was before."""

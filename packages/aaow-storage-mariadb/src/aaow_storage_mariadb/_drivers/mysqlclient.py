@@ -1,7 +1,7 @@
 """mysqlclient, a driver written in C, over MariaDB's own client library. Its module is MySQLdb.
 
 Its lower level is used, `MySQLdb._mysql`, whose calls are those of the library: each waits without the interpreter's
-lock. The upper level would send three more requests for each connection, and read what nobody asks for with each row.
+lock. The upper level would send three more requests for each connection, and read more than is used with each row.
 
 A connection raises an error if a second thread calls it while the first waits. So what other threads, or a forked
 process, may ask for is read when it is opened.

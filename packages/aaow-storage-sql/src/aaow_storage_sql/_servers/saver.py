@@ -17,7 +17,7 @@ from aaow_storage_sql._threads.job import Job, Outcome, deliver
 
 
 class Saver(Worker):
-    """Answers requests that save one row each; `hand_over` passes a request on, and raises if nobody accepts it."""
+    """Answers requests that save one row each; `hand_over` passes a request on, and raises if it is not accepted."""
 
     def __init__(self, server: Server, watchdog: Watchdog, owner: Owner, hand_over: Callable[[Request], None]) -> None:
         super().__init__(server, watchdog, owner)
