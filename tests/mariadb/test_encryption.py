@@ -28,10 +28,10 @@ def openssl(*arguments: str, folder: Path) -> None:
 def make_certificates(folder: Path) -> None:
     """Make an authority, another one, and a certificate of 127.0.0.1 by the first."""
     key = ["-newkey", "rsa:2048", "-nodes", "-days", "30"]
+    signs = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]  # Python 3.13 and later believe no other authority
     for name in ("authority", "other"):
-        openssl(
-            "req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", folder=folder
-        )
+        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        openssl("req", "-x509", *key, *files, *signs, "-subj", f"/CN={name}", folder=folder)
     openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1", folder=folder)
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
     by = ["-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
