@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from aaow_storage import All, Not, QueryFilter, Session
 from aaow_storage_conformance.broken import BROKEN
 from aaow_storage_conformance.broken._runner import ContractTest, reference_backend_for, verdicts
+from aaow_storage_conformance.harness import stall_report
 from aaow_storage_conformance.harness.shrink_limit import ShrinkLimit, ShrunkEnough
 from aaow_storage_conformance.harness.watchdog import Limits, Stalled, Watchdog, run_in_loop, watching
 from aaow_storage_memory import MemoryAdapter
@@ -32,6 +34,7 @@ NAMED = {
     "GoesOnWaitingWhenCancelled": "update_workflow('",
     "StandsStillWhereSavepointsNest": "save_workflow(StoredWorkflow(",
 }
+NAMED_WITHIN_S = 5.0
 FOUND_WITHIN_S = 180.0
 FORCED_TO_END_WITHIN_S = 300.0
 """On a busy machine; the thread that never ends would keep the run for an hour."""
@@ -43,6 +46,34 @@ from aaow_storage_conformance.broken._runner import BrokenPlugin
 
 register_plugin(BrokenPlugin(BROKEN["{name}"], "{on}"))
 """
+
+
+async def _list_sessions(filter: QueryFilter) -> str:
+    """Return how the report names a task that lists sessions with a filter."""
+    listed = asyncio.Event()
+
+    class Waits(MemoryAdapter):
+        async def list_sessions(self, filter: QueryFilter | None = None) -> list[Session]:
+            listed.set()
+            await asyncio.Event().wait()
+            return []
+
+    task = asyncio.create_task(Waits().list_sessions(filter))
+    await listed.wait()
+    found = stall_report.awaited_operation(task)
+    task.cancel()
+    assert found is not None
+    return found[1]
+
+
+def test_a_condition_with_more_parts_than_can_be_written_is_named_at_once():
+    shared = Not("mine")
+    for _ in range(64):
+        shared = All(shared, shared)
+    started = time.monotonic()
+    named = asyncio.run(_list_sessions(QueryFilter({"id": shared})))
+    assert named.startswith("list_sessions(QueryFilter(where={'id': All(")
+    assert time.monotonic() - started < NAMED_WITHIN_S
 
 
 @pytest.mark.slow

@@ -8,10 +8,12 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import attrs
 
 from aaow_storage import StorageAdapter, StorageOperations, Transaction
 
@@ -20,8 +22,31 @@ LIFECYCLE = {"initialize", "close", "begin_transaction", "commit", "rollback", "
 BLOCKS = {"__aenter__", "__aexit__", "transaction"}
 OPERATIONS = {*StorageOperations.__abstractmethods__, *LIFECYCLE, *BLOCKS}
 ARGUMENT_CHARACTERS = 120
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = ARGUMENT_CHARACTERS
+MAX_LEVELS = 3
+"""Most levels of a record or a condition that are looked at: one may have more parts than a computer could write."""
+
+
+class _Short(reprlib.Repr):
+    """Describes a value in little time, whatever its size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = ARGUMENT_CHARACTERS
+        self.maxlevel = MAX_LEVELS
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """Describe the items of a mapping, and the fields of an attrs class, down to that level; else the repr."""
+        if isinstance(x, Mapping):
+            return self.repr_dict(dict(x), level)
+        if not attrs.has(type(x)):
+            return super().repr_instance(x, level)
+        named = [each.name for each in attrs.fields(type(x)) if each.repr]
+        shown = [f"{name}={self.repr1(getattr(x, name), level - 1)}" for name in named] if level > 0 else ["..."]
+        text = f"{type(x).__name__}({', '.join(shown)})"
+        return text if len(text) <= ARGUMENT_CHARACTERS else f"{text[:ARGUMENT_CHARACTERS]}..."
+
+
+_short = _Short()
 
 
 def awaited_frames(task: "asyncio.Task[Any]") -> Iterator[tuple[Any, FrameType]]:
